@@ -1,0 +1,28 @@
+"""Checks of arguments, each with an error that says which argument, what was expected and what came."""
+
+import numbers
+
+
+def check_positive_integer(name: str, value):
+    """Returns `value` if it is an integer above zero; raises ValueError otherwise."""
+    if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"Received an invalid value for argument `{name}`, expected a positive integer. Received: {name}={value!r}")
+    return int(value)
+
+
+def check_fraction(name: str, value):
+    """Returns `value` if it is in [0, 1); raises ValueError otherwise."""
+    if not isinstance(value, numbers.Real) or not 0 <= value < 1:
+        raise ValueError(
+            f"Received an invalid value for argument `{name}`, expected a number in [0, 1). Received: {name}={value!r}"
+        )
+    return value
+
+
+def check_one_of(name: str, value, allowed):
+    """Returns `value` if it is one of `allowed`; raises ValueError otherwise."""
+    if not any(value is option or value == option for option in allowed):
+        raise ValueError(
+            f"Received an invalid value for argument `{name}`, expected one of {tuple(allowed)}. Received: {name}={value!r}"
+        )
+    return value

@@ -1,0 +1,61 @@
+"""`AttentionPooling`: a weighted mean over time, with weights that the model learns."""
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable(package="tfpar")
+class AttentionPooling(keras.layers.Layer):
+    """Pools a sequence into one vector by attention.
+
+        e[t] = v . tanh(x[t] W + b)        score of step t
+        a    = softmax(e)                  over the valid steps
+        y    = sum_t a[t] x[t]
+
+    Args:
+        units: size of the scoring layer.
+        **kwargs: see `keras.layers.Layer`.
+
+    Call arguments:
+        sequences: float (batch, time, features).
+        mask: bool (batch, time), or None. Masked steps get weight zero; a row without any valid step is pooled to zeros.
+
+    References:
+        Yang et al. 2016, Hierarchical Attention Networks, eq. 5-7.
+
+    Example:
+
+    >>> tuple(AttentionPooling(4)(np.ones((2, 5, 3), "float32")).shape)
+    (2, 3)
+    """
+
+    def __init__(self, units, **kwargs):
+        super().__init__(**kwargs)
+        self.units = units
+        self.hidden = keras.layers.Dense(units, activation="tanh", name="hidden")
+        self.score = keras.layers.Dense(1, use_bias=False, name="score")
+        self.supports_masking = True
+
+    def build(self, sequences_shape):
+        self.hidden.build(sequences_shape)
+        self.score.build((*sequences_shape[:-1], self.units))
+
+    def call(self, sequences, mask=None):
+        scores = self.score(self.hidden(sequences))
+        if mask is not None:
+            valid = ops.cast(mask, scores.dtype)[:, :, None]
+            # Far below any score, yet finite in float16 and after quantisation to 8 bits.
+            scores += (1 - valid) * -1e4
+        weights = ops.softmax(scores, axis=1)
+        if mask is not None:
+            weights *= valid
+        return ops.sum(weights * sequences, axis=1)
+
+    def compute_mask(self, _, previous_mask):
+        return None
+
+    def compute_output_shape(self, sequences_shape):
+        return sequences_shape[0], sequences_shape[-1]
+
+    def get_config(self):
+        return {**super().get_config(), "units": self.units}

@@ -1,0 +1,1 @@
+"""Recurrent layers: a recurrence from `tfpar.ops`, run by the kernel that fits."""

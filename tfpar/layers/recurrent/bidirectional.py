@@ -1,0 +1,170 @@
+"""`Bidirectional`: a recurrent layer run over a sequence in both directions."""
+
+import keras
+
+from tfpar.checks import check_one_of
+from tfpar.layers.recurrent.base import RecurrentLayer
+
+_MERGES = {
+    "concat": lambda forward, backward: keras.ops.concatenate([forward, backward], axis=-1),
+    "sum": keras.ops.add,
+    "ave": lambda forward, backward: (forward + backward) / 2,
+    "mul": keras.ops.multiply,
+    None: lambda forward, backward: (forward, backward),
+}
+
+
+@keras.saving.register_keras_serializable(package="tfpar")
+class Bidirectional(keras.layers.Layer):
+    """Runs a layer forward and a copy of it backward; a drop-in replacement for `keras.layers.Bidirectional`.
+
+    With `return_sequences` the layers answer masked steps with zeros, as Keras' do.
+
+    Args:
+        layer: a recurrent layer of this package. Its configuration is copied, not its weights.
+        merge_mode: how the outputs (batch, [time,] units) are merged: "concat", "sum", "ave", "mul"; None returns both.
+        weights: initial weights, the forward layer's first.
+        backward_layer: a recurrent layer of the other direction, or None for a copy of `layer`.
+        **kwargs: see `keras.layers.Layer`.
+
+    Call arguments:
+        sequences, mask, training: as of the layer.
+        initial_state: list of states, the forward layer's first.
+
+    Raises:
+        ValueError: the layers are not recurrent layers of this package, or their directions or what they return do not fit.
+
+    Example:
+
+    >>> tuple(Bidirectional(LSTM(4))(np.ones((2, 5, 3), "float32")).shape)
+    (2, 8)
+    """
+
+    def __init__(self, layer, merge_mode="concat", weights=None, backward_layer=None, **kwargs):
+        for name, value in (("layer", layer), ("backward_layer", backward_layer or layer)):
+            if not isinstance(value, RecurrentLayer):
+                raise ValueError(
+                    f"Please initialize `Bidirectional` layer with a `{name}` that is a tfpar recurrent layer. "
+                    f"Received: {value!r}"
+                )
+        check_one_of("merge_mode", merge_mode, tuple(_MERGES))
+        super().__init__(**kwargs)
+        self.forward_layer = _copy(layer, "forward")
+        self.backward_layer = backward_layer or _copy(layer, "backward", go_backwards=not layer.go_backwards)
+        self._check_pair()
+        for one in (self.forward_layer, self.backward_layer):
+            one.zero_output_for_mask = one.return_sequences
+        self.merge_mode = merge_mode
+        self._initial_weights = weights
+        self.supports_masking = True
+        self.input_spec = layer.input_spec
+
+    def _check_pair(self):
+        forward, backward = self.forward_layer, self.backward_layer
+        if forward.go_backwards == backward.go_backwards:
+            raise ValueError(
+                "Forward layer and backward layer should have different `go_backwards` value. Received: "
+                f"go_backwards={forward.go_backwards} of both."
+            )
+        for name in ("stateful", "return_sequences", "return_state"):
+            if getattr(forward, name) != getattr(backward, name):
+                raise ValueError(
+                    f'Forward layer and backward layer are expected to have the same value for attribute "{name}", got '
+                    f'"{getattr(forward, name)}" for forward layer and "{getattr(backward, name)}" for backward layer'
+                )
+
+    @property
+    def return_sequences(self):
+        """Whether outputs of all steps are returned."""
+        return self.forward_layer.return_sequences
+
+    @property
+    def return_state(self):
+        """Whether the last states of both layers are returned after the output."""
+        return self.forward_layer.return_state
+
+    @property
+    def stateful(self):
+        """Whether both layers carry their states from batch to batch."""
+        return self.forward_layer.stateful
+
+    @property
+    def states(self):
+        """Carried states of both layers, or None."""
+        return tuple(self.forward_layer.states + self.backward_layer.states) if self.forward_layer.states else None
+
+    def explain(self) -> str:
+        """One line: which kernel runs this layer, and why."""
+        return self.forward_layer.explain()
+
+    def build(self, sequences_shape, initial_state_shape=None):
+        for layer in (self.forward_layer, self.backward_layer):
+            if not layer.built:
+                layer.build(sequences_shape)
+                layer.built = True
+        if self._initial_weights is not None:
+            self.set_weights(self._initial_weights)
+            self._initial_weights = None
+
+    def call(self, sequences, initial_state=None, mask=None, training=False):
+        half = None if initial_state is None else len(initial_state) // 2
+        forward_state, backward_state = (None, None) if half is None else (initial_state[:half], initial_state[half:])
+        forward = self.forward_layer(sequences, initial_state=forward_state, mask=mask, training=training)
+        backward = self.backward_layer(sequences, initial_state=backward_state, mask=mask, training=training)
+        states = ()
+        if self.return_state:
+            (forward, *forward_states), (backward, *backward_states) = forward, backward
+            states = (*forward_states, *backward_states)
+        if self.return_sequences:
+            backward = keras.ops.flip(backward, axis=1)
+        cast = [keras.ops.cast(output, self.compute_dtype) for output in (forward, backward)]
+        merged = _MERGES[self.merge_mode](*cast)
+        if not self.return_state:
+            return merged
+        return (*merged, *states) if self.merge_mode is None else (merged, *states)
+
+    def reset_state(self):
+        """Sets the carried states of both layers to zeros."""
+        if not self.stateful:
+            raise AttributeError("Layer must be stateful.")
+        self.forward_layer.reset_state()
+        self.backward_layer.reset_state()
+
+    reset_states = reset_state
+
+    def compute_mask(self, _, previous_mask):
+        mask = previous_mask[0] if isinstance(previous_mask, (list, tuple)) else previous_mask
+        mask = mask if self.return_sequences else None
+        outputs = (mask, mask) if self.merge_mode is None else (mask,)
+        states = (None,) * (2 * len(self.forward_layer.state_size)) if self.return_state else ()
+        return (*outputs, *states) if len(outputs) + len(states) > 1 else mask
+
+    def compute_output_shape(self, sequences_shape, initial_state_shape=None):
+        shape, states = self.forward_layer.compute_output_shape(sequences_shape), ()
+        if self.return_state:
+            shape, *states = shape
+        if self.merge_mode == "concat":
+            shape = (*shape[:-1], 2 * shape[-1])
+        outputs = (shape, shape) if self.merge_mode is None else (shape,)
+        return (*outputs, *states, *states) if len(outputs) + len(states) > 1 else shape
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "merge_mode": self.merge_mode,
+            "layer": keras.saving.serialize_keras_object(self.forward_layer),
+            "backward_layer": keras.saving.serialize_keras_object(self.backward_layer),
+        }
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        config = dict(config)
+        for name in ("layer", "backward_layer"):
+            config[name] = keras.saving.deserialize_keras_object(config[name], custom_objects=custom_objects)
+        return cls(**config)
+
+
+def _copy(layer, direction, **changes):
+    """A fresh layer of the same configuration, named after its direction."""
+    name = layer.name.removeprefix(f"{direction}_")
+    return type(layer).from_config({**layer.get_config(), "name": f"{direction}_{name}", **changes})

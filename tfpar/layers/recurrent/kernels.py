@@ -1,0 +1,187 @@
+"""Which code runs a recurrence here, and why: the policy, and the kernels behind one signature.
+
+A kernel takes a `Job` and returns a `Result`. `choose` looks at the layer's job and at what is being done with the model and names
+one of them, with the reason.
+"""
+
+import contextlib
+import contextvars
+import dataclasses
+from collections.abc import Callable
+from typing import NamedTuple
+
+import tensorflow as tf
+from keras import activations
+
+from tfpar.ops.fused_lstm import fused_lstm
+from tfpar.ops.lstm import LSTM
+from tfpar.ops.masking import last_valid, mask_last_output, mask_outputs, reverse_valid, valid_lengths
+from tfpar.ops.recurrence import Recurrence, RecurrentWeights, Tensors
+from tfpar.ops.time_loop import inference_loop, time_loop, unrolled_loop
+
+_export_target = contextvars.ContextVar("export_target", default=None)
+
+
+@contextlib.contextmanager
+def exporting(target: str):
+    """Within this context layers choose kernels for a model that is leaving.
+
+    Args:
+        target: "saved_model" or "tflite".
+    """
+    token = _export_target.set(target)
+    try:
+        yield
+    finally:
+        _export_target.reset(token)
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """All that a kernel needs to run one layer once.
+
+    Attributes:
+        recurrence: what one step computes.
+        inputs: float (batch, time, features), input dropout applied.
+        kernel: float (features, gates * units).
+        bias: float (gates * units,), or None.
+        weights: the recurrent weights.
+        initial_states: float (batch, units) each, or None for zeros.
+        mask: bool (batch, time), or None.
+        dropout: float (batch, units), recurrent dropout, or None.
+        go_backwards: process, and return, the steps in reverse order.
+        zero_output_for_mask: see `tfpar.ops.masking.mask_outputs`.
+        unroll: write the steps out instead of looping.
+    """
+
+    recurrence: Recurrence
+    inputs: tf.Tensor
+    kernel: tf.Tensor
+    bias: tf.Tensor | None
+    weights: RecurrentWeights
+    initial_states: Tensors | None
+    mask: tf.Tensor | None
+    dropout: tf.Tensor | None
+    go_backwards: bool
+    zero_output_for_mask: bool
+    unroll: bool
+
+
+class Result(NamedTuple):
+    """Attributes:
+    sequence: float (batch, time, units), outputs in order of processing.
+    last: float (batch, units), the last of them.
+    states: float (batch, units) each, after the last valid step.
+    """
+
+    sequence: tf.Tensor
+    last: tf.Tensor
+    states: Tensors
+
+
+class Choice(NamedTuple):
+    """A kernel's name and the reason for it."""
+
+    kernel: str
+    reason: str
+
+
+def choose(recurrence: Recurrence, *, unroll: bool, has_initial_states: bool, returns_states: bool) -> Choice:
+    """Picks the kernel for a layer, from what it computes and what is being done with the model.
+
+    Args:
+        recurrence: what one step computes.
+        unroll: the layer's `unroll`.
+        has_initial_states: the call was given initial states, or the layer is stateful.
+        returns_states: the caller wants the states after the last step.
+    """
+    target = _export_target.get()
+    if unroll:
+        return Choice("unrolled", "unroll=True was asked for")
+    if target is None:
+        return Choice("loop", "it is the only kernel that trains on every device")
+    if target == "saved_model":
+        return Choice("inference", "a SavedModel needs no gradient and runs on any device")
+    if not isinstance(recurrence, LSTM):
+        return Choice("inference", "TFLite has a fused operation for the LSTM alone")
+    if (recurrence.activation.function, recurrence.recurrent_activation.function) != (activations.tanh, activations.sigmoid):
+        return Choice("inference", "TFLite's fused LSTM knows only tanh and sigmoid")
+    if has_initial_states or returns_states:
+        return Choice("inference", "TFLite's fused LSTM keeps its states to itself")
+    return Choice("fused", "TFLite has one operation for a whole LSTM")
+
+
+def run(choice: Choice, job: Job) -> Result:
+    """Runs the chosen kernel."""
+    return _KERNELS[choice.kernel](job)
+
+
+def _looped(loop: Callable, job: Job) -> Result:
+    """Projects the inputs of all steps in one matmul, and hands them to a loop over time."""
+    inputs = tf.transpose(job.inputs, [1, 0, 2])
+    mask = None if job.mask is None else tf.transpose(job.mask)
+    if job.go_backwards:
+        inputs = tf.reverse(inputs, [0])
+        mask = None if mask is None else tf.reverse(mask, [0])
+    zeros = tf.zeros((tf.shape(inputs)[1], job.weights.kernel.shape[0]), inputs.dtype)
+    states = job.initial_states or (zeros,) * job.recurrence.state_count
+    sequence, states = loop(job.recurrence, _project(inputs, job.kernel, job.bias), states, job.weights, mask)
+    last = states[0]
+    if mask is not None:
+        sequence = mask_outputs(sequence, mask, job.zero_output_for_mask)
+        last = mask_last_output(last, mask, job.zero_output_for_mask)
+    return Result(tf.transpose(sequence, [1, 0, 2]), last, states)
+
+
+def _project(inputs, kernel, bias):
+    """x W + b for all steps: float (time, batch, gates * units)."""
+    flat = tf.matmul(tf.reshape(inputs, [-1, inputs.shape[-1]]), kernel)
+    flat = flat if bias is None else flat + bias
+    return tf.reshape(flat, [*tf.unstack(tf.shape(inputs)[:2]), kernel.shape[-1]])
+
+
+def _loop(job: Job) -> Result:
+    def loop(*arguments):
+        return time_loop(*arguments, dropout=job.dropout)
+
+    return _looped(loop, job)
+
+
+def _unrolled(job: Job) -> Result:
+    def loop(*arguments):
+        return unrolled_loop(*arguments, dropout=job.dropout)
+
+    return _looped(loop, job)
+
+
+def _inference(job: Job) -> Result:
+    return _looped(inference_loop, job)
+
+
+def _fused(job: Job) -> Result:
+    """Runs the operation that TFLite has for a whole LSTM, which knows no mask and no direction.
+
+    Padding stands at the right, so it cannot touch the valid outputs of a forward pass; for a backward pass each row is
+    reversed within its own length, and its outputs are put back after it.
+    """
+    bias = tf.zeros(job.kernel.shape[-1:], job.kernel.dtype) if job.bias is None else job.bias
+
+    def run_forward(inputs):
+        return fused_lstm(job.recurrence, inputs, job.kernel, job.weights, bias)
+
+    if job.mask is None:
+        sequence = run_forward(tf.reverse(job.inputs, [1]) if job.go_backwards else job.inputs)
+        return Result(sequence, sequence[:, -1], ())
+    mask, lengths = job.mask, valid_lengths(job.mask)
+    sequence = run_forward(reverse_valid(job.inputs, lengths) if job.go_backwards else job.inputs)
+    last = last_valid(sequence, lengths)
+    if job.go_backwards:
+        mask = tf.reverse(mask, [1])
+        sequence = tf.reverse(reverse_valid(sequence, lengths), [1])
+    padding = tf.zeros_like(sequence) if job.zero_output_for_mask or job.go_backwards else last[:, None]
+    if job.zero_output_for_mask:
+        last *= tf.cast(mask[:, -1:], last.dtype)
+    return Result(tf.where(mask[:, :, None], sequence, padding), last, ())
+
+
+_KERNELS = {"loop": _loop, "unrolled": _unrolled, "inference": _inference, "fused": _fused}

@@ -1,0 +1,51 @@
+"""The LSTM as a function that the TFLite converter recognises and replaces by one `UNIDIRECTIONAL_SEQUENCE_LSTM`.
+
+The converter looks for a function whose `api_implements` attribute starts with "lstm_", with six tensor arguments and five
+results, and takes its meaning from the arguments; the body below is what everything else runs. Weights must be tensors:
+with variables nothing fuses, and two layers end the converter's process.
+"""
+
+import uuid
+
+import tensorflow as tf
+
+from tfpar.ops.lstm import LSTM
+from tfpar.ops.recurrence import RecurrentWeights
+from tfpar.ops.time_loop import inference_loop
+
+
+def fused_lstm(recurrence: LSTM, inputs, kernel, weights: RecurrentWeights, bias):
+    """Runs an LSTM with tanh and sigmoid over all steps, from zero states, for inference.
+
+    Args:
+        recurrence: must have the activations tanh and sigmoid: the operation has no others.
+        inputs: float (batch, time, features); batch is static.
+        kernel: float (features, 4 * units).
+        weights: the recurrent weights.
+        bias: float (4 * units,).
+
+    Returns:
+        float (batch, time, units), h of each step.
+    """
+    zeros = tf.zeros((inputs.shape[0], weights.kernel.shape[0]), inputs.dtype)
+    arguments = [tf.convert_to_tensor(x) for x in (inputs, zeros, zeros, kernel, weights.kernel, bias)]
+    _, sequence, *_ = _composite(recurrence)(*arguments)
+    return sequence
+
+
+def _composite(recurrence):
+    attributes = {
+        "api_implements": f"lstm_{uuid.uuid4()}",
+        "api_preferred_device": "CPU",
+        "time_major": False,
+        "go_backwards": False,
+    }
+
+    @tf.function(autograph=False, experimental_attributes=attributes)
+    def lstm(inputs, initial_h, initial_c, kernel, recurrent_kernel, bias):
+        projected = tf.tensordot(tf.transpose(inputs, [1, 0, 2]), kernel, 1) + bias
+        weights = RecurrentWeights(recurrent_kernel)
+        sequence, (h, c) = inference_loop(recurrence, projected, (initial_h, initial_c), weights)
+        return h, tf.transpose(sequence, [1, 0, 2]), h, c, tf.constant(0.0)
+
+    return lstm

@@ -1,0 +1,107 @@
+"""The GRU recurrence, in both published forms.
+
+    z    = sigma(x[t] W_z + h[t-1] U_z + b_z)                      update gate
+    r    = sigma(x[t] W_r + h[t-1] U_r + b_r)                      reset gate
+    n    = tanh(x[t] W_n + b_n + r * (h[t-1] U_n + b_rn))          candidate, `reset_after=True` (Keras' and cuDNN's)
+    n    = tanh(x[t] W_n + b_n + (r * h[t-1]) U_n)                 candidate, `reset_after=False` (the first paper's)
+    h[t] = z * h[t-1] + (1 - z) * n
+
+References:
+    Cho et al. 2014, arXiv:1406.1078 (v3: `reset_after=False`, v1: `reset_after=True`).
+"""
+
+import tensorflow as tf
+
+from tfpar.ops.activations import Activation
+from tfpar.ops.recurrence import Recurrence, RecurrentWeights, dropped, summed_outer
+
+
+class GRU(Recurrence):
+    """The form with the reset gate after the matmul: one recurrent matmul a step. States: (h,).
+
+    Args:
+        activation: of the candidate.
+        recurrent_activation: of the update and reset gates.
+    """
+
+    name = "gru"
+    gates = 3
+    state_count = 1
+    kept_count = 3
+
+    def __init__(self, activation: Activation, recurrent_activation: Activation):
+        self.activation = activation
+        self.recurrent_activation = recurrent_activation
+
+    def step(self, projected, states, weights, dropout):
+        (h,) = states
+        recurrent = tf.matmul(dropped(h, dropout), weights.kernel)
+        if weights.bias is not None:
+            recurrent += weights.bias
+        x_zr, x_n = _split_gates(projected)
+        recurrent_zr, recurrent_n = _split_gates(recurrent)
+        zr = self.recurrent_activation.kept(x_zr + recurrent_zr)
+        z, r = tf.split(self.recurrent_activation.value(zr), 2, axis=-1)
+        candidate = self.activation.kept(x_n + r * recurrent_n)
+        n = self.activation.value(candidate)
+        return (z * h + (1 - z) * n,), (zr, candidate, recurrent_n)
+
+    def step_gradient(self, gradients, states, previous, kept, weights, dropout):
+        (dh,), (h,) = gradients, previous
+        zr, candidate, recurrent_n = kept
+        z, r = tf.split(self.recurrent_activation.value(zr), 2, axis=-1)
+        slope_z, slope_r = tf.split(self.recurrent_activation.derivative(zr), 2, axis=-1)
+        dz = dh * (h - self.activation.value(candidate)) * slope_z
+        dn = dh * (1 - z) * self.activation.derivative(candidate)
+        dr = dn * recurrent_n * slope_r
+        d_recurrent = tf.concat([dz, dr, dn * r], axis=-1)
+        dh_previous = dh * z + dropped(tf.matmul(d_recurrent, weights.kernel, transpose_b=True), dropout)
+        return tf.concat([dz, dr, dn], axis=-1), (dh_previous,)
+
+    def weight_gradients(self, projected_gradients, previous, kept, dropout):
+        d_zr, dn = _split_gates(projected_gradients)
+        _, r = tf.split(self.recurrent_activation.value(kept[0]), 2, axis=-1)
+        d_recurrent = tf.concat([d_zr, dn * r], axis=-1)
+        return RecurrentWeights(summed_outer(dropped(previous, dropout), d_recurrent), tf.reduce_sum(d_recurrent, axis=[0, 1]))
+
+
+class ResetBeforeGRU(GRU):
+    """The form with the reset gate before the matmul: two recurrent matmuls a step. States: (h,)."""
+
+    kept_count = 2
+
+    def step(self, projected, states, weights, dropout):
+        (h,) = states
+        h_dropped = dropped(h, dropout)
+        kernel_zr, kernel_n = _split_gates(weights.kernel)
+        x_zr, x_n = _split_gates(projected)
+        zr = self.recurrent_activation.kept(x_zr + tf.matmul(h_dropped, kernel_zr))
+        z, r = tf.split(self.recurrent_activation.value(zr), 2, axis=-1)
+        candidate = self.activation.kept(x_n + tf.matmul(r * h_dropped, kernel_n))
+        return (z * h + (1 - z) * self.activation.value(candidate),), (zr, candidate)
+
+    def step_gradient(self, gradients, states, previous, kept, weights, dropout):
+        (dh,), (h,) = gradients, previous
+        zr, candidate = kept
+        kernel_zr, kernel_n = _split_gates(weights.kernel)
+        z, r = tf.split(self.recurrent_activation.value(zr), 2, axis=-1)
+        slope_z, slope_r = tf.split(self.recurrent_activation.derivative(zr), 2, axis=-1)
+        dn = dh * (1 - z) * self.activation.derivative(candidate)
+        d_reset_h = tf.matmul(dn, kernel_n, transpose_b=True)
+        d_zr = tf.concat(
+            [dh * (h - self.activation.value(candidate)) * slope_z, d_reset_h * dropped(h, dropout) * slope_r], axis=-1
+        )
+        d_dropped = d_reset_h * r + tf.matmul(d_zr, kernel_zr, transpose_b=True)
+        return tf.concat([d_zr, dn], axis=-1), (dh * z + dropped(d_dropped, dropout),)
+
+    def weight_gradients(self, projected_gradients, previous, kept, dropout):
+        d_zr, dn = _split_gates(projected_gradients)
+        _, r = tf.split(self.recurrent_activation.value(kept[0]), 2, axis=-1)
+        h = dropped(previous, dropout)
+        return RecurrentWeights(tf.concat([summed_outer(h, d_zr), summed_outer(r * h, dn)], axis=-1))
+
+
+def _split_gates(tensor: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Parts (..., 3 * units) into the update and reset gates' (..., 2 * units) and the candidate's (..., units)."""
+    units = tensor.shape[-1] // 3
+    return tensor[..., : 2 * units], tensor[..., 2 * units :]

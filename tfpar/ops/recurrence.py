@@ -1,0 +1,93 @@
+"""What a recurrent network computes in one step: the interface between cells and the loops that run them through time."""
+
+import abc
+from typing import NamedTuple
+
+import tensorflow as tf
+
+Tensors = tuple[tf.Tensor, ...]
+
+
+class RecurrentWeights(NamedTuple):
+    """What multiplies the previous output h[t-1].
+
+    Attributes:
+        kernel: float (units, gates * units).
+        bias: float (gates * units,), or None. Only a GRU with `reset_after` has one beside the bias of the projection.
+    """
+
+    kernel: tf.Tensor
+    bias: tf.Tensor | None = None
+
+
+class Recurrence(abc.ABC):
+    """One step of a recurrent network and its hand-written gradient.
+
+    The input projection `x[t] W + b` does not depend on the state, so the caller computes it for all steps in one matmul and
+    hands its slices to `step`. States are carried in a tuple whose first member is the output h.
+
+    The backward pass is split likewise. `step_gradient` does only what must happen in order of time. `weight_gradients` gets
+    all steps at once and needs one matmul.
+
+    `dropped(h)` below is h times the recurrent dropout mask (batch, units), the same at each step (Gal & Ghahramani 2016,
+    arXiv:1512.05287), or h itself.
+    """
+
+    name: str
+    gates: int
+    state_count: int
+    kept_count: int
+
+    @abc.abstractmethod
+    def step(self, projected: tf.Tensor, states: Tensors, weights: RecurrentWeights, dropout) -> tuple[Tensors, Tensors]:
+        """Advances by one step.
+
+        Args:
+            projected: float (batch, gates * units), x[t] W + b.
+            states: `state_count` tensors, float (batch, units), of step t-1.
+            weights: see `RecurrentWeights`.
+            dropout: float (batch, units), the scaled recurrent dropout mask, or None.
+
+        Returns:
+            The states of step t, and what the backward pass needs to have kept of this step.
+        """
+
+    @abc.abstractmethod
+    def step_gradient(
+        self, gradients: Tensors, states: Tensors, previous: Tensors, kept: Tensors, weights: RecurrentWeights, dropout
+    ) -> tuple[tf.Tensor, Tensors]:
+        """Runs one step backward.
+
+        Args:
+            gradients: dL/d states[t], `state_count` tensors, float (batch, units).
+            states: states[t].
+            previous: states[t-1].
+            kept: what `step` kept.
+            weights: as in `step`.
+            dropout: as in `step`.
+
+        Returns:
+            dL/d projected[t], and dL/d states[t-1].
+        """
+
+    @abc.abstractmethod
+    def weight_gradients(self, projected_gradients: tf.Tensor, previous: tf.Tensor, kept: Tensors, dropout) -> RecurrentWeights:
+        """Sums the gradients of the recurrent weights over all steps.
+
+        Args:
+            projected_gradients: float (time, batch, gates * units), from `step_gradient`.
+            previous: float (time, batch, units), h[t-1] of all steps.
+            kept: what `step` kept, stacked along a leading time axis.
+            dropout: as in `step`.
+        """
+
+
+def dropped(h: tf.Tensor, dropout: tf.Tensor | None) -> tf.Tensor:
+    """h times the recurrent dropout mask, if there is one."""
+    return h if dropout is None else h * dropout
+
+
+def summed_outer(left: tf.Tensor, right: tf.Tensor) -> tf.Tensor:
+    """Sum over time and batch of the outer products of (time, batch, m) and (time, batch, n): one matmul; float (m, n)."""
+    left = tf.reshape(left, [-1, left.shape[-1]])
+    return tf.matmul(left, tf.reshape(right, [-1, right.shape[-1]]), transpose_a=True)

@@ -1,0 +1,33 @@
+"""The fully connected recurrence of Elman 1990: h[t] = tanh(x[t] W + h[t-1] U + b)."""
+
+import tensorflow as tf
+
+from tfpar.ops.activations import Activation
+from tfpar.ops.recurrence import Recurrence, RecurrentWeights, dropped, summed_outer
+
+
+class SimpleRNN(Recurrence):
+    """See the module's equation. States: (h,).
+
+    Args:
+        activation: of the output.
+    """
+
+    name = "rnn"
+    gates = 1
+    state_count = 1
+    kept_count = 1
+
+    def __init__(self, activation: Activation):
+        self.activation = activation
+
+    def step(self, projected, states, weights, dropout):
+        kept = self.activation.kept(projected + tf.matmul(dropped(states[0], dropout), weights.kernel))
+        return (self.activation.value(kept),), (kept,)
+
+    def step_gradient(self, gradients, states, previous, kept, weights, dropout):
+        dz = gradients[0] * self.activation.derivative(kept[0])
+        return dz, (dropped(tf.matmul(dz, weights.kernel, transpose_b=True), dropout),)
+
+    def weight_gradients(self, projected_gradients, previous, kept, dropout):
+        return RecurrentWeights(summed_outer(dropped(previous, dropout), projected_gradients))

@@ -1,0 +1,140 @@
+"""The sequential evaluation of a recurrence, forward and backward, each as one loop over time.
+
+Automatic differentiation of such a loop adds a weight-gradient matmul to each step, and under XLA it costs time quadratic in the
+number of steps, since each step copies the whole stack. The gradient here is written by hand: the backward loop does nothing
+but what must happen in order of time, and the gradients of the weights are one matmul over all steps after it.
+"""
+
+import tensorflow as tf
+
+from tfpar.ops.recurrence import Recurrence, RecurrentWeights, Tensors
+
+
+def time_loop(
+    recurrence: Recurrence,
+    projected: tf.Tensor,
+    initial_states: Tensors,
+    weights: RecurrentWeights,
+    mask: tf.Tensor | None = None,
+    dropout: tf.Tensor | None = None,
+) -> tuple[tf.Tensor, Tensors]:
+    """Runs a recurrence through time, differentiable in `projected`, `initial_states` and `weights`.
+
+    Args:
+        recurrence: what one step computes.
+        projected: float (time, batch, gates * units), x[t] W + b for all t.
+        initial_states: `recurrence.state_count` tensors, float (batch, units); the states before the first step.
+        weights: the recurrent weights.
+        mask: bool (time, batch), or None. Where it is False the states stay as they were.
+        dropout: float (batch, units), the scaled recurrent dropout mask, or None.
+
+    Returns:
+        float (time, batch, units), h of each step; and the states after the last step.
+    """
+
+    @tf.custom_gradient
+    def differentiable(projected, *tensors):
+        initial_states, weights = tensors[: recurrence.state_count], RecurrentWeights(*tensors[recurrence.state_count :])
+        final_states, states, kept = _forward(recurrence, projected, initial_states, weights, mask, dropout)
+
+        def gradient(d_sequence, *d_final_states):
+            previous = tuple(
+                tf.concat([first[None], all_steps[:-1]], axis=0)
+                for first, all_steps in zip(initial_states, states, strict=True)
+            )
+
+            def step_gradient(t, d_states):
+                at_t = ([tensor[t] for tensor in tensors] for tensors in (states, previous, kept))
+                return recurrence.step_gradient(d_states, *at_t, weights, dropout)
+
+            d_projected, d_initial_states = _backward(step_gradient, d_sequence, d_final_states, mask)
+            d_projected = tf.ensure_shape(d_projected, projected.shape)
+            d_weights = recurrence.weight_gradients(d_projected, previous[0], kept, dropout)
+            return d_projected, *d_initial_states, *d_weights[: len(present)]
+
+        return (states[0], *final_states), gradient
+
+    present = [tensor for tensor in weights if tensor is not None]
+    sequence, *final_states = differentiable(projected, *initial_states, *present)
+    return sequence, tuple(final_states)
+
+
+def inference_loop(
+    recurrence: Recurrence,
+    projected: tf.Tensor,
+    initial_states: Tensors,
+    weights: RecurrentWeights,
+    mask: tf.Tensor | None = None,
+) -> tuple[tf.Tensor, Tensors]:
+    """As `time_loop`, but keeps nothing for a backward pass: the smallest graph, for exports that never train."""
+    final_states, (sequence,), _ = _forward(recurrence, projected, initial_states, weights, mask, None, inference=True)
+    return sequence, final_states
+
+
+def unrolled_loop(
+    recurrence: Recurrence,
+    projected: tf.Tensor,
+    initial_states: Tensors,
+    weights: RecurrentWeights,
+    mask: tf.Tensor | None = None,
+    dropout: tf.Tensor | None = None,
+) -> tuple[tf.Tensor, Tensors]:
+    """As `time_loop`, with the steps written out one after the other; the number of steps is static."""
+    states, sequence = tuple(initial_states), []
+    for t in range(projected.shape[0]):
+        new, _ = recurrence.step(projected[t], states, weights, dropout)
+        states = _select(mask, t, new, states)
+        sequence.append(states[0])
+    return tf.stack(sequence), states
+
+
+def _forward(recurrence, projected, initial_states, weights, mask, dropout, inference=False):
+    """Returns the final states, and stacks (time, batch, ...) of all states and of all that `step` kept.
+
+    For inference the only stack is that of h.
+    """
+    steps = tf.shape(projected)[0]
+    state_stacks, kept_stacks = (1, 0) if inference else (recurrence.state_count, recurrence.kept_count)
+
+    def body(t, states, stacks):
+        new, kept = recurrence.step(projected[t], states, weights, dropout)
+        states = _select(mask, t, new, states)
+        written = (*states[:state_stacks], *kept[:kept_stacks])
+        return t + 1, states, tuple(stack.write(t, tensor) for stack, tensor in zip(stacks, written, strict=True))
+
+    empty = tuple(tf.TensorArray(projected.dtype, steps) for _ in range(state_stacks + kept_stacks))
+    _, final_states, stacks = tf.while_loop(
+        lambda t, *_: t < steps, body, (0, tuple(initial_states), empty), maximum_iterations=steps
+    )
+    stacks = tuple(stack.stack() for stack in stacks)
+    return final_states, stacks[:state_stacks], stacks[state_stacks:]
+
+
+def _backward(step_gradient, d_sequence, d_final_states, mask):
+    """Runs `step_gradient(t, d_states)` from the last step to the first.
+
+    Returns:
+        dL/d projected, float (time, batch, gates * units), and dL/d initial states.
+    """
+    steps = tf.shape(d_sequence)[0]
+
+    def body(t, d_states, stack):
+        d_states = (d_states[0] + d_sequence[t], *d_states[1:])
+        zeros = tuple(tf.zeros_like(d) for d in d_states)
+        d_projected, d_previous = step_gradient(t, _select(mask, t, d_states, zeros))
+        # A masked step hands its gradient on untouched, as it handed on its states; its own part, from zeros, is zero.
+        return t - 1, _select(mask, t, d_previous, d_states), stack.write(t, d_projected)
+
+    empty = tf.TensorArray(d_sequence.dtype, steps)
+    _, d_initial_states, stack = tf.while_loop(
+        lambda t, *_: t >= 0, body, (steps - 1, tuple(d_final_states), empty), maximum_iterations=steps
+    )
+    return stack.stack(), d_initial_states
+
+
+def _select(mask, t, valid, masked):
+    """Row by row `valid` where `mask[t]`, else `masked`."""
+    if mask is None:
+        return tuple(valid)
+    row_is_valid = mask[t][:, None]
+    return tuple(tf.where(row_is_valid, v, m) for v, m in zip(valid, masked, strict=True))

@@ -24,17 +24,14 @@ def mask_last_output(last: tf.Tensor, mask: tf.Tensor, zero_output_for_mask: boo
     return tf.where(shown[:, None], last, tf.zeros_like(last))
 
 
-def reverse_valid(tensor: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
-    """Reverses each row of (batch, time, ...) within its first `lengths` steps, and leaves its padding where it is."""
-    return tf.reverse_sequence(tensor, lengths, seq_axis=1)
-
-
 def valid_lengths(mask: tf.Tensor) -> tf.Tensor:
     """Number of valid steps of each row: int32 (batch,) from bool (batch, time), right-padded."""
     return tf.reduce_sum(tf.cast(mask, tf.int32), axis=1)
 
 
-def last_valid(sequence: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
-    """The step at `lengths - 1` of each row of (batch, time, units); zeros for a row of length 0."""
-    last = tf.gather(sequence, tf.maximum(lengths - 1, 0), axis=1, batch_dims=1)
-    return last * tf.cast(lengths > 0, last.dtype)[:, None]
+def take_steps(sequence: tf.Tensor, steps: tf.Tensor) -> tf.Tensor:
+    """Row by row, the steps of (batch, time, units) that int32 (batch, n) names, clipped to those that exist.
+
+    A gather, since `tf.reverse_sequence` and slices of unknown size have no 8-bit kernels in TFLite.
+    """
+    return tf.gather(sequence, tf.clip_by_value(steps, 0, tf.shape(sequence)[1] - 1), axis=1, batch_dims=1)

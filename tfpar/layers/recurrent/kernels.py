@@ -15,7 +15,7 @@ from keras import activations
 
 from tfpar.ops.fused_lstm import fused_lstm
 from tfpar.ops.lstm import LSTM
-from tfpar.ops.masking import last_valid, mask_last_output, mask_outputs, reverse_valid, valid_lengths
+from tfpar.ops.masking import mask_last_output, mask_outputs, take_steps, valid_lengths
 from tfpar.ops.recurrence import Recurrence, RecurrentWeights, Tensors
 from tfpar.ops.time_loop import inference_loop, time_loop, unrolled_loop
 
@@ -162,7 +162,8 @@ def _fused(job: Job) -> Result:
     """Runs the operation that TFLite has for a whole LSTM, which knows no mask and no direction.
 
     Padding stands at the right, so it cannot touch the valid outputs of a forward pass; for a backward pass each row is
-    reversed within its own length, and its outputs are put back after it.
+    reversed within its own length, and its outputs are shifted to where Keras has them, behind the padding. Each output of the
+    operation is used once, or the converter would not quantise it.
     """
     bias = tf.zeros(job.kernel.shape[-1:], job.kernel.dtype) if job.bias is None else job.bias
 
@@ -172,16 +173,19 @@ def _fused(job: Job) -> Result:
     if job.mask is None:
         sequence = run_forward(tf.reverse(job.inputs, [1]) if job.go_backwards else job.inputs)
         return Result(sequence, sequence[:, -1], ())
-    mask, lengths = job.mask, valid_lengths(job.mask)
-    sequence = run_forward(reverse_valid(job.inputs, lengths) if job.go_backwards else job.inputs)
-    last = last_valid(sequence, lengths)
+    lengths = valid_lengths(job.mask)[:, None]
+    step = tf.range(tf.shape(job.mask)[1])[None, :]
     if job.go_backwards:
-        mask = tf.reverse(mask, [1])
-        sequence = tf.reverse(reverse_valid(sequence, lengths), [1])
-    padding = tf.zeros_like(sequence) if job.zero_output_for_mask or job.go_backwards else last[:, None]
-    if job.zero_output_for_mask:
-        last *= tf.cast(mask[:, -1:], last.dtype)
-    return Result(tf.where(mask[:, :, None], sequence, padding), last, ())
+        compact = run_forward(take_steps(job.inputs, lengths - 1 - step))
+        padding = tf.shape(job.mask)[1] - lengths
+        sequence, shown = take_steps(compact, step - padding), step >= padding
+    else:
+        compact = run_forward(job.inputs)
+        sequence, shown = take_steps(compact, tf.minimum(step, lengths - 1)), lengths > 0
+    if job.zero_output_for_mask and not job.go_backwards:
+        shown = job.mask
+    last = tf.where(shown[:, -1:], take_steps(compact, lengths - 1)[:, 0], 0.0)
+    return Result(tf.where(shown[:, :, None], sequence, 0.0), last, ())
 
 
 _KERNELS = {"loop": _loop, "unrolled": _unrolled, "inference": _inference, "fused": _fused}

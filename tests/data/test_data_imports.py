@@ -1,0 +1,24 @@
+"""What may be imported without what."""
+
+import subprocess
+import sys
+
+import pytest
+
+import tfpar.data
+
+
+@pytest.mark.parametrize("module", ["tfpar.data", "tfpar.data.text", "tfpar.data.sources", "tfpar.data.bucketing"])
+def test_importing_starts_no_tensorflow(module):
+    program = (
+        f"import sys, {module}; print([m for m in ('tensorflow', 'tensorflow_datasets', 'keras') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_public_names_are_found_and_others_are_not():
+    for name in tfpar.data.__all__:
+        assert getattr(tfpar.data, name).__name__ == name
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        _ = tfpar.data.nonsense

@@ -1,0 +1,5 @@
+"""Devices and `tf.distribute` strategies."""
+
+from tfpar.cluster.strategy import STRATEGIES, StrategyChoice, choose_strategy, make_strategy
+
+__all__ = ["STRATEGIES", "StrategyChoice", "choose_strategy", "make_strategy"]

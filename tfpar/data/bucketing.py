@@ -1,0 +1,240 @@
+"""Batches of sequences whose shapes come from a short fixed list, so that XLA compiles once per shape and no more.
+
+Each example goes to the bucket of the smallest boundary that holds it and is padded to that boundary; the last batch of
+a bucket is filled up with rows of weight 0. All planning is NumPy; tf.data only carries the batches to the device.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tfpar.errors import UserError
+
+_SMALL_POOL_THREADS = 2
+_FILLING_TOKEN = 1  # a filling row has one real token: an all-padding row makes masked layers divide by zero
+
+
+def bucket_boundaries(
+    lengths: Sequence[int], max_buckets: int = 6, multiple: int = 4, batch_size: int = 1
+) -> tuple[int, ...]:
+    """The boundaries with which the fewest positions are fed.
+
+    With u[1] < ... < u[m] the lengths rounded up to `multiple` and n(i, j) the examples in u[i+1] ... u[j]:
+
+        total[k, j] = min over i < j of total[k-1, i] + ceil(n(i, j) / batch_size) * batch_size * u[j]
+
+    Args:
+        lengths: (examples,), each 1 or more.
+        max_buckets: at most so many boundaries.
+        multiple: every boundary is a multiple of it.
+        batch_size: 1 counts padding within rows alone; the batch size counts the filling rows too.
+
+    Returns:
+        Ascending; the last one covers the longest sequence.
+
+    Raises:
+        ValueError: no lengths, or an argument below 1.
+    """
+    lengths = _checked_lengths(lengths)
+    for name, value in (("max_buckets", max_buckets), ("multiple", multiple), ("batch_size", batch_size)):
+        if value < 1:
+            raise ValueError(f"`{name}` must be 1 or more; got {value}")
+    rounded, counts = np.unique(-(-lengths // multiple) * multiple, return_counts=True)
+    seen = np.concatenate([[0], np.cumsum(counts)])  # examples in the first j rounded lengths
+    sizes = len(rounded)
+    total = np.concatenate([[0], np.full(sizes, np.iinfo(np.int64).max // 2)])
+    choices = []
+    for _ in range(min(max_buckets, sizes)):
+        following, choice = total.copy(), np.full(sizes + 1, -1)
+        for j in range(1, sizes + 1):
+            costs = total[:j] + -(-(seen[j] - seen[:j]) // batch_size) * batch_size * rounded[j - 1]
+            best = int(np.argmin(costs))
+            if costs[best] < total[j]:  # else one bucket fewer is as good
+                following[j], choice[j] = costs[best], best
+        total = following
+        choices.append(choice)
+    return _walk_back(choices, rounded)
+
+
+def _walk_back(choices: list[np.ndarray], rounded: np.ndarray) -> tuple[int, ...]:
+    """Reads the boundaries out of the table of choices, last to first."""
+    boundaries, j = [], len(rounded)
+    for choice in reversed(choices):
+        if j and choice[j] >= 0:
+            boundaries.append(int(rounded[j - 1]))
+            j = int(choice[j])
+    return tuple(reversed(boundaries))
+
+
+def plan_epoch(
+    lengths: Sequence[int], boundaries: Sequence[int], batch_size: int, rng: np.random.Generator | None = None
+) -> list[tuple[int, np.ndarray]]:
+    """Deals the examples out to batches, each example once.
+
+    Args:
+        lengths: (examples,), each 1 or more.
+        boundaries: ascending; the last one covers the longest.
+        batch_size: rows per batch; the last batch of a bucket may have fewer.
+        rng: shuffles the examples within their buckets, and then the batches; None: buckets in order, examples in
+            input order.
+
+    Returns:
+        For each batch its boundary and int64 (rows,), indices of examples.
+
+    Raises:
+        ValueError: the boundaries do not ascend or do not cover the lengths, or `batch_size` is below 1.
+    """
+    bucket_of = _bucket_of(lengths, boundaries, batch_size)
+    plan = []
+    for bucket, boundary in enumerate(boundaries):
+        members = np.flatnonzero(bucket_of == bucket)
+        if rng is not None:
+            rng.shuffle(members)
+        plan += [(int(boundary), members[start : start + batch_size]) for start in range(0, len(members), batch_size)]
+    if rng is not None:
+        plan = [plan[place] for place in rng.permutation(len(plan))]
+    return plan
+
+
+def input_order(lengths: Sequence[int], boundaries: Sequence[int], batch_size: int) -> np.ndarray:
+    """Says which example each row of the unshuffled batches is.
+
+    Put predictions back by: `order = input_order(...); rows = order >= 0; result[order[rows]] = predictions[rows]`.
+
+    Returns:
+        int64 (batches * batch_size,); -1 for filling rows.
+    """
+    plan = plan_epoch(lengths, boundaries, batch_size)
+    order = np.full((len(plan), batch_size), -1, np.int64)
+    for row, (_, indices) in zip(order, plan, strict=True):
+        row[: len(indices)] = indices
+    return order.reshape(-1)
+
+
+def padding_fraction(lengths: Sequence[int], boundaries: Sequence[int], batch_size: int) -> float:
+    """The share of fed positions that hold no token of an example, filling rows included."""
+    bucket_of = _bucket_of(lengths, boundaries, batch_size)
+    batches = -(-np.bincount(bucket_of, minlength=len(boundaries)) // batch_size)
+    return 1.0 - float(np.sum(lengths)) / float(np.sum(batches * np.asarray(boundaries)) * batch_size)
+
+
+def bucketed_batches(
+    sequences: Sequence[np.ndarray],
+    labels: Sequence[int],
+    *,
+    batch_size: int,
+    boundaries: Sequence[int],
+    shuffle: bool,
+    seed: int = 0,
+    num_classes: int | None = None,
+    replicas: int = 1,
+    first_epoch: int = 0,
+):
+    """Feeds the batches of `plan_epoch` as a tf.data.Dataset of known cardinality.
+
+    Every batch has `batch_size` rows. Filling rows hold one [UNK], label 0 and weight 0: a weighted loss or metric
+    sees each example exactly once an epoch. Each new iterator over the dataset is the next epoch; its order depends on
+    `seed` and its number alone. Every worker of a cluster gets the same batches (auto-sharding is off): take rows apart
+    per worker where that is wanted.
+
+    Args:
+        sequences: token ids, one (length,) of any integer type each, length 1 or more.
+        labels: (examples,), class ids.
+        batch_size: rows per batch over all replicas.
+        boundaries: as `bucket_boundaries` returns them.
+        shuffle: assign examples to batches anew, and order the batches anew, in each epoch.
+        seed: of the order; 0 or more.
+        num_classes: if given, labels must lie below it.
+        replicas: `batch_size` must be a multiple of it.
+        first_epoch: number of the first iterator's epoch, to go on with after a restart.
+
+    Returns:
+        Dataset of (ids int32 (batch, boundary), labels int32 (batch,), weights float32 (batch,)).
+
+    Raises:
+        UserError: `batch_size` is not a multiple of `replicas`, or not positive.
+        ValueError: an empty sequence, boundaries that do not fit, or labels that do not fit.
+    """
+    if replicas < 1 or batch_size < 1 or batch_size % replicas:
+        raise UserError(
+            f"`batch_size` is over all replicas and must be a positive multiple of their number; got "
+            f"batch_size={batch_size}, replicas={replicas}"
+        )
+    lengths = _checked_lengths([len(sequence) for sequence in sequences])
+    labels = _checked_labels(labels, len(lengths), num_classes)
+    batches = len(plan_epoch(lengths, boundaries, batch_size))
+    # One flat array instead of many small ones: a batch is then a single gather.
+    tokens = np.concatenate([np.asarray(sequence, np.int32) for sequence in sequences])
+    starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
+    epochs = iter(range(first_epoch, np.iinfo(np.int64).max))
+
+    def generate():
+        rng = np.random.default_rng([seed, next(epochs)]) if shuffle else None
+        for boundary, indices in plan_epoch(lengths, boundaries, batch_size, rng):
+            yield _padded(tokens, starts[indices], lengths[indices], labels[indices], boundary, batch_size)
+
+    time = boundaries[0] if len(boundaries) == 1 else None
+    return _as_dataset(generate, batch_size, time, batches)
+
+
+def _as_dataset(generate, batch_size: int, time: int | None, batches: int):
+    import tensorflow as tf
+
+    signature = (
+        tf.TensorSpec((batch_size, time), tf.int32),
+        tf.TensorSpec((batch_size,), tf.int32),
+        tf.TensorSpec((batch_size,), tf.float32),
+    )
+    dataset = tf.data.Dataset.from_generator(generate, output_signature=signature)
+    dataset = dataset.apply(tf.data.experimental.assert_cardinality(batches)).prefetch(tf.data.AUTOTUNE)
+    options = tf.data.Options()
+    options.deterministic = True
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
+    options.threading.private_threadpool_size = _SMALL_POOL_THREADS  # the cores are the model's
+    return dataset.with_options(options)
+
+
+def _padded(
+    tokens: np.ndarray, starts: np.ndarray, lengths: np.ndarray, labels: np.ndarray, boundary: int, batch_size: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """One batch: rows padded with 0 to `boundary`, then filling rows up to `batch_size`."""
+    rows, place = len(starts), np.arange(boundary)
+    ids = np.zeros((batch_size, boundary), np.int32)
+    gathered = tokens[np.minimum(starts[:, None] + place, len(tokens) - 1)]
+    ids[:rows] = np.where(place < lengths[:, None], gathered, 0)
+    ids[rows:, 0] = _FILLING_TOKEN
+    all_labels, weights = np.zeros(batch_size, np.int32), np.zeros(batch_size, np.float32)
+    all_labels[:rows], weights[:rows] = labels, 1.0
+    return ids, all_labels, weights
+
+
+def _checked_lengths(lengths: Sequence[int]) -> np.ndarray:
+    lengths = np.asarray(lengths, np.int64)
+    if lengths.ndim != 1 or lengths.size == 0:
+        raise ValueError(f"`lengths` must be a list of one length per sequence; got shape {lengths.shape}")
+    if lengths.min() < 1:
+        raise ValueError(f"every sequence needs at least one token; sequence {int(lengths.argmin())} has none")
+    return lengths
+
+
+def _checked_labels(labels: Sequence[int], examples: int, num_classes: int | None) -> np.ndarray:
+    labels = np.asarray(labels)
+    if labels.shape != (examples,) or labels.dtype.kind not in "iu":
+        raise ValueError(
+            f"`labels` must hold one whole number per sequence, {examples}; got {labels.dtype} {labels.shape}"
+        )
+    if num_classes is not None and not (0 <= labels.min() and labels.max() < num_classes):
+        raise ValueError(f"`labels` must lie in 0 ... {num_classes - 1}; got {labels.min()} ... {labels.max()}")
+    return labels.astype(np.int32)
+
+
+def _bucket_of(lengths: Sequence[int], boundaries: Sequence[int], batch_size: int) -> np.ndarray:
+    """The bucket of each example: the first boundary that is not below its length."""
+    if batch_size < 1:
+        raise ValueError(f"`batch_size` must be 1 or more; got {batch_size}")
+    lengths, limits = _checked_lengths(lengths), np.asarray(boundaries, np.int64)
+    if limits.ndim != 1 or limits.size == 0 or limits[0] < 1 or np.any(np.diff(limits) <= 0):
+        raise ValueError(f"`boundaries` must be positive and ascend; got {boundaries}")
+    if lengths.max() > limits[-1]:
+        raise ValueError(f"`boundaries` must cover the longest sequence, {lengths.max()}; got {boundaries}")
+    return np.searchsorted(limits, lengths)

@@ -1,0 +1,1 @@
+"""Rotten Tomatoes snippets and plots, split by movie: `parse` is pure Python, `builder` needs TensorFlow Datasets."""

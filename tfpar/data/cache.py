@@ -1,0 +1,78 @@
+"""Where tfpar keeps what it fetched or prepared, and how several processes share it."""
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from tfpar.errors import UserError
+
+
+def cache_root() -> Path:
+    """The cache directory: $TFPAR_CACHE, else $XDG_CACHE_HOME/tfpar, else ~/.cache/tfpar. It need not exist yet."""
+    if chosen := os.environ.get("TFPAR_CACHE"):
+        return Path(chosen).expanduser()
+    if shared := os.environ.get("XDG_CACHE_HOME"):
+        return Path(shared).expanduser() / "tfpar"
+    return Path.home() / ".cache" / "tfpar"
+
+
+def make_directory(path: Path) -> Path:
+    """Makes `path` and its parents; raises UserError if that is not possible."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"the cache directory {path} cannot be made ({error.strerror}); set TFPAR_CACHE to a directory "
+            "that you may write to"
+        ) from error
+    return path
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Holds the lock file `path` while the body runs; other processes wait.
+
+    The kernel drops the lock when its holder dies, so no stale lock has to be cleaned up. The file itself stays:
+    removing it would let a third process lock a new file of the same name while a second one holds the old one.
+
+    Raises:
+        UserError: the lock file cannot be made.
+    """
+    import fcntl  # POSIX only: importing this module must not fail elsewhere
+
+    make_directory(path.parent)
+    try:
+        handle = open(path, "ab")
+    except OSError as error:
+        raise UserError(
+            f"cannot lock {path} ({error.strerror}); set TFPAR_CACHE to a directory that you may write to"
+        ) from error
+    with handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+@contextlib.contextmanager
+def written_atomically(path: Path) -> Iterator[Path]:
+    """Yields a temporary file's path beside `path`; it becomes `path` if the body succeeds, else it is removed.
+
+    A reader of `path` sees the old bytes or the new ones, never a part, whenever the writer dies.
+    """
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    os.close(descriptor)
+    temporary = Path(name)
+    try:
+        yield temporary
+        # mkstemp makes files private; a shared cache or an export must be readable like any other file.
+        temporary.chmod(0o666 & ~_umask())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,157 @@
+"""What the readers hand over: labelled texts in three splits, and the checks that every source must pass."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from tfpar.data.splits import CUT_RULE, SPLITS, cut_missing
+from tfpar.errors import UserError
+
+# One for each split: with fewer, some split could not show the class at all.
+_FEWEST_PER_CLASS = len(SPLITS)
+_NAMED_AT_MOST = 5
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledTexts:
+    """One split.
+
+    Attributes:
+        texts: the examples.
+        labels: int32 (examples,); indices into the class names.
+    """
+
+    texts: tuple[str, ...]
+    labels: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+
+@dataclass(frozen=True, eq=False)
+class TextClassificationData:
+    """A data set for text classification, ready to be tokenised.
+
+    Attributes:
+        name: the spec that it was loaded by.
+        train, validation, test: the splits; every class has an example in `train`.
+        unlabelled: distinct texts without a label, none of them in a split.
+        class_names: by label.
+        split_rule: one sentence: how the splits came about.
+        notice: licence, attribution or citation to show to the user.
+        skipped: reason -> number of rows left out for it.
+    """
+
+    name: str
+    train: LabelledTexts
+    validation: LabelledTexts
+    test: LabelledTexts
+    unlabelled: tuple[str, ...]
+    class_names: tuple[str, ...]
+    split_rule: str
+    notice: str
+    skipped: dict[str, int]
+
+
+@dataclass
+class Collected:
+    """Examples as a reader found them, in file order.
+
+    Attributes:
+        where: the file or set, as error messages name it.
+        class_names: by label.
+        texts, labels, splits: one entry per example; a split is one of SPLITS.
+        unlabelled: texts without a label.
+        skipped: reason -> rows.
+        given_rule: how the splits that the source brought came about; "" if it brought none.
+        hint: what else to say when the classes look wrong.
+    """
+
+    where: str
+    class_names: tuple[str, ...] = ()
+    texts: list[str] = field(default_factory=list)
+    labels: list[int] = field(default_factory=list)
+    splits: list[str] = field(default_factory=list)
+    unlabelled: list[str] = field(default_factory=list)
+    skipped: Counter = field(default_factory=Counter)
+    given_rule: str = ""
+    hint: str = ""
+
+
+def assemble(name: str, collected: Collected, notice: str) -> TextClassificationData:
+    """Checks the classes, cuts the missing splits out of `train` and packs the result.
+
+    Raises:
+        UserError: fewer than two classes, a class with too few examples, or one that training never shows.
+    """
+    _check_counts(collected)
+    splits, missing = cut_missing(collected.texts, collected.labels, collected.splits)
+    _check_train(collected, splits)
+    # A held-out text must not come back as an unlabelled one.
+    unlabelled = dict.fromkeys(collected.unlabelled)
+    for text in collected.texts:
+        unlabelled.pop(text, None)
+    skipped = collected.skipped + Counter({"duplicate text": len(collected.unlabelled) - len(unlabelled)})
+    return TextClassificationData(
+        name=name,
+        train=_pick(collected, splits, "train"),
+        validation=_pick(collected, splits, "validation"),
+        test=_pick(collected, splits, "test"),
+        unlabelled=tuple(unlabelled),
+        class_names=collected.class_names,
+        split_rule=_rule(collected.given_rule, missing),
+        notice=notice,
+        skipped=dict(skipped),
+    )
+
+
+def _pick(collected: Collected, splits: list[str], wanted: str) -> LabelledTexts:
+    chosen = [index for index, split in enumerate(splits) if split == wanted]
+    texts = tuple(collected.texts[index] for index in chosen)
+    return LabelledTexts(texts, np.array([collected.labels[index] for index in chosen], np.int32))
+
+
+def _rule(given: str, missing: tuple[str, ...]) -> str:
+    if not missing:
+        return given
+    cut = CUT_RULE.format(splits=" and ".join(missing))
+    return f"{given}; {cut}" if given else cut
+
+
+def _check_counts(collected: Collected) -> None:
+    distinct = Counter(label for _, label in set(zip(collected.texts, collected.labels, strict=True)))
+    if len(distinct) < 2:
+        only = collected.class_names[next(iter(distinct))] if distinct else "none"
+        raise UserError(
+            f"{collected.where}: expected at least two classes, got one: {only!r}; check the label column"
+            f"{_and(collected.hint)}"
+        )
+    rare = {name: distinct[label] for label, name in enumerate(collected.class_names)}
+    rare = {name: count for name, count in rare.items() if count < _FEWEST_PER_CLASS}
+    if rare:
+        raise UserError(
+            f"{collected.where}: every class needs at least {_FEWEST_PER_CLASS} distinct examples; got {_some(rare)}; "
+            f"add examples or remove the class{_and(collected.hint)}"
+        )
+
+
+def _check_train(collected: Collected, splits: list[str]) -> None:
+    shown = {label for label, split in zip(collected.labels, splits, strict=True) if split == "train"}
+    absent = {name: 0 for label, name in enumerate(collected.class_names) if label not in shown}
+    if absent:
+        raise UserError(
+            f"{collected.where}: the training split must show every class; got {_some(absent)} there; "
+            "change the split column or leave it out"
+        )
+
+
+def _some(counts: dict[str, int]) -> str:
+    """The first few classes with their counts."""
+    named = ", ".join(f"{count} of {name!r}" for name, count in list(counts.items())[:_NAMED_AT_MOST])
+    more = len(counts) - _NAMED_AT_MOST
+    return f"{named} and {more} more such classes" if more > 0 else named
+
+
+def _and(hint: str) -> str:
+    return f"; {hint}" if hint else ""

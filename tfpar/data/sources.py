@@ -1,0 +1,63 @@
+"""The one door to labelled texts: a spec goes in, three checked splits come out."""
+
+from pathlib import Path
+
+from tfpar.data.delimited import read_delimited
+from tfpar.data.labelled_texts import LabelledTexts, TextClassificationData, assemble
+from tfpar.data.tfds_sets import read_tfds
+from tfpar.errors import UserError
+
+__all__ = ["LabelledTexts", "TextClassificationData", "load_text_classification"]
+
+_BUNDLED = {"rotten_tomatoes": "rotten_tomatoes_movies"}
+_EXPECTED = "expected rotten_tomatoes, tfds:NAME[/CONFIG], csv:PATH or tsv:PATH"
+
+
+def load_text_classification(
+    spec: str,
+    *,
+    text_column: str = "text",
+    label_column: str = "label",
+    split_column: str = "split",
+    cache_dir: Path | str | None = None,
+) -> TextClassificationData:
+    """Loads a data set for text classification.
+
+    A file's `split` column (train, validation, test, unlabelled) is honoured if it is there. Splits that the source
+    does not bring are cut from its training rows by the md5 of the text, class by class; `split_rule` of the result
+    says so. A text occurs once in a file's examples: repeats are skipped.
+
+    Args:
+        spec: "rotten_tomatoes" (bundled), "tfds:NAME[/CONFIG]", "csv:PATH" or "tsv:PATH".
+        text_column, label_column: for files: names in the header, or numbers from 0 in a file without a header.
+        split_column: for files: the column that says train, validation or test. It may be missing if it is "split".
+        cache_dir: where to fetch and prepare; by default $TFPAR_CACHE, else the user's cache directory.
+
+    Returns:
+        The splits, with classes by alphabet (numbers by value; TFDS sets keep their own order).
+
+    Raises:
+        UserError: the spec, the file, a column or the classes are not what is needed.
+        MissingExtraError: TensorFlow Datasets is needed and not installed.
+    """
+    kind, colon, rest = spec.partition(":")
+    cache_dir = Path(cache_dir).expanduser() if cache_dir is not None else None
+    if spec in _BUNDLED or (kind == "tfds" and rest):
+        collected, notice = read_tfds(_BUNDLED.get(spec, rest), cache_dir)
+    elif kind in ("csv", "tsv") and rest:
+        path = Path(rest).expanduser()
+        collected = read_delimited(
+            path,
+            quoted=kind == "csv",
+            text_column=text_column,
+            label_column=label_column,
+            split_column=split_column,
+        )
+        notice = f"Your own file {path}: its licence is yours to know."
+    elif kind == "folder":
+        raise UserError(f"dataset {spec!r}: folder: holds one file per example and is not for texts; {_EXPECTED}")
+    elif colon and not rest:
+        raise UserError(f"dataset {spec!r} has nothing after the colon; {_EXPECTED}")
+    else:
+        raise UserError(f"unknown dataset {spec!r}; {_EXPECTED}")
+    return assemble(spec, collected, notice)

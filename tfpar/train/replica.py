@@ -1,0 +1,69 @@
+"""One replica's own view of variables and optimizer, in which Keras' single-device code is right as it stands.
+
+Under a strategy each variable has one component per replica. Keras' code for training was written for one device, and where it meets
+distributed variables it calls back across replicas (`merge_call`), which cannot happen inside XLA, a `tf.cond` or a loop. Given
+the components instead, the same code runs as on one device, all of it under XLA. Mirrored variables stay equal because every
+replica applies the same all-reduced gradients to them.
+"""
+
+import contextlib
+import types
+
+import tensorflow as tf
+
+_CROSS_REPLICA_METHODS = (
+    "_apply_weight_decay",
+    "_backend_increment_gradient_accumulators",
+    "_backend_update_step",
+    "_overwrite_model_variables_with_average_value",
+)
+
+
+@contextlib.contextmanager
+def own_components(variables):
+    """Within a replica: `keras.Variable`s read and write this replica's components. With one replica it does nothing.
+
+    Args:
+        variables: `keras.Variable`s, each at most once.
+    """
+    strategy = tf.distribute.get_strategy()
+    if strategy.num_replicas_in_sync == 1:
+        yield
+        return
+    own = _index_on_worker(strategy)
+    distributed = [variable.value for variable in variables]
+    try:
+        for variable, value in zip(variables, distributed, strict=True):
+            variable._value = strategy.experimental_local_results(value)[own]
+        yield
+    finally:
+        for variable, value in zip(variables, distributed, strict=True):
+            variable._value = value
+
+
+@contextlib.contextmanager
+def single_device(optimizer):
+    """Replaces the methods by which Keras' TensorFlow optimizers reach across replicas by their backend-neutral originals."""
+    original = next(base for base in type(optimizer).__mro__ if base.__name__ == "BaseOptimizer")
+    own = vars(optimizer)
+    for name in _CROSS_REPLICA_METHODS:
+        own[name] = types.MethodType(getattr(original, name), optimizer)
+    try:
+        yield
+    finally:
+        for name in _CROSS_REPLICA_METHODS:
+            del own[name]
+
+
+def all_reduce_sum(tensors):
+    """Sums a nest of tensors over all replicas; called in a replica. With one replica it returns them as they are."""
+    context = tf.distribute.get_replica_context()
+    if context.num_replicas_in_sync == 1:
+        return tensors
+    return context.all_reduce(tf.distribute.ReduceOp.SUM, tensors)
+
+
+def _index_on_worker(strategy):
+    """Which of its worker's replicas the caller is."""
+    replica = tf.get_static_value(tf.distribute.get_replica_context().replica_id_in_sync_group)
+    return replica % len(strategy.extended.worker_devices)

@@ -6,8 +6,9 @@ import time
 
 import pytest
 
-from tfpar.data.cache import cache_root, locked, make_directory, written_atomically
+from tfpar.data.cache import cache_root, locked, make_directory
 from tfpar.errors import UserError
+from tfpar.files import written_atomically
 
 
 def test_cache_root_prefers_our_variable_then_xdg_then_home(monkeypatch, tmp_path):

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tfpar.data.cache import written_atomically
 from tfpar.errors import MissingExtraError, UserError
+from tfpar.files import written_atomically
 
 PAD, UNKNOWN = "[PAD]", "[UNK]"
 PAD_ID, UNKNOWN_ID = 0, 1

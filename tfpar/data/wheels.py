@@ -15,8 +15,9 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from tfpar.data.cache import cache_root, locked, make_directory, written_atomically
+from tfpar.data.cache import cache_root, locked, make_directory
 from tfpar.errors import UserError
+from tfpar.files import written_atomically
 
 _log = logging.getLogger(__name__)
 

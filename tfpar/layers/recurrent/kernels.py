@@ -27,7 +27,7 @@ def exporting(target: str):
     """Within this context layers choose kernels for a model that is leaving.
 
     Args:
-        target: "saved_model" or "tflite".
+        target: "saved_model", "tflite", or "tflite_int8".
     """
     token = _export_target.set(target)
     try:
@@ -102,13 +102,20 @@ def choose(recurrence: Recurrence, *, unroll: bool, has_initial_states: bool, re
         return Choice("loop", "it is the only kernel that trains on every device")
     if target == "saved_model":
         return Choice("inference", "a SavedModel needs no gradient and runs on any device")
+    obstacle = _obstacle_to_fusing(recurrence, has_initial_states or returns_states)
+    if obstacle is None:
+        return Choice("fused", "TFLite has one operation for a whole LSTM")
+    if target == "tflite_int8":
+        return Choice("unrolled", f"{obstacle}, and it cannot calibrate loops")
+    return Choice("inference", obstacle)
+
+
+def _obstacle_to_fusing(recurrence, shares_states) -> str | None:
     if not isinstance(recurrence, LSTM):
-        return Choice("inference", "TFLite has a fused operation for the LSTM alone")
+        return "TFLite has a fused operation for the LSTM alone"
     if (recurrence.activation.function, recurrence.recurrent_activation.function) != (activations.tanh, activations.sigmoid):
-        return Choice("inference", "TFLite's fused LSTM knows only tanh and sigmoid")
-    if has_initial_states or returns_states:
-        return Choice("inference", "TFLite's fused LSTM keeps its states to itself")
-    return Choice("fused", "TFLite has one operation for a whole LSTM")
+        return "TFLite's fused LSTM knows only tanh and sigmoid"
+    return "TFLite's fused LSTM keeps its states to itself" if shares_states else None
 
 
 def run(choice: Choice, job: Job) -> Result:

@@ -1,0 +1,24 @@
+"""Models on their way out: SavedModel and TFLite, measured before they leave.
+
+The names below load when they are first asked for: `TFLiteModel` needs NumPy and LiteRT alone.
+"""
+
+import importlib
+
+_HOME = {
+    "FORMATS": "formats",
+    "TFLiteModel": "interpreter",
+    "saved_model": "to_saved_model",
+    "tflite": "to_tflite",
+    "verify_bundle": "bundle",
+    "write_bundle": "bundle",
+}
+
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str):
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = importlib.import_module(f"{__name__}.{_HOME[name]}")
+    return getattr(module, name)

@@ -1,0 +1,30 @@
+"""The formats that a model can leave in, and how far each may stray from the model."""
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Format:
+    """A TFLite format.
+
+    Attributes:
+        name: as in `model.<name>.tflite`.
+        max_abs_error: an output may be so far from Keras' on float data; None: judged by `max_accuracy_loss` alone.
+        max_accuracy_loss: the task's accuracy may fall by so much, as a fraction.
+        remedy: what to do when it strays further.
+    """
+
+    name: str
+    max_abs_error: float | None
+    max_accuracy_loss: float
+    remedy: str
+
+
+_FLOAT_REMEDY = "this is a fault of the conversion: please report it with the model"
+
+FORMATS = {
+    "float32": Format("float32", 1e-5, 0.0, _FLOAT_REMEDY),
+    "float16": Format("float16", 1e-2, 0.003, "use float32 if the weights do not fit float16's range"),
+    "dynamic": Format("dynamic", None, 0.005, "use float16, which is twice as large and closer"),
+    "int8": Format("int8", None, 0.01, "give more and more varied calibration examples, or use dynamic"),
+}

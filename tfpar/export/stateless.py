@@ -1,0 +1,93 @@
+"""Makes fused LSTMs in a TFLite file forget, so that an answer does not depend on the question before.
+
+TFLite's `UNIDIRECTIONAL_SEQUENCE_LSTM` leaves h and c in its state tensors and begins the next run with them, unless the application
+resets all variables before each run. The converter cannot be told otherwise: it accepts nothing but constants as initial states. So the
+finished file gets a `SLICE` in front of each such operation, which copies zeros into its states whenever the model runs.
+"""
+
+import flatbuffers
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+_STATE_INPUTS = (18, 19)  # input_activation_state, input_cell_state
+_NUMPY_TYPES = {schema.TensorType.FLOAT32: np.float32, schema.TensorType.INT8: np.int8, schema.TensorType.INT16: np.int16}
+
+
+def forget_between_runs(content: bytes) -> bytes:
+    """Returns the bytes of the TFLite model with its fused LSTMs' states zeroed in each run."""
+    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    for subgraph in model.subgraphs:
+        states = _state_tensors(model, subgraph)
+        if states:
+            # In float16 files the states come out of a DEQUANTIZE of constant zeros, which runs once: it goes.
+            rest = [op for op in subgraph.operators if not states.intersection(op.outputs)]
+            subgraph.operators = [_zeroing(model, subgraph, state) for state in sorted(states)] + rest
+    return _pack(model)
+
+
+def _state_tensors(model, subgraph):
+    def is_fused_lstm(operator):
+        code = model.operatorCodes[operator.opcodeIndex].builtinCode
+        return code == schema.BuiltinOperator.UNIDIRECTIONAL_SEQUENCE_LSTM
+
+    return {op.inputs[i] for op in subgraph.operators if is_fused_lstm(op) for i in _STATE_INPUTS}
+
+
+def _zeroing(model, subgraph, state):
+    """An operator that copies zeros into the tensor `state`."""
+    tensor = subgraph.tensors[state]
+    zero_point = int(tensor.quantization.zeroPoint[0]) if _is_quantised(tensor) else 0
+    shape = np.asarray(tensor.shape, np.int32)
+    zeros = np.full(shape, zero_point, _NUMPY_TYPES[tensor.type])
+    operator = schema.OperatorT()
+    operator.opcodeIndex = _slice_code(model)
+    operator.inputs = [
+        _constant(model, subgraph, zeros, tensor.type, tensor.quantization),
+        _constant(model, subgraph, np.zeros_like(shape), schema.TensorType.INT32),
+        _constant(model, subgraph, shape, schema.TensorType.INT32),
+    ]
+    operator.outputs = [state]
+    operator.builtinOptionsType = schema.BuiltinOptions.SliceOptions
+    operator.builtinOptions = schema.SliceOptionsT()
+    return operator
+
+
+def _is_quantised(tensor):
+    return tensor.quantization is not None and tensor.quantization.zeroPoint is not None and len(tensor.quantization.zeroPoint)
+
+
+def _constant(model, subgraph, array, dtype, quantization=None):
+    """Adds a constant tensor and returns its index; equal bytes share one buffer."""
+    tensor = schema.TensorT()
+    tensor.name = f"initial_state/{len(subgraph.tensors)}"
+    tensor.shape, tensor.type, tensor.quantization = list(array.shape), dtype, quantization
+    tensor.buffer = _buffer(model, array.tobytes())
+    subgraph.tensors.append(tensor)
+    return len(subgraph.tensors) - 1
+
+
+def _buffer(model, content):
+    for index, buffer in enumerate(model.buffers):
+        if buffer.data is not None and len(buffer.data) == len(content) and bytes(buffer.data) == content:
+            return index
+    buffer = schema.BufferT()
+    buffer.data = np.frombuffer(content, np.uint8)
+    model.buffers.append(buffer)
+    return len(model.buffers) - 1
+
+
+def _slice_code(model):
+    for index, code in enumerate(model.operatorCodes):
+        if code.builtinCode == schema.BuiltinOperator.SLICE:
+            return index
+    code = schema.OperatorCodeT()
+    code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.SLICE
+    code.version = 4  # the first with 16-bit tensors
+    model.operatorCodes.append(code)
+    return len(model.operatorCodes) - 1
+
+
+def _pack(model):
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())

@@ -1,0 +1,76 @@
+"""SavedModel: runs wherever TensorFlow runs, without tfpar."""
+
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from tfpar.files import directory_written_atomically
+from tfpar.layers.recurrent.kernels import exporting
+
+
+def saved_model(model: keras.Model, path: Path | str) -> None:
+    """Writes a model as a SavedModel with named inputs and outputs, any batch size and any length of time.
+
+    It holds weights and plain TensorFlow operations, none that needs tfpar, Keras or a GPU.
+
+    Args:
+        model: a built functional model.
+        path: the directory; one that holds a SavedModel is replaced as a whole.
+
+    Raises:
+        ValueError: the model has no defined inputs.
+        UserError: the directory cannot be written.
+    """
+    module = tf.Module()
+    module.weights = [tf.Variable(v.numpy(), trainable=v.trainable, name=v.name) for v in model.variables]
+    serve = serving_function(model, module.weights, "saved_model")
+    with directory_written_atomically(Path(path), signed_by="saved_model.pb") as temporary:
+        tf.saved_model.save(module, str(temporary), signatures={"serving_default": serve})
+
+
+def serving_function(model: keras.Model, weights, target: str, shapes: dict[str, tuple] | None = None):
+    """Traces a model for inference as a function of named inputs.
+
+    Args:
+        model: a built functional model.
+        weights: what stands in for `model.variables`, in that order: tensors or `tf.Variable`s.
+        target: see `exporting`.
+        shapes: shapes that replace those of the model's inputs, by input name.
+
+    Returns:
+        A concrete function with named inputs, which returns a dict of named outputs.
+    """
+    if not getattr(model, "inputs", None):
+        raise ValueError(f"{model.name} has no defined inputs; export a functional model, or one called on keras.Input.")
+    names = input_names(model)
+    specs = [
+        tf.TensorSpec((shapes or {}).get(name, tensor.shape), tensor.dtype, name=name)
+        for name, tensor in zip(names, model.inputs, strict=True)
+    ]
+
+    def serve(*inputs):
+        with exporting(target), keras.StatelessScope(
+            state_mapping=[(v, tf.convert_to_tensor(w)) for v, w in zip(model.variables, weights, strict=True)]
+        ):
+            outputs = model(tf.nest.pack_sequence_as(model.input, inputs), training=False)
+        return dict(zip(output_names(model), tf.nest.flatten(outputs), strict=True))
+
+    return tf.function(serve, autograph=False, input_signature=specs).get_concrete_function()
+
+
+def named_outputs(model: keras.Model, inputs: dict) -> dict:
+    """Runs the Keras model itself on arrays by input name; returns arrays by output name."""
+    outputs = model(tf.nest.pack_sequence_as(model.input, list(inputs.values())), training=False)
+    arrays = [keras.ops.convert_to_numpy(output) for output in tf.nest.flatten(outputs)]
+    return dict(zip(output_names(model), arrays, strict=True))
+
+
+def input_names(model: keras.Model) -> list[str]:
+    """The names of a functional model's inputs."""
+    return [tensor.name for tensor in model.inputs]
+
+
+def output_names(model: keras.Model) -> list[str]:
+    """The names of a functional model's outputs: of the layers that make them."""
+    return [tensor._keras_history.operation.name for tensor in model.outputs]

@@ -1,0 +1,81 @@
+"""Files and directories that appear whole or not at all."""
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from tfpar.errors import UserError
+
+
+@contextlib.contextmanager
+def written_atomically(path: Path) -> Iterator[Path]:
+    """Yields a temporary file's path beside `path`; it becomes `path` if the body succeeds, else it is removed.
+
+    A reader of `path` sees the old bytes or the new ones, never a part, whenever the writer dies.
+    """
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    os.close(descriptor)
+    temporary = Path(name)
+    try:
+        yield temporary
+        # mkstemp makes files private; a shared cache or an export must be readable like any other file.
+        temporary.chmod(0o666 & ~_umask())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def directory_written_atomically(path: Path, signed_by: str) -> Iterator[Path]:
+    """Yields an empty directory beside `path`; it becomes `path` if the body succeeds, else it is removed.
+
+    Args:
+        path: the directory. One that stood there before is replaced as a whole.
+        signed_by: name of a file that tells a directory of this kind. One without it is a stranger's and stays.
+
+    Raises:
+        UserError: see `check_writable_directory`.
+    """
+    path = path.absolute()
+    check_writable_directory(path, signed_by)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
+    try:
+        temporary.chmod(0o777 & ~_umask())
+        yield temporary
+        if path.exists():
+            former = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".old", dir=path.parent))
+            os.replace(path, former)
+            os.replace(temporary, path)
+            shutil.rmtree(former)
+        else:
+            os.replace(temporary, path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def check_writable_directory(path: Path, signed_by: str) -> None:
+    """Makes sure, before long work, that `directory_written_atomically(path)` will be able to write.
+
+    Raises:
+        UserError: `path` is a file or a directory of other things, or its parent cannot be made or written to.
+    """
+    path = path.absolute()
+    if path.exists() and not path.is_dir():
+        raise UserError(f"{path} is a file, but a directory is to be written there; name another one")
+    if path.is_dir() and any(path.iterdir()) and not (path / signed_by).exists():
+        raise UserError(f"the directory {path} holds other files (no {signed_by}) and will not be replaced; name another one")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent):
+            pass
+    except OSError as error:
+        raise UserError(f"the directory {path} cannot be written: {error.strerror}; name another one") from error
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -6,7 +6,9 @@ import numbers
 def check_positive_integer(name: str, value):
     """Returns `value` if it is an integer above zero; raises ValueError otherwise."""
     if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < 1:
-        raise ValueError(f"Received an invalid value for argument `{name}`, expected a positive integer. Received: {name}={value!r}")
+        raise ValueError(
+            f"Received an invalid value for argument `{name}`, expected a positive integer. Received: {name}={value!r}"
+        )
     return int(value)
 
 

@@ -66,7 +66,9 @@ def check_writable_directory(path: Path, signed_by: str) -> None:
     if path.exists() and not path.is_dir():
         raise UserError(f"{path} is a file, but a directory is to be written there; name another one")
     if path.is_dir() and any(path.iterdir()) and not (path / signed_by).exists():
-        raise UserError(f"the directory {path} holds other files (no {signed_by}) and will not be replaced; name another one")
+        raise UserError(
+            f"the directory {path} holds other files (no {signed_by}) and will not be replaced; name another one"
+        )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent):

@@ -8,6 +8,9 @@ import importlib
 _HOME = {
     "FORMATS": "formats",
     "TFLiteModel": "interpreter",
+    "TextClassifierExport": "classifier",
+    "TextPredictor": "text_predictor",
+    "check_writable": "bundle",
     "saved_model": "to_saved_model",
     "tflite": "to_tflite",
     "verify_bundle": "bundle",

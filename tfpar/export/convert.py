@@ -33,7 +33,9 @@ def convert(directory: Path, format_name: str, timeout_s: float) -> bytes:
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, env=environment)
     except subprocess.TimeoutExpired as error:
-        raise UserError(f"the TFLite converter did not finish the {format_name} file within {timeout_s:.0f} s") from error
+        raise UserError(
+            f"the TFLite converter did not finish the {format_name} file within {timeout_s:.0f} s"
+        ) from error
     if done.returncode:
         died = f"died of signal {-done.returncode}" if done.returncode < 0 else "failed"
         words = "\n".join(done.stderr.strip().splitlines()[-LAST_LINES:])

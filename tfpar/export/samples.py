@@ -35,7 +35,9 @@ def sample_inputs(model: keras.Model, data, sequence_length: int | None) -> dict
         batches = [_rows_of_weight(element) for element in data.take(_BATCHES_READ)]
     if any(len(batch) != len(names) for batch in batches):
         raise UserError(f"`calibration` must yield the model's inputs {names}; got {len(batches[0])} of them")
-    columns = [_stack(arrays, tensor, sequence_length) for arrays, tensor in zip(zip(*batches), model.inputs, strict=True)]
+    columns = [
+        _stack(arrays, tensor, sequence_length) for arrays, tensor in zip(zip(*batches), model.inputs, strict=True)
+    ]
     if not columns or not len(columns[0]):
         raise UserError("`calibration` holds no example; give a dataset of inputs like those of training")
     chosen = np.unique(np.linspace(0, len(columns[0]) - 1, ROWS).astype(int))

@@ -10,7 +10,11 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 _STATE_INPUTS = (18, 19)  # input_activation_state, input_cell_state
-_NUMPY_TYPES = {schema.TensorType.FLOAT32: np.float32, schema.TensorType.INT8: np.int8, schema.TensorType.INT16: np.int16}
+_NUMPY_TYPES = {
+    schema.TensorType.FLOAT32: np.float32,
+    schema.TensorType.INT8: np.int8,
+    schema.TensorType.INT16: np.int16,
+}
 
 
 def forget_between_runs(content: bytes) -> bytes:
@@ -53,7 +57,11 @@ def _zeroing(model, subgraph, state):
 
 
 def _is_quantised(tensor):
-    return tensor.quantization is not None and tensor.quantization.zeroPoint is not None and len(tensor.quantization.zeroPoint)
+    return (
+        tensor.quantization is not None
+        and tensor.quantization.zeroPoint is not None
+        and len(tensor.quantization.zeroPoint)
+    )
 
 
 def _constant(model, subgraph, array, dtype, quantization=None):

@@ -42,7 +42,9 @@ def serving_function(model: keras.Model, weights, target: str, shapes: dict[str,
         A concrete function with named inputs, which returns a dict of named outputs.
     """
     if not getattr(model, "inputs", None):
-        raise ValueError(f"{model.name} has no defined inputs; export a functional model, or one called on keras.Input.")
+        raise ValueError(
+            f"{model.name} has no defined inputs; export a functional model, or one called on keras.Input."
+        )
     names = input_names(model)
     specs = [
         tf.TensorSpec((shapes or {}).get(name, tensor.shape), tensor.dtype, name=name)
@@ -50,8 +52,11 @@ def serving_function(model: keras.Model, weights, target: str, shapes: dict[str,
     ]
 
     def serve(*inputs):
-        with exporting(target), keras.StatelessScope(
-            state_mapping=[(v, tf.convert_to_tensor(w)) for v, w in zip(model.variables, weights, strict=True)]
+        with (
+            exporting(target),
+            keras.StatelessScope(
+                state_mapping=[(v, tf.convert_to_tensor(w)) for v, w in zip(model.variables, weights, strict=True)]
+            ),
         ):
             outputs = model(tf.nest.pack_sequence_as(model.input, inputs), training=False)
         return dict(zip(output_names(model), tf.nest.flatten(outputs), strict=True))

@@ -13,8 +13,8 @@ from tfpar.export.convert import convert, save_calibration
 from tfpar.export.formats import FORMATS
 from tfpar.export.interpreter import TFLiteModel
 from tfpar.export.samples import sample_inputs
-from tfpar.export.to_saved_model import named_outputs, serving_function
 from tfpar.export.stateless import forget_between_runs
+from tfpar.export.to_saved_model import named_outputs, serving_function
 from tfpar.files import written_atomically
 
 PARITY_ROWS = 32

@@ -1,9 +1,21 @@
 """Keras layers."""
 
 from tfpar.layers.attention_pooling import AttentionPooling
+from tfpar.layers.dropout import Dropout, TokenDropout
+from tfpar.layers.pooling import MaxPooling, MeanPooling
 from tfpar.layers.recurrent.bidirectional import Bidirectional
 from tfpar.layers.recurrent.gru import GRU
 from tfpar.layers.recurrent.lstm import LSTM
 from tfpar.layers.recurrent.simple_rnn import SimpleRNN
 
-__all__ = ["GRU", "LSTM", "AttentionPooling", "Bidirectional", "SimpleRNN"]
+__all__ = [
+    "GRU",
+    "LSTM",
+    "AttentionPooling",
+    "Bidirectional",
+    "Dropout",
+    "MaxPooling",
+    "MeanPooling",
+    "SimpleRNN",
+    "TokenDropout",
+]

@@ -10,7 +10,7 @@ import uuid
 import tensorflow as tf
 
 from tfpar.ops.lstm import LSTM
-from tfpar.ops.recurrence import RecurrentWeights
+from tfpar.ops.recurrence import RecurrentWeights, project
 from tfpar.ops.time_loop import inference_loop
 
 
@@ -43,7 +43,7 @@ def _composite(recurrence):
 
     @tf.function(autograph=False, experimental_attributes=attributes)
     def lstm(inputs, initial_h, initial_c, kernel, recurrent_kernel, bias):
-        projected = tf.tensordot(tf.transpose(inputs, [1, 0, 2]), kernel, 1) + bias
+        projected = project(tf.transpose(inputs, [1, 0, 2]), kernel, bias)
         weights = RecurrentWeights(recurrent_kernel)
         sequence, (h, c) = inference_loop(recurrence, projected, (initial_h, initial_c), weights)
         return h, tf.transpose(sequence, [1, 0, 2]), h, c, tf.constant(0.0)

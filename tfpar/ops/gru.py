@@ -62,7 +62,9 @@ class GRU(Recurrence):
         d_zr, dn = _split_gates(projected_gradients)
         _, r = tf.split(self.recurrent_activation.value(kept[0]), 2, axis=-1)
         d_recurrent = tf.concat([d_zr, dn * r], axis=-1)
-        return RecurrentWeights(summed_outer(dropped(previous, dropout), d_recurrent), tf.reduce_sum(d_recurrent, axis=[0, 1]))
+        return RecurrentWeights(
+            summed_outer(dropped(previous, dropout), d_recurrent), tf.reduce_sum(d_recurrent, axis=[0, 1])
+        )
 
 
 class ResetBeforeGRU(GRU):

@@ -30,7 +30,9 @@ class Gates(NamedTuple):
 def gate_module(preactivation: tf.Tensor, activation: Activation, recurrent_activation: Activation) -> Gates:
     """Splits x[t] W + h[t-1] U + b, float (batch, 4 * units), into the four gates, as kept for the backward pass."""
     i, f, g, o = tf.split(preactivation, 4, axis=-1)
-    return Gates(recurrent_activation.kept(i), recurrent_activation.kept(f), activation.kept(g), recurrent_activation.kept(o))
+    return Gates(
+        recurrent_activation.kept(i), recurrent_activation.kept(f), activation.kept(g), recurrent_activation.kept(o)
+    )
 
 
 def memory_cell(gates: Gates, previous_cell: tf.Tensor, activation: Activation) -> tuple[tf.Tensor, tf.Tensor]:

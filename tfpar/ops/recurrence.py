@@ -39,7 +39,9 @@ class Recurrence(abc.ABC):
     kept_count: int
 
     @abc.abstractmethod
-    def step(self, projected: tf.Tensor, states: Tensors, weights: RecurrentWeights, dropout) -> tuple[Tensors, Tensors]:
+    def step(
+        self, projected: tf.Tensor, states: Tensors, weights: RecurrentWeights, dropout
+    ) -> tuple[Tensors, Tensors]:
         """Advances by one step.
 
         Args:
@@ -71,7 +73,9 @@ class Recurrence(abc.ABC):
         """
 
     @abc.abstractmethod
-    def weight_gradients(self, projected_gradients: tf.Tensor, previous: tf.Tensor, kept: Tensors, dropout) -> RecurrentWeights:
+    def weight_gradients(
+        self, projected_gradients: tf.Tensor, previous: tf.Tensor, kept: Tensors, dropout
+    ) -> RecurrentWeights:
         """Sums the gradients of the recurrent weights over all steps.
 
         Args:
@@ -80,6 +84,12 @@ class Recurrence(abc.ABC):
             kept: what `step` kept, stacked along a leading time axis.
             dropout: as in `step`.
         """
+
+
+def project(inputs: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor | None) -> tf.Tensor:
+    """x[t] W + b of all steps in one matmul: float (time, batch, gates * units) from (time, batch, features)."""
+    projected = tf.tensordot(inputs, kernel, axes=1)
+    return projected if bias is None else projected + bias
 
 
 def dropped(h: tf.Tensor, dropout: tf.Tensor | None) -> tf.Tensor:

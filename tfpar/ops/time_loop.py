@@ -34,7 +34,10 @@ def time_loop(
 
     @tf.custom_gradient
     def differentiable(projected, *tensors):
-        initial_states, weights = tensors[: recurrence.state_count], RecurrentWeights(*tensors[recurrence.state_count :])
+        initial_states, weights = (
+            tensors[: recurrence.state_count],
+            RecurrentWeights(*tensors[recurrence.state_count :]),
+        )
         final_states, states, kept = _forward(recurrence, projected, initial_states, weights, mask, dropout)
 
         def gradient(d_sequence, *d_final_states):

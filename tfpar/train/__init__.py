@@ -1,5 +1,17 @@
 """Training: the `keras.Model` whose `fit` is right on N replicas, and what goes with it."""
 
+from tfpar.train.callbacks import StopAtStep, Throughput, finished_epochs, logging_callbacks
+from tfpar.train.committee import CommitteeAccuracy, CommitteeCrossentropy
 from tfpar.train.model import Model
+from tfpar.train.optimizers import adamw
 
-__all__ = ["Model"]
+__all__ = [
+    "CommitteeAccuracy",
+    "CommitteeCrossentropy",
+    "Model",
+    "StopAtStep",
+    "Throughput",
+    "adamw",
+    "finished_epochs",
+    "logging_callbacks",
+]

@@ -7,6 +7,7 @@ import tensorflow as tf
 from keras import activations, constraints, initializers, regularizers
 
 from tfpar.checks import check_fraction, check_one_of, check_positive_integer
+from tfpar.layers.dropout import dropout_mask
 from tfpar.layers.recurrent import kernels
 from tfpar.ops.recurrence import Recurrence, RecurrentWeights
 
@@ -185,12 +186,12 @@ class RecurrentLayer(keras.layers.Layer, abc.ABC):
 
     def _job(self, sequences, initial_state, mask, training) -> kernels.Job:
         if training and self.dropout:
-            sequences *= self._dropout_mask(sequences, self.dropout)[:, None, :]
+            sequences *= self._dropout_mask(sequences, sequences.shape[-1], self.dropout)[:, None, :]
         recurrent_kernel = tf.convert_to_tensor(self.recurrent_kernel)
         bias, recurrent_bias = self._biases()
         recurrent_dropout = None
         if training and self.recurrent_dropout:
-            recurrent_dropout = self._dropout_mask(sequences, self.recurrent_dropout, self.units)
+            recurrent_dropout = self._dropout_mask(sequences, self.units, self.recurrent_dropout)
         return kernels.Job(
             recurrence=self.recurrence,
             inputs=sequences,
@@ -205,10 +206,9 @@ class RecurrentLayer(keras.layers.Layer, abc.ABC):
             unroll=self.unroll,
         )
 
-    def _dropout_mask(self, sequences, rate, features=None):
+    def _dropout_mask(self, sequences, features, rate):
         """float (batch, features): 0, or 1 / (1 - rate)."""
-        ones = tf.ones((tf.shape(sequences)[0], features or sequences.shape[-1]), sequences.dtype)
-        return keras.random.dropout(ones, rate, seed=self.seed_generator)
+        return dropout_mask((tf.shape(sequences)[0], features), rate, self.seed_generator, sequences.dtype)
 
     def _initial_states(self, initial_state):
         if initial_state is None:
@@ -315,7 +315,9 @@ class _CarriedStates:
                 "states of other rows. Use one replica, or pass `initial_state` and `return_state`."
             )
         self.variables = [
-            keras.Variable(keras.ops.zeros((batch_size, units)), trainable=False, dtype=layer.variable_dtype, name="state")
+            keras.Variable(
+                keras.ops.zeros((batch_size, units)), trainable=False, dtype=layer.variable_dtype, name="state"
+            )
             for units in layer.state_size
         ]
 

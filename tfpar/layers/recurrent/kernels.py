@@ -16,7 +16,7 @@ from keras import activations
 from tfpar.ops.fused_lstm import fused_lstm
 from tfpar.ops.lstm import LSTM
 from tfpar.ops.masking import mask_last_output, mask_outputs, take_steps, valid_lengths
-from tfpar.ops.recurrence import Recurrence, RecurrentWeights, Tensors
+from tfpar.ops.recurrence import Recurrence, RecurrentWeights, Tensors, project
 from tfpar.ops.time_loop import inference_loop, time_loop, unrolled_loop
 
 _export_target = contextvars.ContextVar("export_target", default=None)
@@ -113,7 +113,10 @@ def choose(recurrence: Recurrence, *, unroll: bool, has_initial_states: bool, re
 def _obstacle_to_fusing(recurrence, shares_states) -> str | None:
     if not isinstance(recurrence, LSTM):
         return "TFLite has a fused operation for the LSTM alone"
-    if (recurrence.activation.function, recurrence.recurrent_activation.function) != (activations.tanh, activations.sigmoid):
+    if (recurrence.activation.function, recurrence.recurrent_activation.function) != (
+        activations.tanh,
+        activations.sigmoid,
+    ):
         return "TFLite's fused LSTM knows only tanh and sigmoid"
     return "TFLite's fused LSTM keeps its states to itself" if shares_states else None
 
@@ -132,19 +135,12 @@ def _looped(loop: Callable, job: Job) -> Result:
         mask = None if mask is None else tf.reverse(mask, [0])
     zeros = tf.zeros((tf.shape(inputs)[1], job.weights.kernel.shape[0]), inputs.dtype)
     states = job.initial_states or (zeros,) * job.recurrence.state_count
-    sequence, states = loop(job.recurrence, _project(inputs, job.kernel, job.bias), states, job.weights, mask)
+    sequence, states = loop(job.recurrence, project(inputs, job.kernel, job.bias), states, job.weights, mask)
     last = states[0]
     if mask is not None:
         sequence = mask_outputs(sequence, mask, job.zero_output_for_mask)
         last = mask_last_output(last, mask, job.zero_output_for_mask)
     return Result(tf.transpose(sequence, [1, 0, 2]), last, states)
-
-
-def _project(inputs, kernel, bias):
-    """x W + b for all steps: float (time, batch, gates * units)."""
-    flat = tf.matmul(tf.reshape(inputs, [-1, inputs.shape[-1]]), kernel)
-    flat = flat if bias is None else flat + bias
-    return tf.reshape(flat, [*tf.unstack(tf.shape(inputs)[:2]), kernel.shape[-1]])
 
 
 def _loop(job: Job) -> Result:

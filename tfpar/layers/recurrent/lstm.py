@@ -30,7 +30,14 @@ class LSTM(GatedRecurrentLayer):
     """
 
     def __init__(
-        self, units, activation="tanh", recurrent_activation="sigmoid", use_bias=True, *, unit_forget_bias=True, **kwargs
+        self,
+        units,
+        activation="tanh",
+        recurrent_activation="sigmoid",
+        use_bias=True,
+        *,
+        unit_forget_bias=True,
+        **kwargs,
     ):
         self.unit_forget_bias = unit_forget_bias
         super().__init__(units, activation, recurrent_activation, use_bias, **kwargs)

@@ -1,0 +1,317 @@
+"""Sentiment of short texts, by a committee of recurrent networks, trained under any strategy and left as TFLite files.
+
+    python recipes/sentiment.py                        # Rotten Tomatoes snippets: RESULT
+    python recipes/sentiment.py --dataset csv:mine.csv --text_column review --label_column stars
+    python recipes/sentiment.py --strategy mirrored --replicas 2
+    python recipes/sentiment.py --smoke                # two steps on generated data
+
+Needs: pip install '.[recipes]'. The last line on stdout is one JSON object with all results.
+"""
+
+import dataclasses
+import functools
+import platform
+import sys
+import time
+
+from absl import flags
+
+from tfpar.cli.flags import define_common
+from tfpar.cli.run import run_recipe, start_tensorflow
+
+FLAGS = flags.FLAGS
+
+define_common(dataset="rotten_tomatoes", cells=("lstm", "gru", "rnn"), export_dir="exports/sentiment")
+flags.DEFINE_string("text_column", "text", "csv:, tsv: the texts' column, by name or number.")
+flags.DEFINE_string("label_column", "label", "csv:, tsv: the labels' column, by name or number.")
+flags.DEFINE_string("split_column", "split", "csv:, tsv: a column of train, validation, test, if there is one.")
+flags.DEFINE_integer("units", 64, "Units of each recurrent layer and direction.", 1)
+flags.DEFINE_integer("embedding_size", 128, "Size of the token embeddings.", 1)
+flags.DEFINE_integer("layers", 1, "Stacked recurrent layers.", 1)
+flags.DEFINE_integer("members", 1, "Networks in the committee.", 1)
+flags.DEFINE_bool("bidirectional", True, "Read in both directions.")
+flags.DEFINE_enum("pooling", "max", ["last", "max", "mean", "attention"], "How a sequence becomes one vector.")
+flags.DEFINE_float("input_dropout", 0.5, "Fraction of embedding features dropped, the same at each step.", 0, 0.99)
+flags.DEFINE_float("recurrent_dropout", 0.0, "Fraction of recurrent units dropped, the same at each step.", 0, 0.99)
+flags.DEFINE_float("token_dropout", 0.15, "Fraction of tokens replaced by the unknown one.", 0, 0.99)
+flags.DEFINE_float("token_scores", 0.5, "Scale of naive Bayes' scores in the embedding's start; 0: none.", 0)
+flags.DEFINE_enum("pretrain", "none", ["none", "autoencoder"], "What initialises the network.")
+flags.DEFINE_integer("pretrain_epochs", 3, "Epochs of pretraining.", 1)
+flags.DEFINE_integer("vocabulary_size", 20_000, "At most so many tokens.", 3)
+flags.DEFINE_integer("min_frequency", 2, "A token occurs so often in the training texts.", 1)
+flags.DEFINE_integer("max_tokens", 64, "Longer texts are cut.", 1)
+flags.DEFINE_integer("buckets", 4, "Lengths that sequences are padded to; XLA compiles each once.", 1)
+
+SMOKE = dict(epochs=1, steps=2, units=8, embedding_size=8, min_frequency=1, batch_size=8, buckets=1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Encoded:
+    """The data set as token ids, and what it takes to batch it."""
+
+    data: object
+    tokenizer: object
+    tokens: dict
+    boundaries: tuple
+
+    def labels(self, split):
+        return getattr(self.data, split).labels
+
+    def batches(self, split, first_epoch=0):
+        from tfpar import data
+
+        return data.bucketed_batches(
+            self.tokens[split],
+            self.labels(split),
+            batch_size=FLAGS.batch_size,
+            boundaries=self.boundaries,
+            shuffle=split == "train",
+            seed=FLAGS.seed,
+            replicas=FLAGS.replicas or 1,
+            first_epoch=first_epoch,
+        )
+
+    def padding_fraction(self):
+        from tfpar import data
+
+        return data.padding_fraction([len(t) for t in self.tokens["train"]], self.boundaries, FLAGS.batch_size)
+
+    def shapes(self, split):
+        """How many of the boundaries a split's sequences fall under."""
+        import numpy as np
+
+        return len(np.unique(np.searchsorted(self.boundaries, [len(t) for t in self.tokens[split]])))
+
+
+def load():
+    """Reads the data set and turns its texts into token ids."""
+    from tfpar import data
+
+    if FLAGS.smoke:
+        texts = data.generated_text_classification(seed=FLAGS.seed)
+    else:
+        texts = data.load_text_classification(
+            FLAGS.dataset,
+            text_column=FLAGS.text_column,
+            label_column=FLAGS.label_column,
+            split_column=FLAGS.split_column,
+        )
+    for reason, rows in texts.skipped.items():
+        log(f"skipped {rows} row(s): {reason}")
+    tokenizer = data.Tokenizer.train(
+        texts.train.texts, vocabulary_size=FLAGS.vocabulary_size, min_frequency=FLAGS.min_frequency
+    )
+    splits = ("train", "validation", "test")
+    tokens = {split: tokenizer.encode(getattr(texts, split).texts, FLAGS.max_tokens) for split in splits}
+    lengths = [len(sequence) for sequence in tokens["train"]]
+    longest = max(len(sequence) for split in splits for sequence in tokens[split])
+    boundaries = data.bucket_boundaries([*lengths, longest], max_buckets=FLAGS.buckets, batch_size=FLAGS.batch_size)
+    return Encoded(texts, tokenizer, tokens, boundaries)
+
+
+def build(encoded):
+    """Builds the classifier from flags, pretrained if so asked."""
+    from tfpar import data, models, train
+
+    vocabulary_size, num_classes = encoded.tokenizer.vocabulary_size, len(encoded.data.class_names)
+    scores = data.log_odds(
+        encoded.tokens["train"], encoded.labels("train"), vocabulary_size=vocabulary_size, num_classes=num_classes
+    )
+    classifier = models.text_classifier(
+        vocabulary_size=vocabulary_size,
+        num_classes=num_classes,
+        cell=FLAGS.cell,
+        units=FLAGS.units,
+        embedding_size=FLAGS.embedding_size,
+        bidirectional=FLAGS.bidirectional,
+        recurrent_layers=FLAGS.layers,
+        pooling=FLAGS.pooling,
+        members=FLAGS.members,
+        dropout=FLAGS.dropout,
+        input_dropout=FLAGS.input_dropout,
+        recurrent_dropout=FLAGS.recurrent_dropout,
+        token_dropout=FLAGS.token_dropout,
+        token_scores=FLAGS.token_scores * scores if FLAGS.token_scores else None,
+        seed=FLAGS.seed,
+    )
+    log(next(layer.explain() for layer in classifier.layers if hasattr(layer, "explain")))
+    if FLAGS.pretrain == "autoencoder":
+        pretrain(classifier, encoded)
+    return train.Model(classifier.inputs, classifier.outputs[0], name="sentiment")
+
+
+def pretrain(classifier, encoded):
+    """Trains a sequence autoencoder on the training texts and starts the classifier with its weights."""
+    import keras
+
+    from tfpar import models, train
+
+    batches = encoded.batches("train")
+    built = models.sequence_autoencoder(classifier)
+    autoencoder = train.Model(built.inputs, built.outputs, name=built.name)
+    directions = len(built.outputs)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=0)
+    autoencoder.compile(optimizer(len(batches) * FLAGS.pretrain_epochs), [loss] * directions, jit_compile=FLAGS.xla)
+    log("pretraining a sequence autoencoder")
+    copies = batches.map(lambda tokens, labels, weights: (tokens, (tokens,) * directions))
+    steps = {"steps_per_epoch": 2} if FLAGS.smoke else {}
+    autoencoder.fit(copies, epochs=1 if FLAGS.smoke else FLAGS.pretrain_epochs, verbose=progress(), **steps)
+    models.initialize_from_autoencoder(classifier, autoencoder)
+
+
+def optimizer(steps):
+    from tfpar import train
+
+    return train.adamw(
+        learning_rate=FLAGS.learning_rate,
+        steps=max(1, steps // FLAGS.accumulate_steps),
+        weight_decay=FLAGS.weight_decay,
+        # The members' gradients do not meet: the bound is for each, as if it were alone.
+        clip_norm=FLAGS.clip_norm * FLAGS.members**-0.5,
+        accumulate_steps=FLAGS.accumulate_steps,
+        ema=FLAGS.ema,
+    )
+
+
+def fit(model, encoded):
+    """Trains; returns the history and what was measured on the way."""
+    import keras
+
+    from tfpar import train
+
+    first_epoch = train.finished_epochs(FLAGS.model_dir) if FLAGS.model_dir else 0
+    batches, validation = encoded.batches("train", first_epoch), encoded.batches("validation")
+    steps = FLAGS.steps or FLAGS.epochs * len(batches)
+    model.compile(
+        optimizer(steps),
+        train.CommitteeCrossentropy(label_smoothing=FLAGS.label_smoothing),
+        weighted_metrics=[train.CommitteeAccuracy()],
+        jit_compile=FLAGS.xla,
+    )
+    throughput = train.Throughput(len(encoded.labels("train")))
+    callbacks = [throughput]
+    if FLAGS.steps:
+        callbacks.append(train.StopAtStep(FLAGS.steps))
+    if FLAGS.patience:
+        callbacks.append(keras.callbacks.EarlyStopping("val_loss", patience=FLAGS.patience, restore_best_weights=True))
+    if FLAGS.model_dir:
+        callbacks += train.logging_callbacks(FLAGS.model_dir)
+    epochs = -(-steps // len(batches))
+    start = time.perf_counter()
+    fit = functools.partial(model.fit, batches, validation_data=validation, shuffle=False)  # the batches shuffle
+    history = fit(epochs=epochs, callbacks=callbacks, verbose=progress()).history
+    return history, {
+        "train_seconds": time.perf_counter() - start,
+        "examples_per_second": throughput.examples_per_second,
+        "epochs": len(history["loss"]),
+        # One program for each shape in training and each in evaluation; replicas compile the update apart.
+        "compilations": FLAGS.xla * (encoded.shapes("train") + encoded.shapes("validation")),
+    }
+
+
+def export(model, encoded, history, result):
+    """Leaves the model as mean probabilities over its members."""
+    import keras
+
+    import tfpar
+
+    probabilities = keras.layers.Softmax(name="softmax", dtype="float32")(model.output)
+    probabilities = keras.layers.GlobalAveragePooling1D(name="probabilities", dtype="float32")(probabilities)
+    return tfpar.export.TextClassifierExport(
+        model=keras.Model(model.input, probabilities),
+        tokenizer=encoded.tokenizer,
+        class_names=encoded.data.class_names,
+        sequence_length=encoded.boundaries[-1],
+        calibration=encoded.batches("train"),
+        test_tokens=encoded.tokens["test"],
+        test_labels=encoded.labels("test"),
+        history=history,
+        facts={
+            "name": "sentiment",
+            "summary": f"{FLAGS.members} {'bidirectional ' * FLAGS.bidirectional}{FLAGS.cell.upper()} network(s) of "
+            f"{FLAGS.units} units, which answer together.",
+            "data": f"{encoded.data.name}: {counts(encoded)}.",
+            "split": encoded.data.split_rule,
+            "notice": encoded.data.notice,
+            "command": " ".join(["python", *sys.argv]),
+            "metrics": result["metrics"],
+            "train_seconds": result["train_seconds"],
+            "versions": versions(),
+        },
+    ).write(FLAGS.export_dir, tuple(FLAGS.export), gate=not FLAGS.smoke)
+
+
+def counts(encoded):
+    return ", ".join(f"{len(encoded.labels(split)):,} {split}" for split in encoded.tokens)
+
+
+def versions():
+    import keras
+    import tensorflow as tf
+
+    import tfpar
+
+    return {
+        "tfpar": tfpar.__version__,
+        "tensorflow": tf.__version__,
+        "keras": keras.__version__,
+        "python": platform.python_version(),
+    }
+
+
+def log(line):
+    print(line, file=sys.stderr, flush=True)
+
+
+def progress():
+    return 1 if sys.stderr.isatty() else 2
+
+
+def use_smoke_settings():
+    for name, value in SMOKE.items():
+        if not FLAGS[name].present:
+            setattr(FLAGS, name, value)
+    if not FLAGS["export_dir"].present:
+        FLAGS.export = []
+
+
+def main():
+    if FLAGS.smoke:
+        use_smoke_settings()
+    import tfpar
+
+    formats = [name for name in FLAGS.export if name]
+    if formats:
+        tfpar.export.check_writable(FLAGS.export_dir)
+    start_tensorflow()
+    strategy = tfpar.cluster.make_strategy(FLAGS.strategy, FLAGS.replicas)
+    log(f"strategy: {strategy.tfpar_choice}; XLA {'on' if FLAGS.xla else 'off'}; {FLAGS.precision}")
+    import keras
+
+    keras.utils.set_random_seed(FLAGS.seed)
+    keras.config.set_dtype_policy(FLAGS.precision)
+    encoded = load()
+    log(f"{encoded.data.name}: {counts(encoded)}; buckets {encoded.boundaries}; {encoded.data.notice}")
+    with strategy.scope():
+        model = build(encoded)
+        history, measured = fit(model, encoded)
+        scores = model.evaluate(encoded.batches("test"), verbose=0, return_dict=True)
+    result = {
+        "recipe": "sentiment",
+        "dataset": FLAGS.dataset if not FLAGS.smoke else "generated",
+        "cell": FLAGS.cell,
+        "strategy": strategy.tfpar_choice.name,
+        "replicas": strategy.num_replicas_in_sync,
+        "xla": FLAGS.xla,
+        "examples": {split: len(encoded.labels(split)) for split in encoded.tokens},
+        "metrics": {name: float(scores[name]) for name in ("accuracy", "loss")},
+        **measured,
+        "padding_fraction": encoded.padding_fraction(),
+        "weights_abs_sum": float(sum(abs(v.numpy()).sum(dtype="float64") for v in model.trainable_variables)),
+    }
+    exports = export(model, encoded, history, result) if formats else []
+    return {**result, "exports": exports}
+
+
+if __name__ == "__main__":
+    run_recipe(main)

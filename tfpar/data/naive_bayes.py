@@ -1,0 +1,37 @@
+"""What naive Bayes knows of each token: a start for embeddings where examples are few."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+
+def log_odds(
+    sequences: Sequence[np.ndarray], labels: Sequence[int], *, vocabulary_size: int, num_classes: int
+) -> np.ndarray:
+    """The log odds of each token between a class and the rest, with add-one smoothing.
+
+        r[v, k] = log p(v | k) / p(v | not k),   p(v | k) = (1 + n[v, k]) / sum over v of (1 + n[v, k])
+
+    n[v, k] counts the examples of class k that hold token v at all. With two classes one column says it all.
+
+    Args:
+        sequences: token ids of each example, int (length,). Ids 0 and 1, padding and unknown, score 0.
+        labels: int (examples,).
+        vocabulary_size: number of ids.
+        num_classes: number of classes.
+
+    Returns:
+        float32 (vocabulary_size, num_classes), or (vocabulary_size, 1), of class 1, if there are two.
+
+    References:
+        Wang & Manning 2012, Baselines and Bigrams, section 2.1.
+    """
+    counts = np.ones((num_classes, vocabulary_size))
+    for sequence, label in zip(sequences, labels, strict=True):
+        counts[label, np.unique(sequence)] += 1
+    inside = counts / counts.sum(axis=1, keepdims=True)
+    rest = counts.sum(axis=0) - counts
+    outside = rest / rest.sum(axis=1, keepdims=True)
+    scores = np.log(inside / outside).T.astype(np.float32)
+    scores[:2] = 0
+    return scores[:, 1:] if num_classes == 2 else scores

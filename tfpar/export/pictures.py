@@ -1,0 +1,61 @@
+"""Pictures of a training run, for the card."""
+
+from pathlib import Path
+
+import numpy as np
+
+from tfpar.errors import MissingExtraError
+
+
+def draw_learning_curve(history: dict[str, list[float]], path: Path) -> None:
+    """Draws loss and accuracy by epoch, training and validation, as a PNG.
+
+    Args:
+        history: `keras.callbacks.History.history`.
+        path: of the picture.
+    """
+    figure = _new_figure(9, 3.5)
+    for axes, metric in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
+        for name, label in ((metric, "training"), (f"val_{metric}", "validation")):
+            values = history.get(name, [])
+            axes.plot(range(1, len(values) + 1), values, marker="o", label=label)
+        axes.set(xlabel="epoch", ylabel=metric)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.grid(alpha=0.3)
+        axes.legend()
+    figure.savefig(path)
+
+
+def draw_confusion_matrix(labels: np.ndarray, answers: np.ndarray, class_names: tuple[str, ...], path: Path) -> None:
+    """Draws how often each class was taken for each, as a PNG.
+
+    Args:
+        labels: int (examples,), true classes.
+        answers: int (examples,), predicted classes.
+        class_names: by class.
+        path: of the picture.
+    """
+    counts = np.zeros((len(class_names), len(class_names)), int)
+    np.add.at(counts, (labels, answers), 1)
+    size = 2.5 + 0.6 * len(class_names)
+    figure = _new_figure(size + 1, size)
+    axes = figure.subplots()
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for (true, answer), count in np.ndenumerate(counts):
+        color = "white" if shares[true, answer] > 0.5 else "black"
+        axes.text(answer, true, f"{count}\n{shares[true, answer]:.0%}", ha="center", va="center", color=color)
+    ticks = range(len(class_names))
+    axes.set(xlabel="answer", ylabel="truth")
+    axes.set_xticks(ticks, class_names, rotation=45 if len(class_names) > 4 else 0)
+    axes.set_yticks(ticks, class_names)
+    figure.colorbar(image, label="share of the true class")
+    figure.savefig(path)
+
+
+def _new_figure(width_in, height_in):
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise MissingExtraError("matplotlib", "recipes", "to draw pictures") from error
+    return Figure((width_in, height_in), dpi=100, layout="constrained")

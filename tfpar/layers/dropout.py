@@ -1,0 +1,105 @@
+"""Dropout that drops the same things on one replica as on many."""
+
+import keras
+import tensorflow as tf
+
+from tfpar.checks import check_fraction
+
+
+def dropout_mask(shape, rate: float, seed_generator: keras.random.SeedGenerator, dtype) -> tf.Tensor:
+    """Draws a scaled dropout mask for this replica's rows of the global batch.
+
+    Each replica draws the mask of the whole global batch from the same seed and takes its own rows, so that the masks do not depend
+    on how many replicas there are, as long as they share the batch evenly.
+
+    Args:
+        shape: (rows of this replica, ...).
+        rate: fraction of entries to drop, in [0, 1).
+        seed_generator: of the layer.
+        dtype: of the mask.
+
+    Returns:
+        Of `shape`: 0, or 1 / (1 - rate).
+    """
+    rows, *rest = shape
+    first, all_rows = _place_in_global_batch(rows)
+    uniform = keras.random.uniform((all_rows, *rest), seed=seed_generator, dtype="float32")
+    kept = tf.cast(uniform[first : first + rows] >= rate, dtype)
+    return kept / tf.cast(1 - rate, dtype)
+
+
+def _place_in_global_batch(rows):
+    """The first row of this replica in the global batch, and that batch's rows."""
+    context = tf.distribute.get_replica_context()
+    if context is None or context.num_replicas_in_sync == 1:
+        return 0, rows
+    replica = tf.get_static_value(context.replica_id_in_sync_group)
+    return replica * rows, context.num_replicas_in_sync * rows
+
+
+@keras.saving.register_keras_serializable(package="tfpar")
+class Dropout(keras.layers.Layer):
+    """Drops features; `keras.layers.Dropout`, but the same on any number of replicas.
+
+    Args:
+        rate: fraction to drop, in [0, 1).
+        seed: of the draws.
+        **kwargs: see `keras.layers.Layer`.
+    """
+
+    def __init__(self, rate, seed=None, **kwargs):
+        super().__init__(**kwargs)
+        self.rate = check_fraction("rate", rate)
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.supports_masking = True
+        self.built = True
+
+    def call(self, inputs, training=False):
+        if not (training and self.rate):
+            return inputs
+        return inputs * dropout_mask(tf.unstack(tf.shape(inputs)), self.rate, self.seed_generator, inputs.dtype)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return {**super().get_config(), "rate": self.rate, "seed": self.seed}
+
+
+@keras.saving.register_keras_serializable(package="tfpar")
+class TokenDropout(keras.layers.Layer):
+    """Replaces tokens by the unknown one, so that a classifier does not lean on single words.
+
+    Args:
+        rate: fraction of tokens to replace, in [0, 1). Padding (id 0) stays.
+        unknown_id: what they are replaced by.
+        seed: of the draws.
+        **kwargs: see `keras.layers.Layer`.
+
+    Call arguments:
+        tokens: int (batch, time).
+
+    References:
+        Iyyer et al. 2015, Deep Unordered Composition Rivals Syntactic Methods for Text Classification, section 3.
+    """
+
+    def __init__(self, rate, unknown_id=1, seed=None, **kwargs):
+        super().__init__(**kwargs)
+        self.rate = check_fraction("rate", rate)
+        self.unknown_id = unknown_id
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.built = True
+
+    def call(self, tokens, training=False):
+        if not (training and self.rate):
+            return tokens
+        kept = dropout_mask(tf.unstack(tf.shape(tokens)), self.rate, self.seed_generator, "float32") > 0
+        return tf.where(kept | (tokens == 0), tokens, tf.cast(self.unknown_id, tokens.dtype))
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return {**super().get_config(), "rate": self.rate, "unknown_id": self.unknown_id, "seed": self.seed}

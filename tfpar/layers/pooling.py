@@ -1,0 +1,56 @@
+"""Pooling over the valid steps of a sequence."""
+
+import keras
+from keras import ops
+
+
+class _MaskedPooling(keras.layers.Layer):
+    """Pools float (batch, time, features) to (batch, features); a row without any valid step gives zeros."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.supports_masking = True
+        self.built = True
+
+    def call(self, sequences, mask=None):
+        if mask is None:
+            mask = ops.ones(ops.shape(sequences)[:2], "bool")
+        return self._pool(sequences, mask[:, :, None])
+
+    def compute_mask(self, _, previous_mask):
+        return None
+
+    def compute_output_shape(self, sequences_shape):
+        return sequences_shape[0], sequences_shape[-1]
+
+
+@keras.saving.register_keras_serializable(package="tfpar")
+class MaxPooling(_MaskedPooling):
+    """The largest value of each feature over the valid steps.
+
+    Example:
+
+    >>> MaxPooling()(np.array([[[1.0], [3.0], [9.0]]]), mask=np.array([[True, True, False]])).numpy()
+    array([[3.]], dtype=float32)
+    """
+
+    def _pool(self, sequences, valid):
+        # The row's own minimum hides padding without stretching the range of values that 8 bits must cover.
+        lowest = ops.min(sequences, axis=1, keepdims=True)
+        largest = ops.max(ops.where(valid, sequences, lowest), axis=1)
+        return ops.where(ops.any(valid, axis=1), largest, ops.zeros_like(largest))
+
+
+@keras.saving.register_keras_serializable(package="tfpar")
+class MeanPooling(_MaskedPooling):
+    """The mean of each feature over the valid steps.
+
+    Example:
+
+    >>> MeanPooling()(np.array([[[1.0], [3.0], [9.0]]]), mask=np.array([[True, True, False]])).numpy()
+    array([[2.]], dtype=float32)
+    """
+
+    def _pool(self, sequences, valid):
+        valid = ops.cast(valid, sequences.dtype)
+        return ops.sum(sequences * valid, axis=1) / ops.maximum(ops.sum(valid, axis=1), 1)

@@ -1,0 +1,172 @@
+"""A committee of recurrent text classifiers in one network."""
+
+import dataclasses
+
+import keras
+import numpy as np
+
+from tfpar import layers
+from tfpar.checks import check_one_of, check_positive_integer
+
+CELLS = {"lstm": layers.LSTM, "gru": layers.GRU, "rnn": layers.SimpleRNN}
+
+POOLINGS = ("last", "max", "mean", "attention")
+
+
+@dataclasses.dataclass(frozen=True)
+class _Member:
+    """What the layers of each member share; see `text_classifier`."""
+
+    vocabulary_size: int
+    num_classes: int
+    cell: str
+    units: int
+    embedding_size: int
+    bidirectional: bool
+    recurrent_layers: int
+    pooling: str
+    dropout: float
+    input_dropout: float
+    recurrent_dropout: float
+    token_dropout: float
+
+
+def text_classifier(
+    *,
+    vocabulary_size: int,
+    num_classes: int,
+    cell: str = "lstm",
+    units: int = 64,
+    embedding_size: int = 128,
+    bidirectional: bool = True,
+    recurrent_layers: int = 1,
+    pooling: str = "max",
+    members: int = 1,
+    dropout: float = 0.5,
+    input_dropout: float = 0.5,
+    recurrent_dropout: float = 0.0,
+    token_dropout: float = 0.15,
+    token_scores: np.ndarray | None = None,
+    seed: int = 0,
+) -> keras.Model:
+    """Builds classifiers of token sequences that share nothing but their input.
+
+    Each member is: tokens -> embedding -> recurrent layers -> pooling over valid steps -> logits. Trained by the mean of their own
+    losses and asked for the mean of their probabilities, they are a deep ensemble that trains in one program and leaves as one
+    file (Lakshminarayanan et al. 2017, arXiv:1612.01474).
+
+    Args:
+        vocabulary_size: number of token ids; 0 is padding, 1 the unknown token.
+        num_classes: number of classes.
+        cell: one of `CELLS`.
+        units: of each recurrent layer and direction.
+        embedding_size: of the learned part of a token's embedding.
+        bidirectional: run the recurrent layers in both directions.
+        recurrent_layers: how many are stacked.
+        pooling: one of `POOLINGS`; "last" takes the last output of each direction.
+        members: size of the committee.
+        dropout: of the pooled features.
+        input_dropout: of the features of the embeddings, the same ones at each step.
+        recurrent_dropout: of h[t-1], the same units at each step.
+        token_dropout: fraction of tokens replaced by the unknown one.
+        token_scores: float (vocabulary_size, scores), what is known of each token beforehand. Each member begins with them
+            as additional columns of its embedding, and goes on to train them.
+        seed: of the initial weights and the dropout.
+
+    Returns:
+        int32 (batch, time) "tokens" -> float (batch, members, num_classes) "logits".
+
+    Raises:
+        ValueError: an argument is out of range.
+    """
+    check_one_of("cell", cell, tuple(CELLS))
+    check_one_of("pooling", pooling, POOLINGS)
+    for name, value in (("members", members), ("recurrent_layers", recurrent_layers), ("num_classes", num_classes)):
+        check_positive_integer(name, value)
+    member = _Member(
+        vocabulary_size=vocabulary_size,
+        num_classes=num_classes,
+        cell=cell,
+        units=units,
+        embedding_size=embedding_size,
+        bidirectional=bidirectional,
+        recurrent_layers=recurrent_layers,
+        pooling=pooling,
+        dropout=dropout,
+        input_dropout=input_dropout,
+        recurrent_dropout=recurrent_dropout,
+        token_dropout=token_dropout,
+    )
+    tokens = keras.Input((None,), dtype="int32", name="tokens")
+    logits = [_logits(member, tokens, token_scores, index, seed + 1000 * index) for index in range(members)]
+    return keras.Model(tokens, keras.layers.Concatenate(axis=1, name="logits")(logits) if members > 1 else logits[0])
+
+
+def _logits(member, tokens, token_scores, index, seed):
+    """One member: float (batch, 1, num_classes)."""
+    suffix = f"_{index}"
+    x = layers.TokenDropout(member.token_dropout, seed=seed, name="token_dropout" + suffix)(tokens)
+    x = keras.layers.Embedding(
+        member.vocabulary_size,
+        member.embedding_size + (0 if token_scores is None else token_scores.shape[1]),
+        embeddings_initializer=_ScoredEmbedding(token_scores, seed),
+        mask_zero=True,
+        name="embedding" + suffix,
+    )(x)
+    for depth in range(member.recurrent_layers):
+        is_last = depth == member.recurrent_layers - 1
+        x = _recurrent(member, is_last and member.pooling == "last", f"recurrent_{depth}{suffix}", seed + 10 * depth)(x)
+    x = _pooling(member, suffix, x)
+    x = layers.Dropout(member.dropout, seed=seed + 1, name="dropout" + suffix)(x)
+    initializer = keras.initializers.GlorotUniform(seed + 2)
+    x = keras.layers.Dense(member.num_classes, kernel_initializer=initializer, dtype="float32", name="dense" + suffix)(
+        x
+    )
+    return keras.layers.Reshape((1, member.num_classes), dtype="float32", name="member" + suffix)(x)
+
+
+def _recurrent(member, last_only, name, seed):
+    def one_direction(go_backwards, seed):
+        return CELLS[member.cell](
+            member.units,
+            kernel_initializer=keras.initializers.GlorotUniform(seed),
+            recurrent_initializer=keras.initializers.Orthogonal(seed=seed + 1),
+            dropout=member.input_dropout,
+            recurrent_dropout=member.recurrent_dropout,
+            seed=seed + 2,
+            return_sequences=not last_only,
+            go_backwards=go_backwards,
+            name=f"backward_{name}" if go_backwards else name,
+        )
+
+    forward = one_direction(False, seed + 3)
+    if not member.bidirectional:
+        return forward
+    return layers.Bidirectional(forward, backward_layer=one_direction(True, seed + 6), name=name)
+
+
+def _pooling(member, suffix, x):
+    if member.pooling == "last":
+        return x
+    name = f"{member.pooling}_pooling{suffix}"
+    if member.pooling == "attention":
+        return layers.AttentionPooling(member.units, name=name)(x)
+    return {"max": layers.MaxPooling, "mean": layers.MeanPooling}[member.pooling](name=name)(x)
+
+
+class _ScoredEmbedding(keras.initializers.Initializer):
+    """Normal with standard deviation 0.1, and the scores in the last columns. Padding is zeros."""
+
+    def __init__(self, scores, seed):
+        self.scores = scores
+        self.seed = seed
+
+    def __call__(self, shape, dtype=None):
+        table = np.random.default_rng(self.seed).normal(0, 0.1, shape)
+        if self.scores is not None:
+            table[:, -self.scores.shape[1] :] = self.scores
+        table[0] = 0
+        return keras.ops.convert_to_tensor(table, dtype=dtype)
+
+    def get_config(self):
+        return {"scores": None, "seed": self.seed}

@@ -1,7 +1,7 @@
 """tfpar: recurrent networks, trained in parallel in TensorFlow and Keras, and shipped to phones.
 
-`import tfpar` is light: it imports neither TensorFlow nor Keras, so that commands answer at once and `tfpar.cluster` can set up
-devices before TensorFlow starts. The rooms load when they are first used.
+`import tfpar` is light: it imports neither TensorFlow nor Keras, so that commands answer at once and `tfpar.cluster`
+can set up devices before TensorFlow starts. The rooms load when they are first used.
 """
 
 import importlib

@@ -25,6 +25,7 @@ def check_one_of(name: str, value, allowed):
     """Returns `value` if it is one of `allowed`; raises ValueError otherwise."""
     if not any(value is option or value == option for option in allowed):
         raise ValueError(
-            f"Received an invalid value for argument `{name}`, expected one of {tuple(allowed)}. Received: {name}={value!r}"
+            f"Received an invalid value for argument `{name}`, expected one of {tuple(allowed)}. "
+            f"Received: {name}={value!r}"
         )
     return value

@@ -51,8 +51,8 @@ def fail(error) -> None:
 def start_tensorflow() -> None:
     """Imports TensorFlow without its start-up messages.
 
-    They are written by C++ before any logging level is heeded, so standard error is held back while it loads; if it fails to
-    load, what it said is shown.
+    They are written by C++ before any logging level is heeded, so standard error is held back while it loads; if it
+    fails to load, what it said is shown.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")

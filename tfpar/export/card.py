@@ -38,8 +38,8 @@ Training took {train_seconds:.0f} s with {versions}.
 
     tfpar predict . "a text"
 
-`tokenizer.json` turns text into token ids (0 is padding, at the right), `labels.txt` names the classes. The TFLite files forget
-between runs: no variable has to be reset.
+`tokenizer.json` turns text into token ids (0 is padding, at the right), `labels.txt` names the classes. The TFLite
+files forget between runs: no variable has to be reset.
 
 ## Limits
 

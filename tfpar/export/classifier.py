@@ -50,14 +50,15 @@ class TextClassifierExport:
         Args:
             directory: where; a former export there is replaced.
             formats: "saved_model" and names of `FORMATS`.
-            gate: refuse a file that loses accuracy. False is for a model that has not learnt anything yet: its answers stand at the
-                decision boundary.
+            gate: refuse a file that loses accuracy. False is for a model that has not learnt anything yet: its
+                answers stand at the decision boundary.
 
         Returns:
             One report for each format; see `tflite`.
 
         Raises:
-            UserError: the directory cannot be written, or a file strays further than its format may. Nothing is left then.
+            UserError: the directory cannot be written, or a file strays further than its format may. Nothing is left
+                then.
         """
         answers = self._keras_answers()
         manifest = {"task": TASK, "sequence_length": self.sequence_length, **self.facts}
@@ -95,8 +96,8 @@ class TextClassifierExport:
         allowed = max(chosen.max_accuracy_loss, 2 / len(self.test_labels))
         if accuracy < expected - allowed:
             raise UserError(
-                f"the {chosen.name} file has a test accuracy of {accuracy:.4f}, Keras {expected:.4f}; at most {allowed:.4f} may "
-                f"be lost. What helps: {chosen.remedy}; or leave {chosen.name} out of --export"
+                f"the {chosen.name} file has a test accuracy of {accuracy:.4f}, Keras {expected:.4f}; at most "
+                f"{allowed:.4f} may be lost. What helps: {chosen.remedy}; or leave {chosen.name} out of --export"
             )
 
     def _padded(self, tokens):

@@ -1,7 +1,7 @@
 """The TFLite converter in a process of its own: it may end its process with a segmentation fault, or never come back.
 
-Run as `python -m tfpar.export.convert DIRECTORY FORMAT`; the directory holds `saved_model/` and, for 8-bit formats, `calibration.npz`,
-and receives `model.tflite`.
+Run as `python -m tfpar.export.convert DIRECTORY FORMAT`; the directory holds `saved_model/` and, for 8-bit formats,
+`calibration.npz`, and receives `model.tflite`.
 """
 
 import os

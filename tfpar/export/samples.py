@@ -16,8 +16,8 @@ def sample_inputs(model: keras.Model, data, sequence_length: int | None) -> dict
 
     Args:
         model: a built functional model.
-        data: a `tf.data.Dataset` of batches x, (x, y) or (x, y, sample_weight); a dict of arrays by input name; or None for
-            random inputs.
+        data: a `tf.data.Dataset` of batches x, (x, y) or (x, y, sample_weight); a dict of arrays by input name; or
+            None for random inputs.
         sequence_length: what open dimensions are padded or cut to; None: the longest that occurs.
 
     Returns:
@@ -36,7 +36,8 @@ def sample_inputs(model: keras.Model, data, sequence_length: int | None) -> dict
     if any(len(batch) != len(names) for batch in batches):
         raise UserError(f"`calibration` must yield the model's inputs {names}; got {len(batches[0])} of them")
     columns = [
-        _stack(arrays, tensor, sequence_length) for arrays, tensor in zip(zip(*batches), model.inputs, strict=True)
+        _stack(arrays, tensor, sequence_length)
+        for arrays, tensor in zip(zip(*batches, strict=True), model.inputs, strict=True)
     ]
     if not columns or not len(columns[0]):
         raise UserError("`calibration` holds no example; give a dataset of inputs like those of training")

@@ -1,8 +1,9 @@
 """Makes fused LSTMs in a TFLite file forget, so that an answer does not depend on the question before.
 
-TFLite's `UNIDIRECTIONAL_SEQUENCE_LSTM` leaves h and c in its state tensors and begins the next run with them, unless the application
-resets all variables before each run. The converter cannot be told otherwise: it accepts nothing but constants as initial states. So the
-finished file gets a `SLICE` in front of each such operation, which copies zeros into its states whenever the model runs.
+TFLite's `UNIDIRECTIONAL_SEQUENCE_LSTM` leaves h and c in its state tensors and begins the next run with them, unless
+the application resets all variables before each run. The converter cannot be told otherwise: it accepts nothing but
+constants as initial states. So the finished file gets a `SLICE` in front of each such operation, which copies zeros
+into its states whenever the model runs.
 """
 
 import flatbuffers

@@ -30,15 +30,15 @@ def tflite(
 ) -> dict:
     """Writes a model as a TFLite file for batches of one, with builtin operations only, and measures it.
 
-    An LSTM becomes one `UNIDIRECTIONAL_SEQUENCE_LSTM`; another cell becomes a loop, or for int8 its steps written out. Where the
-    input is masked, padding must stand at the right.
+    An LSTM becomes one `UNIDIRECTIONAL_SEQUENCE_LSTM`; another cell becomes a loop, or for int8 its steps written
+    out. Where the input is masked, padding must stand at the right.
 
     Args:
         model: a built functional model.
         path: of the file; written only if it passes.
         quantize: None or "float32", "float16", "dynamic" (8-bit weights), "int8" (8-bit weights and activations).
-        calibration: representative inputs, for int8 and for measuring: see `tfpar.export.samples.sample_inputs`. Without it
-            the file is measured on random inputs.
+        calibration: representative inputs, for int8 and for measuring: see `tfpar.export.samples.sample_inputs`.
+            Without it the file is measured on random inputs.
         sequence_length: time steps of the file's inputs where the model leaves them open; default: the longest in
             `calibration`; without either, any length.
         timeout_s: what the converter may take.

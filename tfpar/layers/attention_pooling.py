@@ -18,7 +18,8 @@ class AttentionPooling(keras.layers.Layer):
 
     Call arguments:
         sequences: float (batch, time, features).
-        mask: bool (batch, time), or None. Masked steps get weight zero; a row without any valid step is pooled to zeros.
+        mask: bool (batch, time), or None. Masked steps get weight zero; a row without any valid step is pooled to
+            zeros.
 
     References:
         Yang et al. 2016, Hierarchical Attention Networks, eq. 5-7.

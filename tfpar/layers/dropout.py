@@ -9,8 +9,8 @@ from tfpar.checks import check_fraction
 def dropout_mask(shape, rate: float, seed_generator: keras.random.SeedGenerator, dtype) -> tf.Tensor:
     """Draws a scaled dropout mask for this replica's rows of the global batch.
 
-    Each replica draws the mask of the whole global batch from the same seed and takes its own rows, so that the masks do not depend
-    on how many replicas there are, as long as they share the batch evenly.
+    Each replica draws the mask of the whole global batch from the same seed and takes its own rows, so that the
+    masks do not depend on how many replicas there are, as long as they share the batch evenly.
 
     Args:
         shape: (rows of this replica, ...).

@@ -9,15 +9,15 @@ from tfpar.layers import Bidirectional
 def sequence_autoencoder(classifier: keras.Model) -> keras.Model:
     """Builds the autoencoder of a text classifier's first member.
 
-    The recurrent layer reads the sequence, and from its last state the same layer writes the sequence again, fed with the true
-    previous tokens. A bidirectional layer's backward half does so with the reversed sequence.
+    The recurrent layer reads the sequence, and from its last state the same layer writes the sequence again, fed
+    with the true previous tokens. A bidirectional layer's backward half does so with the reversed sequence.
 
     Args:
         classifier: from `text_classifier`.
 
     Returns:
-        int32 (batch, time) "tokens" -> for each direction, float (batch, time, vocabulary_size) logits of the tokens. Train
-        it with a sparse cross-entropy that ignores class 0, the padding.
+        int32 (batch, time) "tokens" -> for each direction, float (batch, time, vocabulary_size) logits of the
+        tokens. Train it with a sparse cross-entropy that ignores class 0, the padding.
 
     References:
         Dai & Le 2015, Semi-supervised Sequence Learning, arXiv:1511.01432.

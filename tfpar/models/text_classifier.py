@@ -51,9 +51,9 @@ def text_classifier(
 ) -> keras.Model:
     """Builds classifiers of token sequences that share nothing but their input.
 
-    Each member is: tokens -> embedding -> recurrent layers -> pooling over valid steps -> logits. Trained by the mean of their own
-    losses and asked for the mean of their probabilities, they are a deep ensemble that trains in one program and leaves as one
-    file (Lakshminarayanan et al. 2017, arXiv:1612.01474).
+    Each member is: tokens -> embedding -> recurrent layers -> pooling over valid steps -> logits. Trained by the mean of
+    their own losses and asked for the mean of their probabilities, they are a deep ensemble that trains in one program
+    and leaves as one file (Lakshminarayanan et al. 2017, arXiv:1612.01474).
 
     Args:
         vocabulary_size: number of token ids; 0 is padding, 1 the unknown token.
@@ -69,8 +69,8 @@ def text_classifier(
         input_dropout: of the features of the embeddings, the same ones at each step.
         recurrent_dropout: of h[t-1], the same units at each step.
         token_dropout: fraction of tokens replaced by the unknown one.
-        token_scores: float (vocabulary_size, scores), what is known of each token beforehand. Each member begins with them
-            as additional columns of its embedding, and goes on to train them.
+        token_scores: float (vocabulary_size, scores), what is known of each token beforehand. Each member begins
+            with them as additional columns of its embedding, and goes on to train them.
         seed: of the initial weights and the dropout.
 
     Returns:

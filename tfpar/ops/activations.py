@@ -1,4 +1,4 @@
-"""Pointwise activations that know their derivative, so that a time loop can run backward without automatic differentiation."""
+"""Pointwise activations that know their derivative, so that time loops need no automatic differentiation."""
 
 import dataclasses
 from collections.abc import Callable
@@ -20,8 +20,8 @@ _DERIVATIVE_FROM_OUTPUT = {
 class Activation:
     """A pointwise function y = f(x), kept for the backward pass as whatever its derivative needs.
 
-    Where f'(x) can be told from y (tanh, sigmoid, relu, ...) the forward pass keeps y, which the next operation needs anyway.
-    Otherwise it keeps x and the derivative comes from a tape over f alone.
+    Where f'(x) can be told from y (tanh, sigmoid, relu, ...) the forward pass keeps y, which the next operation
+    needs anyway. Otherwise it keeps x and the derivative comes from a tape over f alone.
 
     Args:
         function: a Keras activation function, or any pointwise function of one tensor.

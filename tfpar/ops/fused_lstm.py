@@ -1,8 +1,8 @@
 """The LSTM as a function that the TFLite converter recognises and replaces by one `UNIDIRECTIONAL_SEQUENCE_LSTM`.
 
-The converter looks for a function whose `api_implements` attribute starts with "lstm_", with six tensor arguments and five
-results, and takes its meaning from the arguments; the body below is what everything else runs. Weights must be tensors:
-with variables nothing fuses, and two layers end the converter's process.
+The converter looks for a function whose `api_implements` attribute starts with "lstm_", with six tensor arguments
+and five results, and takes its meaning from the arguments; the body below is what everything else runs. Weights must
+be tensors: with variables nothing fuses, and two layers end the converter's process.
 """
 
 import uuid

@@ -4,7 +4,7 @@ import tensorflow as tf
 
 
 def mask_outputs(sequence: tf.Tensor, mask: tf.Tensor, zero_output_for_mask: bool) -> tf.Tensor:
-    """Gives Keras' outputs at masked steps: zeros, or the last valid output, which is zeros before the first valid step.
+    """Gives Keras' outputs at masked steps: zeros, or the last valid output (zeros before the first).
 
     Args:
         sequence: float (time, batch, units), h of each step, carried over masked ones.

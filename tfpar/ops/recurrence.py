@@ -1,4 +1,4 @@
-"""What a recurrent network computes in one step: the interface between cells and the loops that run them through time."""
+"""What a recurrent network computes in one step: the interface between cells and time loops."""
 
 import abc
 from typing import NamedTuple
@@ -23,14 +23,14 @@ class RecurrentWeights(NamedTuple):
 class Recurrence(abc.ABC):
     """One step of a recurrent network and its hand-written gradient.
 
-    The input projection `x[t] W + b` does not depend on the state, so the caller computes it for all steps in one matmul and
-    hands its slices to `step`. States are carried in a tuple whose first member is the output h.
+    The input projection `x[t] W + b` does not depend on the state, so the caller computes it for all steps in one
+    matmul and hands its slices to `step`. States are carried in a tuple whose first member is the output h.
 
-    The backward pass is split likewise. `step_gradient` does only what must happen in order of time. `weight_gradients` gets
-    all steps at once and needs one matmul.
+    The backward pass is split likewise. `step_gradient` does only what must happen in order of time.
+    `weight_gradients` gets all steps at once and needs one matmul.
 
-    `dropped(h)` below is h times the recurrent dropout mask (batch, units), the same at each step (Gal & Ghahramani 2016,
-    arXiv:1512.05287), or h itself.
+    `dropped(h)` below is h times the recurrent dropout mask (batch, units), the same at each step (Gal & Ghahramani
+    2016, arXiv:1512.05287), or h itself.
     """
 
     name: str
@@ -98,6 +98,6 @@ def dropped(h: tf.Tensor, dropout: tf.Tensor | None) -> tf.Tensor:
 
 
 def summed_outer(left: tf.Tensor, right: tf.Tensor) -> tf.Tensor:
-    """Sum over time and batch of the outer products of (time, batch, m) and (time, batch, n): one matmul; float (m, n)."""
+    """Sums the outer products of (time, batch, m) and (time, batch, n) in one matmul: float (m, n)."""
     left = tf.reshape(left, [-1, left.shape[-1]])
     return tf.matmul(left, tf.reshape(right, [-1, right.shape[-1]]), transpose_a=True)

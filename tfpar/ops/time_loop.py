@@ -1,8 +1,9 @@
 """The sequential evaluation of a recurrence, forward and backward, each as one loop over time.
 
-Automatic differentiation of such a loop adds a weight-gradient matmul to each step, and under XLA it costs time quadratic in the
-number of steps, since each step copies the whole stack. The gradient here is written by hand: the backward loop does nothing
-but what must happen in order of time, and the gradients of the weights are one matmul over all steps after it.
+Automatic differentiation of such a loop adds a weight-gradient matmul to each step, and under XLA it costs time
+quadratic in the number of steps, since each step copies the whole stack. The gradient here is written by hand: the
+backward loop does nothing but what must happen in order of time, and the gradients of the weights are one matmul
+over all steps after it.
 """
 
 import tensorflow as tf

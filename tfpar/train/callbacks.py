@@ -14,7 +14,8 @@ class Throughput(keras.callbacks.Callback):
         examples: training examples an epoch.
 
     Attributes:
-        examples_per_second: median over the epochs; the first, in which programs are compiled, counts only if it is the only one.
+        examples_per_second: median over the epochs; the first, in which programs are compiled, counts only if it is
+            the only one.
     """
 
     def __init__(self, examples: int):

@@ -1,4 +1,4 @@
-"""`Model`: a `keras.Model` whose `fit` is compiled by XLA on each replica and steps by the gradient of the whole global batch."""
+"""`Model`: a `keras.Model` whose `fit` runs under XLA on each replica, by the gradient of the whole global batch."""
 
 import functools
 import warnings
@@ -13,16 +13,16 @@ from tfpar.train.replica import all_reduce_sum, own_components, single_device
 class Model(keras.Model):
     """A `keras.Model`, functional or subclassed, for training under any `tf.distribute` strategy.
 
-    A step runs on each replica in three parts: forward and backward under XLA; an all-reduce of the gradients; the optimizer's
-    update, under XLA again. On one replica it is one compiled program. So
+    A step runs on each replica in three parts: forward and backward under XLA; an all-reduce of the gradients; the
+    optimizer's update, under XLA again. On one replica it is one compiled program. So
 
-    - the gradient is that of the mean loss over the global batch, whatever the sizes of the replicas' shares, and a row of
-      weight zero counts for nothing when the loss is reduced by "mean_with_sample_weight";
+    - the gradient is that of the mean loss over the global batch, whatever the sizes of the replicas' shares, and a row
+      of weight zero counts for nothing when the loss is reduced by "mean_with_sample_weight";
     - clipping sees the all-reduced gradient;
     - `jit_compile="auto"` means XLA wherever all layers support it, under a strategy and on a CPU too.
 
-    Override `forward_backward` to compute gradients in another way. A subclass with its own `train_step` is run as it is, and
-    only on one replica.
+    Override `forward_backward` to compute gradients in another way. A subclass with its own `train_step` is run as it
+    is, and only on one replica.
 
     Example:
 
@@ -41,8 +41,8 @@ class Model(keras.Model):
             data: (x,), (x, y) or (x, y, sample_weight), this replica's share.
 
         Returns:
-            Gradients of the share's summed loss, one for each trainable variable; the loss's weight, a float32 scalar by
-            which the sums over replicas are divided; and a dict of logs.
+            Gradients of the share's summed loss, one for each trainable variable; the loss's weight, a float32
+            scalar by which the sums over replicas are divided; and a dict of logs.
         """
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         with tf.GradientTape() as tape:
@@ -116,8 +116,9 @@ class Model(keras.Model):
     def _check_parts(self):
         if type(self).train_step is not Model.train_step:
             raise ValueError(
-                f"{type(self).__name__} has its own `train_step`, which cannot run on several replicas: gradients are summed "
-                "over replicas between forward_backward and apply_gradients. Override `forward_backward` instead, or use one replica."
+                f"{type(self).__name__} has its own `train_step`, which cannot run on several replicas: gradients are "
+                "summed over replicas between forward_backward and apply_gradients. Override `forward_backward` "
+                "instead, or use one replica."
             )
 
     def make_test_function(self, force=False):
@@ -125,7 +126,8 @@ class Model(keras.Model):
             self.test_function = self._make_function(lambda data: self._compiled(self.test_step)(data))
 
     def _make_function(self, step_function):
-        """Keras' own puts XLA around the whole `strategy.run`, which works on one device alone; the steps bring their own."""
+        """Keras' own puts XLA around the whole `strategy.run`, which works on one device alone; the steps bring
+        their own."""
         jit_compile, self._jit_compile = self.jit_compile, False
         try:
             return super()._make_function(step_function)
@@ -153,7 +155,8 @@ class Model(keras.Model):
         return all(layer.supports_jit for layer in self._flatten_layers())
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
-        """Builds from the shapes of the data; Keras' own takes the first batch, and fails where it is spread over workers."""
+        """Builds from the shapes of the data; Keras' own takes the first batch, and fails where it is spread over
+        workers."""
         if iterator is not None:
             spec = iterator._distributed_dataset.element_spec
             data_batch = tf.nest.map_structure(_share_spec, spec)

@@ -1,9 +1,9 @@
 """One replica's own view of variables and optimizer, in which Keras' single-device code is right as it stands.
 
-Under a strategy each variable has one component per replica. Keras' code for training was written for one device, and where it meets
-distributed variables it calls back across replicas (`merge_call`), which cannot happen inside XLA, a `tf.cond` or a loop. Given
-the components instead, the same code runs as on one device, all of it under XLA. Mirrored variables stay equal because every
-replica applies the same all-reduced gradients to them.
+Under a strategy each variable has one component per replica. Keras' code for training was written for one device,
+and where it meets distributed variables it calls back across replicas (`merge_call`), which cannot happen inside
+XLA, a `tf.cond` or a loop. Given the components instead, the same code runs as on one device, all of it under XLA.
+Mirrored variables stay equal because every replica applies the same all-reduced gradients to them.
 """
 
 import contextlib
@@ -43,7 +43,7 @@ def own_components(variables):
 
 @contextlib.contextmanager
 def single_device(optimizer):
-    """Replaces the methods by which Keras' TensorFlow optimizers reach across replicas by their backend-neutral originals."""
+    """Gives an optimizer back the backend-neutral methods that Keras' TensorFlow optimizers override."""
     original = next(base for base in type(optimizer).__mro__ if base.__name__ == "BaseOptimizer")
     own = vars(optimizer)
     for name in _CROSS_REPLICA_METHODS:

@@ -15,7 +15,8 @@ from tfpar.ops.recurrence import Recurrence, RecurrentWeights
 class RecurrentLayer(keras.layers.Layer, abc.ABC):
     """Base of the recurrent layers; a drop-in replacement for `keras.layers.RNN` subclasses.
 
-    Weights have Keras' names, shapes and order, so that `set_weights(keras_layer.get_weights())` works in both directions.
+    Weights have Keras' names, shapes and order, so that `set_weights(keras_layer.get_weights())` works in both
+    directions.
 
     Args:
         units: number of units.
@@ -33,7 +34,8 @@ class RecurrentLayer(keras.layers.Layer, abc.ABC):
         stateful: begin each batch in the states in which the last one ended.
         unroll: write the steps out instead of looping over them; needs a static number of steps.
         zero_output_for_mask: answer masked steps with zeros instead of the last valid output.
-        implementation: 0, 1 or 2. Accepted for compatibility: input projections are hoisted out of the loop in any case.
+        implementation: 0, 1 or 2. Accepted for compatibility: input projections are hoisted out of the loop in any
+            case.
 
     Call arguments:
         sequences: float (batch, time, features).
@@ -269,8 +271,8 @@ class GatedRecurrentLayer(RecurrentLayer):
         choice = super()._choose_kernel(has_initial_state)
         if self.use_cudnn is True:
             raise ValueError(
-                f"{self.name}: use_cudnn=True was specified, but cuDNN is not supported here; the {choice.kernel} kernel would "
-                "run. Pass use_cudnn='auto'."
+                f"{self.name}: use_cudnn=True was specified, but cuDNN is not supported here; the {choice.kernel} "
+                "kernel would run. Pass use_cudnn='auto'."
             )
         return choice
 

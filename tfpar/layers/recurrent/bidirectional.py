@@ -22,7 +22,8 @@ class Bidirectional(keras.layers.Layer):
 
     Args:
         layer: a recurrent layer of this package. Its configuration is copied, not its weights.
-        merge_mode: how the outputs (batch, [time,] units) are merged: "concat", "sum", "ave", "mul"; None returns both.
+        merge_mode: how the outputs (batch, [time,] units) are merged: "concat", "sum", "ave", "mul"; None returns
+            both.
         weights: initial weights, the forward layer's first.
         backward_layer: a recurrent layer of the other direction, or None for a copy of `layer`.
         **kwargs: see `keras.layers.Layer`.
@@ -32,7 +33,8 @@ class Bidirectional(keras.layers.Layer):
         initial_state: list of states, the forward layer's first.
 
     Raises:
-        ValueError: the layers are not recurrent layers of this package, or their directions or what they return do not fit.
+        ValueError: the layers are not recurrent layers of this package, or their directions or what they return do
+            not fit.
 
     Example:
 

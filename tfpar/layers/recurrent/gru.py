@@ -18,8 +18,8 @@ class GRU(GatedRecurrentLayer):
         activation: of the candidate.
         recurrent_activation: of the update and reset gates.
         use_bias: add a bias.
-        reset_after: apply the reset gate after the recurrent matmul (Keras' default and cuDNN's form), or before it. The
-            former has two biases, in one weight (2, 3 * units): of the projection and of the recurrence.
+        reset_after: apply the reset gate after the recurrent matmul (Keras' default and cuDNN's form), or before it.
+            The former has two biases, in one weight (2, 3 * units): of the projection and of the recurrence.
         **kwargs: see `GatedRecurrentLayer`.
 
     Call arguments, errors: see `GatedRecurrentLayer`. States: [h].

@@ -1,7 +1,7 @@
 """Which code runs a recurrence here, and why: the policy, and the kernels behind one signature.
 
-A kernel takes a `Job` and returns a `Result`. `choose` looks at the layer's job and at what is being done with the model and names
-one of them, with the reason.
+A kernel takes a `Job` and returns a `Result`. `choose` looks at the layer's job and at what is being done with the
+model and names one of them, with the reason.
 """
 
 import contextlib
@@ -164,9 +164,9 @@ def _inference(job: Job) -> Result:
 def _fused(job: Job) -> Result:
     """Runs the operation that TFLite has for a whole LSTM, which knows no mask and no direction.
 
-    Padding stands at the right, so it cannot touch the valid outputs of a forward pass; for a backward pass each row is
-    reversed within its own length, and its outputs are shifted to where Keras has them, behind the padding. Each output of the
-    operation is used once, or the converter would not quantise it.
+    Padding stands at the right, so it cannot touch the valid outputs of a forward pass; for a backward pass each row
+    is reversed within its own length, and its outputs are shifted to where Keras has them, behind the padding. Each
+    output of the operation is used once, or the converter would not quantise it.
     """
     bias = tf.zeros(job.kernel.shape[-1:], job.kernel.dtype) if job.bias is None else job.bias
 

@@ -51,8 +51,8 @@ def text_classifier(
 ) -> keras.Model:
     """Builds classifiers of token sequences that share nothing but their input.
 
-    Each member is: tokens -> embedding -> recurrent layers -> pooling over valid steps -> logits. Trained by the mean of
-    their own losses and asked for the mean of their probabilities, they are a deep ensemble that trains in one program
+    Each member is: tokens -> embedding -> recurrent layers -> pooling over valid steps -> logits. Trained by the mean
+    of their own losses and asked for the mean of their probabilities, they are a deep ensemble that trains in one program
     and leaves as one file (Lakshminarayanan et al. 2017, arXiv:1612.01474).
 
     Args:

@@ -25,13 +25,14 @@ define_common(dataset="rotten_tomatoes", cells=("lstm", "gru", "rnn"), export_di
 flags.DEFINE_string("text_column", "text", "csv:, tsv: the texts' column, by name or number.")
 flags.DEFINE_string("label_column", "label", "csv:, tsv: the labels' column, by name or number.")
 flags.DEFINE_string("split_column", "split", "csv:, tsv: a column of train, validation, test, if there is one.")
-flags.DEFINE_integer("units", 64, "Units of each recurrent layer and direction.", 1)
-flags.DEFINE_integer("embedding_size", 128, "Size of the token embeddings.", 1)
+flags.DEFINE_integer("units", 48, "Units of each recurrent layer and direction.", 1)
+flags.DEFINE_integer("embedding_size", 64, "Size of the token embeddings.", 1)
 flags.DEFINE_integer("layers", 1, "Stacked recurrent layers.", 1)
 flags.DEFINE_integer("members", 1, "Networks in the committee.", 1)
+flags.DEFINE_float("wide", 0.67, "Share of a linear model of words and bigrams in the answer; 0: none.", 0, 0.99)
 flags.DEFINE_bool("bidirectional", True, "Read in both directions.")
 flags.DEFINE_enum("pooling", "max", ["last", "max", "mean", "attention"], "How a sequence becomes one vector.")
-flags.DEFINE_float("input_dropout", 0.5, "Fraction of embedding features dropped, the same at each step.", 0, 0.99)
+flags.DEFINE_float("input_dropout", 0.3, "Fraction of embedding features dropped, the same at each step.", 0, 0.99)
 flags.DEFINE_float("recurrent_dropout", 0.0, "Fraction of recurrent units dropped, the same at each step.", 0, 0.99)
 flags.DEFINE_float("token_dropout", 0.15, "Fraction of tokens replaced by the unknown one.", 0, 0.99)
 flags.DEFINE_float("token_scores", 0.5, "Scale of naive Bayes' scores in the embedding's start; 0: none.", 0)
@@ -132,12 +133,48 @@ def build(encoded):
         recurrent_dropout=FLAGS.recurrent_dropout,
         token_dropout=FLAGS.token_dropout,
         token_scores=FLAGS.token_scores * scores if FLAGS.token_scores else None,
+        wide=wide_layer(encoded) if FLAGS.wide else None,
         seed=FLAGS.seed,
     )
     log(next(layer.explain() for layer in classifier.layers if hasattr(layer, "explain")))
     if FLAGS.pretrain == "autoencoder":
         pretrain(classifier, encoded)
     return train.Model(classifier.inputs, classifier.outputs[0], name="sentiment")
+
+
+def wide_layer(encoded):
+    """A linear model of words and bigrams, which begins as naive Bayes."""
+    import numpy as np
+
+    from tfpar import data, layers
+
+    vocabulary_size, num_classes = encoded.tokenizer.vocabulary_size, len(encoded.data.class_names)
+    tokens = encoded.tokens["train"]
+    bigrams = data.frequent_bigrams(tokens, min_frequency=2)
+    scores = data.log_odds(
+        data.ngram_ids(tokens, bigrams, vocabulary_size),
+        encoded.labels("train"),
+        vocabulary_size=vocabulary_size + len(bigrams),
+        num_classes=num_classes,
+    )
+    if num_classes == 2:
+        scores = np.concatenate([-scores, scores], axis=1) / 2
+    return layers.BagOfNgrams(
+        num_classes,
+        vocabulary_size,
+        slots=layers.BagOfNgrams.slots_for(bigrams),
+        bigrams=bigrams,
+        scores=1.5 * scores,
+        dropout=0.15,
+        seed=FLAGS.seed,
+        name="wide",
+    )
+
+
+def shares():
+    """Weight of each member in the answer."""
+    recurrent = [(1 - FLAGS.wide) / FLAGS.members] * FLAGS.members
+    return recurrent + [FLAGS.wide] if FLAGS.wide else recurrent
 
 
 def pretrain(classifier, encoded):
@@ -185,7 +222,7 @@ def fit(model, encoded):
     model.compile(
         optimizer(steps),
         train.CommitteeCrossentropy(label_smoothing=FLAGS.label_smoothing),
-        weighted_metrics=[train.CommitteeAccuracy()],
+        weighted_metrics=[train.CommitteeAccuracy(shares())],
         jit_compile=FLAGS.xla,
     )
     throughput = train.Throughput(len(encoded.labels("train")))
@@ -204,8 +241,8 @@ def fit(model, encoded):
         "train_seconds": time.perf_counter() - start,
         "examples_per_second": throughput.examples_per_second,
         "epochs": len(history["loss"]),
-        # One program for each shape in training and each in evaluation; replicas compile the update apart.
-        "compilations": FLAGS.xla * (encoded.shapes("train") + encoded.shapes("validation")),
+        # One program for each shape in training and in evaluation, and one for the optimizer's update.
+        "compilations": FLAGS.xla * (encoded.shapes("train") + encoded.shapes("validation") + 1),
     }
 
 
@@ -215,8 +252,9 @@ def export(model, encoded, history, result):
 
     import tfpar
 
-    probabilities = keras.layers.Softmax(name="softmax", dtype="float32")(model.output)
-    probabilities = keras.layers.GlobalAveragePooling1D(name="probabilities", dtype="float32")(probabilities)
+    probabilities = keras.layers.Lambda(
+        lambda logits: tfpar.train.committee_probabilities(logits, shares()), name="probabilities", dtype="float32"
+    )(model.output)
     return tfpar.export.TextClassifierExport(
         model=keras.Model(model.input, probabilities),
         tokenizer=encoded.tokenizer,

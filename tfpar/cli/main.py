@@ -8,6 +8,7 @@ from tfpar.errors import UserError
 
 COMMANDS = {
     "predict": "answer for inputs with an exported model",
+    "bench": "time tfpar against its peers",
     "verify": "check an export's files against its manifest, and run them",
 }
 

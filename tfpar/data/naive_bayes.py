@@ -1,8 +1,30 @@
 """What naive Bayes knows of each token: a start for embeddings where examples are few."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
+
+
+def frequent_bigrams(sequences: Sequence[np.ndarray], min_frequency: int) -> np.ndarray:
+    """The pairs of neighbouring known tokens that occur `min_frequency` times: int (bigrams, 2), most frequent
+    first."""
+    counts = Counter()
+    for sequence in sequences:
+        counts.update(zip(sequence[:-1].tolist(), sequence[1:].tolist(), strict=True))
+    known = [(pair, count) for pair, count in counts.items() if count >= min_frequency and min(pair) > 1]
+    known.sort(key=lambda item: (-item[1], item[0]))
+    return np.array([pair for pair, _ in known], np.int64).reshape(-1, 2)
+
+
+def ngram_ids(sequences: Sequence[np.ndarray], bigrams: np.ndarray, vocabulary_size: int) -> list[np.ndarray]:
+    """Each sequence's tokens, and behind them `vocabulary_size + i` for each occurrence of `bigrams[i]`."""
+    index = {pair: vocabulary_size + i for i, pair in enumerate(map(tuple, bigrams.tolist()))}
+    found = []
+    for sequence in sequences:
+        pairs = zip(sequence[:-1].tolist(), sequence[1:].tolist(), strict=True)
+        found.append(np.array([*sequence.tolist(), *(index[pair] for pair in pairs if pair in index)], np.int64))
+    return found
 
 
 def log_odds(

@@ -1,6 +1,7 @@
 """Keras layers."""
 
 from tfpar.layers.attention_pooling import AttentionPooling
+from tfpar.layers.bag_of_ngrams import BagOfNgrams
 from tfpar.layers.dropout import Dropout, TokenDropout
 from tfpar.layers.pooling import MaxPooling, MeanPooling
 from tfpar.layers.recurrent.bidirectional import Bidirectional
@@ -12,6 +13,7 @@ __all__ = [
     "GRU",
     "LSTM",
     "AttentionPooling",
+    "BagOfNgrams",
     "Bidirectional",
     "Dropout",
     "MaxPooling",

@@ -47,13 +47,14 @@ def text_classifier(
     recurrent_dropout: float = 0.0,
     token_dropout: float = 0.15,
     token_scores: np.ndarray | None = None,
+    wide: keras.layers.Layer | None = None,
     seed: int = 0,
 ) -> keras.Model:
     """Builds classifiers of token sequences that share nothing but their input.
 
     Each member is: tokens -> embedding -> recurrent layers -> pooling over valid steps -> logits. Trained by the mean
-    of their own losses and asked for the mean of their probabilities, they are a deep ensemble that trains in one program
-    and leaves as one file (Lakshminarayanan et al. 2017, arXiv:1612.01474).
+    of their own losses and asked for the mean of their probabilities, they are a deep ensemble that trains in one
+    program and leaves as one file (Lakshminarayanan et al. 2017, arXiv:1612.01474).
 
     Args:
         vocabulary_size: number of token ids; 0 is padding, 1 the unknown token.
@@ -74,7 +75,7 @@ def text_classifier(
         seed: of the initial weights and the dropout.
 
     Returns:
-        int32 (batch, time) "tokens" -> float (batch, members, num_classes) "logits".
+        int32 (batch, time) "tokens" -> float (batch, members, num_classes) "logits"; with `wide` it is one member more.
 
     Raises:
         ValueError: an argument is out of range.
@@ -99,7 +100,16 @@ def text_classifier(
     )
     tokens = keras.Input((None,), dtype="int32", name="tokens")
     logits = [_logits(member, tokens, token_scores, index, seed + 1000 * index) for index in range(members)]
-    return keras.Model(tokens, keras.layers.Concatenate(axis=1, name="logits")(logits) if members > 1 else logits[0])
+    if wide is not None:
+        logits.append(_as_member(wide(tokens), num_classes, "wide"))
+    return keras.Model(
+        tokens, keras.layers.Concatenate(axis=1, name="logits")(logits) if len(logits) > 1 else logits[0]
+    )
+
+
+def _as_member(logits, num_classes, suffix):
+    """float (batch, 1, num_classes)."""
+    return keras.layers.Reshape((1, num_classes), dtype="float32", name=f"member_{suffix}")(logits)
 
 
 def _logits(member, tokens, token_scores, index, seed):
@@ -122,7 +132,7 @@ def _logits(member, tokens, token_scores, index, seed):
     x = keras.layers.Dense(member.num_classes, kernel_initializer=initializer, dtype="float32", name="dense" + suffix)(
         x
     )
-    return keras.layers.Reshape((1, member.num_classes), dtype="float32", name="member" + suffix)(x)
+    return _as_member(x, member.num_classes, index)
 
 
 def _recurrent(member, last_only, name, seed):

@@ -1,7 +1,7 @@
 """Training: the `keras.Model` whose `fit` is right on N replicas, and what goes with it."""
 
 from tfpar.train.callbacks import StopAtStep, Throughput, finished_epochs, logging_callbacks
-from tfpar.train.committee import CommitteeAccuracy, CommitteeCrossentropy
+from tfpar.train.committee import CommitteeAccuracy, CommitteeCrossentropy, committee_probabilities
 from tfpar.train.model import Model
 from tfpar.train.optimizers import adamw
 
@@ -12,6 +12,7 @@ __all__ = [
     "StopAtStep",
     "Throughput",
     "adamw",
+    "committee_probabilities",
     "finished_epochs",
     "logging_callbacks",
 ]

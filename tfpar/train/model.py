@@ -13,8 +13,8 @@ from tfpar.train.replica import all_reduce_sum, own_components, single_device
 class Model(keras.Model):
     """A `keras.Model`, functional or subclassed, for training under any `tf.distribute` strategy.
 
-    A step runs on each replica in three parts: forward and backward under XLA; an all-reduce of the gradients; the
-    optimizer's update, under XLA again. On one replica it is one compiled program. So
+    A step runs on each replica in three parts: forward and backward, compiled by XLA for each shape of batch; an
+    all-reduce of the gradients; the optimizer's update, compiled once. So
 
     - the gradient is that of the mean loss over the global batch, whatever the sizes of the replicas' shares, and a row
       of weight zero counts for nothing when the loss is reduced by "mean_with_sample_weight";
@@ -64,8 +64,10 @@ class Model(keras.Model):
             self.optimizer.apply_gradients(mean)
 
     def train_step(self, data):
-        summed, weight, logs = self.forward_backward(data)
-        self.apply_gradients(summed, weight)
+        """One step, on one replica: see the class."""
+        summed, weight, logs = self._compiled(self.forward_backward)(data)
+        summed, weight = _all_reduce_present(summed, weight)
+        self._compiled(self.apply_gradients)(summed, weight)
         return logs
 
     def test_step(self, data):
@@ -100,26 +102,19 @@ class Model(keras.Model):
 
     def make_train_function(self, force=False):
         if self.train_function is None or force:
-            self.train_function = self._make_function(self._train_on_replica)
+            own = type(self).train_step is Model.train_step
+            self.train_function = self._make_function(self.train_step if own else self._custom_train_step)
 
-    def _train_on_replica(self, data):
-        if tf.distribute.get_strategy().num_replicas_in_sync == 1:
-            return self._compiled(self.train_step)(data)
-        self._check_parts()
-        summed, weight, logs = self._compiled(self.forward_backward)(data)
-        present = [g for g in summed if g is not None]
-        *present, weight = all_reduce_sum([*present, weight])
-        present = iter(present)
-        self._compiled(self.apply_gradients)([None if g is None else next(present) for g in summed], weight)
-        return logs
-
-    def _check_parts(self):
-        if type(self).train_step is not Model.train_step:
+    def _custom_train_step(self, data):
+        """A subclass's own step, as one program."""
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        if replicas > 1:
             raise ValueError(
-                f"{type(self).__name__} has its own `train_step`, which cannot run on several replicas: gradients are "
+                f"{type(self).__name__} has its own `train_step`, which cannot run on {replicas} replicas: gradients are "
                 "summed over replicas between forward_backward and apply_gradients. Override `forward_backward` "
                 "instead, or use one replica."
             )
+        return self._compiled(self.train_step)(data)
 
     def make_test_function(self, force=False):
         if self.test_function is None or force:
@@ -167,3 +162,10 @@ class Model(keras.Model):
 def _share_spec(spec):
     """The TensorSpec of one replica's share."""
     return spec._value_specs[0] if hasattr(spec, "_value_specs") else spec
+
+
+def _all_reduce_present(summed, weight):
+    """Sums gradients, where there are any, and the weight over all replicas."""
+    *present, weight = all_reduce_sum([*(g for g in summed if g is not None), weight])
+    reduced = iter(present)
+    return [None if g is None else next(reduced) for g in summed], weight

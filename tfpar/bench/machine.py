@@ -1,0 +1,32 @@
+"""What the figures were measured on."""
+
+import os
+import platform
+from importlib import metadata
+from pathlib import Path
+
+
+def describe_machine() -> dict:
+    """Processor, cores, memory in GB, and versions of what is installed of the competitors."""
+    versions = {name: _version(name) for name in ("tfpar", "tensorflow", "keras", "torch", "jax")}
+    return {
+        "processor": _processor(),
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1),
+        "python": platform.python_version(),
+        **{name: version for name, version in versions.items() if version},
+    }
+
+
+def _processor() -> str:
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text().splitlines() if path.exists() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None

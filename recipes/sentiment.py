@@ -54,6 +54,7 @@ class Encoded:
     tokenizer: object
     tokens: dict
     boundaries: tuple
+    replicas: int
 
     def labels(self, split):
         return getattr(self.data, split).labels
@@ -68,7 +69,7 @@ class Encoded:
             boundaries=self.boundaries,
             shuffle=split == "train",
             seed=FLAGS.seed,
-            replicas=FLAGS.replicas or 1,
+            replicas=self.replicas,
             first_epoch=first_epoch,
         )
 
@@ -84,7 +85,7 @@ class Encoded:
         return len(np.unique(np.searchsorted(self.boundaries, [len(t) for t in self.tokens[split]])))
 
 
-def load():
+def load(replicas):
     """Reads the data set and turns its texts into token ids."""
     from tfpar import data
 
@@ -107,7 +108,7 @@ def load():
     lengths = [len(sequence) for sequence in tokens["train"]]
     longest = max(len(sequence) for split in splits for sequence in tokens[split])
     boundaries = data.bucket_boundaries([*lengths, longest], max_buckets=FLAGS.buckets, batch_size=FLAGS.batch_size)
-    return Encoded(texts, tokenizer, tokens, boundaries)
+    return Encoded(texts, tokenizer, tokens, boundaries, replicas)
 
 
 def build(encoded):
@@ -167,6 +168,7 @@ def wide_layer(encoded):
         scores=1.5 * scores,
         dropout=0.15,
         seed=FLAGS.seed,
+        dtype="float32",
         name="wide",
     )
 
@@ -328,7 +330,7 @@ def main():
 
     keras.utils.set_random_seed(FLAGS.seed)
     keras.config.set_dtype_policy(FLAGS.precision)
-    encoded = load()
+    encoded = load(strategy.num_replicas_in_sync)
     log(f"{encoded.data.name}: {counts(encoded)}; buckets {encoded.boundaries}; {encoded.data.notice}")
     with strategy.scope():
         model = build(encoded)

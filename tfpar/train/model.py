@@ -110,8 +110,8 @@ class Model(keras.Model):
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
         if replicas > 1:
             raise ValueError(
-                f"{type(self).__name__} has its own `train_step`, which cannot run on {replicas} replicas: gradients are "
-                "summed over replicas between forward_backward and apply_gradients. Override `forward_backward` "
+                f"{type(self).__name__} has its own `train_step`, which cannot run on {replicas} replicas: gradients "
+                "are summed over replicas between forward_backward and apply_gradients. Override `forward_backward` "
                 "instead, or use one replica."
             )
         return self._compiled(self.train_step)(data)

@@ -12,8 +12,8 @@ from tfpar.errors import UserError
 from tfpar.export.convert import convert, save_calibration
 from tfpar.export.formats import FORMATS
 from tfpar.export.interpreter import TFLiteModel
+from tfpar.export.mend import mend_fused_lstms
 from tfpar.export.samples import sample_inputs
-from tfpar.export.stateless import forget_between_runs
 from tfpar.export.to_saved_model import named_outputs, serving_function
 from tfpar.files import written_atomically
 
@@ -78,7 +78,7 @@ def _convert(model, format_name, shapes, samples, timeout_s):
         directory = Path(name)
         tf.saved_model.save(tf.Module(), str(directory / "saved_model"), signatures={"serving_default": serve})
         save_calibration(directory, samples)
-        return forget_between_runs(convert(directory, format_name, timeout_s))
+        return mend_fused_lstms(convert(directory, format_name, timeout_s))
 
 
 def _measure(model, file, samples):

@@ -33,8 +33,8 @@ class AttentionPooling(keras.layers.Layer):
     def __init__(self, units, **kwargs):
         super().__init__(**kwargs)
         self.units = units
-        self.hidden = keras.layers.Dense(units, activation="tanh", name="hidden")
-        self.score = keras.layers.Dense(1, use_bias=False, name="score")
+        self.hidden = keras.layers.Dense(units, activation="tanh", dtype=self.dtype_policy, name="hidden")
+        self.score = keras.layers.Dense(1, use_bias=False, dtype=self.dtype_policy, name="score")
         self.supports_masking = True
 
     def build(self, sequences_shape):

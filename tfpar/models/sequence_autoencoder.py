@@ -26,6 +26,7 @@ def sequence_autoencoder(classifier: keras.Model) -> keras.Model:
     embedding = type(source[0]).from_config({**source[0].get_config(), "name": "embedding"})
     tokens = keras.Input((None,), dtype="int32", name="tokens")
     logits = [_reconstruct(embedding, layer, tokens) for layer in _directions(source[1])]
+    embedding.set_weights(source[0].get_weights())
     return keras.Model(tokens, logits, name="sequence_autoencoder")
 
 

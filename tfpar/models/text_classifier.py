@@ -103,7 +103,8 @@ def text_classifier(
     if wide is not None:
         logits.append(_as_member(wide(tokens), num_classes, "wide"))
     return keras.Model(
-        tokens, keras.layers.Concatenate(axis=1, name="logits")(logits) if len(logits) > 1 else logits[0]
+        tokens,
+        keras.layers.Concatenate(axis=1, dtype="float32", name="logits")(logits) if len(logits) > 1 else logits[0],
     )
 
 
@@ -164,6 +165,7 @@ def _pooling(member, suffix, x):
     return {"max": layers.MaxPooling, "mean": layers.MeanPooling}[member.pooling](name=name)(x)
 
 
+@keras.saving.register_keras_serializable(package="tfpar")
 class _ScoredEmbedding(keras.initializers.Initializer):
     """Normal with standard deviation 0.1, and the scores in the last columns. Padding is zeros."""
 

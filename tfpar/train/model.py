@@ -5,6 +5,7 @@ import warnings
 
 import keras
 import tensorflow as tf
+from keras.src.models.functional import Functional
 
 from tfpar.train.replica import all_reduce_sum, own_components, single_device
 
@@ -33,6 +34,14 @@ class Model(keras.Model):
     >>> sorted(history.history)
     ['loss']
     """
+
+    def __init__(self, *args, **kwargs):
+        if isinstance(self, Functional) or not (len(args) == 2 or "outputs" in kwargs):
+            super().__init__(*args, **kwargs)
+            return
+        # Left to itself Keras would change this class's bases for good, and subclassed models could not be made after.
+        self.__class__ = _functional_class(type(self))
+        Functional.__init__(self, *args, **kwargs)
 
     def forward_backward(self, data):
         """Computes what a replica's share of the batch says.
@@ -157,6 +166,19 @@ class Model(keras.Model):
             data_batch = tf.nest.map_structure(_share_spec, spec)
         with self.distribute_strategy.scope():
             self._symbolic_build(data_batch=data_batch)
+
+
+@keras.saving.register_keras_serializable(package="tfpar")
+class FunctionalModel(Model, Functional):
+    """What `Model(inputs, outputs)` makes."""
+
+    def __init__(self, inputs, outputs, name=None, **kwargs):
+        Functional.__init__(self, inputs, outputs, name=name, **kwargs)
+
+
+def _functional_class(cls):
+    """`cls` as a class of functional models."""
+    return FunctionalModel if cls is Model else type(cls.__name__, (cls, Functional), {"__module__": cls.__module__})
 
 
 def _share_spec(spec):

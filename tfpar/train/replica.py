@@ -9,6 +9,7 @@ Mirrored variables stay equal because every replica applies the same all-reduced
 import contextlib
 import types
 
+import keras
 import tensorflow as tf
 
 _CROSS_REPLICA_METHODS = (
@@ -44,15 +45,25 @@ def own_components(variables):
 @contextlib.contextmanager
 def single_device(optimizer):
     """Gives an optimizer back the backend-neutral methods that Keras' TensorFlow optimizers override."""
-    original = next(base for base in type(optimizer).__mro__ if base.__name__ == "BaseOptimizer")
-    own = vars(optimizer)
-    for name in _CROSS_REPLICA_METHODS:
-        own[name] = types.MethodType(getattr(original, name), optimizer)
+    replaced = _single_device_methods(optimizer)
+    if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        replaced += [
+            (optimizer, "_tf_apply", optimizer._common_apply),
+            *_single_device_methods(optimizer.inner_optimizer),
+        ]
+    for owner, name, method in replaced:
+        vars(owner)[name] = method
     try:
         yield
     finally:
-        for name in _CROSS_REPLICA_METHODS:
-            del own[name]
+        for owner, name, _ in replaced:
+            del vars(owner)[name]
+
+
+def _single_device_methods(optimizer):
+    """(optimizer, name, method) of each method to replace."""
+    original = next(base for base in type(optimizer).__mro__ if base.__name__ == "BaseOptimizer")
+    return [(optimizer, name, types.MethodType(getattr(original, name), optimizer)) for name in _CROSS_REPLICA_METHODS]
 
 
 def all_reduce_sum(tensors):

@@ -140,7 +140,8 @@ def _looped(loop: Callable, job: Job) -> Result:
     if mask is not None:
         sequence = mask_outputs(sequence, mask, job.zero_output_for_mask)
         last = mask_last_output(last, mask, job.zero_output_for_mask)
-    return Result(tf.transpose(sequence, [1, 0, 2]), last, states)
+    sequence = tf.ensure_shape(tf.transpose(sequence, [1, 0, 2]), [*job.inputs.shape[:2], sequence.shape[-1]])
+    return Result(sequence, last, states)
 
 
 def _loop(job: Job) -> Result:

@@ -1,9 +1,12 @@
-"""Makes fused LSTMs in a TFLite file forget, so that an answer does not depend on the question before.
+"""Mends fused LSTMs in a TFLite file: they forget between runs, and 8-bit ones work however small their cells are.
 
 TFLite's `UNIDIRECTIONAL_SEQUENCE_LSTM` leaves h and c in its state tensors and begins the next run with them, unless
 the application resets all variables before each run. The converter cannot be told otherwise: it accepts nothing but
 constants as initial states. So the finished file gets a `SLICE` in front of each such operation, which copies zeros
 into its states whenever the model runs.
+
+An 8-bit LSTM holds c in 16 bits, scaled by what calibration saw. For a range below 1 the kernel has no tanh and
+leaves its output as it was, without a word; such a scale is raised to the smallest that works.
 """
 
 import flatbuffers
@@ -11,6 +14,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 _STATE_INPUTS = (18, 19)  # input_activation_state, input_cell_state
+_SMALLEST_CELL_SCALE = 2.0**-15
 _NUMPY_TYPES = {
     schema.TensorType.FLOAT32: np.float32,
     schema.TensorType.INT8: np.int8,
@@ -18,11 +22,13 @@ _NUMPY_TYPES = {
 }
 
 
-def forget_between_runs(content: bytes) -> bytes:
-    """Returns the bytes of the TFLite model with its fused LSTMs' states zeroed in each run."""
+def mend_fused_lstms(content: bytes) -> bytes:
+    """Returns the bytes of the TFLite model with its fused LSTMs mended."""
     model = schema.ModelT.InitFromPackedBuf(content, 0)
     for subgraph in model.subgraphs:
         states = _state_tensors(model, subgraph)
+        for state in states:
+            _widen(subgraph.tensors[state])
         if states:
             # In float16 files the states come out of a DEQUANTIZE of constant zeros, which runs once: it goes.
             rest = [op for op in subgraph.operators if not states.intersection(op.outputs)]
@@ -36,6 +42,12 @@ def _state_tensors(model, subgraph):
         return code == schema.BuiltinOperator.UNIDIRECTIONAL_SEQUENCE_LSTM
 
     return {op.inputs[i] for op in subgraph.operators if is_fused_lstm(op) for i in _STATE_INPUTS}
+
+
+def _widen(tensor):
+    """Lets a 16-bit cell reach at least from -1 to 1."""
+    if tensor.type == schema.TensorType.INT16:
+        tensor.quantization.scale = [max(float(tensor.quantization.scale[0]), _SMALLEST_CELL_SCALE)]
 
 
 def _zeroing(model, subgraph, state):

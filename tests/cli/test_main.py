@@ -1,0 +1,41 @@
+"""`tfpar` itself."""
+
+import pytest
+
+
+def test_without_arguments_it_shows_its_commands(tfpar):
+    run = tfpar()
+    assert run.returncode == 2
+    assert "predict" in run.stdout + run.stderr and "verify" in run.stdout + run.stderr
+    assert "Traceback" not in run.stderr
+
+
+@pytest.mark.parametrize("flag", ["--help", "-h"])
+def test_help(tfpar, flag):
+    run = tfpar(flag)
+    assert (run.returncode, run.stderr) == (0, "")
+    assert run.stdout.startswith("usage: tfpar") and "predict" in run.stdout and "verify" in run.stdout
+    assert run.user_s < 1
+
+
+@pytest.mark.parametrize("command", ["predcit", "", "--version-of-what", "cli"])
+def test_unknown_command(tfpar, command):
+    error = tfpar(command).error
+    assert repr(command) in error and "predict" in error
+
+
+@pytest.mark.parametrize("command", ["predict", "verify"])
+def test_help_of_a_command(tfpar, command):
+    run = tfpar(command, "--help")
+    assert run.returncode == 0
+    assert f"tfpar {command}" in run.stdout and "export_dir" in run.stdout
+
+
+@pytest.mark.parametrize("command", ["predict", "verify"])
+def test_a_command_without_its_arguments(tfpar, command):
+    error = tfpar(command).error
+    assert "export_dir" in error and f"tfpar {command} --help" in error
+
+
+def test_unknown_option_of_a_command(tfpar):
+    assert "--colour" in tfpar("verify", "somewhere", "--colour").error

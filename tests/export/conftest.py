@@ -1,0 +1,86 @@
+"""A small padded bidirectional model, and its files: one conversion a format for the whole session."""
+
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+
+import tfpar
+from tfpar.export import to_tflite
+from tfpar.export.interpreter import TFLiteModel
+
+VOCABULARY, TIME = 20, 8
+
+
+@dataclasses.dataclass(frozen=True)
+class Exported:
+    """A file: how it reads, what `tflite` said of it, and its bytes before its LSTMs were made to forget."""
+
+    path: object
+    report: dict
+    converted: bytes
+
+    def answers(self, rows):
+        """float (rows, classes), one run after the other on one interpreter."""
+        model = TFLiteModel(self.path)
+        return np.concatenate([model(tokens=row[None])["logits"] for row in rows])
+
+
+def recurrent_classifier(layer, mask: bool = True):
+    """tokens -> Embedding -> two bidirectional layers -> maximum over steps -> logits."""
+    keras.utils.set_random_seed(1)
+    tokens = keras.Input((None,), dtype="int32", name="tokens")
+    table = keras.initializers.RandomUniform(-1, 1, seed=1)
+    x = keras.layers.Embedding(VOCABULARY, 32, embeddings_initializer=table, mask_zero=mask)(tokens)
+    for _ in range(2):
+        wide = keras.initializers.VarianceScaling(6.0, "fan_avg")
+        x = tfpar.layers.Bidirectional(layer(32, return_sequences=True, kernel_initializer=wide))(x)
+    return keras.Model(tokens, keras.layers.Dense(3, name="logits")(tfpar.layers.MaxPooling()(x)))
+
+
+@pytest.fixture(scope="session")
+def classifier():
+    """The LSTM model."""
+    return recurrent_classifier(tfpar.layers.LSTM)
+
+
+@pytest.fixture(scope="session")
+def rows():
+    """int32 (24, TIME), of every length from 1 to TIME, three times; padding at the right."""
+    generator = np.random.default_rng(0)
+    tokens = generator.integers(1, VOCABULARY, (3 * TIME, TIME), np.int32)
+    lengths = 1 + np.arange(3 * TIME) % TIME
+    return np.where(np.arange(TIME) < lengths[:, None], tokens, 0).astype(np.int32)
+
+
+@pytest.fixture(scope="session")
+def exported(classifier, rows, tmp_path_factory):
+    """`exported(format)` -> Exported, converted when first asked for."""
+    directory, made = tmp_path_factory.mktemp("exported"), {}
+
+    def export(name):
+        if name not in made:
+            converted = []
+            with pytest.MonkeyPatch.context() as patch:
+                forget = to_tflite.mend_fused_lstms
+                patch.setattr(to_tflite, "mend_fused_lstms", lambda c: (converted.append(c), forget(c))[1])
+                path = directory / f"model.{name}.tflite"
+                report = tfpar.export.tflite(classifier, path, quantize=name, calibration={"tokens": rows})
+            made[name] = Exported(path, report, converted[0])
+        return made[name]
+
+    return export
+
+
+@pytest.fixture
+def dense():
+    """A model without a recurrence, for tests that need any model: float "features" (time, 2) -> "scores"."""
+    features = keras.Input((None, 2), name="features")
+    return keras.Model(features, keras.layers.Dense(2, name="scores")(features))
+
+
+@pytest.fixture(scope="session")
+def build():
+    """`build(layer_class, mask=True)` -> the classifier of another cell."""
+    return recurrent_classifier

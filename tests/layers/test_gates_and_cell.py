@@ -1,0 +1,66 @@
+"""Every way to run an LSTM goes through the two named functions at its heart."""
+
+import contextlib
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from running import WAYS, assert_all_close
+from table import MASKS, inputs
+
+from tfpar import layers
+from tfpar.layers.recurrent.kernels import exporting
+from tfpar.ops import lstm
+
+PATHS = {
+    "loop": ({}, None),
+    "unrolled": ({"unroll": True}, None),
+    "inference": ({}, "saved_model"),
+    "fused": ({}, "tflite"),
+}
+
+
+def outputs(path, way="eager"):
+    arguments, target = PATHS[path]
+    layer = layers.LSTM(3, **arguments)
+    layer.build((4, 5, 4))
+    layer.set_weights([np.random.default_rng(0).normal(size=w.shape) for w in layer.get_weights()])
+    with exporting(target) if target else contextlib.nullcontext():
+        return WAYS[way](lambda x: layer(x, mask=MASKS["masked"][[0, 3, 3, 0]]))(tf.constant(inputs()))
+
+
+@pytest.mark.parametrize("name", ["gate_module", "memory_cell"])
+@pytest.mark.parametrize("path", PATHS)
+def test_is_called(path, name, monkeypatch):
+    calls, original = [], getattr(lstm, name)
+    monkeypatch.setattr(lstm, name, lambda *args: calls.append(1) or original(*args))
+    outputs(path)
+    assert calls
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_another_memory_cell_changes_the_answer(path, monkeypatch):
+    plain = outputs(path)
+    monkeypatch.setattr(lstm, "memory_cell", lambda gates, cell, activation: (gates.output, cell))
+    assert np.abs(outputs(path) - plain).max() > 0.1
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_all_paths_agree(path):
+    assert_all_close([outputs(path, "graph")], [outputs("loop")])
+
+
+def test_gate_module_by_hand():
+    def double(x):
+        return 2 * x
+
+    preactivation = tf.constant([[1.0, 2.0, 3.0, 4.0]])
+    gates = lstm.gate_module(preactivation, lstm.Activation(tf.negative), lstm.Activation(double))
+    kept = {name: gate.numpy().item() for name, gate in gates._asdict().items()}
+    assert kept == {"input": 1, "forget": 2, "candidate": 3, "output": 4}, "what no table knows is kept as it came"
+
+
+def test_memory_cell_by_hand():
+    gates = lstm.Gates(*(tf.constant([[v]]) for v in (0.5, 0.25, 4.0, 2.0)))
+    h, c = lstm.memory_cell(gates, tf.constant([[8.0]]), lstm.Activation(tf.square))
+    assert (h.numpy().item(), c.numpy().item()) == (2 * 16, 0.25 * 8 + 0.5 * 4)

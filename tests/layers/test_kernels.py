@@ -1,0 +1,72 @@
+"""Which kernel runs a layer, and what it says about it."""
+
+import pytest
+from keras import activations
+
+from tfpar import layers
+from tfpar.layers.recurrent.kernels import Choice, choose, exporting
+from tfpar.ops.activations import Activation
+from tfpar.ops.gru import GRU
+from tfpar.ops.lstm import LSTM
+
+TANH, SIGMOID, RELU = (Activation(f) for f in (activations.tanh, activations.sigmoid, activations.relu))
+STANDARD = LSTM(TANH, SIGMOID)
+USUAL = dict(unroll=False, has_initial_states=False, returns_states=False)
+
+EXPORTS = [
+    ("saved_model", STANDARD, {}, Choice("inference", "a SavedModel needs no gradient and runs on any device")),
+    ("tflite", STANDARD, {}, Choice("fused", "TFLite has one operation for a whole LSTM")),
+    ("tflite_int8", STANDARD, {}, Choice("fused", "TFLite has one operation for a whole LSTM")),
+    ("tflite", GRU(TANH, SIGMOID), {}, Choice("inference", "TFLite has a fused operation for the LSTM alone")),
+    ("tflite", LSTM(RELU, SIGMOID), {}, Choice("inference", "TFLite's fused LSTM knows only tanh and sigmoid")),
+    ("tflite", LSTM(TANH, RELU), {}, Choice("inference", "TFLite's fused LSTM knows only tanh and sigmoid")),
+    (
+        "tflite",
+        STANDARD,
+        {"has_initial_states": True},
+        Choice("inference", "TFLite's fused LSTM keeps its states to itself"),
+    ),
+    (
+        "tflite",
+        STANDARD,
+        {"returns_states": True},
+        Choice("inference", "TFLite's fused LSTM keeps its states to itself"),
+    ),
+    (
+        "tflite_int8",
+        GRU(TANH, SIGMOID),
+        {},
+        Choice("unrolled", "TFLite has a fused operation for the LSTM alone, and it cannot calibrate loops"),
+    ),
+    ("tflite", STANDARD, {"unroll": True}, Choice("unrolled", "unroll=True was asked for")),
+]
+
+
+@pytest.mark.parametrize("recurrence", [STANDARD, GRU(TANH, SIGMOID)], ids=["lstm", "gru"])
+def test_training(recurrence):
+    assert choose(recurrence, **USUAL) == Choice("loop", "it is the only kernel that trains on every device")
+    assert choose(recurrence, **{**USUAL, "unroll": True}) == Choice("unrolled", "unroll=True was asked for")
+
+
+@pytest.mark.parametrize("target, recurrence, options, choice", EXPORTS)
+def test_export(target, recurrence, options, choice):
+    with exporting(target):
+        assert choose(recurrence, **{**USUAL, **options}) == choice
+
+
+def test_the_target_ends_with_its_context():
+    with pytest.raises(ZeroDivisionError), exporting("tflite"):
+        _ = 1 / 0
+    assert choose(STANDARD, **USUAL).kernel == "loop"
+
+
+def test_layers_explain_themselves():
+    layer = layers.LSTM(3, name="reader")
+    assert layer.explain() == "reader: lstm by the loop kernel, since it is the only kernel that trains on every device"
+    with exporting("tflite"):
+        assert layer.explain() == "reader: lstm by the fused kernel, since TFLite has one operation for a whole LSTM"
+        assert "keeps its states to itself" in layers.LSTM(3, return_state=True).explain()
+        assert "the LSTM alone" in layers.Bidirectional(layers.GRU(3)).explain()
+    assert layers.SimpleRNN(3, unroll=True, name="r").explain() == (
+        "r: rnn by the unrolled kernel, since unroll=True was asked for"
+    )

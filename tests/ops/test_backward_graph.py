@@ -1,0 +1,79 @@
+"""The loop backward through time holds what must happen in order of time, and no more."""
+
+import pytest
+import tensorflow as tf
+from keras import activations
+
+from tfpar.ops import gru, lstm, simple_rnn
+from tfpar.ops.activations import Activation
+from tfpar.ops.recurrence import RecurrentWeights
+from tfpar.ops.time_loop import inference_loop, time_loop, unrolled_loop
+
+TIME, BATCH, UNITS = 4, 3, 2
+TANH, SIGMOID = Activation(activations.tanh), Activation(activations.sigmoid)
+MATMULS_A_STEP = {
+    "simple_rnn": (simple_rnn.SimpleRNN(TANH), 1),
+    "lstm": (lstm.LSTM(TANH, SIGMOID), 1),
+    "gru": (gru.GRU(TANH, SIGMOID), 1),
+    "gru_reset_before": (gru.ResetBeforeGRU(TANH, SIGMOID), 2),
+}
+
+
+def count(operations, kind):
+    return sum(op.type == kind for op in operations)
+
+
+def graphs(loop, recurrence):
+    """The graph that computes the recurrent kernel's gradient, and the bodies of its loops in order."""
+
+    @tf.function(autograph=False)
+    def function(projected, kernel):
+        states = (tf.zeros((BATCH, UNITS)),) * recurrence.state_count
+        with tf.GradientTape() as tape:
+            tape.watch(kernel)
+            sequence, _ = loop(recurrence, projected, states, RecurrentWeights(kernel))
+            loss = tf.reduce_sum(sequence)
+        return tape.gradient(loss, kernel)
+
+    gates = recurrence.gates * UNITS
+    graph = function.get_concrete_function(tf.TensorSpec((TIME, BATCH, gates)), tf.TensorSpec((UNITS, gates))).graph
+    loops = [op for op in graph.get_operations() if op.type in ("While", "StatelessWhile")]
+    return graph, [graph._get_function(op.get_attr("body").name).graph for op in loops]
+
+
+@pytest.mark.parametrize("name", MATMULS_A_STEP)
+def test_no_matmul_for_the_weights_in_the_loop(name):
+    recurrence, matmuls = MATMULS_A_STEP[name]
+    graph, bodies = graphs(time_loop, recurrence)
+    assert [count(body.get_operations(), "MatMul") for body in bodies] == [matmuls, matmuls]
+    assert count(graph.get_operations(), "MatMul") == matmuls, "the weights' gradient: one matmul each, after the loop"
+
+
+@pytest.mark.parametrize("name", MATMULS_A_STEP)
+def test_automatic_differentiation_would_need_more(name):
+    """The reason for the hand-written gradient: it goes when this stops to be true."""
+    recurrence, matmuls = MATMULS_A_STEP[name]
+    _, (_, backward) = graphs(inference_loop, recurrence)
+    assert count(backward.get_operations(), "MatMul") > matmuls
+
+
+def test_the_unrolled_form_has_no_loop():
+    _, bodies = graphs(unrolled_loop, MATMULS_A_STEP["lstm"][0])
+    assert bodies == []
+
+
+@pytest.mark.parametrize("loop, stacks", [(inference_loop, 1), (time_loop, 6)])
+def test_inference_keeps_only_the_outputs(loop, stacks):
+    recurrence = MATMULS_A_STEP["lstm"][0]
+
+    @tf.function(autograph=False)
+    def function(projected, kernel):
+        return loop(recurrence, projected, (tf.zeros((BATCH, UNITS)),) * 2, RecurrentWeights(kernel))
+
+    graph = function.get_concrete_function(tf.TensorSpec((TIME, BATCH, 8)), tf.TensorSpec((UNITS, 8))).graph
+    every = [op for definition in [graph, *_functions(graph)] for op in definition.get_operations()]
+    assert count(every, "TensorListReserve") == stacks
+
+
+def _functions(graph):
+    return [graph._get_function(name).graph for name in graph._functions]

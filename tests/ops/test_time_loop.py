@@ -1,0 +1,97 @@
+"""The hand-written gradient of the time loop is that of automatic differentiation through written-out steps."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import activations
+from running import WAYS, assert_all_close
+
+from tfpar.ops import gru, lstm, simple_rnn
+from tfpar.ops.activations import Activation
+from tfpar.ops.recurrence import RecurrentWeights
+from tfpar.ops.time_loop import inference_loop, time_loop, unrolled_loop
+
+TIME, BATCH, UNITS = 4, 3, 2
+TANH, SIGMOID, GELU = (Activation(f) for f in (activations.tanh, activations.sigmoid, activations.gelu))
+RECURRENCES = {
+    "simple_rnn": simple_rnn.SimpleRNN(TANH),
+    "lstm": lstm.LSTM(TANH, SIGMOID),
+    "gru": gru.GRU(TANH, SIGMOID),
+    "gru_reset_before": gru.ResetBeforeGRU(TANH, SIGMOID),
+    "lstm_of_others": lstm.LSTM(GELU, GELU),
+    "gru_of_others": gru.GRU(GELU, GELU),
+    "gru_reset_before_of_others": gru.ResetBeforeGRU(GELU, GELU),
+}
+MASK = np.array([[1, 0, 0], [1, 1, 0], [0, 1, 0], [1, 0, 0]], bool)
+
+
+def arguments_of(recurrence):
+    generator = np.random.default_rng(0)
+    gates = recurrence.gates * UNITS
+    shapes = [(TIME, BATCH, gates), *[(BATCH, UNITS)] * recurrence.state_count, (UNITS, gates)]
+    if type(recurrence) is gru.GRU:
+        shapes.append((gates,))
+    return [tf.constant(generator.normal(size=shape), tf.float64) for shape in shapes]
+
+
+def run(loop, recurrence, tensors, **options):
+    projected, *rest = tensors
+    states, weights = rest[: recurrence.state_count], RecurrentWeights(*rest[recurrence.state_count :])
+    sequence, final = loop(recurrence, projected, tuple(states), weights, **options)
+    return [sequence, *final]
+
+
+def gradients(loop, recurrence, way, **options):
+    def function(*tensors):
+        with tf.GradientTape() as tape:
+            tape.watch(tensors)
+            outputs = run(loop, recurrence, tensors, **options)
+            loss = sum(tf.reduce_sum(tf.sin(output + n)) for n, output in enumerate(outputs))
+        return outputs, tape.gradient(loss, tensors)
+
+    outputs, by_tensors = WAYS[way](function)(*arguments_of(recurrence))
+    return [o.numpy() for o in outputs], [g.numpy() for g in by_tensors]
+
+
+@pytest.mark.parametrize("dropout", [None, np.array([[0, 2], [2, 2], [2, 0.0]])], ids=["plain", "dropout"])
+@pytest.mark.parametrize("mask", [None, MASK], ids=["no_mask", "mask"])
+@pytest.mark.parametrize("name", RECURRENCES)
+def test_gradient(name, mask, dropout):
+    options = dict(mask=mask, dropout=dropout)
+    options = {key: None if value is None else tf.constant(value) for key, value in options.items()}
+    outputs, by_tensors = gradients(time_loop, RECURRENCES[name], "eager", **options)
+    expected, expected_by_tensors = gradients(unrolled_loop, RECURRENCES[name], "eager", **options)
+    assert_all_close(outputs, expected, atol=1e-12, rtol=1e-12)
+    assert_all_close(by_tensors, expected_by_tensors, atol=1e-12, rtol=1e-12)
+    assert all(np.abs(g).max() > 0 for g in by_tensors)
+
+
+@pytest.mark.parametrize("way", ["graph", "xla"])
+def test_gradient_compiled(way):
+    options = dict(mask=tf.constant(MASK), dropout=tf.constant([[0, 2], [2, 2], [2, 0.0]], tf.float64))
+    for name in ("lstm", "gru"):
+        outputs, by_tensors = gradients(time_loop, RECURRENCES[name], way, **options)
+        expected, expected_by_tensors = gradients(unrolled_loop, RECURRENCES[name], "eager", **options)
+        assert_all_close(outputs, expected, atol=1e-9)
+        assert_all_close(by_tensors, expected_by_tensors, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", RECURRENCES)
+def test_inference_computes_the_same_outputs(name):
+    recurrence = RECURRENCES[name]
+    tensors = arguments_of(recurrence)
+    inference, loop = (run(f, recurrence, tensors, mask=tf.constant(MASK)) for f in (inference_loop, time_loop))
+    assert_all_close(inference, loop, atol=1e-12)
+
+
+def test_a_row_without_valid_steps_keeps_its_states_and_hands_on_their_gradient():
+    recurrence = RECURRENCES["lstm"]
+    tensors = arguments_of(recurrence)
+    states = tensors[1:3]
+    with tf.GradientTape() as tape:
+        tape.watch(states)
+        _, h, c = run(time_loop, recurrence, tensors, mask=tf.constant(MASK))
+        loss = tf.reduce_sum(2 * h[2] + 3 * c[2])
+    by_h, by_c = tape.gradient(loss, states)
+    np.testing.assert_array_equal([h[2], c[2]], [states[0][2], states[1][2]])
+    np.testing.assert_array_equal([by_h[2], by_c[2]], [[2.0, 2.0], [3.0, 3.0]])

@@ -1,4 +1,4 @@
-"""Sentiment of short texts, by recurrent networks beside a linear model of words, trained under any strategy and left as TFLite files.
+"""Sentiment of short texts, by recurrent networks beside a linear model of words; leaves a SavedModel and TFLite files.
 
     python recipes/sentiment.py                        # Rotten Tomatoes snippets
     python recipes/sentiment.py --dataset csv:mine.csv --text_column review --label_column stars
@@ -270,8 +270,7 @@ def export(model, encoded, history, result):
         history=history,
         facts={
             "name": "sentiment",
-            "summary": f"{FLAGS.members} {'bidirectional ' * FLAGS.bidirectional}{FLAGS.cell.upper()} network(s) of "
-            f"{FLAGS.units} units, which answer together.",
+            "summary": summary(),
             "data": f"{encoded.data.name}: {counts(encoded)}.",
             "split": encoded.data.split_rule,
             "notice": encoded.data.notice,
@@ -281,6 +280,15 @@ def export(model, encoded, history, result):
             "versions": versions(),
         },
     ).write(FLAGS.export_dir, tuple(FLAGS.export), gate=not FLAGS.smoke)
+
+
+def summary():
+    direction = "bidirectional " if FLAGS.bidirectional else ""
+    recurrent = f"{FLAGS.members} {direction}{FLAGS.cell.upper()} of {FLAGS.units} units with {FLAGS.pooling} pooling"
+    if not FLAGS.wide:
+        return f"The mean of the probabilities of {recurrent}."
+    wide = f"a linear model of words and bigrams, whose share is {FLAGS.wide}"
+    return f"The weighted mean of the probabilities of {recurrent}, and of {wide}."
 
 
 def counts(encoded):

@@ -20,8 +20,9 @@ def test_cells_far_below_one_still_answer(tmp_path):
     assert np.corrcoef(found, np.asarray(model(rows["features"]))[:, 0])[0, 1] > 0.98
 
 
-def test_the_scales_of_an_output_are_those_of_its_state(tmp_path, rows):
-    # Behind a mask the converter gives an LSTM's output another zero point than the state that it is copied from.
+def test_behind_a_mask_and_in_front_of_a_pooling(tmp_path, rows):
+    # There the converter gives an LSTM's output another scale than the state that it is copied from. And rows of which
+    # each begins where the one before left off would be measured for other ranges than theirs.
     keras.utils.set_random_seed(0)
     tokens = keras.Input((None,), dtype="int32", name="tokens")
     table = keras.initializers.RandomUniform(-1, 1)

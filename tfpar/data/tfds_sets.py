@@ -55,7 +55,8 @@ def read_tfds(name: str, cache_dir: Path | None = None) -> tuple[Collected, str]
     for source in filter(builder.info.splits.__contains__, _UNLABELLED_SPLITS):
         collected.unlabelled += [text for text, _ in _rows(builder, source, text_key, label_key, collected.skipped)]
     _name_classes(collected, names)
-    collected.given_rule = f"as published in TFDS set {builder.info.full_name}"
+    published = f"as published in TFDS set {builder.info.full_name}"
+    collected.given_rule = getattr(builder, "SPLIT_RULE", published)
     return collected, _notice(builder.info)
 
 

@@ -50,7 +50,7 @@ def draw_confusion_matrix(labels: np.ndarray, answers: np.ndarray, class_names: 
     axes.set_xticks(ticks, class_names, rotation=45 if len(class_names) > 4 else 0)
     axes.set_yticks(ticks, class_names)
     figure.colorbar(image, label="share of the true class")
-    figure.savefig(path)
+    figure.savefig(path, bbox_inches="tight")
 
 
 def _new_figure(width_in, height_in):

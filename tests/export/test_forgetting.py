@@ -33,7 +33,6 @@ def test_as_the_converter_leaves_it_the_file_remembers(exported, rows, name, tmp
     path.write_bytes(exported(name).converted)
     model = TFLiteModel(path)
     first, second = (model(tokens=rows[7:8])["logits"] for _ in range(2))
-    if name != "int8":  # there the ranges of small cells are mended too
-        if name != "int8":  # whose scales are mended, too
+    if name != "int8":  # whose scales are mended, too
         np.testing.assert_allclose(first[0], exported(name).answers(rows[7:8])[0], atol=1e-6)
     assert np.abs(first - second).max() > 1e-3

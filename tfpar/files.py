@@ -41,6 +41,7 @@ def directory_written_atomically(path: Path, signed_by: str) -> Iterator[Path]:
     """
     path = path.absolute()
     check_writable_directory(path, signed_by)
+    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
     try:
         temporary.chmod(0o777 & ~_umask())
@@ -69,9 +70,9 @@ def check_writable_directory(path: Path, signed_by: str) -> None:
         raise UserError(
             f"the directory {path} holds other files (no {signed_by}) and will not be replaced; name another one"
         )
+    there = next(parent for parent in path.parents if parent.exists())
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent):
+        with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=there):
             pass
     except OSError as error:
         raise UserError(f"the directory {path} cannot be written: {error.strerror}; name another one") from error

@@ -15,11 +15,13 @@ import functools
 import platform
 import sys
 import time
+from pathlib import Path
 
 from absl import flags
 
 from tfpar.cli.flags import define_common
 from tfpar.cli.run import run_recipe, start_tensorflow
+from tfpar.errors import UserError
 
 FLAGS = flags.FLAGS
 
@@ -333,6 +335,8 @@ def main():
     formats = [name for name in FLAGS.export if name]
     if formats:
         tfpar.export.check_writable(FLAGS.export_dir)
+    if FLAGS.model_dir and Path(FLAGS.model_dir).is_file():
+        raise UserError(f"--model_dir {FLAGS.model_dir} is a file; name a directory")
     start_tensorflow()
     strategy = tfpar.cluster.make_strategy(FLAGS.strategy, FLAGS.replicas)
     log(f"strategy: {strategy.tfpar_choice}; XLA {'on' if FLAGS.xla else 'off'}; {FLAGS.precision}")

@@ -27,13 +27,13 @@ class Exported:
         return np.concatenate([model(tokens=row[None])["logits"] for row in rows])
 
 
-def recurrent_classifier(layer, mask: bool = True):
-    """tokens -> Embedding -> two bidirectional layers -> maximum over steps -> logits."""
+def recurrent_classifier(layer, depth: int = 2):
+    """tokens -> Embedding -> bidirectional layers -> maximum over steps -> logits."""
     keras.utils.set_random_seed(1)
     tokens = keras.Input((None,), dtype="int32", name="tokens")
     table = keras.initializers.RandomUniform(-1, 1, seed=1)
-    x = keras.layers.Embedding(VOCABULARY, 32, embeddings_initializer=table, mask_zero=mask)(tokens)
-    for _ in range(2):
+    x = keras.layers.Embedding(VOCABULARY, 32, embeddings_initializer=table, mask_zero=True)(tokens)
+    for _ in range(depth):
         wide = keras.initializers.VarianceScaling(6.0, "fan_avg")
         x = tfpar.layers.Bidirectional(layer(32, return_sequences=True, kernel_initializer=wide))(x)
     return keras.Model(tokens, keras.layers.Dense(3, name="logits")(tfpar.layers.MaxPooling()(x)))
@@ -82,5 +82,5 @@ def dense():
 
 @pytest.fixture(scope="session")
 def build():
-    """`build(layer_class, mask=True)` -> the classifier of another cell."""
+    """`build(layer_class, depth)` -> the classifier of another cell."""
     return recurrent_classifier

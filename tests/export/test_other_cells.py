@@ -9,7 +9,7 @@ from tfpar.export.interpreter import TFLiteModel
 
 @pytest.fixture(scope="module", params=["GRU", "SimpleRNN"])
 def model(request, build):
-    return build(getattr(tfpar.layers, request.param))
+    return build(getattr(tfpar.layers, request.param), depth=1)
 
 
 def answers(path, rows):

@@ -39,7 +39,7 @@ def directory_written_atomically(path: Path, signed_by: str) -> Iterator[Path]:
     Raises:
         UserError: see `check_writable_directory`.
     """
-    path = path.absolute()
+    path = path.resolve()  # through a link: it is the directory that is replaced, not the link
     check_writable_directory(path, signed_by)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))

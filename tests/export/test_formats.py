@@ -34,7 +34,7 @@ def test_float32_equals_keras_at_every_length(exported, classifier, rows):
     np.testing.assert_allclose(exported("float32").answers(rows), classifier(rows), rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize(("name", "correlation"), [("float16", 0.9999), ("dynamic", 0.995), ("int8", 0.99)])
+@pytest.mark.parametrize(("name", "correlation"), [("float16", 0.9999), ("dynamic", 0.995), ("int8", 0.98)])
 def test_smaller_formats_follow_keras(exported, classifier, rows, name, correlation):
     expected = np.asarray(classifier(rows))
     found = exported(name).answers(rows)

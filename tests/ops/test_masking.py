@@ -31,6 +31,6 @@ def test_lengths():
     np.testing.assert_array_equal(valid_lengths(tf.transpose(MASK)), [2, 1])
 
 
-def test_steps_that_do_not_exist_are_clipped():
-    taken = take_steps(tf.transpose(SEQUENCE, [1, 0, 2]), tf.constant([[-1, 0, 3], [9, 1, 1]]))
-    np.testing.assert_array_equal(taken[:, :, 0], [[1, 1, 7], [8, 4, 4]])
+def test_steps_are_taken_row_by_row_and_before_the_first_there_is_the_first():
+    taken = take_steps(tf.transpose(SEQUENCE, [1, 0, 2]), tf.constant([[-1, 0, 3], [3, 1, -9]]))
+    np.testing.assert_array_equal(taken[:, :, 0], [[1, 1, 7], [8, 4, 2]])

@@ -4,6 +4,9 @@ from absl import flags
 
 FLAGS = flags.FLAGS
 
+# What is defined here belongs to the recipe that asks for it: its --help lists these flags, too.
+flags.disclaim_key_flags()
+
 FORMATS = ("saved_model", "float32", "float16", "dynamic", "int8")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 STRATEGIES = ("auto", "one", "mirrored")

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import os
 import sys
 import tempfile
@@ -37,6 +38,9 @@ def _parse_flags(arguments):
         rest = flags.FLAGS(arguments)
     except flags.Error as error:
         fail(error)
+    for name, value in flags.FLAGS.flag_values_dict().items():
+        if isinstance(value, float) and not math.isfinite(value):
+            fail(f"flag --{name}={value}: it must be a finite number")
     if len(rest) > 1:
         fail(f"unexpected argument {rest[1]!r}: flags begin with --")
     return rest

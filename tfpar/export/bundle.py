@@ -34,15 +34,29 @@ def check_writable(path: Path | str) -> None:
     check_writable_directory(Path(path), signed_by=MANIFEST)
 
 
-def read_manifest(directory: Path) -> dict:
-    """Raises UserError if `directory` is no export."""
+def read_manifest(directory: Path, *lists: str) -> dict:
+    """Reads what `write_bundle` wrote.
+
+    Args:
+        directory: the export.
+        *lists: entries that must be there, each a list.
+
+    Raises:
+        UserError: `directory` is no export, or its manifest is not ours.
+    """
     path = directory / MANIFEST
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        manifest = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"{directory} is not an export: {path} cannot be read ({error.strerror})") from error
     except ValueError as error:
         raise UserError(f"{path} is not valid JSON: {error}") from error
+    if not isinstance(manifest, dict):
+        raise UserError(f"{path} is not an export's manifest: expected a JSON object, got {type(manifest).__name__}")
+    for name in lists:
+        if not isinstance(manifest.get(name), list):
+            raise UserError(f"{path} is not an export's manifest: it has no list {name!r}")
+    return manifest
 
 
 def verify_bundle(directory: Path) -> dict:
@@ -54,19 +68,16 @@ def verify_bundle(directory: Path) -> dict:
     Raises:
         UserError: `directory` is no export.
     """
-    listed = {entry["path"]: entry for entry in read_manifest(directory)["files"]}
+    listed = {entry["path"]: entry for entry in read_manifest(directory, "files")["files"]}
     found = {entry["path"]: entry for entry in _list_files(directory)}
-    changed = sorted(name for name in listed if name in found and found[name]["sha256"] != listed[name]["sha256"])
+    same = sorted(name for name in listed if name in found and found[name]["sha256"] == listed[name]["sha256"])
     report = {
         "files": len(listed),
-        "changed": changed,
+        "changed": sorted((set(listed) & set(found)) - set(same)),
         "missing": sorted(set(listed) - set(found)),
         "unlisted": sorted(set(found) - set(listed)),
-        "ran": [
-            name
-            for name in sorted(found)
-            if name.endswith(".tflite") and name not in changed and _runs(directory / name)
-        ],
+        # Only what is known to be ours is run.
+        "ran": [name for name in same if name.endswith(".tflite") and _runs(directory / name)],
     }
     expected_to_run = sum(name.endswith(".tflite") for name in listed)
     ok = not (report["changed"] or report["missing"] or report["unlisted"]) and len(report["ran"]) == expected_to_run
@@ -80,7 +91,7 @@ def _runs(path):
 
 
 def _list_files(directory):
-    """Path, size and sha256 of every file but the manifest, sorted by path."""
+    """Path, size and sha256 of every file but the manifest of the directory itself, sorted by path."""
     return [
         {
             "path": path.relative_to(directory).as_posix(),
@@ -88,5 +99,5 @@ def _list_files(directory):
             "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
         }
         for path in sorted(directory.rglob("*"))
-        if path.is_file() and path.name != MANIFEST
+        if path.is_file() and path != directory / MANIFEST
     ]

@@ -30,16 +30,16 @@ def sample_inputs(model: keras.Model, data, sequence_length: int | None) -> dict
     if data is None:
         batches = [_random_inputs(model, sequence_length or 16)]
     elif isinstance(data, dict):
-        batches = [[np.asarray(data[name]) for name in names]]
+        batches = [[np.asarray(data[name]) for name in names if name in data]]
     else:
         batches = [_rows_of_weight(element) for element in data.take(_BATCHES_READ)]
     if any(len(batch) != len(names) for batch in batches):
         raise UserError(f"`calibration` must yield the model's inputs {names}; got {len(batches[0])} of them")
     columns = [
-        _stack(arrays, tensor, sequence_length)
-        for arrays, tensor in zip(zip(*batches, strict=True), model.inputs, strict=True)
+        _stack([batch[place] for batch in batches], tensor, sequence_length)
+        for place, tensor in enumerate(model.inputs)
     ]
-    if not columns or not len(columns[0]):
+    if not len(columns[0]):
         raise UserError("`calibration` holds no example; give a dataset of inputs like those of training")
     chosen = np.unique(np.linspace(0, len(columns[0]) - 1, ROWS).astype(int))
     return {name: column[chosen] for name, column in zip(names, columns, strict=True)}
@@ -54,7 +54,7 @@ def _rows_of_weight(element):
 def _stack(arrays, tensor, sequence_length):
     """Rows of all batches, with dimensions that the model leaves open padded at the right by zeros to one size."""
     shape = [
-        declared or sequence_length or max(array.shape[axis] for array in arrays)
+        declared or sequence_length or max((array.shape[axis] for array in arrays), default=1)
         for axis, declared in enumerate(tensor.shape[1:], start=1)
     ]
     rows = np.zeros((sum(len(array) for array in arrays), *shape), tensor.dtype)

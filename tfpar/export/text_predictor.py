@@ -25,7 +25,7 @@ class TextPredictor:
 
     def __init__(self, directory: Path | str, format_name: str | None = None):
         directory = Path(directory)
-        manifest = read_manifest(directory)
+        manifest = read_manifest(directory, "exports")
         if manifest.get("task") != TASK:
             raise UserError(f"{directory} holds a model for {manifest.get('task')!r}, not for {TASK!r}")
         there = [entry["format"] for entry in manifest["exports"] if entry["format"] != "saved_model"]
@@ -34,7 +34,7 @@ class TextPredictor:
             raise UserError(f"{directory} has no {self.format or 'TFLite'} file; it has {', '.join(there) or 'none'}")
         self._model = TFLiteModel(directory / f"model.{self.format}.tflite")
         self._tokenizer = Tokenizer.load(directory / "tokenizer.json")
-        self._labels = (directory / "labels.txt").read_text(encoding="utf-8").splitlines()
+        self._labels = _read_labels(directory / "labels.txt")
         (self._length,) = self._model.inputs["tokens"][0][1:]
 
     def __call__(self, text: str) -> dict:
@@ -46,6 +46,13 @@ class TextPredictor:
             "label": self._labels[int(np.argmax(probabilities))],
             "probabilities": {name: float(p) for name, p in zip(self._labels, probabilities, strict=True)},
         }
+
+
+def _read_labels(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise UserError(f"the class names {path} cannot be read: {error.strerror}") from error
 
 
 def pad_tokens(tokens: np.ndarray, length: int) -> np.ndarray:

@@ -30,8 +30,9 @@ def valid_lengths(mask: tf.Tensor) -> tf.Tensor:
 
 
 def take_steps(sequence: tf.Tensor, steps: tf.Tensor) -> tf.Tensor:
-    """Row by row, the steps of (batch, time, units) that int32 (batch, n) names, clipped to those that exist.
+    """Row by row, the steps of (batch, time, units) that int32 (batch, n) names; below 0 the first, never above the last.
 
-    A gather, since `tf.reverse_sequence` and slices of unknown size have no 8-bit kernels in TFLite.
+    A gather, since `tf.reverse_sequence` and slices of unknown size have no 8-bit kernels in TFLite. No bound from
+    above: of a clip to 0 ... 6 the converter makes a ReLU6, which has no kernel for integers.
     """
-    return tf.gather(sequence, tf.clip_by_value(steps, 0, tf.shape(sequence)[1] - 1), axis=1, batch_dims=1)
+    return tf.gather(sequence, tf.maximum(steps, 0), axis=1, batch_dims=1)

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from absl import flags
 
+from tfpar.cli.compilations import count_compilations
 from tfpar.cli.flags import define_common
 from tfpar.cli.run import run_recipe, start_tensorflow
 from tfpar.errors import UserError
@@ -81,12 +82,6 @@ class Encoded:
         from tfpar import data
 
         return data.padding_fraction([len(t) for t in self.tokens["train"]], self.boundaries, FLAGS.batch_size)
-
-    def shapes(self, split):
-        """How many of the boundaries a split's sequences fall under."""
-        import numpy as np
-
-        return len(np.unique(np.searchsorted(self.boundaries, [len(t) for t in self.tokens[split]])))
 
 
 def load(replicas):
@@ -247,8 +242,6 @@ def fit(model, encoded):
         "train_seconds": time.perf_counter() - start,
         "examples_per_second": throughput.examples_per_second,
         "epochs": len(history["loss"]),
-        # One program for each shape in training and in evaluation, and one for the optimizer's update.
-        "compilations": FLAGS.xla * (encoded.shapes("train") + encoded.shapes("validation") + 1),
     }
 
 
@@ -337,6 +330,7 @@ def main():
         tfpar.export.check_writable(FLAGS.export_dir)
     if FLAGS.model_dir and Path(FLAGS.model_dir).is_file():
         raise UserError(f"--model_dir {FLAGS.model_dir} is a file; name a directory")
+    compilations = count_compilations()
     start_tensorflow()
     strategy = tfpar.cluster.make_strategy(FLAGS.strategy, FLAGS.replicas)
     log(f"strategy: {strategy.tfpar_choice}; XLA {'on' if FLAGS.xla else 'off'}; {FLAGS.precision}")
@@ -360,6 +354,7 @@ def main():
         "examples": {split: len(encoded.labels(split)) for split in encoded.tokens},
         "metrics": {name: float(scores[name]) for name in ("accuracy", "loss")},
         **measured,
+        "compilations": compilations(),
         "padding_fraction": encoded.padding_fraction(),
         "weights_abs_sum": float(sum(abs(v.numpy()).sum(dtype="float64") for v in model.trainable_variables)),
     }

@@ -30,7 +30,7 @@ def valid_lengths(mask: tf.Tensor) -> tf.Tensor:
 
 
 def take_steps(sequence: tf.Tensor, steps: tf.Tensor) -> tf.Tensor:
-    """Row by row, the steps of (batch, time, units) that int32 (batch, n) names; below 0 the first, never above the last.
+    """Row by row, the steps of (batch, time, units) that int32 (batch, n) names; for one below 0 the first.
 
     A gather, since `tf.reverse_sequence` and slices of unknown size have no 8-bit kernels in TFLite. No bound from
     above: of a clip to 0 ... 6 the converter makes a ReLU6, which has no kernel for integers.

@@ -50,7 +50,8 @@ class CommitteeAccuracy(keras.metrics.Mean):
 
     def update_state(self, y_true, y_pred, sample_weight=None):
         answers = ops.argmax(committee_probabilities(y_pred, self.shares), axis=-1)
-        right = ops.cast(answers, "int32") == ops.cast(ops.reshape(y_true, (-1,)), "int32")
+        # Not `==`, which loses the rank where one side's number of rows is unknown.
+        right = ops.equal(ops.cast(answers, "int32"), ops.cast(ops.reshape(y_true, (-1,)), "int32"))
         super().update_state(ops.cast(right, "float32"), sample_weight=sample_weight)
 
     def get_config(self):

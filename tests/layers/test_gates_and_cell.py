@@ -54,10 +54,11 @@ def test_gate_module_by_hand():
     def double(x):
         return 2 * x
 
-    preactivation = tf.constant([[1.0, 2.0, 3.0, 4.0]])
-    gates = lstm.gate_module(preactivation, lstm.Activation(tf.negative), lstm.Activation(double))
-    kept = {name: gate.numpy().item() for name, gate in gates._asdict().items()}
-    assert kept == {"input": 1, "forget": 2, "candidate": 3, "output": 4}, "what no table knows is kept as it came"
+    gate, candidate = lstm.Activation(double), lstm.Activation(tf.negative)
+    activations = lstm.GateActivations((gate, gate, candidate, gate))
+    kept = lstm.gate_module(tf.constant([[1.0, 2.0, 3.0, 4.0]]), activations)
+    assert kept.numpy().tolist() == [[1, 2, 3, 4]], "what no table knows is kept as it came"
+    assert activations.value(kept).numpy().tolist() == [[2, 4, -3, 8]]
 
 
 def test_memory_cell_by_hand():

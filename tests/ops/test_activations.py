@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from keras import activations
 
-from tfpar.ops.activations import _DERIVATIVE_FROM_OUTPUT, Activation
+from tfpar.ops.activations import _DERIVATIVE_FROM_OUTPUT, Activation, GateActivations
 
 X = np.linspace(-4.1, 4.3, 40, dtype="float32")
 
@@ -32,3 +32,20 @@ def test_a_known_activation_keeps_its_output(function):
 
 def test_another_keeps_its_input():
     np.testing.assert_array_equal(Activation(activations.gelu).kept(tf.constant(X)), X)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float16"])
+@pytest.mark.parametrize(
+    "functions",
+    [(activations.sigmoid, activations.tanh), (activations.tanh, activations.gelu, activations.sigmoid)],
+    ids=["as_one", "each_alone"],
+)
+def test_gates_side_by_side_are_what_each_is_alone(functions, dtype):
+    x = tf.constant(np.stack([X + n for n in range(6)]).reshape(len(functions), -1), dtype)
+    alone = [Activation(function) for function in functions]
+    together = GateActivations(tuple(alone))
+    kept = together.kept(tf.reshape(x, (1, -1)))
+    tolerance = 1e-14 if dtype == "float64" else 4e-3
+    for method in ("value", "derivative"):
+        expected = [getattr(one, method)(one.kept(row)) for one, row in zip(alone, x, strict=True)]
+        np.testing.assert_allclose(getattr(together, method)(kept)[0], np.concatenate(expected), atol=tolerance)

@@ -62,7 +62,7 @@ def test_the_unrolled_form_has_no_loop():
     assert bodies == []
 
 
-@pytest.mark.parametrize("loop, stacks", [(inference_loop, 1), (time_loop, 6)])
+@pytest.mark.parametrize("loop, stacks", [(inference_loop, 1), (time_loop, 3)])
 def test_inference_keeps_only_the_outputs(loop, stacks):
     recurrence = MATMULS_A_STEP["lstm"][0]
 

@@ -4,13 +4,14 @@ import keras
 import tensorflow as tf
 
 from tfpar.checks import check_fraction
+from tfpar.ops.random import uniform
 
 
 def dropout_mask(shape, rate: float, seed_generator: keras.random.SeedGenerator, dtype) -> tf.Tensor:
     """Draws a scaled dropout mask for this replica's rows of the global batch.
 
-    Each replica draws the mask of the whole global batch from the same seed and takes its own rows, so that the
-    masks do not depend on how many replicas there are, as long as they share the batch evenly.
+    An entry depends on the seed and on its place in the global batch alone, so that masks are the same with XLA and
+    without, and on any number of replicas that share the batch evenly.
 
     Args:
         shape: (rows of this replica, ...).
@@ -21,20 +22,17 @@ def dropout_mask(shape, rate: float, seed_generator: keras.random.SeedGenerator,
     Returns:
         Of `shape`: 0, or 1 / (1 - rate).
     """
-    rows, *rest = shape
-    first, all_rows = _place_in_global_batch(rows)
-    uniform = keras.random.uniform((all_rows, *rest), seed=seed_generator, dtype="float32")
-    kept = tf.cast(uniform[first : first + rows] >= rate, dtype)
-    return kept / tf.cast(1 - rate, dtype)
+    rows, *row_shape = shape
+    kept = uniform(rows, row_shape, seed_generator.next(), _first_row(rows)) >= rate
+    return tf.cast(kept, dtype) / tf.cast(1 - rate, dtype)
 
 
-def _place_in_global_batch(rows):
-    """The first row of this replica in the global batch, and that batch's rows."""
+def _first_row(rows):
+    """Where this replica's rows begin in the global batch."""
     context = tf.distribute.get_replica_context()
     if context is None or context.num_replicas_in_sync == 1:
-        return 0, rows
-    replica = tf.get_static_value(context.replica_id_in_sync_group)
-    return replica * rows, context.num_replicas_in_sync * rows
+        return 0
+    return tf.get_static_value(context.replica_id_in_sync_group) * rows
 
 
 @keras.saving.register_keras_serializable(package="tfpar")

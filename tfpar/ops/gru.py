@@ -19,6 +19,11 @@ from tfpar.ops.recurrence import Recurrence, RecurrentWeights, dropped, summed_o
 class GRU(Recurrence):
     """The form with the reset gate after the matmul: one recurrent matmul a step. States: (h,).
 
+    Backward, with the derivatives of the gates as z', r', n', and s = h[t-1] U_n + b_rn:
+
+        d[z r n] = dh * [(h[t-1] - n) z', (1 - z) n' s r', (1 - z) n']
+        dh       = dh * z + (d[z r n] * [1 1 r]) U^T
+
     Args:
         activation: of the candidate.
         recurrent_activation: of the update and reset gates.
@@ -35,28 +40,31 @@ class GRU(Recurrence):
 
     def step(self, projected, states, weights, dropout):
         (h,) = states
-        recurrent = tf.matmul(dropped(h, dropout), weights.kernel)
-        if weights.bias is not None:
-            recurrent += weights.bias
         x_zr, x_n = _split_gates(projected)
-        recurrent_zr, recurrent_n = _split_gates(recurrent)
+        recurrent_zr, recurrent_n = _split_gates(tf.matmul(dropped(h, dropout), weights.kernel))
+        if weights.bias is not None:
+            bias_zr, bias_n = _split_gates(weights.bias)
+            recurrent_zr, recurrent_n = recurrent_zr + bias_zr, recurrent_n + bias_n
         zr = self.recurrent_activation.kept(x_zr + recurrent_zr)
         z, r = tf.split(self.recurrent_activation.value(zr), 2, axis=-1)
         candidate = self.activation.kept(x_n + r * recurrent_n)
         n = self.activation.value(candidate)
         return (z * h + (1 - z) * n,), (zr, candidate, recurrent_n)
 
-    def step_gradient(self, gradients, states, previous, kept, weights, dropout):
-        (dh,), (h,) = gradients, previous
+    def gradient_factors(self, states, previous, kept, dropout):
         zr, candidate, recurrent_n = kept
         z, r = tf.split(self.recurrent_activation.value(zr), 2, axis=-1)
         slope_z, slope_r = tf.split(self.recurrent_activation.derivative(zr), 2, axis=-1)
-        dz = dh * (h - self.activation.value(candidate)) * slope_z
-        dn = dh * (1 - z) * self.activation.derivative(candidate)
-        dr = dn * recurrent_n * slope_r
-        d_recurrent = tf.concat([dz, dr, dn * r], axis=-1)
-        dh_previous = dh * z + dropped(tf.matmul(d_recurrent, weights.kernel, transpose_b=True), dropout)
-        return tf.concat([dz, dr, dn], axis=-1), (dh_previous,)
+        of_z = (previous[0] - self.activation.value(candidate)) * slope_z
+        of_n = (1 - z) * self.activation.derivative(candidate)
+        of_r = of_n * recurrent_n * slope_r
+        return tf.concat([of_z, of_r, of_n], axis=-1), tf.concat([of_z, of_r, of_n * r], axis=-1), z
+
+    def step_gradient(self, gradients, factors, transposed, dropout):
+        (dh,), (of_projected, of_recurrent, z) = gradients, factors
+        repeated = tf.concat([dh, dh, dh], axis=-1)
+        d_recurrent = tf.matmul(repeated * of_recurrent, transposed)
+        return repeated * of_projected, (dh * z + dropped(d_recurrent, dropout),)
 
     def weight_gradients(self, projected_gradients, previous, kept, dropout):
         d_zr, dn = _split_gates(projected_gradients)
@@ -82,18 +90,21 @@ class ResetBeforeGRU(GRU):
         candidate = self.activation.kept(x_n + tf.matmul(r * h_dropped, kernel_n))
         return (z * h + (1 - z) * self.activation.value(candidate),), (zr, candidate)
 
-    def step_gradient(self, gradients, states, previous, kept, weights, dropout):
-        (dh,), (h,) = gradients, previous
+    def gradient_factors(self, states, previous, kept, dropout):
         zr, candidate = kept
-        kernel_zr, kernel_n = _split_gates(weights.kernel)
         z, r = tf.split(self.recurrent_activation.value(zr), 2, axis=-1)
         slope_z, slope_r = tf.split(self.recurrent_activation.derivative(zr), 2, axis=-1)
-        dn = dh * (1 - z) * self.activation.derivative(candidate)
-        d_reset_h = tf.matmul(dn, kernel_n, transpose_b=True)
-        d_zr = tf.concat(
-            [dh * (h - self.activation.value(candidate)) * slope_z, d_reset_h * dropped(h, dropout) * slope_r], axis=-1
-        )
-        d_dropped = d_reset_h * r + tf.matmul(d_zr, kernel_zr, transpose_b=True)
+        of_z = (previous[0] - self.activation.value(candidate)) * slope_z
+        of_n = (1 - z) * self.activation.derivative(candidate)
+        return of_z, dropped(previous[0], dropout) * slope_r, of_n, z, r
+
+    def step_gradient(self, gradients, factors, transposed, dropout):
+        (dh,), (of_z, of_r, of_n, z, r) = gradients, factors
+        transposed_zr, transposed_n = tf.split(transposed, [2 * dh.shape[-1], dh.shape[-1]])
+        dn = dh * of_n
+        d_reset_h = tf.matmul(dn, transposed_n)
+        d_zr = tf.concat([dh * of_z, d_reset_h * of_r], axis=-1)
+        d_dropped = d_reset_h * r + tf.matmul(d_zr, transposed_zr)
         return tf.concat([d_zr, dn], axis=-1), (dh * z + dropped(d_dropped, dropout),)
 
     def weight_gradients(self, projected_gradients, previous, kept, dropout):

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from tfpar.ops.activations import Activation
+from tfpar.ops.activations import Activation, GateActivations
 from tfpar.ops.recurrence import Recurrence, RecurrentWeights, dropped, summed_outer
 
 
@@ -27,12 +27,9 @@ class Gates(NamedTuple):
     output: tf.Tensor
 
 
-def gate_module(preactivation: tf.Tensor, activation: Activation, recurrent_activation: Activation) -> Gates:
-    """Splits x[t] W + h[t-1] U + b, float (batch, 4 * units), into the four gates, as kept for the backward pass."""
-    i, f, g, o = tf.split(preactivation, 4, axis=-1)
-    return Gates(
-        recurrent_activation.kept(i), recurrent_activation.kept(f), activation.kept(g), recurrent_activation.kept(o)
-    )
+def gate_module(preactivation: tf.Tensor, activations: GateActivations) -> tf.Tensor:
+    """Activates x[t] W + h[t-1] U + b, float (batch, 4 * units): all four gates, as kept for the backward pass."""
+    return activations.kept(preactivation)
 
 
 def memory_cell(gates: Gates, previous_cell: tf.Tensor, activation: Activation) -> tuple[tf.Tensor, tf.Tensor]:
@@ -44,6 +41,12 @@ def memory_cell(gates: Gates, previous_cell: tf.Tensor, activation: Activation) 
 class LSTM(Recurrence):
     """See the module's equations. States: (h, c).
 
+    Backward, with the derivatives of the gates as i', f', g', o':
+
+        dc[t]   = dc + dh * o * tanh'(c[t])
+        dz[t]   = [dc[t], dc[t], dc[t], dh] * [g i', c[t-1] f', i g', tanh(c[t]) o']
+        dh, dc  = dz[t] U^T, dc[t] * f
+
     Args:
         activation: of the candidate and of the cell's reading.
         recurrent_activation: of the input, forget and output gates.
@@ -52,38 +55,38 @@ class LSTM(Recurrence):
     name = "lstm"
     gates = 4
     state_count = 2
-    kept_count = 4
+    kept_count = 1
 
     def __init__(self, activation: Activation, recurrent_activation: Activation):
         self.activation = activation
         self.recurrent_activation = recurrent_activation
+        self._gate_activations = GateActivations(
+            (recurrent_activation, recurrent_activation, activation, recurrent_activation)
+        )
 
-    def _values(self, kept: Gates) -> Gates:
-        squash, gate = self.activation.value, self.recurrent_activation.value
-        return Gates(gate(kept.input), gate(kept.forget), squash(kept.candidate), gate(kept.output))
+    def _values(self, kept) -> Gates:
+        return Gates(*tf.split(self._gate_activations.value(kept), 4, axis=-1))
 
     def step(self, projected, states, weights, dropout):
         h, c = states
-        preactivation = projected + tf.matmul(dropped(h, dropout), weights.kernel)
-        kept = gate_module(preactivation, self.activation, self.recurrent_activation)
-        return memory_cell(self._values(kept), c, self.activation), kept
+        kept = gate_module(projected + tf.matmul(dropped(h, dropout), weights.kernel), self._gate_activations)
+        return memory_cell(self._values(kept), c, self.activation), (kept,)
 
-    def step_gradient(self, gradients, states, previous, kept, weights, dropout):
-        dh, dc = gradients
-        kept = Gates(*kept)
-        gates, slope = self._values(kept), self.recurrent_activation.derivative
-        read = self.activation.kept(states[1])
-        dc += dh * gates.output * self.activation.derivative(read)
-        dz = tf.concat(
-            [
-                dc * gates.candidate * slope(kept.input),
-                dc * previous[1] * slope(kept.forget),
-                dc * gates.input * self.activation.derivative(kept.candidate),
-                dh * self.activation.value(read) * slope(kept.output),
-            ],
-            axis=-1,
+    def gradient_factors(self, states, previous, kept, dropout):
+        (kept,) = kept
+        gates, read = self._values(kept), self.activation.kept(states[1])
+        partners = tf.concat([gates.candidate, previous[1], gates.input, self.activation.value(read)], axis=-1)
+        return (
+            partners * self._gate_activations.derivative(kept),
+            gates.output * self.activation.derivative(read),
+            gates.forget,
         )
-        return dz, (dropped(tf.matmul(dz, weights.kernel, transpose_b=True), dropout), dc * gates.forget)
+
+    def step_gradient(self, gradients, factors, transposed, dropout):
+        (dh, dc), (of_gates, of_cell, forget) = gradients, factors
+        dc += dh * of_cell
+        dz = tf.concat([dc, dc, dc, dh], axis=-1) * of_gates
+        return dz, (dropped(tf.matmul(dz, transposed), dropout), dc * forget)
 
     def weight_gradients(self, projected_gradients, previous, kept, dropout):
         return RecurrentWeights(summed_outer(dropped(previous, dropout), projected_gradients))

@@ -26,8 +26,8 @@ class Recurrence(abc.ABC):
     The input projection `x[t] W + b` does not depend on the state, so the caller computes it for all steps in one
     matmul and hands its slices to `step`. States are carried in a tuple whose first member is the output h.
 
-    The backward pass is split likewise. `step_gradient` does only what must happen in order of time.
-    `weight_gradients` gets all steps at once and needs one matmul.
+    The backward pass is split likewise. `gradient_factors` and `weight_gradients` get all steps at once;
+    `step_gradient` does only what must happen in order of time, and is linear in the gradients that it is handed.
 
     `dropped(h)` below is h times the recurrent dropout mask (batch, units), the same at each step (Gal & Ghahramani
     2016, arXiv:1512.05287), or h itself.
@@ -55,17 +55,29 @@ class Recurrence(abc.ABC):
         """
 
     @abc.abstractmethod
+    def gradient_factors(self, states: Tensors, previous: Tensors, kept: Tensors, dropout) -> Tensors:
+        """Computes what `step_gradient` multiplies gradients by, for all steps.
+
+        Args:
+            states: states[t], `state_count` tensors, float (time, batch, units).
+            previous: states[t-1], likewise.
+            kept: what `step` kept, stacked along a leading time axis.
+            dropout: as in `step`.
+
+        Returns:
+            Tensors (time, batch, ...). Where all of them are zero, so is all that `step_gradient` returns.
+        """
+
+    @abc.abstractmethod
     def step_gradient(
-        self, gradients: Tensors, states: Tensors, previous: Tensors, kept: Tensors, weights: RecurrentWeights, dropout
+        self, gradients: Tensors, factors: Tensors, transposed: tf.Tensor, dropout
     ) -> tuple[tf.Tensor, Tensors]:
         """Runs one step backward.
 
         Args:
             gradients: dL/d states[t], `state_count` tensors, float (batch, units).
-            states: states[t].
-            previous: states[t-1].
-            kept: what `step` kept.
-            weights: as in `step`.
+            factors: of this step, from `gradient_factors`.
+            transposed: float (gates * units, units), the recurrent kernel transposed.
             dropout: as in `step`.
 
         Returns:

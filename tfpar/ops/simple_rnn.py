@@ -25,9 +25,12 @@ class SimpleRNN(Recurrence):
         kept = self.activation.kept(projected + tf.matmul(dropped(states[0], dropout), weights.kernel))
         return (self.activation.value(kept),), (kept,)
 
-    def step_gradient(self, gradients, states, previous, kept, weights, dropout):
-        dz = gradients[0] * self.activation.derivative(kept[0])
-        return dz, (dropped(tf.matmul(dz, weights.kernel, transpose_b=True), dropout),)
+    def gradient_factors(self, states, previous, kept, dropout):
+        return (self.activation.derivative(kept[0]),)
+
+    def step_gradient(self, gradients, factors, transposed, dropout):
+        dz = gradients[0] * factors[0]
+        return dz, (dropped(tf.matmul(dz, transposed), dropout),)
 
     def weight_gradients(self, projected_gradients, previous, kept, dropout):
         return RecurrentWeights(summed_outer(dropped(previous, dropout), projected_gradients))

@@ -42,21 +42,22 @@ def time_loop(
         final_states, states, kept = _forward(recurrence, projected, initial_states, weights, mask, dropout)
 
         def gradient(d_sequence, *d_final_states):
-            previous = tuple(
-                tf.concat([first[None], all_steps[:-1]], axis=0)
-                for first, all_steps in zip(initial_states, states, strict=True)
-            )
+            previous = tuple(stack[:-1] for stack in states)
+            factors = recurrence.gradient_factors(tuple(stack[1:] for stack in states), previous, kept, dropout)
+            if mask is not None:
+                factors = [tf.where(mask[:, :, None], factor, tf.zeros_like(factor)) for factor in factors]
+            # Transposed here, once: a matmul by a transposed operand takes half as long again, at each step.
+            transposed = tf.transpose(weights.kernel)
 
             def step_gradient(t, d_states):
-                at_t = ([tensor[t] for tensor in tensors] for tensors in (states, previous, kept))
-                return recurrence.step_gradient(d_states, *at_t, weights, dropout)
+                return recurrence.step_gradient(d_states, [factor[t] for factor in factors], transposed, dropout)
 
             d_projected, d_initial_states = _backward(step_gradient, d_sequence, d_final_states, mask)
             d_projected = tf.ensure_shape(d_projected, projected.shape)
             d_weights = recurrence.weight_gradients(d_projected, previous[0], kept, dropout)
             return d_projected, *d_initial_states, *d_weights[: len(present)]
 
-        return (states[0], *final_states), gradient
+        return (states[0][1:], *final_states), gradient
 
     present = [tensor for tensor in weights if tensor is not None]
     sequence, *final_states = differentiable(projected, *initial_states, *present)
@@ -93,22 +94,30 @@ def unrolled_loop(
 
 
 def _forward(recurrence, projected, initial_states, weights, mask, dropout, inference=False):
-    """Returns the final states, and stacks (time, batch, ...) of all states and of all that `step` kept.
+    """Returns the final states, and stacks of all states, initial ones first, and of all that `step` kept.
 
-    For inference the only stack is that of h.
+    For inference the only stack is that of h, without the initial one.
     """
     steps = tf.shape(projected)[0]
     state_stacks, kept_stacks = (1, 0) if inference else (recurrence.state_count, recurrence.kept_count)
+    first = 0 if inference else 1
 
     def body(t, states, stacks):
         new, kept = recurrence.step(projected[t], states, weights, dropout)
         states = _select(mask, t, new, states)
-        written = (*states[:state_stacks], *kept[:kept_stacks])
-        return t + 1, states, tuple(stack.write(t, tensor) for stack, tensor in zip(stacks, written, strict=True))
+        places = [t + first] * state_stacks + [t] * kept_stacks
+        written = zip(stacks, places, (*states[:state_stacks], *kept[:kept_stacks]), strict=True)
+        return t + 1, states, tuple(stack.write(place, tensor) for stack, place, tensor in written)
 
-    empty = tuple(tf.TensorArray(projected.dtype, steps) for _ in range(state_stacks + kept_stacks))
+    def stack_of(size):
+        return tf.TensorArray(projected.dtype, size)
+
+    stacks = [stack_of(steps + first) for _ in range(state_stacks)] + [stack_of(steps) for _ in range(kept_stacks)]
+    if first:
+        # The states before each step are then a slice of the stack, and need not be put together.
+        stacks[:state_stacks] = [stack.write(0, state) for stack, state in zip(stacks, initial_states, strict=False)]
     _, final_states, stacks = tf.while_loop(
-        lambda t, *_: t < steps, body, (0, tuple(initial_states), empty), maximum_iterations=steps
+        lambda t, *_: t < steps, body, (0, tuple(initial_states), tuple(stacks)), maximum_iterations=steps
     )
     stacks = tuple(stack.stack() for stack in stacks)
     return final_states, stacks[:state_stacks], stacks[state_stacks:]
@@ -124,9 +133,8 @@ def _backward(step_gradient, d_sequence, d_final_states, mask):
 
     def body(t, d_states, stack):
         d_states = (d_states[0] + d_sequence[t], *d_states[1:])
-        zeros = tuple(tf.zeros_like(d) for d in d_states)
-        d_projected, d_previous = step_gradient(t, _select(mask, t, d_states, zeros))
-        # A masked step hands its gradient on untouched, as it handed on its states; its own part, from zeros, is zero.
+        d_projected, d_previous = step_gradient(t, d_states)
+        # A masked step hands its gradient on untouched, as it handed on its states; its own part, of zeros, is zero.
         return t - 1, _select(mask, t, d_previous, d_states), stack.write(t, d_projected)
 
     empty = tf.TensorArray(d_sequence.dtype, steps)

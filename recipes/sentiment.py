@@ -215,7 +215,7 @@ def fit(model, encoded):
     """Trains; returns the history and what was measured on the way."""
     import keras
 
-    from tfpar import train
+    from tfpar import cluster, train
 
     first_epoch = train.finished_epochs(FLAGS.model_dir) if FLAGS.model_dir else 0
     batches, validation = encoded.batches("train", first_epoch), encoded.batches("validation")
@@ -235,6 +235,7 @@ def fit(model, encoded):
     if FLAGS.model_dir:
         callbacks += train.logging_callbacks(FLAGS.model_dir)
     epochs = -(-steps // len(batches))
+    model.lanes = cluster.cpu_lanes(encoded.replicas, FLAGS.batch_size)
     start = time.perf_counter()
     fit = functools.partial(model.fit, batches, validation_data=validation, shuffle=False)  # the batches shuffle
     history = fit(epochs=epochs, callbacks=callbacks, verbose=progress()).history

@@ -46,7 +46,7 @@ def time_keras(model_name: str, ours: bool) -> float:
     else:
         x = layers.Bidirectional(layers.LSTM(UNITS, return_sequences=True))(x)
         x = tfpar.layers.MaxPooling()(x)
-    x = keras.layers.Dense(2)(keras.layers.Dropout(0.5)(x))
+    x = keras.layers.Dense(2)((tfpar if ours else keras).layers.Dropout(0.5)(x))
     model = (tfpar.train.Model if ours else keras.Model)(tokens, x)
     model.compile("adamw", keras.losses.SparseCategoricalCrossentropy(from_logits=True), jit_compile="auto")
     epoch = batches()

@@ -1,5 +1,5 @@
 """Devices and `tf.distribute` strategies."""
 
-from tfpar.cluster.strategy import STRATEGIES, StrategyChoice, choose_strategy, make_strategy
+from tfpar.cluster.strategy import STRATEGIES, StrategyChoice, choose_strategy, cpu_lanes, make_strategy
 
-__all__ = ["STRATEGIES", "StrategyChoice", "choose_strategy", "make_strategy"]
+__all__ = ["STRATEGIES", "StrategyChoice", "choose_strategy", "cpu_lanes", "make_strategy"]

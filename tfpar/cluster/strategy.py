@@ -1,6 +1,7 @@
 """`make_strategy`: one door to the `tf.distribute` strategies, which says what it chose and why."""
 
 import dataclasses
+import os
 
 from tfpar.checks import check_one_of, check_positive_integer
 from tfpar.errors import UserError
@@ -79,6 +80,25 @@ def make_strategy(name: str = "auto", replicas: int = 0):
         strategy = tf.distribute.MirroredStrategy([f"{choice.device_type}:{i}" for i in range(choice.replicas)])
     strategy.tfpar_choice = choice
     return strategy
+
+
+def cpu_lanes(replicas: int, global_batch_size: int) -> int:
+    """How many batch lanes keep the cores of this process busy: see `tfpar.train.Model.lanes`.
+
+    Args:
+        replicas: of this process.
+        global_batch_size: rows of a batch, over all replicas.
+
+    Returns:
+        Cores for each replica, as long as the lanes share its rows evenly; 1 on GPUs.
+    """
+    import tensorflow as tf
+
+    if tf.config.list_physical_devices("GPU"):
+        return 1
+    cores = max(1, len(os.sched_getaffinity(0)) // replicas)
+    rows = global_batch_size // replicas
+    return max(lanes for lanes in range(1, cores + 1) if rows % lanes == 0)
 
 
 def _split_cpu(tf, count: int):

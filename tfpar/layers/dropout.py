@@ -1,10 +1,25 @@
 """Dropout that drops the same things on one replica as on many."""
 
+import contextlib
+import contextvars
+
 import keras
 import tensorflow as tf
 
 from tfpar.checks import check_fraction
 from tfpar.ops.random import uniform
+
+_rows_begin_at = contextvars.ContextVar("rows_begin_at", default=None)
+
+
+@contextlib.contextmanager
+def rows_begin_at(place):
+    """Within this context, batches are rows of the global batch from `place` on, an int32 scalar."""
+    token = _rows_begin_at.set(place)
+    try:
+        yield
+    finally:
+        _rows_begin_at.reset(token)
 
 
 def dropout_mask(shape, rate: float, seed_generator: keras.random.SeedGenerator, dtype) -> tf.Tensor:
@@ -23,12 +38,14 @@ def dropout_mask(shape, rate: float, seed_generator: keras.random.SeedGenerator,
         Of `shape`: 0, or 1 / (1 - rate).
     """
     rows, *row_shape = shape
-    kept = uniform(rows, row_shape, seed_generator.next(), _first_row(rows)) >= rate
+    kept = uniform(rows, row_shape, seed_generator.next(), first_row(rows)) >= rate
     return tf.cast(kept, dtype) / tf.cast(1 - rate, dtype)
 
 
-def _first_row(rows):
-    """Where this replica's rows begin in the global batch."""
+def first_row(rows):
+    """Where a batch of so many rows begins in the global batch: where the context says, or else by the replica."""
+    if (place := _rows_begin_at.get()) is not None:
+        return place
     context = tf.distribute.get_replica_context()
     if context is None or context.num_replicas_in_sync == 1:
         return 0

@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 from keras.src.models.functional import Functional
 
+from tfpar.train.lanes import assign_from_lanes, run_lane, split_rows
 from tfpar.train.replica import all_reduce_sum, own_components, single_device
 
 
@@ -22,6 +23,11 @@ class Model(keras.Model):
     - clipping sees the all-reduced gradient;
     - `jit_compile="auto"` means XLA wherever all layers support it, under a strategy and on a CPU too.
 
+    Attributes:
+        lanes: parts of a replica's share of the batch that are computed at the same time: set it to the number of a
+            CPU's cores, before `fit`. What holds for replicas holds for lanes: a loss is a sum over rows, metrics are
+            counts, and batch normalisation averages the statistics of the parts.
+
     Override `forward_backward` to compute gradients in another way. A subclass with its own `train_step` is run as it
     is, and only on one replica.
 
@@ -34,6 +40,8 @@ class Model(keras.Model):
     >>> sorted(history.history)
     ['loss']
     """
+
+    lanes = 1
 
     def __init__(self, *args, **kwargs):
         if isinstance(self, Functional) or not (len(args) == 2 or "outputs" in kwargs):
@@ -74,10 +82,29 @@ class Model(keras.Model):
 
     def train_step(self, data):
         """One step, on one replica: see the class."""
-        summed, weight, logs = self._compiled(self.forward_backward)(data)
+        in_lanes = self._forward_backward_in_lanes if self.lanes > 1 else self._compiled(self.forward_backward)
+        summed, weight, logs = in_lanes(data)
         summed, weight = _all_reduce_present(summed, weight)
         self._compiled(self.apply_gradients)(summed, weight)
         return logs
+
+    def _forward_backward_in_lanes(self, data):
+        """`forward_backward` of parts of the share, at the same time."""
+        counters = {id(variable): variable for metric in self.metrics for variable in metric.variables}
+        assigned = []
+
+        def lane(place, rows):
+            (summed, weight, _), values = run_lane(self.forward_backward, place, rows, counters.values())
+            assigned[:] = [variable for variable in self._all_variables() if id(variable) in values]
+            return summed, weight, [values[id(variable)] for variable in assigned]
+
+        compiled = self._compiled(lane)
+        summed, weight, values = zip(*(compiled(*part) for part in split_rows(data, self.lanes)), strict=True)
+        with own_components(self._all_variables()):
+            for variable, *of_lanes in zip(assigned, *values, strict=True):
+                assign_from_lanes(variable, of_lanes, is_counter=id(variable) in counters)
+            logs = self.get_metrics_result()
+        return [None if g[0] is None else tf.add_n(g) for g in zip(*summed, strict=True)], tf.add_n(weight), logs
 
     def test_step(self, data):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)

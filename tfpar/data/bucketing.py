@@ -11,6 +11,7 @@ import numpy as np
 from tfpar.errors import UserError
 
 _SMALL_POOL_THREADS = 2
+_PREFETCHED = 4
 _FILLING_TOKEN = 1  # a filling row has one real token: an all-padding row makes masked layers divide by zero
 
 
@@ -104,11 +105,15 @@ def input_order(lengths: Sequence[int], boundaries: Sequence[int], batch_size: i
     Returns:
         int64 (batches * batch_size,); -1 for filling rows.
     """
-    plan = plan_epoch(lengths, boundaries, batch_size)
-    order = np.full((len(plan), batch_size), -1, np.int64)
-    for row, (_, indices) in zip(order, plan, strict=True):
+    return _rows(plan_epoch(lengths, boundaries, batch_size), batch_size).reshape(-1)
+
+
+def _rows(plan: list[tuple[int, np.ndarray]], batch_size: int) -> np.ndarray:
+    """The examples of each batch, int64 (batches, batch_size); -1 for filling rows."""
+    rows = np.full((len(plan), batch_size), -1, np.int64)
+    for row, (_, indices) in zip(rows, plan, strict=True):
         row[: len(indices)] = indices
-    return order.reshape(-1)
+    return rows
 
 
 def padding_fraction(lengths: Sequence[int], boundaries: Sequence[int], batch_size: int) -> float:
@@ -163,49 +168,53 @@ def bucketed_batches(
     lengths = _checked_lengths([len(sequence) for sequence in sequences])
     labels = _checked_labels(labels, len(lengths), num_classes)
     batches = len(plan_epoch(lengths, boundaries, batch_size))
-    # One flat array instead of many small ones: a batch is then a single gather.
-    tokens = np.concatenate([np.asarray(sequence, np.int32) for sequence in sequences])
-    starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
     epochs = iter(range(first_epoch, np.iinfo(np.int64).max))
 
-    def generate():
+    def plans():
         rng = np.random.default_rng([seed, next(epochs)]) if shuffle else None
-        for boundary, indices in plan_epoch(lengths, boundaries, batch_size, rng):
-            yield _padded(tokens, starts[indices], lengths[indices], labels[indices], boundary, batch_size)
+        plan = plan_epoch(lengths, boundaries, batch_size, rng)
+        yield [boundary for boundary, _ in plan], _rows(plan, batch_size)
 
     time = boundaries[0] if len(boundaries) == 1 else None
-    return _as_dataset(generate, batch_size, time, batches)
+    return _as_dataset(plans, _batch_maker(sequences, lengths, labels, (batch_size, time)), batches, batch_size)
 
 
-def _as_dataset(generate, batch_size: int, time: int | None, batches: int):
+def _as_dataset(plans, make_batch, batches: int, batch_size: int):
+    """Python makes the plan of an epoch; TensorFlow makes the batches, and leaves Python's one thread to `fit`."""
     import tensorflow as tf
 
-    signature = (
-        tf.TensorSpec((batch_size, time), tf.int32),
-        tf.TensorSpec((batch_size,), tf.int32),
-        tf.TensorSpec((batch_size,), tf.float32),
-    )
-    dataset = tf.data.Dataset.from_generator(generate, output_signature=signature)
-    dataset = dataset.apply(tf.data.experimental.assert_cardinality(batches)).prefetch(tf.data.AUTOTUNE)
+    signature = (tf.TensorSpec((batches,), tf.int32), tf.TensorSpec((batches, batch_size), tf.int64))
+    dataset = tf.data.Dataset.from_generator(plans, output_signature=signature)
+    dataset = dataset.flat_map(lambda *plan: tf.data.Dataset.from_tensor_slices(plan)).map(make_batch)
+    dataset = dataset.apply(tf.data.experimental.assert_cardinality(batches)).prefetch(_PREFETCHED)
     options = tf.data.Options()
     options.deterministic = True
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
+    # There is nothing to tune, and an iterator's end waits for the tuner's thread, which sleeps for longer and longer:
+    # 0.01 s, 0.02 s ... 1.3 s ... 60 s.
+    options.autotune.enabled = False
     options.threading.private_threadpool_size = _SMALL_POOL_THREADS  # the cores are the model's
     return dataset.with_options(options)
 
 
-def _padded(
-    tokens: np.ndarray, starts: np.ndarray, lengths: np.ndarray, labels: np.ndarray, boundary: int, batch_size: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """One batch: rows padded with 0 to `boundary`, then filling rows up to `batch_size`."""
-    rows, place = len(starts), np.arange(boundary)
-    ids = np.zeros((batch_size, boundary), np.int32)
-    gathered = tokens[np.minimum(starts[:, None] + place, len(tokens) - 1)]
-    ids[:rows] = np.where(place < lengths[:, None], gathered, 0)
-    ids[rows:, 0] = _FILLING_TOKEN
-    all_labels, weights = np.zeros(batch_size, np.int32), np.zeros(batch_size, np.float32)
-    all_labels[:rows], weights[:rows] = labels, 1.0
-    return ids, all_labels, weights
+def _batch_maker(sequences: Sequence[np.ndarray], lengths: np.ndarray, labels: np.ndarray, shape: tuple):
+    """A function from a boundary and rows to ids, labels and weights; `shape` is what is known of that of the ids."""
+    import tensorflow as tf
+
+    # One flat array instead of many small ones: a batch is then a single gather.
+    tokens = tf.constant(np.concatenate([np.asarray(sequence, np.int32) for sequence in sequences]))
+    starts = tf.constant(np.cumsum(lengths) - lengths, tf.int32)
+    lengths, labels = tf.constant(lengths, tf.int32), tf.constant(labels)
+
+    def make(boundary, rows):
+        is_filling, examples, place = rows < 0, tf.maximum(rows, 0), tf.range(boundary)
+        at = tf.minimum(tf.gather(starts, examples)[:, None] + place, tf.size(tokens) - 1)
+        ids = tf.where(place < tf.gather(lengths, examples)[:, None], tf.gather(tokens, at), 0)
+        ids = tf.where(is_filling[:, None], tf.where(place == 0, _FILLING_TOKEN, 0), ids)
+        weights = tf.cast(~is_filling, tf.float32)
+        return tf.ensure_shape(ids, shape), tf.where(is_filling, 0, tf.gather(labels, examples)), weights
+
+    return make
 
 
 def _checked_lengths(lengths: Sequence[int]) -> np.ndarray:

@@ -28,7 +28,7 @@ def split_rows(data, lanes: int) -> list:
     return [(tf.convert_to_tensor(first_row(rows) + begin, tf.int32), rows_from(begin)) for begin in begins]
 
 
-def run_lane(function, place, rows, counters):
+def run_lane(function, place, rows, counters, variables):
     """Runs a function of a lane's rows. It may assign to variables, but the lane only notes what.
 
     Args:
@@ -36,14 +36,19 @@ def run_lane(function, place, rows, counters):
         place: of the first row in the global batch.
         rows: nest of tensors.
         counters: variables that lanes add to, such as those of metrics; they are zero where a lane begins.
+        variables: all others that the function may read or assign to.
 
     Returns:
         What the function returns, and a dict by variable id of the values that it assigned.
     """
     zeros = [(variable, tf.zeros(variable.shape, variable.dtype)) for variable in counters]
-    with keras.StatelessScope(state_mapping=zeros) as scope, rows_begin_at(place):
+    scope = keras.StatelessScope(state_mapping=zeros)
+    # Keras asks the scope, and no one else, for weights with a regularizer.
+    regularised = {id(v): v.value for v in variables if getattr(v, "regularizer", None) is not None}
+    scope.state_mapping.update(regularised)
+    with scope, rows_begin_at(place):
         result = function(rows)
-    return result, scope.state_mapping
+    return result, {key: value for key, value in scope.state_mapping.items() if key not in regularised}
 
 
 def assign_from_lanes(variable: keras.Variable, values: list[tf.Tensor], is_counter: bool) -> None:

@@ -94,7 +94,8 @@ class Model(keras.Model):
         assigned = []
 
         def lane(place, rows):
-            (summed, weight, _), values = run_lane(self.forward_backward, place, rows, counters.values())
+            others = [variable for variable in self._all_variables() if id(variable) not in counters]
+            (summed, weight, _), values = run_lane(self.forward_backward, place, rows, counters.values(), others)
             assigned[:] = [variable for variable in self._all_variables() if id(variable) in values]
             return summed, weight, [values[id(variable)] for variable in assigned]
 

@@ -5,7 +5,7 @@
     python recipes/sentiment.py --strategy mirrored --replicas 2
     python recipes/sentiment.py --smoke                # two steps on generated data
 
-Rotten Tomatoes, split by film: test accuracy 0.795 (mean of seeds 1, 2, 3) after half a minute of training on two CPU cores.
+Rotten Tomatoes, split by film: test accuracy 0.795 (mean of seeds 1, 2, 3) after half a minute on two CPU cores.
 
 Needs: pip install '.[recipes]'. The last line on stdout is one JSON object with all results.
 """

@@ -10,6 +10,8 @@ KEYS = {
     "examples_per_second", "epochs", "compilations", "padding_fraction", "weights_abs_sum", "exports",
 }  # fmt: skip
 
+SMOKE = ("--smoke", "--noxla", "--buckets", 2)  # of two lengths, so that nothing may rely on a fixed one
+
 
 def test_help_comes_at_once(sentiment_process):
     before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
@@ -53,11 +55,11 @@ def test_a_smoke_run_leaves_nothing_unless_told_to(smoke, sentiment):
 @pytest.fixture(scope="module")
 def smoke(runner):
     """The result of the plain smoke run, without XLA."""
-    return runner("--smoke", "--noxla").result
+    return runner(*SMOKE).result
 
 
 def test_two_replicas_train_the_same_weights_as_one(smoke, sentiment):
-    result = sentiment("--smoke", "--noxla", "--strategy", "mirrored", "--replicas", 2).result
+    result = sentiment(*SMOKE, "--strategy", "mirrored", "--replicas", 2).result
     assert (result["strategy"], result["replicas"], result["xla"]) == ("mirrored", 2, False)
     assert result["weights_abs_sum"] == pytest.approx(smoke["weights_abs_sum"], rel=1e-5)
     assert result["metrics"]["loss"] == pytest.approx(smoke["metrics"]["loss"], rel=1e-4)
@@ -77,7 +79,7 @@ def test_two_replicas_train_the_same_weights_as_one_under_xla(sentiment_process)
 
 
 def test_another_seed_trains_other_weights(smoke, sentiment):
-    result = sentiment("--smoke", "--noxla", "--seed", 2).result
+    result = sentiment(*SMOKE, "--seed", 2).result
     assert result["weights_abs_sum"] != pytest.approx(smoke["weights_abs_sum"], rel=1e-5)
 
 

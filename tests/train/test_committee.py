@@ -49,6 +49,16 @@ def test_accuracy_asks_for_the_mean_probability():
     assert float(metric.result()) == 0.5
 
 
+def test_accuracy_where_the_number_of_rows_is_not_known():
+    """As on a replica, whose share may be short: of the predictions it is known and of the labels it is not."""
+    metric = CommitteeAccuracy()
+    signature = [tf.TensorSpec((None,), tf.int32), tf.TensorSpec((6, 3, 4)), tf.TensorSpec((None,))]
+    tf.function(metric.update_state, input_signature=signature)(CLASSES.astype("int32"), LOGITS, WEIGHTS)
+    expected = CommitteeAccuracy()
+    expected.update_state(CLASSES, LOGITS, WEIGHTS)
+    assert float(metric.result()) == pytest.approx(float(expected.result()))
+
+
 @pytest.mark.parametrize("jit_compile", [True, False], ids=["xla", "graph"])
 def test_rows_of_weight_zero_change_nothing(jit_compile):
     """Neither weights, nor loss, nor accuracy."""

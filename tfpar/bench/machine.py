@@ -5,13 +5,15 @@ import platform
 from importlib import metadata
 from pathlib import Path
 
+from tfpar.cluster import usable_cores
+
 
 def describe_machine() -> dict:
     """Processor, cores, memory in GB, and versions of what is installed of the competitors."""
     versions = {name: _version(name) for name in ("tfpar", "tensorflow", "keras", "torch", "jax")}
     return {
         "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0)),
+        "cores": usable_cores(),
         "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1),
         "python": platform.python_version(),
         **{name: version for name, version in versions.items() if version},

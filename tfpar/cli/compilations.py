@@ -24,10 +24,9 @@ def count_compilations() -> Callable[[], int]:
     own = None if kept else tempfile.TemporaryDirectory(prefix="tfpar-xla-")
     if own:
         os.environ["TF_XLA_FLAGS"] = " ".join([*given, _FLAG + own.name])
-    directory = Path(own.name if own else kept[-1])
 
-    def programs(_keep=own) -> set[str]:
-        return {path.name for path in directory.glob("*.pb")}
+    def programs() -> set[str]:
+        return {path.name for path in Path(own.name if own else kept[-1]).glob("*.pb")}
 
     before = programs()
     return lambda: len(programs() - before)

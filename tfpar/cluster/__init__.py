@@ -1,5 +1,12 @@
 """Devices and `tf.distribute` strategies."""
 
-from tfpar.cluster.strategy import STRATEGIES, StrategyChoice, choose_strategy, cpu_lanes, make_strategy
+from tfpar.cluster.strategy import (
+    STRATEGIES,
+    StrategyChoice,
+    choose_strategy,
+    cpu_lanes,
+    make_strategy,
+    usable_cores,
+)
 
-__all__ = ["STRATEGIES", "StrategyChoice", "choose_strategy", "cpu_lanes", "make_strategy"]
+__all__ = ["STRATEGIES", "StrategyChoice", "choose_strategy", "cpu_lanes", "make_strategy", "usable_cores"]

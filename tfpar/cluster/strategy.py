@@ -82,6 +82,13 @@ def make_strategy(name: str = "auto", replicas: int = 0):
     return strategy
 
 
+def usable_cores() -> int:
+    """Cores of the CPU that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):  # Linux
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def cpu_lanes(replicas: int, global_batch_size: int) -> int:
     """How many batch lanes keep the cores of this process busy: see `tfpar.train.Model.lanes`.
 
@@ -96,7 +103,7 @@ def cpu_lanes(replicas: int, global_batch_size: int) -> int:
 
     if tf.config.list_physical_devices("GPU"):
         return 1
-    cores = max(1, len(os.sched_getaffinity(0)) // replicas)
+    cores = max(1, usable_cores() // replicas)
     rows = global_batch_size // replicas
     return max(lanes for lanes in range(1, cores + 1) if rows % lanes == 0)
 

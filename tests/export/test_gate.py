@@ -13,7 +13,8 @@ def convert_to(monkeypatch, exported):
     """Puts the finished file of another format in the converter's place."""
 
     def replace(name):
-        monkeypatch.setattr(to_tflite, "_convert", lambda *_: exported(name).path.read_bytes())
+        content = exported(name).path.read_bytes()
+        monkeypatch.setattr(to_tflite, "_convert", lambda *_: content)
 
     return replace
 
@@ -29,6 +30,18 @@ def test_answers_that_are_not_numbers_are_refused(convert_to, classifier, rows, 
     convert_to("float32")
     monkeypatch.setattr(to_tflite, "named_outputs", lambda *_: {"logits": np.full((1, 3), np.nan, np.float32)})
     with pytest.raises(UserError, match="differs from Keras by (nan|inf)"):
+        tfpar.export.tflite(classifier, tmp_path / "model.tflite", calibration={"tokens": rows})
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_that_does_not_run_is_refused(convert_to, classifier, rows, tmp_path, monkeypatch):
+    convert_to("float32")
+
+    def fail(*_, **__):
+        raise RuntimeError("failed to create XNNPACK runtime")
+
+    monkeypatch.setattr(to_tflite.TFLiteModel, "__call__", fail)
+    with pytest.raises(UserError, match="the float32 file does not run: failed to create XNNPACK runtime"):
         tfpar.export.tflite(classifier, tmp_path / "model.tflite", calibration={"tokens": rows})
     assert not list(tmp_path.iterdir())
 

@@ -65,7 +65,12 @@ def tflite(
     content = _convert(model, chosen.name, shapes, samples, timeout_s)
     with written_atomically(Path(path)) as temporary:
         temporary.write_bytes(content)
-        report = _measure(model, TFLiteModel(temporary), samples)
+        try:
+            report = _measure(model, TFLiteModel(temporary), samples)
+        except RuntimeError as error:  # LiteRT's, of operations that its kernels cannot run
+            raise UserError(
+                f"the {chosen.name} file does not run: {str(error)[-200:]}. Leave this format out, or use another one"
+            ) from error
         _gate(report, chosen)
     return {"format": chosen.name, "path": str(path), "bytes": len(content), **report}
 

@@ -43,13 +43,12 @@ class AttentionPooling(keras.layers.Layer):
 
     def call(self, sequences, mask=None):
         scores = self.score(self.hidden(sequences))
-        if mask is not None:
-            valid = ops.cast(mask, scores.dtype)[:, :, None]
-            # Far below any score, yet finite in float16 and after quantisation to 8 bits.
-            scores += (1 - valid) * -1e4
-        weights = ops.softmax(scores, axis=1)
-        if mask is not None:
-            weights *= valid
+        if mask is None:
+            return ops.sum(ops.softmax(scores, axis=1) * sequences, axis=1)
+        valid = mask[:, :, None]
+        # A weight of e^-20 is none in float32, and no more than that: 8 bits must cover all scores.
+        lowest = ops.stop_gradient(ops.min(scores, axis=1, keepdims=True))
+        weights = ops.softmax(ops.where(valid, scores, lowest - 20), axis=1) * ops.cast(valid, scores.dtype)
         return ops.sum(weights * sequences, axis=1)
 
     def compute_mask(self, _, previous_mask):

@@ -63,8 +63,8 @@ def exported(classifier, rows, tmp_path_factory):
         if name not in made:
             converted = []
             with pytest.MonkeyPatch.context() as patch:
-                forget = to_tflite.mend_fused_lstms
-                patch.setattr(to_tflite, "mend_fused_lstms", lambda c: (converted.append(c), forget(c))[1])
+                forget = to_tflite.mend_cells
+                patch.setattr(to_tflite, "mend_cells", lambda c: (converted.append(c), forget(c))[1])
                 path = directory / f"model.{name}.tflite"
                 report = tfpar.export.tflite(classifier, path, quantize=name, calibration={"tokens": rows})
             made[name] = Exported(path, report, converted[0])

@@ -68,6 +68,6 @@ def test_the_converter_gets_a_saved_model_and_samples(converter, dense, tmp_path
         "assert (d / 'saved_model/saved_model.pb').exists() and (d / 'calibration.npz').exists() and sys.argv[2] == "
         f"'dynamic'; (d / 'model.tflite').write_text('{content}')"
     )
-    monkeypatch.setattr(to_tflite, "mend_fused_lstms", lambda converted: converted + b"!")
+    monkeypatch.setattr(to_tflite, "mend_cells", lambda converted: converted + b"!")
     # The converter was content; that what it wrote is no model is found when the file is measured.
     assert "not a TFLite model" in refused(dense, tmp_path / "out", quantize="dynamic")

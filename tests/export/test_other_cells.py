@@ -31,3 +31,11 @@ def test_int8_is_written_out(model, rows, tmp_path):
     expected, found = np.asarray(model(short)), answers(tmp_path / "m.tflite", short)
     for column in range(expected.shape[1]):
         assert np.corrcoef(found[:, column], expected[:, column])[0, 1] > 0.95
+
+
+def test_int8_where_all_calibration_begins_with_padding(model, rows, tmp_path):
+    """Backward, the first steps are masked in every row: their matmuls see nothing but zeros."""
+    padded = np.pad(rows, ((0, 0), (0, 3)))
+    tfpar.export.tflite(model, tmp_path / "padded.tflite", quantize="int8", calibration={"tokens": padded})
+    found, expected = answers(tmp_path / "padded.tflite", padded), np.asarray(model(padded))
+    assert np.corrcoef(found.ravel(), expected.ravel())[0, 1] > 0.98

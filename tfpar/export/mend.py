@@ -1,4 +1,4 @@
-"""Mends fused LSTMs in a TFLite file: they forget between runs, and 8-bit ones work however small their cells are.
+"""Mends a TFLite file: fused LSTMs forget between runs, and 8-bit cells work however small what they hold is.
 
 TFLite's `UNIDIRECTIONAL_SEQUENCE_LSTM` leaves h and c in its state tensors and begins the next run with them, unless
 the application resets all variables before each run. The converter cannot be told otherwise: it accepts nothing but
@@ -7,6 +7,9 @@ into its states whenever the model runs.
 
 An 8-bit LSTM holds c in 16 bits, scaled by what calibration saw. For a range below 1 the kernel has no tanh and
 leaves its output as it was, without a word; such a scale is raised to the smallest that works.
+
+Where the steps of another cell are written out, a matmul's output may have been zero throughout calibration: h is, as
+long as all steps are masked. Its scale is then so small that XNNPACK refuses to add it to anything; it is raised, too.
 """
 
 import flatbuffers
@@ -15,6 +18,13 @@ from ai_edge_litert import schema_py_generated as schema
 
 _STATE_INPUTS = (18, 19)  # input_activation_state, input_cell_state
 _SMALLEST_CELL_SCALE = 2.0**-15
+_SLICES = (
+    schema.BuiltinOperator.SLICE,
+    schema.BuiltinOperator.SPLIT,
+    schema.BuiltinOperator.SPLIT_V,
+    schema.BuiltinOperator.STRIDED_SLICE,
+)
+_SMALLEST_ADDEND = 2.0**-9  # of the scale of the sum; XNNPACK takes half of it
 _NUMPY_TYPES = {
     schema.TensorType.FLOAT32: np.float32,
     schema.TensorType.INT8: np.int8,
@@ -22,10 +32,11 @@ _NUMPY_TYPES = {
 }
 
 
-def mend_fused_lstms(content: bytes) -> bytes:
-    """Returns the bytes of the TFLite model with its fused LSTMs mended."""
+def mend_cells(content: bytes) -> bytes:
+    """Returns the bytes of the TFLite model with its cells mended."""
     model = schema.ModelT.InitFromPackedBuf(content, 0)
     for subgraph in model.subgraphs:
+        _widen_addends(model, subgraph)
         states = _state_tensors(model, subgraph)
         for state in states:
             _widen(subgraph.tensors[state])
@@ -42,6 +53,26 @@ def _state_tensors(model, subgraph):
         return code == schema.BuiltinOperator.UNIDIRECTIONAL_SEQUENCE_LSTM
 
     return {op.inputs[i] for op in subgraph.operators if is_fused_lstm(op) for i in _STATE_INPUTS}
+
+
+def _widen_addends(model, subgraph):
+    """Gives outputs of matmuls that are added to something a scale that is not out of all proportion to the sum's."""
+    matmul_of, smallest = {}, {}  # slices of a matmul's output have its scale
+    for operator in subgraph.operators:
+        kind = model.operatorCodes[operator.opcodeIndex].builtinCode
+        if kind == schema.BuiltinOperator.FULLY_CONNECTED:
+            matmul_of[operator.outputs[0]] = operator.outputs[0]
+        sliced = [matmul_of[tensor] for tensor in operator.inputs if tensor in matmul_of]
+        if kind in _SLICES and sliced:
+            matmul_of.update(dict.fromkeys(operator.outputs, sliced[0]))
+        total = subgraph.tensors[operator.outputs[0]]
+        if kind == schema.BuiltinOperator.ADD and total.type == schema.TensorType.INT8:
+            needed = float(total.quantization.scale[0]) * _SMALLEST_ADDEND
+            smallest.update({matmul: max(needed, smallest.get(matmul, 0)) for matmul in sliced})
+    for index, matmul in matmul_of.items():
+        if matmul in smallest:
+            quantization = subgraph.tensors[index].quantization
+            quantization.scale = [max(float(quantization.scale[0]), smallest[matmul])]
 
 
 def _widen(tensor):

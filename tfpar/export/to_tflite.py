@@ -12,7 +12,7 @@ from tfpar.errors import UserError
 from tfpar.export.convert import convert, save_calibration
 from tfpar.export.formats import FORMATS
 from tfpar.export.interpreter import TFLiteModel
-from tfpar.export.mend import mend_fused_lstms
+from tfpar.export.mend import mend_cells
 from tfpar.export.samples import sample_inputs
 from tfpar.export.to_saved_model import named_outputs, serving_function
 from tfpar.files import written_atomically
@@ -83,7 +83,7 @@ def _convert(model, format_name, shapes, samples, timeout_s):
         directory = Path(name)
         tf.saved_model.save(tf.Module(), str(directory / "saved_model"), signatures={"serving_default": serve})
         save_calibration(directory, samples)
-        return mend_fused_lstms(convert(directory, format_name, timeout_s))
+        return mend_cells(convert(directory, format_name, timeout_s))
 
 
 def _measure(model, file, samples):

@@ -40,11 +40,11 @@ class GRU(Recurrence):
 
     def step(self, projected, states, weights, dropout):
         (h,) = states
-        x_zr, x_n = _split_gates(projected)
-        recurrent_zr, recurrent_n = _split_gates(tf.matmul(dropped(h, dropout), weights.kernel))
+        recurrent = tf.matmul(dropped(h, dropout), weights.kernel)
         if weights.bias is not None:
-            bias_zr, bias_n = _split_gates(weights.bias)
-            recurrent_zr, recurrent_n = recurrent_zr + bias_zr, recurrent_n + bias_n
+            recurrent += weights.bias
+        x_zr, x_n = _split_gates(projected)
+        recurrent_zr, recurrent_n = _split_gates(recurrent)
         zr = self.recurrent_activation.kept(x_zr + recurrent_zr)
         z, r = tf.split(self.recurrent_activation.value(zr), 2, axis=-1)
         candidate = self.activation.kept(x_n + r * recurrent_n)

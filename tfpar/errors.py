@@ -20,3 +20,22 @@ class MissingExtraError(UserError, ImportError):
 
     def __init__(self, package: str, extra: str, purpose: str):
         super().__init__(f"{package} is not installed; it is needed {purpose}. Run: pip install 'tfpar[{extra}]'")
+
+
+class WorkerMissingError(RuntimeError):
+    """Workers of the cluster did not come in time.
+
+    Args:
+        workers: address of each missing worker, by its index.
+        timeout_s: how long they were waited for.
+    """
+
+    def __init__(self, workers: dict[int, str], timeout_s: float):
+        self.workers = dict(workers)
+        self.timeout_s = timeout_s
+        names = ", ".join(f"worker {index} at {address}" for index, address in self.workers.items())
+        them = "it" if len(self.workers) == 1 else "them"
+        super().__init__(
+            f"{names} did not come within {timeout_s:g} s; start {them}, or restart all workers together: one that is "
+            "restarted alone finds no way back in"
+        )

@@ -39,3 +39,18 @@ class WorkerMissingError(RuntimeError):
             f"{names} did not come within {timeout_s:g} s; start {them}, or restart all workers together: one that is "
             "restarted alone finds no way back in"
         )
+
+
+class WorkerLostError(RuntimeError):
+    """A worker was lost in the middle of the work.
+
+    Args:
+        workers: address of each worker that does not answer, by its index; empty if all do, and one is only too slow.
+        symptom: what TensorFlow said.
+    """
+
+    def __init__(self, workers: dict[int, str], symptom: str):
+        self.workers = dict(workers)
+        names = " and ".join(f"worker {index} at {address}" for index, address in self.workers.items())
+        lost = f"{names} no longer answers" if names else "a worker took too long, or has given up"
+        super().__init__(f"{lost}; start all workers again. TensorFlow said: {symptom.splitlines()[0][:300]}")

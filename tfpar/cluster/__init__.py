@@ -1,12 +1,27 @@
-"""Devices and `tf.distribute` strategies."""
+"""Devices, processes and `tf.distribute` strategies."""
 
+from tfpar.cluster.multiworker import is_chief, lost_workers_named
 from tfpar.cluster.strategy import (
     STRATEGIES,
+    Machines,
     StrategyChoice,
     choose_strategy,
     cpu_lanes,
     make_strategy,
     usable_cores,
 )
+from tfpar.cluster.tf_config import TfConfig, read_tf_config
 
-__all__ = ["STRATEGIES", "StrategyChoice", "choose_strategy", "cpu_lanes", "make_strategy", "usable_cores"]
+__all__ = [
+    "STRATEGIES",
+    "Machines",
+    "StrategyChoice",
+    "TfConfig",
+    "choose_strategy",
+    "cpu_lanes",
+    "is_chief",
+    "lost_workers_named",
+    "make_strategy",
+    "read_tf_config",
+    "usable_cores",
+]

@@ -4,17 +4,18 @@ import dataclasses
 import os
 
 from tfpar.checks import check_one_of, check_positive_integer
+from tfpar.cluster.tf_config import read_tf_config
 from tfpar.errors import UserError
 
-STRATEGIES = ("auto", "one", "mirrored")
+STRATEGIES = ("auto", "one", "mirrored", "multiworker", "tpu")
 
 
 @dataclasses.dataclass(frozen=True)
 class StrategyChoice:
     """Attributes:
-    name: "one" or "mirrored".
-    replicas: number of replicas.
-    device_type: "CPU" or "GPU".
+    name: one of `STRATEGIES`, but for "auto".
+    replicas: number of replicas, over all workers.
+    device_type: "CPU", "GPU" or "TPU".
     reason: why, as the end of "since ...".
     """
 
@@ -27,18 +28,74 @@ class StrategyChoice:
         return f"{self.name}, {self.replicas} x {self.device_type}, since {self.reason}"
 
 
-def choose_strategy(name: str, replicas: int, gpus: int) -> StrategyChoice:
+@dataclasses.dataclass(frozen=True)
+class Machines:
+    """What there is to train on.
+
+    Attributes:
+        gpus, tpus: how many of them this process sees.
+        workers: processes of the cluster; 0 without TF_CONFIG.
+    """
+
+    gpus: int = 0
+    tpus: int = 0
+    workers: int = 0
+
+
+def choose_strategy(name: str, replicas: int, machines: Machines) -> StrategyChoice:
     """Decides on a strategy from what was asked for and what there is.
 
     Args:
         name: one of `STRATEGIES`.
         replicas: how many replicas were asked for; 0: all GPUs, or one CPU device.
-        gpus: how many GPUs this process sees.
+        machines: what there is.
 
     Raises:
         UserError: what was asked for does not exist here.
     """
     check_one_of("strategy", name, STRATEGIES)
+    if name == "multiworker" or machines.workers > 1:
+        return _choose_multiworker(name, replicas, machines)
+    if name == "tpu" or (name == "auto" and machines.tpus):
+        return _choose_tpu(name, replicas, machines)
+    return _choose_on_one_machine(name, replicas, machines.gpus)
+
+
+def _choose_multiworker(name, replicas, machines):
+    if name not in ("auto", "multiworker"):
+        raise UserError(
+            f"strategy {name!r} trains in one process, but TF_CONFIG names {machines.workers} workers, each of which "
+            "would train a model of its own. Use strategy 'multiworker' or 'auto'."
+        )
+    if not machines.workers:
+        raise UserError(
+            "strategy 'multiworker' needs the environment variable TF_CONFIG, which names the workers. Run the command "
+            "by `tfpar launch --workers N -- COMMAND`, or start it on each machine with its TF_CONFIG."
+        )
+    there = machines.workers * max(1, machines.gpus)
+    if replicas not in (0, there):
+        raise UserError(
+            f"`replicas` is {replicas}, but {machines.workers} worker(s) have {there} replica(s). "
+            "Leave it out: with strategy 'multiworker' the workers say how many there are."
+        )
+    device_type = "GPU" if machines.gpus else "CPU"
+    reason = "it was asked for" if name == "multiworker" else f"TF_CONFIG names {machines.workers} workers"
+    return StrategyChoice("multiworker", there, device_type, reason)
+
+
+def _choose_tpu(name, replicas, machines):
+    if not machines.tpus:
+        raise UserError(
+            "strategy 'tpu' needs a TPU, and TensorFlow finds none. Run on a TPU VM with the package tensorflow-tpu, "
+            "or set TPU_NAME to the name of a Cloud TPU."
+        )
+    if replicas not in (0, machines.tpus):
+        raise UserError(f"`replicas` is {replicas}, but there are {machines.tpus} TPU cores. Leave it out.")
+    reason = "it was asked for" if name == "tpu" else f"there are {machines.tpus} TPU cores to train on"
+    return StrategyChoice("tpu", machines.tpus, "TPU", reason)
+
+
+def _choose_on_one_machine(name, replicas, gpus):
     if name == "one" and replicas > 1:
         raise UserError(f"`replicas` must be 1 with strategy 'one'; got replicas={replicas}. Use strategy 'mirrored'.")
     if gpus and replicas > gpus:
@@ -54,25 +111,38 @@ def choose_strategy(name: str, replicas: int, gpus: int) -> StrategyChoice:
     return StrategyChoice("mirrored", wanted, device_type, f"there are {wanted} {device_type} devices to train on")
 
 
-def make_strategy(name: str = "auto", replicas: int = 0):
+def make_strategy(name: str = "auto", replicas: int = 0, timeout_s: float = 300.0):
     """Makes a `tf.distribute.Strategy`; on a machine without GPUs, `replicas` logical CPU devices carry a mirrored one.
 
     Args:
-        name: "one", "mirrored", or "auto" to pick by the devices there are.
+        name: "one", "mirrored", "multiworker" (processes that TF_CONFIG names), "tpu", or "auto" to pick by what there
+            is: several workers, else a TPU, else the GPUs.
         replicas: number of replicas; 0 for all GPUs, or one CPU device.
+        timeout_s: longest wait for another worker, at the start and in each exchange with it.
 
     Returns:
         A `tf.distribute.Strategy`; its `tfpar_choice` is the `StrategyChoice`, whose text says what was chosen and why.
 
     Raises:
         UserError: what was asked for does not exist here, or TensorFlow has started its devices before this call.
+        WorkerMissingError: another worker did not come in time.
     """
     if replicas:
         check_positive_integer("replicas", replicas)
+    check_one_of("strategy", name, STRATEGIES)
+    config = read_tf_config()
     import tensorflow as tf
 
-    choice = choose_strategy(name, replicas, len(tf.config.list_physical_devices("GPU")))
-    if choice.name == "one":
+    from tfpar.cluster import multiworker, tpu
+
+    gpus = len(tf.config.list_physical_devices("GPU"))
+    tpus = tpu.connect() if name == "tpu" else len(tf.config.list_physical_devices("TPU"))
+    choice = choose_strategy(name, replicas, Machines(gpus, tpus, len(config.workers) if config else 0))
+    if choice.name == "multiworker":
+        strategy = multiworker.make(config, timeout_s)
+    elif choice.name == "tpu":
+        strategy = tpu.make()
+    elif choice.name == "one":
         strategy = tf.distribute.get_strategy()
     else:
         if choice.device_type == "CPU":

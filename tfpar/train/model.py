@@ -1,4 +1,4 @@
-"""`Model`: a `keras.Model` whose `fit` runs under XLA on each replica, by the gradient of the whole global batch."""
+"""`Model`: a `keras.Model` whose `fit` is the same on N replicas as on one."""
 
 import functools
 import warnings
@@ -7,8 +7,11 @@ import keras
 import tensorflow as tf
 from keras.src.models.functional import Functional
 
-from tfpar.train.lanes import assign_from_lanes, run_lane, split_rows
+from tfpar.train.accumulation import add_accumulated_weight, divided_by_weight
+from tfpar.train.losses import BatchWeights, needs_batch_weights, part_of_batch, share_loss
+from tfpar.train.parts import Part, add_parts, run_part, split_rows
 from tfpar.train.replica import all_reduce_sum, own_components, single_device
+from tfpar.train.shares import RowSharing
 
 
 @keras.saving.register_keras_serializable(package="tfpar")
@@ -63,74 +66,94 @@ class Model(keras.Model):
         """
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         with tf.GradientTape() as tape:
-            y_pred = self._forward(x, training=True)
-            loss = self._mean_loss(x, y, y_pred, sample_weight, training=True)
-            scaled_loss = self.optimizer.scale_loss(loss)
-        weight = self._loss_weight(x, sample_weight)
+            loss, y_pred = self._share_loss(x, y, sample_weight, training=True)
+            scaled_loss = self.optimizer.scale_loss(loss.value)
         gradients = tape.gradient(scaled_loss, [v.value for v in self.trainable_variables])
         self._warn_of_missing(gradients)
-        summed = [None if g is None else tf.convert_to_tensor(g) * tf.cast(weight, g.dtype) for g in gradients]
-        self._loss_tracker.update_state(loss, sample_weight=weight)
-        return summed, weight, self.compute_metrics(x, y, y_pred, sample_weight=sample_weight)
+        summed = [None if g is None else tf.convert_to_tensor(g) * tf.cast(loss.weight, g.dtype) for g in gradients]
+        self._loss_tracker.update_state(loss.value, sample_weight=loss.weight)
+        return summed, loss.weight, self.compute_metrics(x, y, y_pred, sample_weight=sample_weight)
 
     def apply_gradients(self, summed, weight):
         """Steps the optimizer by gradients summed over all replicas, divided by the summed weight of their losses."""
-        pairs = zip(summed, self.trainable_variables, strict=True)
-        mean = [(tf.math.divide_no_nan(g, tf.cast(weight, g.dtype)), v) for g, v in pairs if g is not None]
-        with single_device(self.optimizer):
-            self.optimizer.apply_gradients(mean)
+        pairs = [(g, v) for g, v in zip(summed, self.trainable_variables, strict=True) if g is not None]
+        with single_device(self.optimizer), divided_by_weight(self.optimizer, weight):
+            self.optimizer.apply_gradients(pairs)
 
     def train_step(self, data):
-        """One step, on one replica: see the class."""
-        in_lanes = self._forward_backward_in_lanes if self.lanes > 1 else self._compiled(self.forward_backward)
-        summed, weight, logs = in_lanes(data)
-        summed, weight = _all_reduce_present(summed, weight)
-        self._compiled(self.apply_gradients)(summed, weight)
+        """One step of one replica: see the class."""
+        if self._parts() == 1:
+            summed, weight, logs = self._compiled(self.forward_backward)(data)
+        else:
+            summed, weight, logs = self._forward_backward_in_parts(data)
+        self._compiled(self._apply_to_own_components)(summed, weight)
         return logs
 
-    def _forward_backward_in_lanes(self, data):
-        """`forward_backward` of parts of the share, at the same time."""
-        counters = {id(variable): variable for metric in self.metrics for variable in metric.variables}
-        assigned = []
-
-        def lane(place, rows):
-            others = [variable for variable in self._all_variables() if id(variable) not in counters]
-            (summed, weight, _), values = run_lane(self.forward_backward, place, rows, counters.values(), others)
-            assigned[:] = [variable for variable in self._all_variables() if id(variable) in values]
-            return summed, weight, [values[id(variable)] for variable in assigned]
-
-        compiled = self._compiled(lane)
-        summed, weight, values = zip(*(compiled(*part) for part in split_rows(data, self.lanes)), strict=True)
+    def _apply_to_own_components(self, summed, weight):
         with own_components(self._all_variables()):
-            for variable, *of_lanes in zip(assigned, *values, strict=True):
-                assign_from_lanes(variable, of_lanes, is_counter=id(variable) in counters)
+            self.apply_gradients(summed, weight)
+
+    def _forward_backward_in_parts(self, data):
+        """`forward_backward` of this replica's lanes, added up over lanes and replicas."""
+        counters, others = self._counters_and_other_variables()
+        part = Part(self.forward_backward, counters, others)
+
+        def weighted_part(place, rows, weights):
+            with part_of_batch(weights):
+                return part(place, rows)
+
+        compiled, weights = self._compiled(weighted_part), self._batch_weights(data, training=True)
+        sums, seeds = zip(*(compiled(*lane, weights) for lane in split_rows(data, self.lanes)), strict=True)
+        share = add_parts(sums)
+        # Replicas take turns where they meet in an all-reduce: no replica may stand there with its own components.
+        with own_components(counters):
+            counted = [variable + own for variable, own in zip(counters, share.counters, strict=True)]
+            for variable, value in zip(counters, counted, strict=True):
+                variable.assign(value)  # of this replica alone: Keras adds up counters where it reads them
+        total = all_reduce_sum(share._replace(counters=counted))
+        with own_components(part.statistics + part.seeds):
+            for variable, value in zip(part.statistics, total.statistics, strict=True):
+                variable.assign(value / tf.cast(total.rows, value.dtype))
+            for variable, value in zip(part.seeds, seeds[0], strict=True):
+                variable.assign(value)
+        with keras.StatelessScope(state_mapping=zip(counters, total.counters, strict=True)):
             logs = self.get_metrics_result()
-        return [None if g[0] is None else tf.add_n(g) for g in zip(*summed, strict=True)], tf.add_n(weight), logs
+        return total.gradients, total.weight, logs
 
     def test_step(self, data):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-        y_pred = self._forward(x, training=False)
-        loss = self._mean_loss(x, y, y_pred, sample_weight, training=False)
-        self._loss_tracker.update_state(loss, sample_weight=self._loss_weight(x, sample_weight))
+        loss, y_pred = self._share_loss(x, y, sample_weight, training=False)
+        self._loss_tracker.update_state(loss.value, sample_weight=loss.weight)
         return self.compute_metrics(x, y, y_pred, sample_weight=sample_weight)
 
-    def _forward(self, x, training):
-        return self(x, training=training) if self._call_has_training_arg else self(x)
+    def _share_loss(self, x, y, sample_weight, training):
+        """The loss of a replica's share, and what the model answered."""
+        y_pred = self(x, training=training) if self._call_has_training_arg else self(x)
+        compute_loss = functools.partial(self._compute_loss, x, y, y_pred, sample_weight, training=training)
+        return share_loss(compute_loss, self._compile_loss, x), y_pred
 
-    def _mean_loss(self, x, y, y_pred, sample_weight, training):
-        """The share's mean loss. Keras divides losses by the number of replicas; that is undone here."""
-        replicas = tf.distribute.get_strategy().num_replicas_in_sync
-        return self._compute_loss(x, y, y_pred, sample_weight, training=training) * replicas
+    def _batch_weights(self, data, training):
+        """What the losses weigh over the whole batch, where its parts have to know."""
+        parts = self._parts() if training else tf.distribute.get_strategy().num_replicas_in_sync
+        if parts == 1 or not needs_batch_weights(self._compile_loss):
+            return None
+        counters, others = self._counters_and_other_variables()
 
-    def _loss_weight(self, x, sample_weight):
-        """What the share's mean loss weighs among those of other replicas: its rows, or its sample weights."""
-        if sample_weight is not None and self._divides_by_sample_weight():
-            return tf.reduce_sum(tf.cast(sample_weight, tf.float32))
-        return tf.cast(tf.shape(tf.nest.flatten(x)[0])[0], tf.float32)
+        def weigh(data):
+            x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+            return tf.stack(self._share_loss(x, y, sample_weight, training)[0].weights)
 
-    def _divides_by_sample_weight(self):
-        losses = tf.nest.flatten(self.loss)
-        return all(getattr(loss, "reduction", None) == "mean_with_sample_weight" for loss in losses)
+        weights = self._compiled(lambda place, rows: run_part(weigh, place, rows, counters, others)[0])
+        weights = all_reduce_sum(weights(*split_rows(data, 1)[0]))
+        return BatchWeights(weights[:-1], weights[-1], parts)
+
+    def _parts(self):
+        """Parts of a global batch that are computed by themselves."""
+        return tf.distribute.get_strategy().num_replicas_in_sync * self.lanes
+
+    def _counters_and_other_variables(self):
+        counters = {id(variable): variable for metric in self.metrics for variable in metric.variables}
+        return list(counters.values()), [v for v in self._all_variables() if id(v) not in counters]
 
     def _warn_of_missing(self, gradients):
         missing = [v.path for g, v in zip(gradients, self.trainable_variables, strict=True) if g is None]
@@ -155,7 +178,34 @@ class Model(keras.Model):
 
     def make_test_function(self, force=False):
         if self.test_function is None or force:
-            self.test_function = self._make_function(lambda data: self._compiled(self.test_step)(data))
+            self.test_function = self._make_function(self._own_or_custom_test_step)
+
+    def _own_or_custom_test_step(self, data):
+        def weighted_step(data, weights):
+            with part_of_batch(weights):
+                return self.test_step(data)
+
+        return self._compiled(weighted_step)(data, self._batch_weights(data, training=False))
+
+    def make_predict_function(self, force=False):
+        """Keras' own puts the rows of several workers in another order."""
+        if self.predict_function is not None and not force:
+            return
+        strategy = self.distribute_strategy
+
+        def predict_batch(batch):
+            outputs = strategy.run(self._compiled(self.predict_step), args=(batch,))
+            if not isinstance(strategy, RowSharing):
+                return outputs
+            return tf.nest.map_structure(strategy.in_input_order, outputs)
+
+        def predict_batches(batches):  # `steps_per_execution` of them, or what is left
+            outputs = [predict_batch(batch) for batch in batches]
+            return outputs[0] if len(outputs) == 1 else tf.nest.map_structure(lambda *o: tf.concat(o, 0), *outputs)
+
+        if not self.run_eagerly:
+            predict_batches = tf.function(predict_batches, autograph=False, reduce_retracing=True)
+        self.predict_function = predict_batches
 
     def _make_function(self, step_function):
         """Keras' own puts XLA around the whole `strategy.run`, which works on one device alone; the steps bring
@@ -174,9 +224,9 @@ class Model(keras.Model):
             with own_components(self._all_variables()):
                 return part(*args)
 
-        if self.run_eagerly:
-            return on_own_components
-        return tf.function(on_own_components, jit_compile=self.jit_compile, autograph=False, reduce_retracing=True)
+        if self.run_eagerly or not self.jit_compile:
+            return part  # TensorFlow finds this replica's components where code reads or assigns
+        return tf.function(on_own_components, jit_compile=True, autograph=False, reduce_retracing=True)
 
     def _all_variables(self):
         metrics = [variable for metric in self.metrics for variable in metric.variables]
@@ -186,6 +236,11 @@ class Model(keras.Model):
     def _resolve_auto_jit_compile(self):
         return all(layer.supports_jit for layer in self._flatten_layers())
 
+    @property
+    def distribute_strategy(self):
+        strategy = super().distribute_strategy
+        return RowSharing(strategy) if strategy.num_replicas_in_sync > 1 else strategy
+
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
         """Builds from the shapes of the data; Keras' own takes the first batch, and fails where it is spread over
         workers."""
@@ -194,6 +249,7 @@ class Model(keras.Model):
             data_batch = tf.nest.map_structure(_share_spec, spec)
         with self.distribute_strategy.scope():
             self._symbolic_build(data_batch=data_batch)
+            add_accumulated_weight(self.optimizer)
 
 
 @keras.saving.register_keras_serializable(package="tfpar")
@@ -212,10 +268,3 @@ def _functional_class(cls):
 def _share_spec(spec):
     """The TensorSpec of one replica's share."""
     return spec._value_specs[0] if hasattr(spec, "_value_specs") else spec
-
-
-def _all_reduce_present(summed, weight):
-    """Sums gradients, where there are any, and the weight over all replicas."""
-    *present, weight = all_reduce_sum([*(g for g in summed if g is not None), weight])
-    reduced = iter(present)
-    return [None if g is None else next(reduced) for g in summed], weight

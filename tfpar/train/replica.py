@@ -35,7 +35,8 @@ def own_components(variables):
     distributed = [variable.value for variable in variables]
     try:
         for variable, value in zip(variables, distributed, strict=True):
-            variable._value = strategy.experimental_local_results(value)[own]
+            if isinstance(value, tf.distribute.DistributedValues):
+                variable._value = strategy.experimental_local_results(value)[own]
         yield
     finally:
         for variable, value in zip(variables, distributed, strict=True):
@@ -66,12 +67,17 @@ def _single_device_methods(optimizer):
     return [(optimizer, name, types.MethodType(getattr(original, name), optimizer)) for name in _CROSS_REPLICA_METHODS]
 
 
-def all_reduce_sum(tensors):
-    """Sums a nest of tensors over all replicas; called in a replica. With one replica it returns them as they are."""
+def all_reduce_sum(nest):
+    """Sums a nest of tensors, with None for what is absent, over all replicas; called in a replica.
+
+    With one replica it returns them as they are.
+    """
     context = tf.distribute.get_replica_context()
     if context.num_replicas_in_sync == 1:
-        return tensors
-    return context.all_reduce(tf.distribute.ReduceOp.SUM, tensors)
+        return nest
+    flat = tf.nest.flatten(nest)
+    summed = iter(context.all_reduce(tf.distribute.ReduceOp.SUM, [t for t in flat if t is not None]))
+    return tf.nest.pack_sequence_as(nest, [None if t is None else next(summed) for t in flat])
 
 
 def _index_on_worker(strategy):

@@ -1,0 +1,72 @@
+"""Processes that train one model together, over gRPC: their start, and what is said when one is lost."""
+
+import contextlib
+import signal
+import threading
+
+from tfpar.cluster.rendezvous import unreachable_workers, wait_for_workers
+from tfpar.cluster.tf_config import TfConfig, read_tf_config
+from tfpar.errors import WorkerLostError
+
+
+def make(config: TfConfig, timeout_s: float):
+    """Makes a `tf.distribute.MultiWorkerMirroredStrategy`, once all workers are there.
+
+    Args:
+        config: the cluster.
+        timeout_s: longest wait for another worker, at the start and in each exchange with it.
+
+    Raises:
+        WorkerMissingError: another worker did not come in time.
+    """
+    wait_for_workers(config.workers, config.index, timeout_s)
+    import tensorflow as tf
+
+    with _signals_kept():
+        return tf.distribute.MultiWorkerMirroredStrategy(
+            communication_options=tf.distribute.experimental.CommunicationOptions(timeout_seconds=timeout_s)
+        )
+
+
+def is_chief() -> bool:
+    """Whether this process is the one that writes checkpoints and reports; true outside a cluster."""
+    config = read_tf_config()
+    return config is None or config.is_chief
+
+
+@contextlib.contextmanager
+def lost_workers_named():
+    """Within this context a collective that fails since a worker is gone raises an error that names it.
+
+    Raises:
+        WorkerLostError: in place of TensorFlow's error, which it has as its cause.
+    """
+    import tensorflow as tf
+
+    config = read_tf_config()
+    symptoms = (
+        tf.errors.UnavailableError,
+        tf.errors.DeadlineExceededError,
+        tf.errors.AbortedError,
+        tf.errors.CancelledError,
+    )
+    try:
+        yield
+    except symptoms as error:
+        if config is None or len(config.workers) < 2:
+            raise
+        lost = unreachable_workers(config.workers, config.index)
+        raise WorkerLostError({index: config.workers[index] for index in lost}, str(error.message)) from error
+
+
+@contextlib.contextmanager
+def _signals_kept():
+    """TensorFlow swallows SIGTERM from when the strategy is made; this puts back what stood before."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    former = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, former)

@@ -1,0 +1,70 @@
+"""Gradient accumulation by sums: batches count by their examples, where Keras takes the mean of the batches' means."""
+
+import contextlib
+import types
+
+import tensorflow as tf
+
+
+def innermost(optimizer):
+    """The optimizer that updates the weights, inside a `LossScaleOptimizer` or by itself."""
+    return getattr(optimizer, "inner_optimizer", optimizer)
+
+
+def add_accumulated_weight(optimizer) -> None:
+    """Gives a built optimizer that accumulates gradients a variable for the weight of what it has accumulated."""
+    optimizer = innermost(optimizer)
+    accumulates = getattr(optimizer, "gradient_accumulation_steps", None)
+    if accumulates and optimizer.built and not hasattr(optimizer, "accumulated_weight"):
+        optimizer.accumulated_weight = optimizer.add_variable(shape=(), dtype="float32", name="accumulated_weight")
+
+
+@contextlib.contextmanager
+def divided_by_weight(optimizer, weight):
+    """Within this context an optimizer is given sums of gradients and steps by their mean.
+
+    Args:
+        optimizer: a Keras optimizer.
+        weight: float32 scalar, by which the sums are to be divided. Where gradients are accumulated, their sum is
+            divided by the sum of the weights.
+    """
+    optimizer = innermost(optimizer)
+    steps = optimizer.gradient_accumulation_steps or 1
+    accumulated = getattr(optimizer, "accumulated_weight", None)
+    total = weight if accumulated is None else accumulated + weight
+    clip, increment, reset = (
+        getattr(optimizer, name)
+        for name in (
+            "_clip_gradients",
+            "_backend_increment_gradient_accumulators",
+            "_backend_reset_gradient_accumulators",
+        )
+    )
+
+    def clip_mean(_, gradients):
+        # Keras has divided by the number of steps.
+        return clip([tf.math.divide_no_nan(g * steps, tf.cast(total, g.dtype)) for g in gradients])
+
+    def increment_both(_, gradients, accumulators):
+        increment(gradients, accumulators)
+        accumulated.assign(total)
+
+    def reset_both(_):
+        reset()
+        accumulated.assign(0.0)
+
+    replaced = {"_clip_gradients": clip_mean}
+    if accumulated is not None:
+        replaced["_backend_increment_gradient_accumulators"] = increment_both
+        replaced["_backend_reset_gradient_accumulators"] = reset_both
+    former = {name: vars(optimizer).get(name) for name in replaced}
+    for name, function in replaced.items():
+        vars(optimizer)[name] = types.MethodType(function, optimizer)
+    try:
+        yield
+    finally:
+        for name, method in former.items():
+            if method is None:
+                del vars(optimizer)[name]
+            else:
+                vars(optimizer)[name] = method

@@ -1,0 +1,157 @@
+"""What a loss weighs, so that means over parts of a batch add up to the mean over the batch.
+
+A loss l_i with the mean over the batch, sum_i / weight_i, splits over parts p into
+
+    sum over p of (weight_i[p] / weight_i) * mean_i[p]
+
+where a part's weight is the number of its rows or, if the model masks some, of its valid steps; with the reduction
+"mean_with_sample_weight" it is the sum of its sample weights. With a single loss it is enough to know the sum of the
+weights when the gradients have been added up. Several losses may be masked in different ways, so each needs its own sum
+before the backward pass: `BatchWeights`.
+"""
+
+import contextlib
+import contextvars
+from typing import NamedTuple
+
+import keras
+import tensorflow as tf
+from keras.src.losses.loss import apply_mask
+from tensorflow.python.distribute import distribute_lib
+
+_batch_weights = contextvars.ContextVar("batch_weights", default=None)
+
+
+class BatchWeights(NamedTuple):
+    """Attributes:
+    losses: float32 (losses,), weight of each loss over the whole batch.
+    rows: float32 scalar, rows of the whole batch.
+    parts: how many parts it has.
+    """
+
+    losses: tf.Tensor
+    rows: tf.Tensor
+    parts: int
+
+
+class ShareLoss(NamedTuple):
+    """Attributes:
+    value: float scalar, the share's mean loss; of several, their weighted sum.
+    weight: float32 scalar, what the value weighs among those of other shares and other batches.
+    weights: float32 (losses,), of each loss.
+    """
+
+    value: tf.Tensor
+    weight: tf.Tensor
+    weights: list[tf.Tensor]
+
+
+@contextlib.contextmanager
+def part_of_batch(weights: BatchWeights | None):
+    """Within this context losses are those of a part of a batch with these weights; None: of a whole batch."""
+    token = _batch_weights.set(weights)
+    try:
+        yield
+    finally:
+        _batch_weights.reset(token)
+
+
+def needs_batch_weights(compile_loss) -> bool:
+    """Whether the parts of a batch must know its `BatchWeights`: there are several losses, or a sum."""
+    losses = [flat.loss for flat in getattr(compile_loss, "_flat_losses", None) or ()]
+    return len(losses) > 1 or any(_is_sum(loss) for loss in losses)
+
+
+def share_loss(compute_loss, compile_loss, x) -> ShareLoss:
+    """Computes a share's loss as one device would.
+
+    Args:
+        compute_loss: function without arguments: the loss, by `compile_loss` or otherwise.
+        compile_loss: Keras' container of the losses, or None.
+        x: the share's inputs, a nest of tensors (rows, ...).
+    """
+    batch = _batch_weights.get()
+    noted = []
+    with _one_device(), _noting(compile_loss, noted, batch):
+        value = compute_loss()
+    for metric, (mean, weight) in zip(compile_loss.metrics if compile_loss else (), noted, strict=False):
+        metric.update_state(mean, sample_weight=weight)
+    rows = _rows(x)
+    weights = [weight for _, weight in noted]
+    if batch is not None:
+        weight = batch.rows / batch.parts
+    else:
+        weight = weights[0] if len(weights) == 1 and not needs_batch_weights(compile_loss) else rows
+    return ShareLoss(value, weight, [*weights, rows])
+
+
+def loss_weight(loss: keras.losses.Loss, y_true, y_pred, sample_weight) -> tf.Tensor:
+    """What the mean of a loss weighs: see above. float32 scalar."""
+    if type(loss).__call__ is not keras.losses.Loss.__call__:
+        return _rows(y_pred)  # it reduces in a way of its own
+    mask = getattr(y_pred, "_keras_mask", None)
+    y_true, y_pred = (
+        keras.tree.map_structure(lambda t: keras.ops.convert_to_tensor(t, loss.dtype), t) for t in (y_true, y_pred)
+    )
+    # A loss may hide values, such as a class to be ignored; only its mask is used here, and only that is computed.
+    hidden = getattr(loss.call(y_true, y_pred), "_keras_mask", None)
+    if hidden is not None:
+        mask = hidden if mask is None else tf.cast(mask, tf.bool) & tf.cast(hidden, tf.bool)
+    if loss.reduction == "mean_with_sample_weight" and sample_weight is not None:
+        weights = apply_mask(tf.cast(sample_weight, tf.float32), mask, dtype="float32", reduction=loss.reduction)
+        return tf.reduce_sum(weights)
+    return _rows(y_pred) if mask is None else tf.reduce_sum(tf.cast(mask, tf.float32))
+
+
+@contextlib.contextmanager
+def _noting(compile_loss, noted, batch):
+    """Within this context each loss notes its mean and its weight, and counts as its part of the batch demands."""
+    if compile_loss is None or compile_loss._flat_losses is None:
+        yield
+        return
+
+    def noting(place, loss):
+        def note(y_true, y_pred, sample_weight=None):
+            value, weight = loss(y_true, y_pred, sample_weight), loss_weight(loss, y_true, y_pred, sample_weight)
+            if batch is None:
+                noted.append((value, weight))
+                return value
+            if _is_sum(loss):
+                noted.append((value * batch.parts, batch.rows / batch.parts))
+                return value * batch.parts
+            noted.append((value, weight))
+            share = tf.math.divide_no_nan(batch.parts * weight, batch.losses[place])
+            return value * tf.cast(share, value.dtype)
+
+        return note
+
+    flat = compile_loss._flat_losses
+    compile_loss._flat_losses = [part._replace(loss=noting(i, part.loss)) for i, part in enumerate(flat)]
+    # Keras weighs each loss's own mean by the rows, as far as they are known in advance.
+    for metric in compile_loss.metrics:
+        vars(metric)["update_state"] = lambda *_, **__: None
+    try:
+        yield
+    finally:
+        compile_loss._flat_losses = flat
+        for metric in compile_loss.metrics:
+            del vars(metric)["update_state"]
+
+
+@contextlib.contextmanager
+def _one_device():
+    """Within this context there is no strategy, by whose number of replicas Keras would divide losses."""
+    distribute_lib._push_per_thread_mode(distribute_lib._get_default_replica_mode())
+    try:
+        yield
+    finally:
+        distribute_lib._pop_per_thread_mode()
+
+
+def _is_sum(loss) -> bool:
+    return getattr(loss, "reduction", None) in ("sum", "none", None)
+
+
+def _rows(nest) -> tf.Tensor:
+    first = next(leaf for leaf in tf.nest.flatten(nest) if leaf is not None)
+    return tf.cast(tf.shape(first)[0], tf.float32)

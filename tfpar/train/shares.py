@@ -1,0 +1,78 @@
+"""Who gets which rows: a global batch is cut into consecutive parts, one for each replica and each lane.
+
+Every worker reads the same global batches, in the same order, and each replica takes its own rows. So an epoch has each
+example once whatever the number of replicas, batches are those of one device, and a row's place in the global batch,
+on which dropout depends, is known.
+"""
+
+import tensorflow as tf
+
+from tfpar.layers.dropout import rows_begin_at
+
+
+class RowSharing:
+    """A `tf.distribute.Strategy` of several replicas, as Keras' trainer sees it; all else is the strategy's own.
+
+    Args:
+        strategy: of two replicas or more.
+    """
+
+    def __init__(self, strategy: tf.distribute.Strategy):
+        self._strategy = strategy
+
+    def __getattr__(self, name):
+        return getattr(self._strategy, name)
+
+    def experimental_distribute_dataset(self, dataset):
+        """`dataset` itself: the strategy would shard it by files or examples, and cut batches without saying where."""
+        return dataset
+
+    def run(self, function, args):
+        """Runs `function(rows)` on each replica, with the replica's rows of the batch `args[0]`.
+
+        A batch that is distributed already, from a `tf.distribute.DistributedDataset`, is taken as it is.
+        """
+        (batch,) = args
+        if any(isinstance(leaf, tf.distribute.DistributedValues) for leaf in tf.nest.flatten(batch)):
+            return self._strategy.run(function, args=args)
+
+        def on_replica(batch):
+            context = tf.distribute.get_replica_context()
+            replica = context.replica_id_in_sync_group
+            static = tf.get_static_value(replica)
+            place, rows = part_of_rows(batch, replica if static is None else int(static), context.num_replicas_in_sync)
+            with rows_begin_at(place):
+                return function(rows)
+
+        return self._strategy.run(on_replica, args=(batch,))
+
+    def in_input_order(self, output):
+        """Rows of all replicas, in the order of the global batch; called across replicas."""
+        return self._strategy.gather(output, axis=0)
+
+
+def part_of_rows(batch, part, parts: int):
+    """Cuts a batch into parts as even as its rows allow; the last ones may have fewer rows, or none.
+
+    Args:
+        batch: nest of tensors (rows, ...), with None for what is absent.
+        part: which part, an integer or an int32 scalar.
+        parts: how many there are.
+
+    Returns:
+        Place of the part's first row in the batch, an int32 scalar; and the nest of its rows.
+    """
+    first = next(leaf for leaf in tf.nest.flatten(batch) if leaf is not None)
+    rows = tf.shape(first)[0] if first.shape[0] is None else first.shape[0]
+    size = -(-rows // parts)
+    begin = part * size
+
+    def cut(tensor):
+        if tensor is None:
+            return None
+        mine = tensor[begin : begin + size]
+        if isinstance(size, int) and isinstance(mine, tf.Tensor) and rows % parts == 0:
+            mine = tf.ensure_shape(mine, [size, *mine.shape[1:]])  # static for XLA, wherever `part` is not
+        return mine
+
+    return tf.convert_to_tensor(begin, tf.int32), tf.nest.map_structure(cut, batch)

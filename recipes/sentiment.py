@@ -235,7 +235,7 @@ def fit(model, encoded):
     if FLAGS.model_dir:
         callbacks += train.logging_callbacks(FLAGS.model_dir)
     epochs = -(-steps // len(batches))
-    model.lanes = cluster.cpu_lanes(encoded.replicas, FLAGS.batch_size)
+    model.lanes = cluster.cpu_lanes(model.distribute_strategy, FLAGS.batch_size)
     start = time.perf_counter()
     fit = functools.partial(model.fit, batches, validation_data=validation, shuffle=False)  # the batches shuffle
     history = fit(epochs=epochs, callbacks=callbacks, verbose=progress()).history

@@ -159,22 +159,24 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
-def cpu_lanes(replicas: int, global_batch_size: int) -> int:
+def cpu_lanes(strategy, global_batch_size: int) -> int:
     """How many batch lanes keep the cores of this process busy: see `tfpar.train.Model.lanes`.
 
     Args:
-        replicas: of this process.
+        strategy: under which the model trains.
         global_batch_size: rows of a batch, over all replicas.
 
     Returns:
-        Cores for each replica, as long as the lanes share its rows evenly; 1 on GPUs.
+        Cores for each replica, as long as the lanes share its rows evenly; 1 on GPUs and TPUs.
     """
     import tensorflow as tf
 
-    if tf.config.list_physical_devices("GPU"):
+    if tf.config.list_physical_devices("GPU") or tf.config.list_physical_devices("TPU"):
         return 1
-    cores = max(1, usable_cores() // replicas)
-    rows = global_batch_size // replicas
+    # The default strategy does not name its device.
+    replicas_here = 1 if strategy.num_replicas_in_sync == 1 else len(strategy.extended.worker_devices)
+    cores = max(1, usable_cores() // replicas_here)
+    rows = global_batch_size // strategy.num_replicas_in_sync
     return max(lanes for lanes in range(1, cores + 1) if rows % lanes == 0)
 
 

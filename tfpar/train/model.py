@@ -8,10 +8,12 @@ import tensorflow as tf
 from keras.src.models.functional import Functional
 
 from tfpar.train.accumulation import add_accumulated_weight, divided_by_weight
+from tfpar.train.execution import executes_steps
 from tfpar.train.losses import BatchWeights, needs_batch_weights, part_of_batch, share_loss
 from tfpar.train.parts import Part, add_parts, run_part, split_rows
 from tfpar.train.replica import all_reduce_sum, own_components, single_device
-from tfpar.train.shares import RowSharing
+from tfpar.train.shares import RowSharing, check_same_batch, fingerprints
+from tfpar.train.workers import run_on_workers
 
 
 @keras.saving.register_keras_serializable(package="tfpar")
@@ -110,7 +112,8 @@ class Model(keras.Model):
             counted = [variable + own for variable, own in zip(counters, share.counters, strict=True)]
             for variable, value in zip(counters, counted, strict=True):
                 variable.assign(value)  # of this replica alone: Keras adds up counters where it reads them
-        total = all_reduce_sum(share._replace(counters=counted))
+        total = all_reduce_sum(share._replace(counters=counted, fingerprints=fingerprints()))
+        check_same_batch(total.fingerprints, tf.distribute.get_strategy().num_replicas_in_sync)
         with own_components(part.statistics + part.seeds):
             for variable, value in zip(part.statistics, total.statistics, strict=True):
                 variable.assign(value / tf.cast(total.rows, value.dtype))
@@ -160,6 +163,23 @@ class Model(keras.Model):
         if missing:
             warnings.warn(f"These variables have no part in the loss and are not trained: {missing}", stacklevel=2)
 
+    @functools.wraps(keras.Model.fit)
+    def fit(self, *args, **kwargs):
+        return self._on_workers(super().fit, args, kwargs)
+
+    @functools.wraps(keras.Model.evaluate)
+    def evaluate(self, *args, **kwargs):
+        return self._on_workers(super().evaluate, args, kwargs)
+
+    @functools.wraps(keras.Model.predict)
+    def predict(self, *args, **kwargs):
+        return self._on_workers(super().predict, args, kwargs)
+
+    def _on_workers(self, method, args, kwargs):
+        if getattr(self.distribute_strategy, "is_multiworker", False):
+            return run_on_workers(method, args, kwargs)
+        return method(*args, **kwargs)
+
     def make_train_function(self, force=False):
         if self.train_function is None or force:
             own = type(self).train_step is Model.train_step
@@ -208,8 +228,10 @@ class Model(keras.Model):
         self.predict_function = predict_batches
 
     def _make_function(self, step_function):
-        """Keras' own puts XLA around the whole `strategy.run`, which works on one device alone; the steps bring
-        their own."""
+        strategy = self.distribute_strategy
+        if isinstance(strategy, RowSharing):
+            return executes_steps(strategy, step_function, self.steps_per_execution, self.run_eagerly)
+        # Keras puts XLA around all of it; the steps bring their own.
         jit_compile, self._jit_compile = self.jit_compile, False
         try:
             return super()._make_function(step_function)

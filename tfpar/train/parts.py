@@ -23,6 +23,7 @@ class PartSums(NamedTuple):
         rows: float32 scalar.
         counters: what the part added to each of the metrics' variables.
         statistics: moving statistics that it assigned, times its rows.
+        fingerprints: see `tfpar.train.shares`; empty until the replica adds them.
     """
 
     gradients: list
@@ -30,6 +31,7 @@ class PartSums(NamedTuple):
     rows: tf.Tensor
     counters: list
     statistics: list
+    fingerprints: list = []
 
 
 def split_rows(data, lanes: int) -> list:

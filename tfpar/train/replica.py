@@ -76,8 +76,12 @@ def all_reduce_sum(nest):
     if context.num_replicas_in_sync == 1:
         return nest
     flat = tf.nest.flatten(nest)
-    summed = iter(context.all_reduce(tf.distribute.ReduceOp.SUM, [t for t in flat if t is not None]))
-    return tf.nest.pack_sequence_as(nest, [None if t is None else next(summed) for t in flat])
+    for dtype in sorted({t.dtype.name for t in flat if t is not None}):  # TensorFlow packs those of one call together
+        places = [place for place, t in enumerate(flat) if t is not None and t.dtype.name == dtype]
+        summed = context.all_reduce(tf.distribute.ReduceOp.SUM, [flat[place] for place in places])
+        for place, tensor in zip(places, summed, strict=True):
+            flat[place] = tensor
+    return tf.nest.pack_sequence_as(nest, flat)
 
 
 def _index_on_worker(strategy):

@@ -5,9 +5,21 @@ example once whatever the number of replicas, batches are those of one device, a
 on which dropout depends, is known.
 """
 
+import contextlib
+import contextvars
+
 import tensorflow as tf
 
 from tfpar.layers.dropout import rows_begin_at
+
+DIFFERENT_BATCHES = (
+    "The workers read different batches. All must read the same ones, in the same order, and take their rows of each: "
+    "give shuffling a seed, or call keras.utils.set_random_seed(NUMBER) on every worker before you make the data."
+)
+_FINGERPRINTS = 256  # Squares of smaller numbers add up exactly in float32, over as many replicas.
+_SAMPLED = 512
+
+_fingerprint = contextvars.ContextVar("fingerprint", default=None)
 
 
 class RowSharing:
@@ -36,15 +48,32 @@ class RowSharing:
         if any(isinstance(leaf, tf.distribute.DistributedValues) for leaf in tf.nest.flatten(batch)):
             return self._strategy.run(function, args=args)
 
+        fingerprint = _fingerprint_of(batch) if self.is_multiworker else None
+
         def on_replica(batch):
             context = tf.distribute.get_replica_context()
             replica = context.replica_id_in_sync_group
             static = tf.get_static_value(replica)
             place, rows = part_of_rows(batch, replica if static is None else int(static), context.num_replicas_in_sync)
-            with rows_begin_at(place):
+            with rows_begin_at(place), _batch_is_known_by(fingerprint):
                 return function(rows)
 
         return self._strategy.run(on_replica, args=(batch,))
+
+    def everywhere(self, function):
+        """Runs `function()` on each replica."""
+        return self._strategy.run(function)
+
+    @property
+    def is_multiworker(self) -> bool:
+        """Whether replicas are in several processes."""
+        return len(self._strategy.extended.worker_devices) < self._strategy.num_replicas_in_sync and not isinstance(
+            self._strategy, tf.distribute.TPUStrategy
+        )
+
+    def first_result(self, output):
+        """What this process' first replica returned; called across replicas."""
+        return self._strategy.experimental_local_results(output)[0]
 
     def in_input_order(self, output):
         """Rows of all replicas, in the order of the global batch; called across replicas."""
@@ -76,3 +105,36 @@ def part_of_rows(batch, part, parts: int):
         return mine
 
     return tf.convert_to_tensor(begin, tf.int32), tf.nest.map_structure(cut, batch)
+
+
+def fingerprints() -> list[tf.Tensor]:
+    """What replicas add up to find out whether they were handed the same batch: see `check_same_batch`."""
+    fingerprint = _fingerprint.get()
+    # An all-reduce takes only what was made in the replica.
+    return [] if fingerprint is None else [tf.identity(fingerprint), fingerprint**2]
+
+
+def check_same_batch(summed: list[tf.Tensor], replicas: int) -> None:
+    """Stops training where workers read different batches, given the sums of their `fingerprints`.
+
+    Numbers f are all the same where their sum, squared, is their count times the sum of their squares.
+    """
+    if summed:
+        numbers, squares = (tf.cast(number, tf.int64) for number in summed)
+        tf.debugging.assert_equal(numbers**2, replicas * squares, message=DIFFERENT_BATCHES)
+
+
+def _fingerprint_of(batch) -> tf.Tensor:
+    """A number below `_FINGERPRINTS` that tells batches apart by their first values, float32."""
+    leaves = [tf.reshape(leaf, [-1])[:_SAMPLED] for leaf in tf.nest.flatten(batch) if isinstance(leaf, tf.Tensor)]
+    bytes_ = tf.strings.join([tf.io.serialize_tensor(leaf) for leaf in leaves])
+    return tf.cast(tf.strings.to_hash_bucket_fast(bytes_, _FINGERPRINTS), tf.float32)
+
+
+@contextlib.contextmanager
+def _batch_is_known_by(fingerprint):
+    token = _fingerprint.set(fingerprint)
+    try:
+        yield
+    finally:
+        _fingerprint.reset(token)

@@ -1,0 +1,60 @@
+"""What `fit` and `evaluate` call for each execution: one step, or several, on all replicas."""
+
+import tensorflow as tf
+
+
+def executes_steps(strategy, step, steps_per_execution: int, run_eagerly: bool):
+    """Makes a function that runs a step on each batch that an iterator holds, on several replicas.
+
+    Keras' own has a function within a function, whose collectives fail in a loop, and takes the mean of the replicas'
+    logs over their first axis, which they do not have.
+
+    Args:
+        strategy: `tfpar.train.shares.RowSharing`.
+        step: batch -> dict of logs, run in each replica.
+        steps_per_execution: how many batches at once, or fewer at the end of the data.
+        run_eagerly: trace no graph.
+
+    Returns:
+        Function of an iterator over batches. It returns the logs of the last step, and raises StopIteration or
+        `tf.errors.OutOfRangeError` if there is no batch left.
+    """
+
+    def step_everywhere(batch):
+        batch = tf.nest.map_structure(lambda x: None if isinstance(x, tf.experimental.Optional) else x, batch)
+        return tf.nest.map_structure(strategy.first_result, strategy.run(step, args=(batch,)))
+
+    def step_on_next(iterator):
+        return step_everywhere(iterator.get_next())
+
+    def steps(iterator):
+        spec = tf.function(step_everywhere, autograph=False).get_concrete_function(iterator.element_spec)
+        no_logs = tf.nest.map_structure(lambda t: tf.zeros(t.shape, t.dtype), spec.structured_outputs)
+
+        def go_on(done, has_batch, _):
+            return (done < steps_per_execution) & has_batch
+
+        def one_more(done, _, logs):
+            batch = iterator.get_next_as_optional()
+            has_batch = batch.has_value()
+            logs = tf.cond(has_batch, lambda: step_everywhere(batch.get_value()), lambda: logs)
+            return done + tf.cast(has_batch, tf.int32), has_batch, logs
+
+        done, _, logs = tf.while_loop(go_on, one_more, (0, True, no_logs), parallel_iterations=1)
+        return done, logs
+
+    one = step_on_next if run_eagerly else tf.function(step_on_next, autograph=False, reduce_retracing=True)
+    many = tf.function(steps, autograph=False, reduce_retracing=True)
+    given = step_everywhere if run_eagerly else tf.function(step_everywhere, autograph=False, reduce_retracing=True)
+
+    def execute(iterator):
+        if not isinstance(iterator, (tf.data.Iterator, tf.distribute.DistributedIterator)):
+            return given(next(iterator))  # `train_on_batch` and its like
+        if steps_per_execution == 1 or run_eagerly:
+            return one(iterator)
+        done, logs = many(iterator)
+        if not done:
+            raise StopIteration
+        return logs
+
+    return execute

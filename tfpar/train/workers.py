@@ -1,0 +1,87 @@
+"""`fit` in several processes: files are written once, all begin alike and end together, and a lost worker is named."""
+
+import contextlib
+import inspect
+
+import keras
+import tensorflow as tf
+
+from tfpar.cluster import is_chief, lost_workers_named
+from tfpar.train.replica import all_reduce_sum, own_components
+from tfpar.train.shares import DIFFERENT_BATCHES
+
+# What these do is write or send something, which one process must do for all.
+OF_THE_CHIEF = (
+    keras.callbacks.BackupAndRestore,
+    keras.callbacks.CSVLogger,
+    keras.callbacks.ModelCheckpoint,
+    keras.callbacks.RemoteMonitor,
+    keras.callbacks.TensorBoard,
+)
+
+
+def run_on_workers(method, args, kwargs):
+    """Calls a model's `fit`, `evaluate` or `predict` as one of several workers, each of which calls it likewise.
+
+    Progress is shown, and callbacks that write are run, by the chief alone; what they restored goes to all. Other
+    callbacks run on every worker: their logs are the same everywhere.
+
+    Args:
+        method: bound method.
+        args, kwargs: of the call.
+
+    Raises:
+        WorkerLostError: another worker is gone.
+        ValueError: the workers do not read the same batches.
+    """
+    call = inspect.signature(method).bind(*args, **kwargs)
+    if not is_chief():
+        call.arguments["verbose"] = 0
+    callbacks = call.arguments.get("callbacks")
+    if not isinstance(callbacks, keras.callbacks.CallbackList):
+        callbacks = [callbacks] if isinstance(callbacks, keras.callbacks.Callback) else list(callbacks or ())
+        mine = [c for c in callbacks if is_chief() or not isinstance(c, OF_THE_CHIEF)]
+        call.arguments["callbacks"] = [*mine, _OneMind()]
+    with lost_workers_named(), _different_batches_explained():
+        return method(*call.args, **call.kwargs)
+
+
+class _OneMind(keras.callbacks.Callback):
+    """Has all workers begin with the chief's weights and epoch, and stop after the same epoch."""
+
+    def on_train_begin(self, logs=None):
+        model = self.model
+        variables = [*model.variables, *model.optimizer.variables]
+        model._initial_epoch = int(_agreed(model.distribute_strategy, model._initial_epoch or 0, variables)) or None
+
+    def on_epoch_end(self, epoch, logs=None):
+        stops = _agreed(self.model.distribute_strategy, int(self.model.stop_training), every_worker=True)
+        self.model.stop_training = bool(stops)
+
+
+def _agreed(strategy, number: int, variables=(), every_worker=False):
+    """Adds up `number` over the workers, or takes the chief's, whose values all `variables` get."""
+
+    def on_replica():
+        speaks = every_worker or tf.distribute.get_replica_context().replica_id_in_sync_group == 0
+        with own_components(variables):
+            values = [tf.cast(v, tf.float64 if tf.as_dtype(v.dtype).is_floating else tf.int64) for v in variables]
+        said = [tf.where(speaks, value, tf.zeros_like(value)) for value in (tf.constant(number, tf.int64), *values)]
+        sum_, *values = all_reduce_sum(said)
+        with own_components(variables):
+            for variable, value in zip(variables, values, strict=True):
+                variable.assign(tf.cast(value, variable.dtype))
+        return sum_
+
+    sums = tf.function(lambda: strategy.everywhere(on_replica), autograph=False)()
+    return strategy.experimental_local_results(sums)[0]
+
+
+@contextlib.contextmanager
+def _different_batches_explained():
+    try:
+        yield
+    except tf.errors.InvalidArgumentError as error:
+        if DIFFERENT_BATCHES in str(error):
+            raise ValueError(DIFFERENT_BATCHES) from None
+        raise

@@ -7,6 +7,7 @@ from tfpar.cli.run import fail
 from tfpar.errors import UserError
 
 COMMANDS = {
+    "launch": "run a command in several workers on this machine",
     "predict": "answer for inputs with an exported model",
     "bench": "time tfpar against its peers",
     "verify": "check an export's files against its manifest, and run them",

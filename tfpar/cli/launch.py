@@ -1,0 +1,80 @@
+"""`tfpar launch --workers N -- COMMAND ...`: a cluster on this machine."""
+
+import math
+import os
+import sys
+from argparse import ArgumentTypeError
+
+from tfpar.cli.arguments import Parser
+from tfpar.errors import UserError
+
+DESCRIPTION = """
+Runs COMMAND in N processes, each with a TF_CONFIG of its own that names them all. Their output goes to stderr, each
+line behind its worker's name, save for the last line on the stdout of worker 0, the chief: it is printed to stdout when
+all have ended. If one fails, all are stopped, and its exit code is returned.
+"""
+
+
+def main(arguments: list[str]) -> None:
+    """Ends the process with the exit code of the launch."""
+    if os.name != "posix":
+        raise UserError("tfpar launch needs Linux or macOS")
+    from tfpar.cluster.launcher import Limits, launch  # needs Unix to be imported
+
+    ours, command = _split(arguments)
+    parser = _parser(Limits())
+    options, rest = parser.parse_known_args(ours)
+    if rest:
+        parser.error(f"unexpected argument {rest[0]!r}: the command follows --")
+    limits = Limits(options.start_timeout_s, options.finish_timeout_s, options.grace_s)
+    outcome = launch(command, options.workers, options.cores_per_worker, limits)
+    if outcome.result is not None:
+        sys.stdout.buffer.write(outcome.result + b"\n")
+        sys.stdout.buffer.flush()
+    sys.exit(outcome.exit_code)
+
+
+def _parser(defaults):
+    parser = Parser(
+        prog="tfpar launch",
+        usage="tfpar launch --workers N [OPTION ...] -- COMMAND ...",
+        description=DESCRIPTION,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--workers", type=_count, required=True, metavar="N", help="how many processes")
+    parser.add_argument(
+        "--cores_per_worker", type=_count, metavar="K", help="bind each to K cores (default: all cores, divided evenly)"
+    )
+
+    def add_limit(name, default, text):
+        shown = "no limit" if default is None else "%(default)g"
+        parser.add_argument(name, type=_seconds, default=default, metavar="S", help=f"{text} (default: {shown})")
+
+    add_limit("--start_timeout_s", defaults.start_s, "stop unless all listen on their ports by then")
+    add_limit("--finish_timeout_s", defaults.finish_s, "stop unless all have ended so long after the chief")
+    add_limit("--grace_s", defaults.grace_s, "from SIGTERM to SIGKILL, when workers are stopped")
+    return parser
+
+
+def _split(arguments):
+    """What is before the first --, and what is behind it."""
+    if "--" not in arguments:
+        return arguments, []
+    place = arguments.index("--")
+    return arguments[:place], arguments[place + 1 :]
+
+
+def _count(text):
+    if not (text.isascii() and text.isdigit() and int(text) > 0):
+        raise ArgumentTypeError(f"it must be an integer from 1; got {text!r}")
+    return int(text)
+
+
+def _seconds(text):
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not (math.isfinite(seconds) and seconds >= 0):
+        raise ArgumentTypeError(f"it must be a number of seconds, from 0; got {text!r}")
+    return seconds

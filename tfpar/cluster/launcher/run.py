@@ -1,0 +1,78 @@
+"""`launch`: a cluster of workers on this machine."""
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+
+from tfpar.checks import check_positive_integer
+from tfpar.cluster.launcher.command import find_command
+from tfpar.cluster.launcher.console import Console
+from tfpar.cluster.launcher.cores import Share, core_numbers, divide_cores
+from tfpar.cluster.launcher.guard import Guard
+from tfpar.cluster.launcher.ports import LOOPBACK, free_ports
+from tfpar.cluster.launcher.report import Outcome, report
+from tfpar.cluster.launcher.signals import Signals
+from tfpar.cluster.launcher.supervisor import Limits, Supervisor
+from tfpar.cluster.launcher.worker import Worker
+
+
+def launch(
+    command: Sequence[str], workers: int, cores_per_worker: int | None = None, limits: Limits | None = None
+) -> Outcome:
+    """Runs `command` in `workers` processes, each with its own TF_CONFIG, until all have ended.
+
+    What they print goes to standard error, each line behind its worker's name. To be called from the main thread of a
+    program that does nothing else.
+
+    Args:
+        command: a program, and its arguments.
+        workers: how many.
+        cores_per_worker: to how many cores each is bound; by default, the cores are divided evenly.
+        limits: how long to wait for what.
+
+    Returns:
+        The exit code, and the chief's last line on standard output.
+
+    Raises:
+        UserError: there is no such command, or there are not enough cores.
+    """
+    check_positive_integer("workers", workers)
+    command = find_command(command)
+    cores = core_numbers()
+    shares = divide_cores(workers, cores_per_worker, cores, bind=hasattr(os, "sched_setaffinity"))
+    console = Console(sys.stderr.buffer)
+    if cores_per_worker is None:
+        console.line(_division(shares, len(cores)).encode())
+    addresses = [f"{LOOPBACK}:{port}" for port in free_ports(workers)]
+    terminal = sys.stderr.fileno() if sys.stderr.isatty() else None
+    with Signals() as signals, Guard() as guard:
+        started = [
+            Worker(
+                index,
+                command,
+                _environment(addresses, index, share),
+                share,
+                guard.entry,
+                console,
+                terminal if index == 0 else None,
+            )
+            for index, share in enumerate(shares)
+        ]
+        supervisor = Supervisor(started, addresses, limits or Limits(), console, signals)
+        supervisor.run()
+        return report(started, supervisor, console, signals)
+
+
+def _environment(addresses, index, share):
+    config = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
+    # Lines of Python workers appear when they are printed, though it is to a pipe.
+    return {"PYTHONUNBUFFERED": "1", **os.environ, "TF_CONFIG": json.dumps(config), **share.environment}
+
+
+def _division(shares: Sequence[Share], cores: int):
+    count, threads = len(shares), shares[0].threads
+    workers = f"{count} worker{'s' if count > 1 else ''}"
+    if count > cores:
+        return f"[launch] {workers} share {cores} core{'s' if cores > 1 else ''}"
+    return f"[launch] {workers}, {threads} core{'s' if threads > 1 else ''} each"

@@ -32,7 +32,8 @@ def test_construction(layer, arguments, message):
 def test_cudnn(layer):
     with pytest.raises(ValueError, match=r"`use_cudnn`, expected one of \('auto', True, False\)"):
         layer(3, use_cudnn="yes")
-    with pytest.raises(ValueError, match="use_cudnn=True was specified, but cuDNN is not supported.*use_cudnn='auto'"):
+    refused = "use_cudnn=True was specified, but cuDNN is not supported here: the device is a CPU.*use_cudnn='auto'"
+    with tf.device("/CPU:0"), pytest.raises(ValueError, match=refused):
         layer(3, use_cudnn=True)(inputs())
     layer(3, use_cudnn=False)(inputs())
 

@@ -1,6 +1,7 @@
 """Which kernel runs a layer, and what it says about it."""
 
 import pytest
+import tensorflow as tf
 from keras import activations
 
 from tfpar import layers
@@ -11,7 +12,7 @@ from tfpar.ops.lstm import LSTM
 
 TANH, SIGMOID, RELU = (Activation(f) for f in (activations.tanh, activations.sigmoid, activations.relu))
 STANDARD = LSTM(TANH, SIGMOID)
-USUAL = dict(unroll=False, has_initial_states=False, returns_states=False)
+USUAL = dict(unroll=False, has_initial_states=False, returns_states=False, obstacle_to_cudnn="the device is a CPU")
 
 EXPORTS = [
     ("saved_model", STANDARD, {}, Choice("inference", "a SavedModel needs no gradient and runs on any device")),
@@ -44,14 +45,16 @@ EXPORTS = [
 
 @pytest.mark.parametrize("recurrence", [STANDARD, GRU(TANH, SIGMOID)], ids=["lstm", "gru"])
 def test_training(recurrence):
-    assert choose(recurrence, **USUAL) == Choice("loop", "it is the only kernel that trains on every device")
+    assert choose(recurrence, **USUAL) == Choice("loop", "the device is a CPU")
+    assert choose(recurrence, **{**USUAL, "obstacle_to_cudnn": None}).kernel == "cudnn"
     assert choose(recurrence, **{**USUAL, "unroll": True}) == Choice("unrolled", "unroll=True was asked for")
 
 
+@pytest.mark.parametrize("obstacle", ["the device is a CPU", None], ids=["cpu", "gpu"])
 @pytest.mark.parametrize("target, recurrence, options, choice", EXPORTS)
-def test_export(target, recurrence, options, choice):
+def test_export(target, recurrence, options, choice, obstacle):
     with exporting(target):
-        assert choose(recurrence, **{**USUAL, **options}) == choice
+        assert choose(recurrence, **{**USUAL, **options, "obstacle_to_cudnn": obstacle}) == choice
 
 
 def test_the_target_ends_with_its_context():
@@ -62,7 +65,8 @@ def test_the_target_ends_with_its_context():
 
 def test_layers_explain_themselves():
     layer = layers.LSTM(3, name="reader")
-    assert layer.explain() == "reader: lstm by the loop kernel, since it is the only kernel that trains on every device"
+    with tf.device("/CPU:0"):
+        assert layer.explain() == "reader: lstm by the loop kernel, since the device is a CPU"
     with exporting("tflite"):
         assert layer.explain() == "reader: lstm by the fused kernel, since TFLite has one operation for a whole LSTM"
         assert "keeps its states to itself" in layers.LSTM(3, return_state=True).explain()

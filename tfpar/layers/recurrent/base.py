@@ -119,7 +119,7 @@ class RecurrentLayer(keras.layers.Layer, abc.ABC):
 
     def explain(self) -> str:
         """One line: which kernel runs this layer as things stand, and why."""
-        kernel, reason = self._choose_kernel(has_initial_state=False)
+        kernel, reason = self._choose_kernel(has_initial_state=False, drops_states=bool(self.recurrent_dropout))
         return f"{self.name}: {self.recurrence.name} by the {kernel} kernel, since {reason}"
 
     def build(self, sequences_shape, initial_state_shape=None):
@@ -170,21 +170,28 @@ class RecurrentLayer(keras.layers.Layer, abc.ABC):
         if initial_state is None and self.stateful:
             self._carried.check_batch_size(self, sequences.shape[0])
             initial_state = self.states
-        result = kernels.run(
-            self._choose_kernel(initial_state is not None), self._job(sequences, initial_state, mask, training)
-        )
+        choice = self._choose_kernel(initial_state is not None, bool(training and self.recurrent_dropout))
+        result = kernels.run(choice, self._job(sequences, initial_state, mask, training))
         if self.stateful:
             self._carried.assign(result.states)
         output = result.sequence if self.return_sequences else result.last
         return (output, *result.states) if self.return_state else output
 
-    def _choose_kernel(self, has_initial_state):
+    def _choose_kernel(self, has_initial_state, drops_states):
         return kernels.choose(
             self.recurrence,
             unroll=self.unroll,
             has_initial_states=has_initial_state or self.stateful,
             returns_states=self.return_state,
+            obstacle_to_cudnn=self._obstacle_to_cudnn(drops_states),
         )
+
+    def _obstacle_to_cudnn(self, drops_states) -> str | None:
+        """Why cuDNN cannot run the layer here, or None."""
+        return kernels.obstacle_to_cudnn_here(self.compute_dtype) or self._obstacle_to_cudnn_anywhere(drops_states)
+
+    def _obstacle_to_cudnn_anywhere(self, drops_states) -> str | None:
+        return kernels.obstacle_to_cudnn_anywhere(self.recurrence, unroll=self.unroll, drops_states=drops_states)
 
     def _job(self, sequences, initial_state, mask, training) -> kernels.Job:
         if training and self.dropout:
@@ -256,7 +263,8 @@ class GatedRecurrentLayer(RecurrentLayer):
     Args:
         units, activation, use_bias: see `RecurrentLayer`.
         recurrent_activation: of the gates; name of a Keras activation, or a pointwise function.
-        use_cudnn: "auto", True or False. True is an error where cuDNN cannot run the layer.
+        use_cudnn: "auto" takes cuDNN on a GPU if it can run the layer, False never does, and True is an error where it
+            cannot. Exports never contain it.
         **kwargs: see `RecurrentLayer`.
     """
 
@@ -266,15 +274,40 @@ class GatedRecurrentLayer(RecurrentLayer):
         self.recurrent_activation = activations.get(recurrent_activation)
         self.use_cudnn = check_one_of("use_cudnn", use_cudnn, ("auto", True, False))
         super().__init__(units, activation=activation, use_bias=use_bias, **kwargs)
+        if use_cudnn is True:
+            self._refuse_cudnn(self._obstacle_to_cudnn_anywhere(bool(self.recurrent_dropout)))
 
-    def _choose_kernel(self, has_initial_state):
-        choice = super()._choose_kernel(has_initial_state)
-        if self.use_cudnn is True:
-            raise ValueError(
-                f"{self.name}: use_cudnn=True was specified, but cuDNN is not supported here; the {choice.kernel} "
-                "kernel would run. Pass use_cudnn='auto'."
-            )
+    @property
+    def takes_cudnn(self) -> bool:
+        """Whether cuDNN trains this layer if it is called where this is asked."""
+        return self._obstacle_to_cudnn(bool(self.recurrent_dropout)) is None
+
+    @property
+    def supports_jit(self) -> bool:
+        """Whether a step with this layer should be one XLA program: cuDNN is faster, and no part of XLA."""
+        return self._supports_jit and not self.takes_cudnn
+
+    @supports_jit.setter
+    def supports_jit(self, value):
+        self._supports_jit = value
+
+    def _obstacle_to_cudnn(self, drops_states):
+        if self.use_cudnn is False:
+            return "use_cudnn=False was asked for"
+        return super()._obstacle_to_cudnn(drops_states)
+
+    def _choose_kernel(self, has_initial_state, drops_states):
+        choice = super()._choose_kernel(has_initial_state, drops_states)
+        if self.use_cudnn is True and choice.kernel == "loop":
+            self._refuse_cudnn(choice.reason)
         return choice
+
+    def _refuse_cudnn(self, obstacle):
+        if obstacle is not None:
+            raise ValueError(
+                f"{self.name}: use_cudnn=True was specified, but cuDNN is not supported here: {obstacle}. "
+                "Pass use_cudnn='auto'."
+            )
 
     def get_config(self):
         recurrent_activation = activations.serialize(self.recurrent_activation)

@@ -13,7 +13,10 @@ from typing import NamedTuple
 import tensorflow as tf
 from keras import activations
 
+from tfpar.layers.recurrent import placement
+from tfpar.ops import cudnn
 from tfpar.ops.fused_lstm import fused_lstm
+from tfpar.ops.gru import GRU
 from tfpar.ops.lstm import LSTM
 from tfpar.ops.masking import mask_last_output, mask_outputs, take_steps, valid_lengths
 from tfpar.ops.recurrence import Recurrence, RecurrentWeights, Tensors, project
@@ -86,7 +89,14 @@ class Choice(NamedTuple):
     reason: str
 
 
-def choose(recurrence: Recurrence, *, unroll: bool, has_initial_states: bool, returns_states: bool) -> Choice:
+def choose(
+    recurrence: Recurrence,
+    *,
+    unroll: bool,
+    has_initial_states: bool,
+    returns_states: bool,
+    obstacle_to_cudnn: str | None,
+) -> Choice:
     """Picks the kernel for a layer, from what it computes and what is being done with the model.
 
     Args:
@@ -94,12 +104,16 @@ def choose(recurrence: Recurrence, *, unroll: bool, has_initial_states: bool, re
         unroll: the layer's `unroll`.
         has_initial_states: the call was given initial states, or the layer is stateful.
         returns_states: the caller wants the states after the last step.
+        obstacle_to_cudnn: why cuDNN cannot run the layer here, or None. Files never contain cuDNN's operation, or they
+            would not load where there is no GPU.
     """
     target = _export_target.get()
     if unroll:
         return Choice("unrolled", "unroll=True was asked for")
+    if target is None and obstacle_to_cudnn is None:
+        return Choice("cudnn", "the device is a GPU; batches whose padding is not at the right take the loop")
     if target is None:
-        return Choice("loop", "it is the only kernel that trains on every device")
+        return Choice("loop", obstacle_to_cudnn)
     if target == "saved_model":
         return Choice("inference", "a SavedModel needs no gradient and runs on any device")
     obstacle = _obstacle_to_fusing(recurrence, has_initial_states or returns_states)
@@ -110,15 +124,48 @@ def choose(recurrence: Recurrence, *, unroll: bool, has_initial_states: bool, re
     return Choice("inference", obstacle)
 
 
+def obstacle_to_cudnn_anywhere(recurrence: Recurrence, *, unroll: bool, drops_states: bool) -> str | None:
+    """Says why cuDNN can run a layer on no device, or returns None.
+
+    Args:
+        recurrence: what one step computes.
+        unroll: the layer's `unroll`.
+        drops_states: there is recurrent dropout.
+    """
+    if unroll:
+        return "unroll=True was asked for"
+    if isinstance(recurrence, GRU) and not cudnn.has_form(recurrence):
+        return "cuDNN's GRU is the one of reset_after=True"
+    if not cudnn.has_form(recurrence):
+        return "cuDNN's operation is for the LSTM and the GRU"
+    if not _has_standard_activations(recurrence):
+        return "cuDNN knows only tanh and sigmoid"
+    return "cuDNN knows no recurrent dropout" if drops_states else None
+
+
+def obstacle_to_cudnn_here(dtype: str) -> str | None:
+    """Says why cuDNN can run no layer that computes in `dtype` where this is called, or returns None."""
+    device = placement.device_type()
+    if device != "GPU":
+        return f"the device is a {device}"
+    if placement.is_rocm():
+        return "the GPU is AMD's"
+    if dtype == "bfloat16" and not placement.has_bfloat16():
+        return "cuDNN needs a GPU of compute capability 8.0 for bfloat16"
+    return "XLA compiles the step, and cuDNN is not part of XLA" if placement.within_xla() else None
+
+
 def _obstacle_to_fusing(recurrence, shares_states) -> str | None:
     if not isinstance(recurrence, LSTM):
         return "TFLite has a fused operation for the LSTM alone"
-    if (recurrence.activation.function, recurrence.recurrent_activation.function) != (
-        activations.tanh,
-        activations.sigmoid,
-    ):
+    if not _has_standard_activations(recurrence):
         return "TFLite's fused LSTM knows only tanh and sigmoid"
     return "TFLite's fused LSTM keeps its states to itself" if shares_states else None
+
+
+def _has_standard_activations(recurrence) -> bool:
+    functions = (recurrence.activation.function, recurrence.recurrent_activation.function)
+    return functions == (activations.tanh, activations.sigmoid)
 
 
 def run(choice: Choice, job: Job) -> Result:
@@ -133,9 +180,19 @@ def _looped(loop: Callable, job: Job) -> Result:
     if job.go_backwards:
         inputs = tf.reverse(inputs, [0])
         mask = None if mask is None else tf.reverse(mask, [0])
-    zeros = tf.zeros((tf.shape(inputs)[1], job.weights.kernel.shape[0]), inputs.dtype)
-    states = job.initial_states or (zeros,) * job.recurrence.state_count
-    sequence, states = loop(job.recurrence, project(inputs, job.kernel, job.bias), states, job.weights, mask)
+    sequence, states = loop(
+        job.recurrence, project(inputs, job.kernel, job.bias), _initial_states(job), job.weights, mask
+    )
+    return _answer(job, sequence, states, mask)
+
+
+def _initial_states(job: Job) -> Tensors:
+    zeros = tf.zeros((tf.shape(job.inputs)[0], job.weights.kernel.shape[0]), job.inputs.dtype)
+    return job.initial_states or (zeros,) * job.recurrence.state_count
+
+
+def _answer(job: Job, sequence, states, mask) -> Result:
+    """Shows at masked steps what Keras does. `sequence` and `mask` have time first, in order of processing."""
     last = states[0]
     if mask is not None:
         sequence = mask_outputs(sequence, mask, job.zero_output_for_mask)
@@ -145,10 +202,14 @@ def _looped(loop: Callable, job: Job) -> Result:
 
 
 def _loop(job: Job) -> Result:
+    """Runs the loop; on a GPU as an XLA program of its own, unless it is part of one. A step with cuDNN is none."""
+
     def loop(*arguments):
         return time_loop(*arguments, dropout=job.dropout)
 
-    return _looped(loop, job)
+    if tf.executing_eagerly() or placement.within_xla() or placement.device_type() != "GPU":
+        return _looped(loop, job)
+    return tf.function(lambda: _looped(loop, job), jit_compile=True, autograph=False)()
 
 
 def _unrolled(job: Job) -> Result:
@@ -160,6 +221,30 @@ def _unrolled(job: Job) -> Result:
 
 def _inference(job: Job) -> Result:
     return _looped(inference_loop, job)
+
+
+def _cudnn(job: Job) -> Result:
+    """Runs cuDNN's operation if it can run the batch, else the loop. That is known only once the batch is there, and
+    then only the one that is taken runs."""
+    can_run = cudnn.can_run(job.inputs, job.mask)
+    if isinstance(can_run, bool):
+        return _by_cudnn(job) if can_run else _loop(job)
+    return tf.cond(can_run, lambda: _by_cudnn(job), lambda: _loop(job))
+
+
+def _by_cudnn(job: Job) -> Result:
+    mask = None if job.mask is None else tf.transpose(job.mask)
+    sequence, states = cudnn.cudnn_rnn(
+        job.recurrence,
+        tf.transpose(job.inputs, [1, 0, 2]),
+        job.kernel,
+        job.bias,
+        _initial_states(job),
+        job.weights,
+        mask,
+        job.go_backwards,
+    )
+    return _answer(job, sequence, states, tf.reverse(mask, [0]) if mask is not None and job.go_backwards else mask)
 
 
 def _fused(job: Job) -> Result:
@@ -192,4 +277,4 @@ def _fused(job: Job) -> Result:
     return Result(tf.where(shown[:, :, None], sequence, 0.0), last, ())
 
 
-_KERNELS = {"loop": _loop, "unrolled": _unrolled, "inference": _inference, "fused": _fused}
+_KERNELS = {"loop": _loop, "cudnn": _cudnn, "unrolled": _unrolled, "inference": _inference, "fused": _fused}

@@ -1,0 +1,166 @@
+"""The LSTM and the GRU by cuDNN's operation: weights in its layout, and sequences that end before their batch does.
+
+cuDNN computes, with two biases for each gate and its gates in this order,
+
+    LSTM    i, f, g, o      c[t] = f * c[t-1] + i * g,          h[t] = o * tanh(c[t])
+    GRU     r, z, n         n = tanh(x[t] W_n + b_n + r * (h[t-1] U_n + b_rn)),   h[t] = z * h[t-1] + (1 - z) * n
+
+and reads its weights from one flat buffer: the input matrices of all gates, each (units, features), their recurrent
+matrices, each (units, units), their biases of the projection, and their biases of the recurrence.
+
+References:
+    NVIDIA, cuDNN API: cudnnRNNMode_t (the equations), cudnnGetRNNWeightParams (the order), cudnnSetRNNDataDescriptor
+    (the lengths).
+"""
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from tfpar.ops.gru import GRU
+from tfpar.ops.lstm import LSTM
+from tfpar.ops.masking import valid_lengths
+from tfpar.ops.recurrence import Recurrence, RecurrentWeights, Tensors
+
+
+class _Mode(NamedTuple):
+    """What cuDNN calls a recurrence, and the places of cuDNN's gates among ours."""
+
+    name: str
+    gates: tuple[int, ...]
+
+
+_MODES = {LSTM: _Mode("lstm", (0, 1, 2, 3)), GRU: _Mode("gru", (1, 0, 2))}
+
+
+def has_form(recurrence: Recurrence) -> bool:
+    """Whether cuDNN computes this form of recurrence, its activations aside."""
+    return type(recurrence) in _MODES
+
+
+def can_run(inputs: tf.Tensor, mask: tf.Tensor | None) -> bool | tf.Tensor:
+    """Whether cuDNN can run this batch: there is something in it, and padding stands at the right alone.
+
+    Args:
+        inputs: float (batch, time, features).
+        mask: bool (batch, time), or None.
+
+    Returns:
+        A Python bool where shapes tell, else a scalar tensor.
+    """
+    size = inputs.shape[:2].num_elements()
+    if size == 0:
+        return False
+    if mask is not None:
+        return (tf.size(inputs) > 0) & tf.reduce_all(mask[:, :-1] | ~mask[:, 1:])
+    return tf.size(inputs) > 0 if size is None else True
+
+
+def pack_weights(
+    recurrence: Recurrence, kernel: tf.Tensor, bias: tf.Tensor | None, weights: RecurrentWeights
+) -> tf.Tensor:
+    """Lays weights out as cuDNN reads them.
+
+    Args:
+        recurrence: an LSTM or a GRU with `reset_after`.
+        kernel: float (features, gates * units).
+        bias: float (gates * units,), or None for zeros.
+        weights: the recurrent weights.
+
+    Returns:
+        float (gates * units * (features + units + 2),).
+    """
+    places = _MODES[type(recurrence)].gates
+
+    def laid_out(tensor):
+        gates = tf.split(tensor, len(places), axis=-1)
+        return tf.reshape(tf.transpose(tf.concat([gates[place] for place in places], axis=-1)), [-1])
+
+    zeros = tf.zeros_like(kernel[0])
+    biases = [zeros if b is None else b for b in (bias, weights.bias)]
+    return tf.concat([laid_out(tensor) for tensor in (kernel, weights.kernel, *biases)], axis=0)
+
+
+def run_operation(
+    mode: str, inputs: tf.Tensor, states: Tensors, packed: tf.Tensor, lengths: tf.Tensor
+) -> tuple[tf.Tensor, Tensors]:
+    """Runs cuDNN, differentiable in all but `mode` and `lengths`.
+
+    Args:
+        mode: "lstm" or "gru".
+        inputs: float (time, batch, features).
+        states: float (batch, units) each, before the first step: (h, c) or (h,).
+        packed: from `pack_weights`.
+        lengths: int32 (batch,), between 1 and time; steps from there on are not run.
+
+    Returns:
+        float (time, batch, units), h of each step, zero from `lengths` on; and the states after each row's last step.
+    """
+    h, *cell = states
+    # Time comes first, since only then does cuDNN run rows of one length by its faster algorithms for packed data.
+    # The operation has no gradient unless it is training; with its dropout at zero that changes nothing else.
+    sequence, h, c, _, _ = tf.raw_ops.CudnnRNNV3(
+        input=inputs,
+        input_h=h[None],
+        input_c=cell[0][None] if cell else tf.zeros((), inputs.dtype),
+        params=packed,
+        sequence_lengths=lengths,
+        rnn_mode=mode,
+        is_training=True,
+        time_major=True,
+    )
+    return sequence, (h[0], c[0]) if cell else (h[0],)
+
+
+def cudnn_rnn(
+    recurrence: Recurrence,
+    inputs: tf.Tensor,
+    kernel: tf.Tensor,
+    bias: tf.Tensor | None,
+    initial_states: Tensors,
+    weights: RecurrentWeights,
+    mask: tf.Tensor | None = None,
+    go_backwards: bool = False,
+) -> tuple[tf.Tensor, Tensors]:
+    """Runs a recurrence with tanh and sigmoid over all steps.
+
+    Args:
+        recurrence: an LSTM or a GRU with `reset_after`.
+        inputs: float (time, batch, features), in order of time.
+        kernel: float (features, gates * units).
+        bias: float (gates * units,), or None.
+        initial_states: `recurrence.state_count` tensors, float (batch, units).
+        weights: the recurrent weights.
+        mask: bool (time, batch), or None. Each row is True up to its length, which may be zero, and False from there.
+        go_backwards: process each row from its last valid step to its first.
+
+    Returns:
+        float (time, batch, units), h of each step in order of processing, padding first when going backwards, and at
+        masked steps the last h; and the states after the last valid step.
+    """
+
+    def run(inputs, lengths):
+        packed = pack_weights(recurrence, kernel, bias, weights)
+        return run_operation(_MODES[type(recurrence)].name, inputs, initial_states, packed, lengths)
+
+    if mask is None:
+        steps, batch = tf.unstack(tf.shape(inputs)[:2])
+        return run(tf.reverse(inputs, [0]) if go_backwards else inputs, tf.fill([batch], steps))
+    valid = valid_lengths(tf.transpose(mask))
+    # cuDNN wants at least one step of each row. What it makes of a row that has none is dropped below.
+    lengths = tf.maximum(valid, 1)
+    # Zeros at masked steps, so that their gradient is zero whatever cuDNN leaves there.
+    inputs = tf.where(mask[:, :, None], inputs, tf.zeros_like(inputs))
+    if go_backwards:
+        inputs, mask = _reverse_rows(inputs, lengths), tf.reverse(mask, [0])
+    sequence, states = run(inputs, lengths)
+    if go_backwards:
+        sequence = tf.reverse(_reverse_rows(sequence, lengths), [0])
+    pairs = zip(states, initial_states, strict=True)
+    states = tuple(tf.where(valid[:, None] > 0, state, initial) for state, initial in pairs)
+    return tf.where(mask[:, :, None], sequence, states[0]), states
+
+
+def _reverse_rows(sequence, lengths):
+    """Reverses the first `lengths` steps of each row of (time, batch, units)."""
+    return tf.reverse_sequence(sequence, lengths, seq_axis=0, batch_axis=1)

@@ -153,12 +153,17 @@ SYMPTOMS = [
     [b"UnavailableError: Socket closed"],
     [*TRACEBACK, b"tensorflow...errors_impl.UnavailableError: Graph execution error:", b"", b"  [[node]]"],
     [*TRACEBACK, b"tfpar.errors.WorkerMissingError: worker 1 at host:1 did not come within 60 s"],
+    [b"error: worker 1 at host:1 no longer answers; start all workers again. TensorFlow said: x"],
+    [b"error: a worker took too long, or has given up; start all workers again. TensorFlow said: x"],
+    [b"F0000 00:00:1795575195.098056   10034 agent.cc:291] UNAVAILABLE: closed"],
     [*TRACEBACK, b"RuntimeError: worker 1 no longer answers"],
     [*TRACEBACK, b"ConnectionResetError: [Errno 104] Connection reset by peer"],
     [*TRACEBACK, b"ValueError: x", b"During handling of another:", *TRACEBACK, b"DeadlineExceededError: y"],
 ]
 CAUSES = [
     [b"sh: boom"],
+    [b"UNAVAILABLE: a retry", b"error: flag --x"],
+    [b"W0000 00:00:1795575195.098056   10034 agent.cc:291] UNAVAILABLE: closed"],
     [],
     [b"UNAVAILABLE: a retry", *TRACEBACK, b"ValueError: x"],
     [*TRACEBACK, b"UnavailableError: x", b"During handling of another:", *TRACEBACK, b"ValueError: y"],

@@ -10,13 +10,14 @@ import signal
 from collections.abc import Sequence
 
 SYMPTOM = re.compile(
-    rb"UnavailableError|DeadlineExceededError|AbortedError|CancelledError|WorkerMissingError"
+    rb"UnavailableError|DeadlineExceededError|AbortedError|CancelledError|WorkerMissingError|WorkerLostError"
     rb"|\b(?:UNAVAILABLE|DEADLINE_EXCEEDED|ABORTED|CANCELLED)\b"
     rb"|Connection reset by peer|Connection refused|Broken pipe|Socket closed|no longer answers|did not come within"
+    rb"|took too long, or has given up"
 )
 USER_ERROR = 2
 TRACEBACK = b"Traceback (most recent call last):"
-LOG_LINE = re.compile(rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+: |[IWEF]\d{4} \d\d:\d\d:\d+\.\d+ ")
+LOG_LINE = re.compile(rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+: [IWE] |[IWE]\d{4} \d\d:\d\d:\d+\.\d+ ")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,15 +55,19 @@ class Failure:
 
 
 def last_words(lines: Sequence[bytes]) -> Sequence[bytes]:
-    """The lines that say why a process ended: its exception if it shows a traceback, else the last twenty.
+    """The lines that say why a process ended.
 
-    The exception begins where the indented frames of the last traceback end. Logs of TensorFlow's threads, which
-    complain of lost connections while any process ends, are left out.
+    These are the exception, which begins where the indented frames of the last traceback end, or what follows the last
+    "error: ", or else the last twenty lines. Logs of TensorFlow's threads, which complain of lost connections while any
+    process ends, are left out, save for the fatal ones.
     """
-    starts = [number for number, line in enumerate(lines) if line.startswith(TRACEBACK)]
+    lines = [line for line in lines if not LOG_LINE.match(line)]
+    starts = [number for number, line in enumerate(lines) if line.startswith((TRACEBACK, b"error: "))]
     if not starts:
         return lines[-20:]
-    after = [line for line in lines[starts[-1] + 1 :] if not LOG_LINE.match(line)]
+    if not lines[starts[-1]].startswith(TRACEBACK):
+        return lines[starts[-1] :]
+    after = lines[starts[-1] + 1 :]
     frames = next((number for number, line in enumerate(after) if line[:1] not in (b" ", b"")), len(after))
     return after[frames:]
 

@@ -3,6 +3,7 @@
     python recipes/sentiment.py                        # Rotten Tomatoes snippets
     python recipes/sentiment.py --dataset csv:mine.csv --text_column review --label_column stars
     python recipes/sentiment.py --strategy mirrored --replicas 2
+    tfpar launch --workers 2 -- python recipes/sentiment.py
     python recipes/sentiment.py --smoke                # two steps on generated data
 
 Rotten Tomatoes, split by film: test accuracy 0.795 (mean of seeds 1, 2, 3) after half a minute on two CPU cores.
@@ -19,6 +20,7 @@ from pathlib import Path
 
 from absl import flags
 
+from tfpar import cluster
 from tfpar.cli.compilations import count_compilations
 from tfpar.cli.flags import define_common
 from tfpar.cli.run import run_recipe, start_tensorflow
@@ -215,7 +217,7 @@ def fit(model, encoded):
     """Trains; returns the history and what was measured on the way."""
     import keras
 
-    from tfpar import cluster, train
+    from tfpar import train
 
     first_epoch = train.finished_epochs(FLAGS.model_dir) if FLAGS.model_dir else 0
     batches, validation = encoded.batches("train", first_epoch), encoded.batches("validation")
@@ -306,7 +308,8 @@ def versions():
 
 
 def log(line):
-    print(line, file=sys.stderr, flush=True)
+    if cluster.is_chief():
+        print(line, file=sys.stderr, flush=True)
 
 
 def progress():
@@ -333,7 +336,7 @@ def main():
         raise UserError(f"--model_dir {FLAGS.model_dir} is a file; name a directory")
     compilations = count_compilations()
     start_tensorflow()
-    strategy = tfpar.cluster.make_strategy(FLAGS.strategy, FLAGS.replicas)
+    strategy = cluster.make_strategy(FLAGS.strategy, FLAGS.replicas, timeout_s=FLAGS.worker_timeout_s)
     log(f"strategy: {strategy.tfpar_choice}; XLA {'on' if FLAGS.xla else 'off'}; {FLAGS.precision}")
     import keras
 
@@ -359,7 +362,7 @@ def main():
         "padding_fraction": encoded.padding_fraction(),
         "weights_abs_sum": float(sum(abs(v.numpy()).sum(dtype="float64") for v in model.trainable_variables)),
     }
-    exports = export(model, encoded, history, result) if formats else []
+    exports = export(model, encoded, history, result) if formats and cluster.is_chief() else []
     return {**result, "exports": exports}
 
 

@@ -1,6 +1,5 @@
-"""Two replicas end where one ends: weights, losses and answers, for whatever optimizers and layers can do."""
+"""What is chosen and what is refused on two replicas. That they end where one ends is tested in `test_equality.py`."""
 
-import ast
 import json
 import subprocess
 import sys
@@ -8,45 +7,36 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.timeout(280)
+pytestmark = pytest.mark.timeout(120)
 
 SCRIPT = Path(__file__).parents[1] / "support" / "mirrored_cases.py"
 
 
-def _cases():
-    """Names in the script's table, read without running it."""
-    for node in ast.parse(SCRIPT.read_text()).body:
-        if isinstance(node, ast.Assign) and node.targets[0].id == "CASES":
-            return [key.value for key in node.value.keys]
-    raise LookupError("no CASES")
-
-
 @pytest.fixture(scope="module")
 def results():
-    done = subprocess.run([sys.executable, SCRIPT], capture_output=True, text=True, timeout=270)
+    done = subprocess.run([sys.executable, SCRIPT], capture_output=True, text=True, timeout=110)
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout.splitlines()[-1])
 
 
-@pytest.mark.parametrize("case", _cases())
-def test_equals_one_device(results, case):
-    result = results[case]
-    assert "error" not in result, result["error"]
-    assert result["moved"] > 1e-2, "nothing was learned, so nothing was compared"
-    assert result["weights"] < 1e-5
-    assert result["answers"] < 1e-5
-    assert result["xla"] == case.endswith("_xla")
-
-
 def test_auto_is_xla_under_a_strategy(results):
-    assert results["auto"] == {"jit_compile": True}
+    assert results["auto"] is True
+
+
+def test_auto_leaves_xla_where_a_layer_asks_all_replicas(results):
+    assert results["auto_synchronized"] is False
 
 
 def test_a_stateful_layer_is_refused(results):
-    assert "stateful=True cannot be trained on 2 replicas" in results["stateful"]["refused"]
+    assert "stateful=True cannot be trained on 2 replicas" in results["stateful"]
 
 
 def test_an_own_train_step_is_refused(results):
-    message = results["train_step"]["refused"]
+    message = results["train_step"]
     assert "Own has its own `train_step`, which cannot run on 2 replicas" in message
     assert "Override `forward_backward` instead, or use one replica" in message
+
+
+def test_synchronised_statistics_need_whole_shares_and_no_xla(results):
+    assert "synchronized=True" in results["synchronized_xla"] and "jit_compile" in results["synchronized_xla"]
+    assert "synchronized=True" in results["synchronized_lanes"] and "lanes" in results["synchronized_lanes"]

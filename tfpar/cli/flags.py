@@ -9,7 +9,7 @@ flags.disclaim_key_flags()
 
 FORMATS = ("saved_model", "float32", "float16", "dynamic", "int8")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
-STRATEGIES = ("auto", "one", "mirrored")
+STRATEGIES = ("auto", "one", "mirrored", "multiworker", "tpu")
 
 
 def define_common(*, dataset: str, cells: tuple[str, ...], **defaults) -> None:
@@ -37,7 +37,10 @@ def _define_data_and_model(dataset, cells, defaults):
 
 def _define_strategy():
     flags.DEFINE_enum("strategy", "auto", list(STRATEGIES), "How training is spread over devices.")
-    flags.DEFINE_integer("replicas", 0, "GPUs, or logical CPU devices, to train on; 0: all GPUs, or one CPU.", 0)
+    flags.DEFINE_integer(
+        "replicas", 0, "mirrored: GPUs, or logical CPU devices, to train on; 0: all GPUs, or one CPU.", 0
+    )
+    flags.DEFINE_float("worker_timeout_s", 300.0, "multiworker: longest wait for another worker.", 1)
     flags.DEFINE_bool("xla", True, "Compile the training step by XLA.")
     flags.DEFINE_enum("precision", "float32", list(PRECISIONS), "Dtype policy.")
 

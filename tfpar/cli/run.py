@@ -10,7 +10,8 @@ from collections.abc import Callable
 
 from absl import app, flags, logging
 
-from tfpar.errors import UserError
+from tfpar.cluster import is_chief
+from tfpar.errors import UserError, WorkerLostError, WorkerMissingError
 
 USER_ERROR = 2
 
@@ -18,8 +19,8 @@ USER_ERROR = 2
 def run_recipe(main: Callable[[], dict]) -> None:
     """Parses flags, runs `main` and prints what it returns as the last line on stdout. Ends the process.
 
-    Everything else that is printed goes to stderr. Exit codes: 0 done; 2 a wrong flag, path or input, with one line on
-    stderr; 1 anything else.
+    Everything else that is printed goes to stderr. In a cluster the chief alone prints. Exit codes: 0 done; 2 a wrong
+    flag, path or input, with one line on stderr; 1 anything else.
     """
     app.run(lambda _: _run(main), flags_parser=_parse_flags)
 
@@ -30,7 +31,10 @@ def _run(main):
             result = main()
         except UserError as error:
             fail(error)
-    print(json.dumps(result), flush=True)
+        except (WorkerLostError, WorkerMissingError) as error:
+            fail(error, code=1)
+    if is_chief():
+        print(json.dumps(result), flush=True)
 
 
 def _parse_flags(arguments):
@@ -46,10 +50,10 @@ def _parse_flags(arguments):
     return rest
 
 
-def fail(error) -> None:
-    """Prints a user's mistake as one line on stderr and ends the process with code 2."""
+def fail(error, code: int = USER_ERROR) -> None:
+    """Prints a user's mistake, or another error that needs no traceback, as one line on stderr and ends the process."""
     print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-    sys.exit(USER_ERROR)
+    sys.exit(code)
 
 
 def start_tensorflow() -> None:

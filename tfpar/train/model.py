@@ -182,6 +182,7 @@ class Model(keras.Model):
 
     def make_train_function(self, force=False):
         if self.train_function is None or force:
+            self._check_synchronized_layers()
             own = type(self).train_step is Model.train_step
             self.train_function = self._make_function(self.train_step if own else self._custom_train_step)
 
@@ -256,7 +257,22 @@ class Model(keras.Model):
         return list({id(variable): variable for variable in every}.values())
 
     def _resolve_auto_jit_compile(self):
-        return all(layer.supports_jit for layer in self._flatten_layers())
+        return all(layer.supports_jit for layer in self._flatten_layers()) and not self._synchronized_layers()
+
+    def _synchronized_layers(self) -> list[str]:
+        """Names of layers that ask all replicas in the middle of the forward pass."""
+        if self.distribute_strategy.num_replicas_in_sync == 1:
+            return []
+        return [layer.name for layer in self._flatten_layers() if getattr(layer, "synchronized", False)]
+
+    def _check_synchronized_layers(self):
+        names = self._synchronized_layers()
+        if names and (self.jit_compile or self.lanes > 1):
+            raise ValueError(
+                f"{names[0]} has synchronized=True, for which replicas must meet in the middle of the forward pass. "
+                f"XLA cannot compile that, and lanes do not meet: use compile(jit_compile=False) and lanes=1, or "
+                f"synchronized=False; got jit_compile={self.jit_compile}, lanes={self.lanes}."
+            )
 
     @property
     def distribute_strategy(self):

@@ -11,6 +11,7 @@ import keras
 import tensorflow as tf
 
 from tfpar.layers.dropout import first_row, rows_begin_at
+from tfpar.train.replica import own_component
 from tfpar.train.shares import part_of_rows
 
 
@@ -103,9 +104,9 @@ def run_part(function, place, rows, counters, variables):
         What the function returns, and a dict by variable id of the values that it assigned, and of all counters.
     """
     zeros = [(variable, tf.zeros(variable.shape, variable.dtype)) for variable in counters]
-    scope = keras.StatelessScope(state_mapping=zeros)
+    scope = keras.StatelessScope(state_mapping=zeros, collect_losses=True)
     # Keras asks the scope, and no one else, for weights with a regularizer.
-    regularised = {id(v): v.value for v in variables if getattr(v, "regularizer", None) is not None}
+    regularised = {id(v): own_component(v.value) for v in variables if getattr(v, "regularizer", None) is not None}
     scope.state_mapping.update(regularised)
     with scope, rows_begin_at(place):
         result = function(rows)

@@ -27,20 +27,25 @@ def own_components(variables):
     Args:
         variables: `keras.Variable`s, each at most once.
     """
-    strategy = tf.distribute.get_strategy()
-    if strategy.num_replicas_in_sync == 1:
-        yield
-        return
-    own = _index_on_worker(strategy)
     distributed = [variable.value for variable in variables]
     try:
         for variable, value in zip(variables, distributed, strict=True):
-            if isinstance(value, tf.distribute.DistributedValues):
-                variable._value = strategy.experimental_local_results(value)[own]
+            variable._value = own_component(value)
         yield
     finally:
         for variable, value in zip(variables, distributed, strict=True):
             variable._value = value
+
+
+def own_component(value):
+    """Within a replica: this replica's component of a distributed variable; any other value as it is."""
+    if not isinstance(value, tf.distribute.DistributedValues):
+        return value
+    strategy = tf.distribute.get_strategy()
+    replica = tf.get_static_value(tf.distribute.get_replica_context().replica_id_in_sync_group)
+    if replica is None:  # on a TPU, where one program serves all replicas
+        return value
+    return strategy.experimental_local_results(value)[replica % len(strategy.extended.worker_devices)]
 
 
 @contextlib.contextmanager
@@ -82,9 +87,3 @@ def all_reduce_sum(nest):
         for place, tensor in zip(places, summed, strict=True):
             flat[place] = tensor
     return tf.nest.pack_sequence_as(nest, flat)
-
-
-def _index_on_worker(strategy):
-    """Which of its worker's replicas the caller is."""
-    replica = tf.get_static_value(tf.distribute.get_replica_context().replica_id_in_sync_group)
-    return replica % len(strategy.extended.worker_devices)

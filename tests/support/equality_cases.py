@@ -1,0 +1,186 @@
+"""Trains each case as one setting has it, and prints what came as a line of JSON: SETTING XLA CASE...
+
+SETTING is "one", "mirrored2", "mirrored4" or, with TF_CONFIG, "multiworker2"; XLA is "xla" or "graph".
+"""
+
+import functools
+import json
+import sys
+import traceback
+
+import keras
+import numpy as np
+
+import tfpar
+
+STEPS_AN_EPOCH, EPOCHS, BATCH = 10, 2, 8
+ROWS = STEPS_AN_EPOCH * BATCH
+TIME, FEATURES, CLASSES = 5, 4, 3
+
+RANDOM = np.random.default_rng(0)
+X = RANDOM.normal(size=(ROWS, TIME, FEATURES)).astype("float32")
+Y = RANDOM.integers(0, CLASSES, ROWS).astype("int32")
+TOKENS = RANDOM.integers(1, 9, (ROWS, TIME)) * (np.arange(TIME) < RANDOM.integers(1, TIME + 1, (ROWS, 1)))
+TAGS = RANDOM.integers(0, CLASSES, (ROWS, TIME)).astype("int32")
+WEIGHTS = np.linspace(0, 2, ROWS).astype("float32")
+
+
+def classifier(**lstm):
+    x = keras.Input((TIME, FEATURES))
+    return tfpar.train.Model(x, keras.layers.Dense(CLASSES)(tfpar.layers.LSTM(4, **lstm)(x)))
+
+
+def regularised():
+    x = keras.Input((TIME, FEATURES))
+    hidden = tfpar.layers.LSTM(4, kernel_regularizer="l2", activity_regularizer="l1")(x)
+    return tfpar.train.Model(x, keras.layers.Dense(CLASSES, bias_regularizer="l2")(hidden))
+
+
+def dropping():
+    x = keras.Input((TIME, FEATURES))
+    hidden = tfpar.layers.LSTM(4, dropout=0.3, recurrent_dropout=0.3, seed=1)(x)
+    return tfpar.train.Model(x, keras.layers.Dense(CLASSES)(tfpar.layers.Dropout(0.5, seed=2)(hidden)))
+
+
+def batch_normalised(synchronized):
+    x = keras.Input((TIME, FEATURES))
+    hidden = keras.layers.BatchNormalization(momentum=0.7, synchronized=synchronized)(tfpar.layers.LSTM(4)(x))
+    return tfpar.train.Model(x, keras.layers.Dense(CLASSES)(hidden))
+
+
+def tagger(outputs=1):
+    """Its first output is masked; a second one is not."""
+    tokens = keras.Input((TIME,), dtype="int32")
+    hidden = tfpar.layers.LSTM(4, return_sequences=True)(keras.layers.Embedding(9, 3, mask_zero=True)(tokens))
+    masked = keras.layers.Dense(CLASSES, name="tags")(hidden)
+    if outputs == 1:
+        return tfpar.train.Model(tokens, masked)
+    last = keras.layers.Dense(CLASSES, name="last")(hidden[:, -1])
+    return tfpar.train.Model(tokens, [masked, last])
+
+
+def committee():
+    x = keras.Input((TIME, FEATURES))
+    return tfpar.train.Model(
+        x, keras.layers.Reshape((1, CLASSES))(keras.layers.Dense(CLASSES)(tfpar.layers.LSTM(4)(x)))
+    )
+
+
+def cross_entropy(**arguments):
+    return keras.losses.SparseCategoricalCrossentropy(from_logits=True, **arguments)
+
+
+def planted():
+    """Infinite inputs in two of the batches, once in row 3 and once in row 5: not on the first of several replicas."""
+    x = X.copy()
+    x[3 * BATCH + 5] = x[7 * BATCH + 3] = np.inf
+    return x
+
+
+SGD = functools.partial(keras.optimizers.SGD, 0.5)
+ADAM = functools.partial(keras.optimizers.Adam, 0.05, epsilon=1e-3)
+CLASSIFY = {"x": X, "y": Y}
+TAG = {"x": TOKENS, "y": TAGS}
+CASES = {
+    "momentum": dict(optimizer=functools.partial(SGD, momentum=0.9)),
+    "adam": dict(optimizer=ADAM, asks=True),
+    "adamw": dict(optimizer=functools.partial(keras.optimizers.AdamW, 0.05, weight_decay=0.1, epsilon=1e-3)),
+    "loss_scaling": dict(
+        optimizer=lambda: keras.optimizers.LossScaleOptimizer(SGD(), initial_scale=2.0**8),
+        data={"x": planted(), "y": Y},
+        metrics=None,  # the class of what is not a number depends on the compiler
+    ),
+    "clipnorm": dict(optimizer=functools.partial(SGD, clipnorm=0.02)),
+    "global_clipnorm": dict(optimizer=functools.partial(SGD, global_clipnorm=0.05)),
+    "clipvalue": dict(optimizer=functools.partial(SGD, clipvalue=0.005)),
+    "accumulation": dict(
+        make=tagger, data=TAG, optimizer=functools.partial(ADAM, gradient_accumulation_steps=4, clipnorm=0.1)
+    ),
+    "ema": dict(optimizer=functools.partial(SGD, use_ema=True, ema_momentum=0.9)),
+    "ema_overwrites": dict(optimizer=functools.partial(SGD, use_ema=True, ema_momentum=0.5, ema_overwrite_frequency=3)),
+    "schedule": dict(optimizer=lambda: keras.optimizers.SGD(keras.optimizers.schedules.ExponentialDecay(0.5, 1, 0.9))),
+    "steps_per_execution": dict(optimizer=ADAM, steps_per_execution=4),
+    "class_weight": dict(fit={"class_weight": {0: 0.2, 1: 1.0, 2: 3.0}}),
+    "sample_weight": dict(data={**CLASSIFY, "sample_weight": WEIGHTS}),
+    "mean_with_sample_weight": dict(
+        data={**CLASSIFY, "sample_weight": WEIGHTS}, loss=cross_entropy(reduction="mean_with_sample_weight")
+    ),
+    "weightless_rows": dict(
+        make=committee,
+        loss=tfpar.train.CommitteeCrossentropy(),
+        data={**CLASSIFY, "sample_weight": (np.arange(ROWS) % BATCH < 3).astype("float32")},
+        metrics=None,
+    ),
+    "masked_steps": dict(make=tagger, data=TAG, asks=True),
+    "ignored_class": dict(
+        make=functools.partial(classifier, return_sequences=True),
+        data={"x": X, "y": TAGS},
+        loss=cross_entropy(ignore_class=0),
+    ),
+    "two_losses": dict(
+        make=functools.partial(tagger, outputs=2),
+        data={"x": TOKENS, "y": [TAGS, Y]},
+        loss=[cross_entropy(), cross_entropy()],
+        loss_weights=[1.0, 0.3],
+        metrics=None,
+        asks=True,
+    ),
+    "summed_loss": dict(loss=cross_entropy(reduction="sum"), optimizer=functools.partial(SGD, clipnorm=0.1)),
+    "batch_statistics": dict(make=functools.partial(batch_normalised, True)),
+    "ragged_last_batch": dict(data={"x": X[: ROWS - 3], "y": Y[: ROWS - 3]}, optimizer=ADAM, asks=True),
+    "unequal_shares": dict(fit={"batch_size": 7}, make=dropping),
+    "empty_shares": dict(data={"x": X[: ROWS - 7], "y": Y[: ROWS - 7]}, make=dropping),
+    "regularisation": dict(make=regularised),
+    "shuffled": dict(fit={"shuffle": True}),
+}
+
+
+def run(
+    strategy, jit_compile, make=classifier, optimizer=SGD, loss=None, data=CLASSIFY, fit=None, asks=False, **compiled
+):
+    """Trains and, if it `asks`, evaluates and predicts; returns all numbers that came of it."""
+    keras.utils.set_random_seed(5)
+    compiled = {"loss": loss or cross_entropy(), "metrics": ["accuracy"], **compiled}
+    with strategy.scope():
+        model = make()
+        model.compile(optimizer(), jit_compile=jit_compile, **compiled)
+    start = model.get_weights()
+    fit = {"batch_size": BATCH, "epochs": EPOCHS, "shuffle": False, "verbose": 0, **(fit or {})}
+    batch_logs = []
+    noting = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda batch, logs: batch_logs.append(float(logs["loss"]))
+    )
+    history = model.fit(**data, **fit, callbacks=[noting]).history
+    weights = model.get_weights()
+    answers = []
+    if asks:
+        predictions = keras.tree.flatten(model.predict(data["x"], 9, verbose=0))
+        answers = [model.evaluate(**data, batch_size=BATCH, verbose=0), *(p.tolist() for p in predictions)]
+    return {
+        "weights": [w.tolist() for w in weights],
+        "slots": [np.asarray(v).tolist() for v in model.optimizer.variables],
+        "history": history,
+        "batch_logs": batch_logs,
+        "answers": answers,
+        "moved": max(float(np.abs(a - b).max()) for a, b in zip(weights, start, strict=True)),
+        "xla": model.jit_compile,
+    }
+
+
+def main():
+    setting, xla, *names = sys.argv[1:]
+    name = setting.rstrip("0123456789")
+    replicas = int(setting[len(name) :] or 0) if name == "mirrored" else 0
+    strategy = tfpar.cluster.make_strategy(name, replicas, timeout_s=30)
+    for name in names:
+        try:
+            # Statistics of the whole batch need an all-reduce within the forward pass, which XLA cannot compile.
+            result = run(strategy, xla == "xla" and name != "batch_statistics", **CASES[name])
+        except Exception:
+            print(json.dumps({"case": name, "error": traceback.format_exc()[-3000:]}), flush=True)
+            sys.exit(1)  # collectives after one that failed fail, too
+        print(json.dumps({"case": name, **result}), flush=True)
+
+
+if __name__ == "__main__":
+    main()

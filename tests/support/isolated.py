@@ -1,0 +1,103 @@
+"""Runs many cases in one process, or one cluster of processes, so that none can fail or hang another.
+
+Starting TensorFlow costs more than a case, so cases share processes. A case that fails or takes too long ends them, and
+those after it get new ones.
+"""
+
+import contextlib
+import json
+import os
+import queue
+import socket
+import subprocess
+import tempfile
+import threading
+
+START_S = 120
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of the loopback interface that nobody uses."""
+    with contextlib.ExitStack() as held:
+        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
+
+
+def cluster_environments(workers: int) -> list[dict]:
+    """TF_CONFIG of each worker of a cluster on this machine, and its share of threads."""
+    addresses = [f"127.0.0.1:{port}" for port in free_ports(workers)]
+    threads = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "2"}
+    return [
+        {**threads, "TF_CONFIG": json.dumps({"cluster": {"worker": addresses}, "task": {"type": "worker", "index": i}})}
+        for i in range(workers)
+    ]
+
+
+def run_cases(command: list[str], names: list[str], make_environments, timeout_s: float) -> dict[str, list[dict]]:
+    """Runs cases, in order.
+
+    Args:
+        command: to which the names of the cases to run are added. It prints a JSON object for each, a line.
+        names: of the cases.
+        make_environments: function that returns, for each process of a new cluster, what its environment has beside
+            this one's.
+        timeout_s: for each case; the first one of a process has `START_S` more.
+
+    Returns:
+        For each name what each process printed; {"error": why} for one that did not.
+    """
+    results, left = {}, list(names)
+    while left:
+        with _processes([*command, *left], make_environments()) as processes:
+            limit_s = timeout_s + START_S
+            while left:
+                name = left.pop(0)
+                results[name] = [process.result(limit_s) for process in processes]
+                limit_s = timeout_s
+                if any("error" in result for result in results[name]):
+                    break
+    return results
+
+
+class _Process:
+    def __init__(self, command, environment, stderr):
+        self._stderr = stderr
+        self._lines = queue.Queue()
+        self._process = subprocess.Popen(
+            command, env={**os.environ, **environment}, stdout=subprocess.PIPE, stderr=stderr, text=True
+        )
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self):
+        for line in self._process.stdout:
+            self._lines.put(line)
+        self._lines.put(None)
+
+    def result(self, timeout_s):
+        try:
+            line = self._lines.get(timeout=timeout_s)
+        except queue.Empty:
+            return {"error": f"took longer than {timeout_s} s\n{self._said()}"}
+        return json.loads(line) if line else {"error": f"the process ended\n{self._said()}"}
+
+    def _said(self):
+        self._stderr.seek(0)
+        return self._stderr.read()[-2000:]
+
+    def end(self):
+        self._process.kill()
+        self._process.wait()
+
+
+@contextlib.contextmanager
+def _processes(command, environments):
+    with contextlib.ExitStack() as held:
+        files = [held.enter_context(tempfile.TemporaryFile("w+", errors="replace")) for _ in environments]
+        processes = [_Process(command, *pair) for pair in zip(environments, files, strict=True)]
+        try:
+            yield processes
+        finally:
+            for process in processes:
+                process.end()

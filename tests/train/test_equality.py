@@ -1,0 +1,98 @@
+"""On N replicas `fit` ends where one device ends: weights, slots, histories, answers, for whatever is switched on.
+
+`tests/support/equality_cases.py` has the cases: twenty steps of an LSTM each. A case that fails or hangs cannot fail
+others, and takes a minute at most.
+"""
+
+import ast
+import concurrent.futures
+import functools
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from isolated import cluster_environments, run_cases
+
+SCRIPT = Path(__file__).parents[1] / "support" / "equality_cases.py"
+TIMEOUT_S = 60
+SETTINGS = ("one", "mirrored2", "mirrored4", "multiworker2")
+BASELINE = ("one", "graph")
+
+pytestmark = pytest.mark.timeout(1200)  # the first test waits for those that run before it; each case has its own limit
+
+
+def _names():
+    """Cases in the script's table, read without running it."""
+    for node in ast.parse(SCRIPT.read_text()).body:
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", None) == "CASES":
+            return [key.value for key in node.value.keys]
+    raise LookupError("no CASES")
+
+
+ROWS = [(s, way) for way in ("graph", "xla") for s in SETTINGS if (s, way) != BASELINE]
+TABLE = [pytest.param(*row, name, id="-".join([*row, name])) for row in ROWS for name in _names()]
+
+
+@pytest.fixture(scope="module")
+def results(request):
+    """Function of a setting, a way and a case: what each process printed. Runs what the selected tests need."""
+    wanted = {}
+    for item in request.session.items:
+        if item.path == request.path and hasattr(item, "callspec") and "case" in item.callspec.params:
+            params = item.callspec.params
+            wanted.setdefault((params["setting"], params["way"]), []).append(params["case"])
+    every = dict.fromkeys(name for names in wanted.values() for name in names)
+    # The longest first, for two at a time.
+    rows = sorted(wanted, key=lambda row: (row[0] != "mirrored4", row[1] != "xla"))
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        futures = {row: pool.submit(_run, *row, names) for row, names in [(BASELINE, list(every))]}
+        futures |= {row: pool.submit(_run, *row, wanted[row]) for row in rows}
+        yield lambda setting, way, case: futures[setting, way].result()[case]
+
+
+def _run(setting, way, names):
+    environments = functools.partial(cluster_environments, 2) if setting == "multiworker2" else lambda: [{}]
+    # What is compared is the result; time goes into compilation.
+    fast = {"XLA_FLAGS": "--xla_backend_optimization_level=0"}
+    return run_cases(
+        [sys.executable, str(SCRIPT), setting, way], names, lambda: [{**e, **fast} for e in environments()], TIMEOUT_S
+    )
+
+
+@pytest.mark.parametrize("setting, way, case", TABLE)
+def test_equals_one_device(results, setting, way, case):
+    (expected,) = results(*BASELINE, case)
+    assert "error" not in expected, expected["error"]
+    assert expected["moved"] > 1e-2, "nothing was learned, so nothing was compared"
+    processes = results(setting, way, case)
+    assert len(processes) == (2 if setting == "multiworker2" else 1)
+    for result in processes:
+        assert "error" not in result, result["error"]
+        assert result["xla"] == (way == "xla" and case != "batch_statistics")
+        for part in ("weights", "slots", "history", "batch_logs", "answers"):
+            _assert_equal(result[part], expected[part], part)
+        assert result["history"] == processes[0]["history"], "workers saw different histories"
+
+
+def _assert_equal(result, expected, part):
+    """Equal to 1e-5 of the largest number in each array."""
+    if isinstance(expected, dict):
+        assert result.keys() == expected.keys()
+        result, expected = ([values[key] for key in expected] for values in (result, expected))
+    assert len(result) == len(expected)
+    for ours, theirs in zip(result, expected, strict=True):
+        theirs = np.asarray(theirs, "float64")
+        finite = theirs[np.isfinite(theirs)]
+        tolerance = 1e-5 * max(1e-3, np.abs(finite).max(initial=0))
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=tolerance, err_msg=part)
+
+
+@pytest.mark.parametrize("setting, way, case", [("mirrored2", "xla", "loss_scaling")])
+def test_an_infinite_gradient_on_one_replica_skips_the_step_on_all(results, setting, way, case):
+    """Two of ten batches overflow, in each of two epochs."""
+    (result,) = results(setting, way, case)
+    outer_iterations, outer_rate, step_counter, dynamic_scale, iterations, rate = result["slots"]
+    assert (dynamic_scale, iterations) == (2.0 ** (8 - 4), 20 - 4)
+    assert all(np.isfinite(np.asarray(weight)).all() for weight in result["weights"])
+    assert np.isnan(result["history"]["loss"]).all()

@@ -1,5 +1,7 @@
 """What `fit` and `evaluate` call for each execution: one step, or several, on all replicas."""
 
+import functools
+
 import tensorflow as tf
 
 
@@ -58,3 +60,18 @@ def executes_steps(strategy, step, steps_per_execution: int, run_eagerly: bool):
         return logs
 
     return execute
+
+
+def with_auto_clustering(function):
+    """`function`, in whose graphs XLA compiles all that it can into clusters, for what it cannot compile as a whole."""
+
+    @functools.wraps(function)
+    def clustered(*args):
+        before = tf.config.optimizer.get_jit()
+        tf.config.optimizer.set_jit("autoclustering")
+        try:
+            return function(*args)
+        finally:
+            tf.config.optimizer.set_jit(before)
+
+    return clustered

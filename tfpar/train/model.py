@@ -8,7 +8,7 @@ import tensorflow as tf
 from keras.src.models.functional import Functional
 
 from tfpar.train.accumulation import add_accumulated_weight, divided_by_weight
-from tfpar.train.execution import executes_steps
+from tfpar.train.execution import executes_steps, with_auto_clustering
 from tfpar.train.losses import BatchWeights, needs_batch_weights, part_of_batch, share_loss
 from tfpar.train.parts import Part, add_parts, run_part, split_rows
 from tfpar.train.replica import all_reduce_sum, own_components, single_device
@@ -47,6 +47,7 @@ class Model(keras.Model):
     """
 
     lanes = 1
+    _clusters_around_cudnn = False
 
     def __init__(self, *args, **kwargs):
         if isinstance(self, Functional) or not (len(args) == 2 or "outputs" in kwargs):
@@ -88,7 +89,7 @@ class Model(keras.Model):
             summed, weight, logs = self._compiled(self.forward_backward)(data)
         else:
             summed, weight, logs = self._forward_backward_in_parts(data)
-        self._compiled(self._apply_to_own_components)(summed, weight)
+        self._compiled(self._apply_to_own_components, has_recurrence=False)(summed, weight)
         return logs
 
     def _apply_to_own_components(self, summed, weight):
@@ -226,38 +227,65 @@ class Model(keras.Model):
 
         if not self.run_eagerly:
             predict_batches = tf.function(predict_batches, autograph=False, reduce_retracing=True)
-        self.predict_function = predict_batches
+        self.predict_function = self._clustered(predict_batches)
 
     def _make_function(self, step_function):
         strategy = self.distribute_strategy
         if isinstance(strategy, RowSharing):
-            return executes_steps(strategy, step_function, self.steps_per_execution, self.run_eagerly)
+            return self._clustered(executes_steps(strategy, step_function, self.steps_per_execution, self.run_eagerly))
         # Keras puts XLA around all of it; the steps bring their own.
         jit_compile, self._jit_compile = self.jit_compile, False
         try:
-            return super()._make_function(step_function)
+            return self._clustered(super()._make_function(step_function))
         finally:
             self._jit_compile = jit_compile
 
-    def _compiled(self, part):
-        """`part`, reading and writing this replica's variables, as one XLA program if `jit_compile` says so."""
+    def _clustered(self, function):
+        """`function`, for which XLA compiles what stands around cuDNN's operations, if there are any."""
+        return with_auto_clustering(function) if self._clusters_around_cudnn else function
+
+    def _compiled(self, part, has_recurrence=True):
+        """`part`, reading and writing this replica's variables, as one XLA program if `jit_compile` says so.
+
+        Where layers take cuDNN, which XLA cannot compile, that is left to parts without any.
+        """
 
         @functools.wraps(part)
         def on_own_components(*args):
             with own_components(self._all_variables()):
                 return part(*args)
 
-        if self.run_eagerly or not self.jit_compile:
+        jit_compile = self.jit_compile or (self._clusters_around_cudnn and not has_recurrence)
+        if self.run_eagerly or not jit_compile:
             return part  # TensorFlow finds this replica's components where code reads or assigns
         return tf.function(on_own_components, jit_compile=True, autograph=False, reduce_retracing=True)
+
+    @property
+    def jit_compile(self):
+        """Whether each part of a step is one XLA program; False where a layer takes cuDNN: see the class."""
+        return super().jit_compile
+
+    @jit_compile.setter
+    def jit_compile(self, value):
+        takes_cudnn = any(getattr(layer, "takes_cudnn", False) for layer in self._flatten_layers())
+        self._clusters_around_cudnn = bool(value) and takes_cudnn
+        keras.Model.jit_compile.fset(self, bool(value) and not takes_cudnn)
 
     def _all_variables(self):
         metrics = [variable for metric in self.metrics for variable in metric.variables]
         every = [*self.variables, *(self.optimizer.variables if self.optimizer else ()), *metrics]
         return list({id(variable): variable for variable in every}.values())
 
+    def __setattr__(self, name, value):
+        if name == "jit_compile":
+            # TensorFlow would leave the assignment out where the value is the one that "auto" gives.
+            type(self).jit_compile.fset(self, value)
+        else:
+            super().__setattr__(name, value)
+
     def _resolve_auto_jit_compile(self):
-        return all(layer.supports_jit for layer in self._flatten_layers()) and not self._synchronized_layers()
+        supported = (layer.supports_jit or getattr(layer, "takes_cudnn", False) for layer in self._flatten_layers())
+        return all(supported) and not self._synchronized_layers()
 
     def _synchronized_layers(self) -> list[str]:
         """Names of layers that ask all replicas in the middle of the forward pass."""

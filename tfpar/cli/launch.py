@@ -27,7 +27,7 @@ def main(arguments: list[str]) -> None:
     if rest:
         parser.error(f"unexpected argument {rest[0]!r}: the command follows --")
     limits = Limits(options.start_timeout_s, options.finish_timeout_s, options.grace_s)
-    outcome = launch(command, options.workers, options.cores_per_worker, limits)
+    outcome = launch(command, options.workers, options.cores_per_worker, limits, options.gpus_per_worker)
     if outcome.result is not None:
         sys.stdout.buffer.write(outcome.result + b"\n")
         sys.stdout.buffer.flush()
@@ -45,6 +45,7 @@ def _parser(defaults):
     parser.add_argument(
         "--cores_per_worker", type=_count, metavar="K", help="bind each to K cores (default: all cores, divided evenly)"
     )
+    parser.add_argument("--gpus_per_worker", type=_count, metavar="K", help="GPUs of its own for each (default: all)")
 
     def add_limit(name, default, text):
         shown = "no limit" if default is None else "%(default)g"

@@ -9,6 +9,7 @@ from tfpar.checks import check_positive_integer
 from tfpar.cluster.launcher.command import find_command
 from tfpar.cluster.launcher.console import Console
 from tfpar.cluster.launcher.cores import Share, core_numbers, divide_cores
+from tfpar.cluster.launcher.gpus import divide_gpus
 from tfpar.cluster.launcher.guard import Guard
 from tfpar.cluster.launcher.ports import LOOPBACK, free_ports
 from tfpar.cluster.launcher.report import Outcome, report
@@ -18,7 +19,11 @@ from tfpar.cluster.launcher.worker import Worker
 
 
 def launch(
-    command: Sequence[str], workers: int, cores_per_worker: int | None = None, limits: Limits | None = None
+    command: Sequence[str],
+    workers: int,
+    cores_per_worker: int | None = None,
+    limits: Limits | None = None,
+    gpus_per_worker: int | None = None,
 ) -> Outcome:
     """Runs `command` in `workers` processes, each with its own TF_CONFIG, until all have ended.
 
@@ -30,17 +35,19 @@ def launch(
         workers: how many.
         cores_per_worker: to how many cores each is bound; by default, the cores are divided evenly.
         limits: how long to wait for what.
+        gpus_per_worker: how many each sees; by default, all that this process sees.
 
     Returns:
         The exit code, and the chief's last line on standard output.
 
     Raises:
-        UserError: there is no such command, or there are not enough cores.
+        UserError: there is no such command, or there are not enough cores or GPUs.
     """
     check_positive_integer("workers", workers)
     command = find_command(command)
     cores = core_numbers()
     shares = divide_cores(workers, cores_per_worker, cores, bind=hasattr(os, "sched_setaffinity"))
+    gpus = divide_gpus(workers, gpus_per_worker, os.environ)
     console = Console(sys.stderr.buffer)
     if cores_per_worker is None:
         console.line(_division(shares, len(cores)).encode())
@@ -51,7 +58,7 @@ def launch(
             Worker(
                 index,
                 command,
-                _environment(addresses, index, share),
+                {**_environment(addresses, index, share), **gpus[index]},
                 share,
                 guard.entry,
                 console,

@@ -7,12 +7,13 @@ import keras
 import tensorflow as tf
 from keras.src.models.functional import Functional
 
+from tfpar.train import row_gradients
 from tfpar.train.accumulation import add_accumulated_weight, divided_by_weight
 from tfpar.train.execution import executes_steps, with_auto_clustering
 from tfpar.train.losses import BatchWeights, needs_batch_weights, part_of_batch, share_loss
 from tfpar.train.parts import Part, add_parts, run_part, split_rows
 from tfpar.train.replica import all_reduce_sum, own_components, single_device
-from tfpar.train.shares import RowSharing, check_same_batch, fingerprints
+from tfpar.train.shares import RowSharing, check_same_batch, fingerprints, this_share
 from tfpar.train.workers import run_on_workers
 
 
@@ -64,8 +65,9 @@ class Model(keras.Model):
             data: (x,), (x, y) or (x, y, sample_weight), this replica's share.
 
         Returns:
-            Gradients of the share's summed loss, one for each trainable variable; the loss's weight, a float32
-            scalar by which the sums over replicas are divided; and a dict of logs.
+            Gradients of the share's summed loss, one for each trainable variable: a tensor, None, or
+            `tf.IndexedSlices`; the loss's weight, a float32 scalar by which the sums over replicas are divided; and a
+            dict of logs.
         """
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         with tf.GradientTape() as tape:
@@ -73,7 +75,8 @@ class Model(keras.Model):
             scaled_loss = self.optimizer.scale_loss(loss.value)
         gradients = tape.gradient(scaled_loss, [v.value for v in self.trainable_variables])
         self._warn_of_missing(gradients)
-        summed = [None if g is None else tf.convert_to_tensor(g) * tf.cast(loss.weight, g.dtype) for g in gradients]
+        pairs = zip(gradients, self.trainable_variables, strict=True)
+        summed = [None if g is None else row_gradients.times(g, loss.weight, v.value) for g, v in pairs]
         self._loss_tracker.update_state(loss.value, sample_weight=loss.weight)
         return summed, loss.weight, self.compute_metrics(x, y, y_pred, sample_weight=sample_weight)
 
@@ -89,6 +92,8 @@ class Model(keras.Model):
             summed, weight, logs = self._compiled(self.forward_backward)(data)
         else:
             summed, weight, logs = self._forward_backward_in_parts(data)
+        pairs = zip(summed, self.trainable_variables, strict=True)
+        summed = [None if g is None else tf.ensure_shape(row_gradients.as_tensor(g), v.shape) for g, v in pairs]
         self._compiled(self._apply_to_own_components, has_recurrence=False)(summed, weight)
         return logs
 
@@ -113,7 +118,9 @@ class Model(keras.Model):
             counted = [variable + own for variable, own in zip(counters, share.counters, strict=True)]
             for variable, value in zip(counters, counted, strict=True):
                 variable.assign(value)  # of this replica alone: Keras adds up counters where it reads them
-        total = all_reduce_sum(share._replace(counters=counted, fingerprints=fingerprints()))
+        # Programs of XLA have static shapes: equal shares have touched equally many rows of a table.
+        moves_rows = self.jit_compile and this_share().is_even_over_workers
+        total = all_reduce_sum(share._replace(counters=counted, fingerprints=fingerprints()), moves_rows)
         check_same_batch(total.fingerprints, tf.distribute.get_strategy().num_replicas_in_sync)
         with own_components(part.statistics + part.seeds):
             for variable, value in zip(part.statistics, total.statistics, strict=True):

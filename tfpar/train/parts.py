@@ -11,6 +11,7 @@ import keras
 import tensorflow as tf
 
 from tfpar.layers.dropout import first_row, rows_begin_at
+from tfpar.train import row_gradients
 from tfpar.train.replica import own_component
 from tfpar.train.shares import part_of_rows
 
@@ -19,7 +20,7 @@ class PartSums(NamedTuple):
     """What is added up over parts.
 
     Attributes:
-        gradients: of the part's summed loss, one for each trainable variable, or None.
+        gradients: of the part's summed loss, one for each trainable variable; None, or `tf.IndexedSlices` of a table.
         weight: float32 scalar, of the part's loss.
         rows: float32 scalar.
         counters: what the part added to each of the metrics' variables.
@@ -87,7 +88,7 @@ def add_parts(parts: list[PartSums]) -> PartSums:
     """Adds the sums of lanes."""
     if len(parts) == 1:
         return parts[0]
-    return tf.nest.map_structure(lambda *tensors: None if tensors[0] is None else tf.add_n(tensors), *parts)
+    return tf.nest.map_structure(lambda *tensors: None if tensors[0] is None else row_gradients.add(tensors), *parts)
 
 
 def run_part(function, place, rows, counters, variables):

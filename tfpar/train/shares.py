@@ -7,6 +7,7 @@ on which dropout depends, is known.
 
 import contextlib
 import contextvars
+from typing import NamedTuple
 
 import tensorflow as tf
 
@@ -19,7 +20,24 @@ DIFFERENT_BATCHES = (
 _FINGERPRINTS = 256  # Squares of smaller numbers add up exactly in float32, over as many replicas.
 _SAMPLED = 512
 
-_fingerprint = contextvars.ContextVar("fingerprint", default=None)
+_share = contextvars.ContextVar("share", default=None)
+
+
+class Share(NamedTuple):
+    """What is known in a replica, beside its rows.
+
+    Attributes:
+        fingerprint: float32 scalar that tells the global batch from others; None where workers cannot differ.
+        is_even: whether all replicas have equally many rows, as far as that is known in advance.
+    """
+
+    fingerprint: tf.Tensor | None = None
+    is_even: bool = False
+
+    @property
+    def is_even_over_workers(self) -> bool:
+        """Whether several processes have equally many rows each."""
+        return self.is_even and self.fingerprint is not None
 
 
 class RowSharing:
@@ -48,14 +66,17 @@ class RowSharing:
         if any(isinstance(leaf, tf.distribute.DistributedValues) for leaf in tf.nest.flatten(batch)):
             return self._strategy.run(function, args=args)
 
-        fingerprint = _fingerprint_of(batch) if self.is_multiworker else None
+        share = Share(
+            _fingerprint_of(batch) if self.is_multiworker else None,
+            (_first(batch).shape[0] or 1) % self._strategy.num_replicas_in_sync == 0,
+        )
 
         def on_replica(batch):
             context = tf.distribute.get_replica_context()
             replica = context.replica_id_in_sync_group
             static = tf.get_static_value(replica)
             place, rows = part_of_rows(batch, replica if static is None else int(static), context.num_replicas_in_sync)
-            with rows_begin_at(place), _batch_is_known_by(fingerprint):
+            with rows_begin_at(place), _known(share):
                 return function(rows)
 
         return self._strategy.run(on_replica, args=(batch,))
@@ -91,7 +112,7 @@ def part_of_rows(batch, part, parts: int):
     Returns:
         Place of the part's first row in the batch, an int32 scalar; and the nest of its rows.
     """
-    first = next(leaf for leaf in tf.nest.flatten(batch) if leaf is not None)
+    first = _first(batch)
     rows = tf.shape(first)[0] if first.shape[0] is None else first.shape[0]
     size = -(-rows // parts)
     begin = part * size
@@ -107,9 +128,14 @@ def part_of_rows(batch, part, parts: int):
     return tf.convert_to_tensor(begin, tf.int32), tf.nest.map_structure(cut, batch)
 
 
+def this_share() -> Share:
+    """The share of the replica that asks."""
+    return _share.get() or Share()
+
+
 def fingerprints() -> list[tf.Tensor]:
     """What replicas add up to find out whether they were handed the same batch: see `check_same_batch`."""
-    fingerprint = _fingerprint.get()
+    fingerprint = this_share().fingerprint
     # An all-reduce takes only what was made in the replica.
     return [] if fingerprint is None else [tf.identity(fingerprint), fingerprint**2]
 
@@ -132,9 +158,13 @@ def _fingerprint_of(batch) -> tf.Tensor:
 
 
 @contextlib.contextmanager
-def _batch_is_known_by(fingerprint):
-    token = _fingerprint.set(fingerprint)
+def _known(share):
+    token = _share.set(share)
     try:
         yield
     finally:
-        _fingerprint.reset(token)
+        _share.reset(token)
+
+
+def _first(batch) -> tf.Tensor:
+    return next(leaf for leaf in tf.nest.flatten(batch) if leaf is not None)

@@ -1,26 +1,40 @@
-"""What is decided from a strategy's name, the replicas asked for and the GPUs there are."""
+"""What is decided from a strategy's name, the replicas asked for, and the machines there are."""
 
 import pytest
 
-from tfpar.cluster import STRATEGIES, StrategyChoice, choose_strategy
+from tfpar.cluster import STRATEGIES, Machines, StrategyChoice, choose_strategy
 from tfpar.errors import UserError
 
 ASKED = "it was asked for"
+NOTHING, ONE_GPU, FOUR_GPUS, EIGHT_TPUS = Machines(), Machines(gpus=1), Machines(gpus=4), Machines(tpus=8)
+ALONE, TWO_WORKERS, TWO_WITH_GPUS = Machines(workers=1), Machines(workers=2), Machines(gpus=4, workers=2)
 TABLE = [
-    # name, replicas, gpus -> name, replicas, device type, reason
-    (("one", 0, 0), ("one", 1, "CPU", ASKED)),
-    (("one", 1, 0), ("one", 1, "CPU", ASKED)),
-    (("one", 0, 4), ("one", 1, "GPU", ASKED)),
-    (("mirrored", 0, 0), ("mirrored", 1, "CPU", ASKED)),
-    (("mirrored", 2, 0), ("mirrored", 2, "CPU", ASKED)),
-    (("mirrored", 0, 4), ("mirrored", 4, "GPU", ASKED)),
-    (("mirrored", 2, 4), ("mirrored", 2, "GPU", ASKED)),
-    (("auto", 0, 0), ("one", 1, "CPU", "there is one CPU device to train on")),
-    (("auto", 1, 0), ("one", 1, "CPU", "there is one CPU device to train on")),
-    (("auto", 3, 0), ("mirrored", 3, "CPU", "there are 3 CPU devices to train on")),
-    (("auto", 0, 1), ("one", 1, "GPU", "there is one GPU device to train on")),
-    (("auto", 1, 4), ("one", 1, "GPU", "there is one GPU device to train on")),
-    (("auto", 0, 4), ("mirrored", 4, "GPU", "there are 4 GPU devices to train on")),
+    # name, replicas, machines -> name, replicas, device type, reason
+    (("one", 0, NOTHING), ("one", 1, "CPU", ASKED)),
+    (("one", 1, NOTHING), ("one", 1, "CPU", ASKED)),
+    (("one", 0, FOUR_GPUS), ("one", 1, "GPU", ASKED)),
+    (("mirrored", 0, NOTHING), ("mirrored", 1, "CPU", ASKED)),
+    (("mirrored", 2, NOTHING), ("mirrored", 2, "CPU", ASKED)),
+    (("mirrored", 0, FOUR_GPUS), ("mirrored", 4, "GPU", ASKED)),
+    (("mirrored", 2, FOUR_GPUS), ("mirrored", 2, "GPU", ASKED)),
+    (("auto", 0, NOTHING), ("one", 1, "CPU", "there is one CPU device to train on")),
+    (("auto", 1, NOTHING), ("one", 1, "CPU", "there is one CPU device to train on")),
+    (("auto", 3, NOTHING), ("mirrored", 3, "CPU", "there are 3 CPU devices to train on")),
+    (("auto", 0, ONE_GPU), ("one", 1, "GPU", "there is one GPU device to train on")),
+    (("auto", 1, FOUR_GPUS), ("one", 1, "GPU", "there is one GPU device to train on")),
+    (("auto", 0, FOUR_GPUS), ("mirrored", 4, "GPU", "there are 4 GPU devices to train on")),
+    (("tpu", 0, EIGHT_TPUS), ("tpu", 8, "TPU", ASKED)),
+    (("tpu", 8, EIGHT_TPUS), ("tpu", 8, "TPU", ASKED)),
+    (("auto", 0, EIGHT_TPUS), ("tpu", 8, "TPU", "there are 8 TPU cores to train on")),
+    (("one", 0, EIGHT_TPUS), ("one", 1, "CPU", ASKED)),
+    (("multiworker", 0, TWO_WORKERS), ("multiworker", 2, "CPU", ASKED)),
+    (("multiworker", 2, TWO_WORKERS), ("multiworker", 2, "CPU", ASKED)),
+    (("multiworker", 0, TWO_WITH_GPUS), ("multiworker", 8, "GPU", ASKED)),
+    (("multiworker", 0, ALONE), ("multiworker", 1, "CPU", ASKED)),
+    (("auto", 0, TWO_WORKERS), ("multiworker", 2, "CPU", "TF_CONFIG names 2 workers")),
+    (("auto", 8, TWO_WITH_GPUS), ("multiworker", 8, "GPU", "TF_CONFIG names 2 workers")),
+    (("auto", 0, ALONE), ("one", 1, "CPU", "there is one CPU device to train on")),
+    (("mirrored", 2, ALONE), ("mirrored", 2, "CPU", ASKED)),
 ]
 
 
@@ -34,20 +48,51 @@ def test_every_strategy_is_in_the_table():
 
 
 def test_says_what_and_why():
-    assert str(choose_strategy("auto", 2, 0)) == "mirrored, 2 x CPU, since there are 2 CPU devices to train on"
+    assert str(choose_strategy("auto", 2, NOTHING)) == "mirrored, 2 x CPU, since there are 2 CPU devices to train on"
 
 
 @pytest.mark.parametrize("name", ["auto", "mirrored"])
 def test_more_replicas_than_gpus(name):
     with pytest.raises(UserError, match=r"`replicas` is 3, but this process sees 2 GPU\(s\). Use replicas=2."):
-        choose_strategy(name, 3, 2)
+        choose_strategy(name, 3, Machines(gpus=2))
 
 
 def test_one_is_one():
     with pytest.raises(UserError, match="`replicas` must be 1 with strategy 'one'; got replicas=2. Use strategy 'mirr"):
-        choose_strategy("one", 2, 0)
+        choose_strategy("one", 2, NOTHING)
+
+
+@pytest.mark.parametrize("name", ["one", "mirrored", "tpu"])
+def test_one_process_where_there_are_several(name):
+    message = rf"strategy '{name}' trains in one process, but TF_CONFIG names 2 workers.* 'multiworker' or 'auto'"
+    with pytest.raises(UserError, match=message):
+        choose_strategy(name, 0, TWO_WORKERS)
+
+
+def test_workers_that_nobody_names():
+    with pytest.raises(UserError, match="'multiworker' needs the environment variable TF_CONFIG.*`tfpar launch"):
+        choose_strategy("multiworker", 0, NOTHING)
+
+
+@pytest.mark.parametrize("name", ["auto", "multiworker"])
+@pytest.mark.parametrize("machines, there", [(TWO_WORKERS, 2), (TWO_WITH_GPUS, 8)])
+def test_replicas_that_the_workers_do_not_have(name, machines, there):
+    with pytest.raises(UserError, match=rf"`replicas` is 3, but 2 worker\(s\) have {there} replica\(s\). Leave it out"):
+        choose_strategy(name, 3, machines)
+
+
+def test_tpus_that_are_not_there():
+    with pytest.raises(UserError, match="strategy 'tpu' needs a TPU, and TensorFlow finds none.*TPU_NAME"):
+        choose_strategy("tpu", 0, FOUR_GPUS)
+
+
+@pytest.mark.parametrize("name", ["auto", "tpu"])
+def test_replicas_that_the_tpu_does_not_have(name):
+    with pytest.raises(UserError, match="`replicas` is 4, but there are 8 TPU cores. Leave it out."):
+        choose_strategy(name, 4, EIGHT_TPUS)
 
 
 def test_an_unknown_name():
-    with pytest.raises(ValueError, match=r"`strategy`, expected one of \('auto', 'one', 'mirrored'\).*strategy='ring'"):
-        choose_strategy("ring", 0, 0)
+    message = r"`strategy`, expected one of \('auto', 'one', 'mirrored', 'multiworker', 'tpu'\).*strategy='ring'"
+    with pytest.raises(ValueError, match=message):
+        choose_strategy("ring", 0, NOTHING)

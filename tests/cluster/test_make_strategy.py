@@ -3,11 +3,16 @@
 import json
 import subprocess
 import sys
+import time
 
 import pytest
 import tensorflow as tf
+from isolated import free_ports
 
-from tfpar.cluster import make_strategy
+from tfpar.cluster import make_strategy, tpu
+from tfpar.errors import UserError, WorkerMissingError
+
+pytestmark = pytest.mark.timeout(120)
 
 PROGRAM = """
 import json, tensorflow as tf
@@ -30,7 +35,6 @@ print(json.dumps(answer))
 """
 
 
-@pytest.mark.timeout(120)
 def test_mirrored_and_too_late():
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=100)
     assert done.returncode == 0, done.stderr
@@ -56,3 +60,58 @@ def test_one_device_is_the_default_strategy(name):
 def test_refuses_odd_numbers(replicas):
     with pytest.raises(ValueError, match="`replicas`, expected a positive integer"):
         make_strategy("mirrored", replicas=replicas)
+
+
+def in_cluster(monkeypatch, workers):
+    """This process becomes worker 0 of some that never come; returns their addresses."""
+    addresses = [f"127.0.0.1:{port}" for port in free_ports(workers)]
+    config = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": 0}}
+    monkeypatch.setenv("TF_CONFIG", json.dumps(config))
+    return addresses
+
+
+@pytest.mark.parametrize("name", ["multiworker", "auto"])
+def test_a_worker_that_never_comes_is_named(name, monkeypatch):
+    addresses = in_cluster(monkeypatch, 2)
+    before = time.monotonic()
+    with pytest.raises(WorkerMissingError, match=f"worker 1 at {addresses[1]} did not come within 2 s") as caught:
+        make_strategy(name, timeout_s=2.0)
+    assert 2 <= time.monotonic() - before < 8
+    assert caught.value.workers == {1: addresses[1]}
+
+
+@pytest.mark.parametrize("name", ["one", "mirrored"])
+def test_one_process_is_refused_where_there_are_several(name, monkeypatch):
+    in_cluster(monkeypatch, 2)
+    with pytest.raises(UserError, match="TF_CONFIG names 2 workers"):
+        make_strategy(name)
+
+
+def test_multiworker_without_workers(monkeypatch):
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    with pytest.raises(UserError, match="needs the environment variable TF_CONFIG"):
+        make_strategy("multiworker")
+
+
+def test_replicas_that_the_workers_do_not_have(monkeypatch):
+    in_cluster(monkeypatch, 2)
+    with pytest.raises(UserError, match=r"`replicas` is 4, but 2 worker\(s\) have 2 replica"):
+        make_strategy("multiworker", replicas=4)
+
+
+@pytest.mark.parametrize("tpu_name", [None, "no-such-tpu"])
+def test_a_tpu_is_refused_at_once_where_there_is_none(tpu_name, monkeypatch):
+    if tpu_name is None:
+        monkeypatch.delenv("TPU_NAME", raising=False)
+    else:
+        monkeypatch.setenv("TPU_NAME", tpu_name)
+    before = time.monotonic()
+    with pytest.raises(UserError, match="strategy 'tpu' needs a TPU, and TensorFlow finds none"):
+        make_strategy("tpu")
+    assert time.monotonic() - before < 20
+
+
+def test_the_cores_that_a_stand_in_for_tpu_connect_finds_are_counted(monkeypatch):
+    monkeypatch.setattr(tpu, "connect", lambda: 8)
+    with pytest.raises(UserError, match="`replicas` is 3, but there are 8 TPU cores"):
+        make_strategy("tpu", replicas=3)

@@ -10,6 +10,7 @@ import traceback
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 import tfpar
 
@@ -57,6 +58,17 @@ def tagger(outputs=1):
         return tfpar.train.Model(tokens, masked)
     last = keras.layers.Dense(CLASSES, name="last")(hidden[:, -1])
     return tfpar.train.Model(tokens, [masked, last])
+
+
+def with_table():
+    """A table so large that its gradient is moved as rows, where batches have a static shape."""
+    tokens = keras.Input((TIME,), dtype="int32")
+    hidden = tfpar.layers.LSTM(4)(keras.layers.Embedding(5000, 3)(tokens))
+    return tfpar.train.Model(tokens, keras.layers.Dense(CLASSES)(hidden))
+
+
+def static_batches():
+    return tf.data.Dataset.from_tensor_slices((600 * TOKENS, Y)).batch(BATCH, drop_remainder=True)
 
 
 def committee():
@@ -127,6 +139,9 @@ CASES = {
     ),
     "summed_loss": dict(loss=cross_entropy(reduction="sum"), optimizer=functools.partial(SGD, clipnorm=0.1)),
     "batch_statistics": dict(make=functools.partial(batch_normalised, True)),
+    "rows_of_a_table": dict(
+        make=with_table, data=lambda: {"x": static_batches()}, fit={"batch_size": None}, optimizer=ADAM
+    ),
     "ragged_last_batch": dict(data={"x": X[: ROWS - 3], "y": Y[: ROWS - 3]}, optimizer=ADAM, asks=True),
     "unequal_shares": dict(fit={"batch_size": 7}, make=dropping),
     "empty_shares": dict(data={"x": X[: ROWS - 7], "y": Y[: ROWS - 7]}, make=dropping),
@@ -144,7 +159,7 @@ def run(
     with strategy.scope():
         model = make()
         model.compile(optimizer(), jit_compile=jit_compile, **compiled)
-    start = model.get_weights()
+    start, data = model.get_weights(), data() if callable(data) else data  # no tensors before there is a strategy
     fit = {"batch_size": BATCH, "epochs": EPOCHS, "shuffle": False, "verbose": 0, **(fit or {})}
     batch_logs = []
     noting = keras.callbacks.LambdaCallback(

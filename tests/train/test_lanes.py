@@ -31,8 +31,15 @@ def regularised(model_class):
     return model_class(x, keras.layers.Dense(3)(tfpar.layers.GRU(3, kernel_regularizer="l2")(x)))
 
 
+def with_table(model_class):
+    """Its gradient is kept as the rows that were touched."""
+    x = keras.Input((None,), dtype="int32")
+    return model_class(x, keras.layers.Dense(3)(tfpar.layers.SimpleRNN(3)(keras.layers.Embedding(5000, 4)(x))))
+
+
 SGD = functools.partial(keras.optimizers.SGD, 0.5, momentum=0.9)
 CASES = {
+    "table": (with_table, SGD, {"x": (900 * np.arange(10)[:, None] % 4999 + np.arange(5)).astype("int32")}),
     "functional": (functional, SGD, {}),
     "subclassed": (subclassed, SGD, {}),
     "dropout": (with_dropout, SGD, {}),

@@ -18,7 +18,8 @@ def times(gradient, factor, table: tf.Tensor):
     rows, touched = table.shape[0], gradient.values.shape[0]
     if not _FEWEST_ROWS <= rows < _MOST_ROWS or (touched or 0) > rows:
         return tf.convert_to_tensor(gradient) * factor
-    return tf.IndexedSlices(gradient.values * factor, tf.cast(gradient.indices, tf.int32), tf.constant(table.shape.as_list()))
+    shape = tf.constant(table.shape.as_list())
+    return tf.IndexedSlices(gradient.values * factor, tf.cast(gradient.indices, tf.int32), shape)
 
 
 def add(gradients: list):

@@ -80,7 +80,12 @@ class _Process:
             line = self._lines.get(timeout=timeout_s)
         except queue.Empty:
             return {"error": f"took longer than {timeout_s} s\n{self._said()}"}
-        return json.loads(line) if line else {"error": f"the process ended\n{self._said()}"}
+        if line is None:
+            return {"error": f"the process ended\n{self._said()}"}
+        try:
+            return json.loads(line)
+        except ValueError:
+            return {"error": f"printed what is not JSON: {line!r}"}
 
     def _said(self):
         self._stderr.seek(0)

@@ -1,0 +1,78 @@
+"""Gradient accumulation by sums: an optimizer that is given sums steps by their mean."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfpar.train.accumulation import add_accumulated_weight, divided_by_weight, innermost
+
+pytestmark = pytest.mark.timeout(60)
+
+
+def built(steps=None, **options):
+    """An optimizer of one variable of two numbers, both 0, and the variable."""
+    variable = keras.Variable(np.zeros(2, "float32"))
+    optimizer = keras.optimizers.SGD(1.0, gradient_accumulation_steps=steps, **options)
+    optimizer.build([variable])
+    add_accumulated_weight(optimizer)
+    return optimizer, variable
+
+
+def step(optimizer, variable, summed, weight):
+    with divided_by_weight(optimizer, tf.constant(weight)):
+        optimizer.apply([tf.constant(summed)], [variable])
+    return np.asarray(variable).tolist()
+
+
+def test_sums_are_divided_by_their_weight():
+    assert step(*built(), [6.0, -3.0], 3.0) == [-2.0, 1.0]
+
+
+def test_no_weight_is_no_step():
+    assert step(*built(), [0.0, 0.0], 0.0) == [0.0, 0.0]
+
+
+def test_accumulated_sums_are_divided_by_their_summed_weight():
+    optimizer, variable = built(steps=3)
+    assert step(optimizer, variable, [6.0, 0.0], 3.0) == [0.0, 0.0]
+    assert float(optimizer.accumulated_weight) == 3
+    assert step(optimizer, variable, [0.0, 4.0], 1.0) == [0.0, 0.0]
+    assert step(optimizer, variable, [2.0, 0.0], 4.0) == pytest.approx([-1.0, -0.5])
+    assert float(optimizer.accumulated_weight) == 0
+    for _ in range(3):
+        after = step(optimizer, variable, [0.0, 8.0], 4.0)
+    assert after == pytest.approx([-1.0, -2.5])
+
+
+@pytest.mark.parametrize("steps", [None, 2])
+def test_what_is_clipped_is_the_mean(steps):
+    optimizer, variable = built(steps, clipvalue=0.5)
+    for _ in range(steps or 1):
+        after = step(optimizer, variable, [1.0, 3.0], 4.0)
+    assert after == pytest.approx([-0.25, -0.5])
+
+
+def test_the_optimizer_is_as_before_afterwards():
+    for optimizer, _ in (built(), built(2)):
+        before = dict(vars(optimizer))
+        with pytest.raises(ZeroDivisionError), divided_by_weight(optimizer, tf.constant(1.0)):
+            raise ZeroDivisionError
+        assert vars(optimizer) == before
+
+
+def test_the_weight_is_a_variable_of_the_optimizer_that_accumulates_and_of_no_other():
+    optimizer, _ = built(steps=2)
+    assert [v.name for v in optimizer.variables].count("accumulated_weight") == 1
+    add_accumulated_weight(optimizer)
+    assert [v.name for v in optimizer.variables].count("accumulated_weight") == 1
+    assert not hasattr(built()[0], "accumulated_weight")
+    unbuilt = keras.optimizers.SGD(gradient_accumulation_steps=2)
+    add_accumulated_weight(unbuilt)
+    assert not hasattr(unbuilt, "accumulated_weight")
+
+
+def test_inside_a_loss_scale_optimizer():
+    inner, _ = built(steps=2)
+    assert innermost(keras.optimizers.LossScaleOptimizer(inner)) is inner
+    assert innermost(inner) is inner

@@ -1,13 +1,18 @@
-"""What `keras.Model` does on two replicas where tfpar overrides it, as JSON. The case that breaks things is last."""
+"""What `keras.Model` does where tfpar overrides it, as JSON: STRATEGY. The case that breaks things is last.
+
+STRATEGY is "mirrored" or, with TF_CONFIG, "multiworker".
+"""
 
 import functools
 import json
+import sys
 
 import keras
+import numpy as np
 
 import tfpar
 
-STRATEGY = tfpar.cluster.make_strategy("mirrored", replicas=2)
+STRATEGY = tfpar.cluster.make_strategy(sys.argv[1], replicas=2, timeout_s=30)
 
 from training import X, Y, dense, largest_difference, trained  # noqa: E402
 
@@ -39,12 +44,69 @@ def auto():
     return model.jit_compile
 
 
-results = {
-    "plain": difference(),
-    "global_clipnorm": difference(global_clipnorm=0.05),
-    "auto": auto(),
-    "accumulation": error(False, gradient_accumulation_steps=2),
-    "ema_overwrites": error(False, use_ema=True, ema_overwrite_frequency=2),
-    "jit_compile": error(True),
-}
-print(json.dumps(results))
+def several_steps_at_once():
+    """The error from `steps_per_execution`."""
+
+    class Several(keras.Model):
+        def compile(self, *args, **kwargs):
+            super().compile(*args, steps_per_execution=2, **kwargs)
+
+    try:
+        with STRATEGY.scope():
+            trained(dense, Several, SGD, False, x=X[:8], y=Y[:8])
+    except Exception as raised:
+        return f"{type(raised).__name__}: {raised}"
+    return None
+
+
+def infinite_on_the_second_replica():
+    """Are the weights finite after a step that `LossScaleOptimizer` ought to skip?"""
+    x = X[:4].copy()
+    x[3] = np.inf
+    with STRATEGY.scope():
+        model, _ = trained(dense, keras.Model, lambda: keras.optimizers.LossScaleOptimizer(SGD()), False, x=x, y=Y[:4])
+    return bool(all(np.isfinite(w).all() for w in model.get_weights()))
+
+
+def accumulation_of_unequal_batches():
+    """On one device, batches of 8 and of 2 rows against one of 10: difference of the weights."""
+    arguments = dict(x=X, y=Y, epochs=1)
+    two, _ = trained(
+        dense, keras.Model, functools.partial(SGD, gradient_accumulation_steps=2), False, batch_size=8, **arguments
+    )
+    one, _ = trained(dense, keras.Model, SGD, False, batch_size=10, **arguments)
+    return largest_difference(one, two)
+
+
+def tagger(model_class):
+    tokens = keras.Input((5,), dtype="int32")
+    embedded = keras.layers.Embedding(9, 3, mask_zero=True)(tokens)
+    return model_class(tokens, keras.layers.Dense(3)(embedded))
+
+
+def masked_difference():
+    """Of the weights, where the first replica has ten valid steps and the second has two."""
+    x = np.array([[1, 2, 3, 4, 5], [2, 3, 4, 5, 6], [7, 0, 0, 0, 0], [8, 0, 0, 0, 0]])
+    y = np.arange(20).reshape(4, 5) % 3
+    one, _ = trained(tagger, keras.Model, SGD, False, x=x, y=y)
+    with STRATEGY.scope():
+        two, _ = trained(tagger, keras.Model, SGD, False, x=x, y=y)
+    return largest_difference(one, two)
+
+
+if sys.argv[1] == "multiworker":
+    results = {"fit": error(False)}
+else:
+    results = {
+        "plain": difference(),
+        "global_clipnorm": difference(global_clipnorm=0.05),
+        "auto": auto(),
+        "unequal_accumulation": accumulation_of_unequal_batches(),
+        "masked": masked_difference(),
+        "loss_scaling_is_finite": infinite_on_the_second_replica(),
+        "accumulation": error(False, gradient_accumulation_steps=2),
+        "ema_overwrites": error(False, use_ema=True, ema_overwrite_frequency=2),
+        "steps_per_execution": several_steps_at_once(),
+        "jit_compile": error(True),
+    }
+print(json.dumps(results), flush=True)

@@ -1,11 +1,13 @@
 """Why `Model` overrides what it does: `keras.Model` fails there. When one of these tests fails, an override can go."""
 
+import functools
 import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from isolated import cluster_environments, run_cases
 
 pytestmark = pytest.mark.timeout(150)
 
@@ -14,7 +16,7 @@ SCRIPT = Path(__file__).parents[1] / "support" / "stock_keras.py"
 
 @pytest.fixture(scope="module")
 def stock():
-    done = subprocess.run([sys.executable, SCRIPT], capture_output=True, text=True, timeout=140)
+    done = subprocess.run([sys.executable, SCRIPT, "mirrored"], capture_output=True, text=True, timeout=140)
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -38,3 +40,28 @@ def test_auto_means_no_xla(stock):
 @pytest.mark.parametrize("option", ["accumulation", "ema_overwrites"])
 def test_conditional_updates_fail(stock, option):
     assert stock[option] is not None and "merge_call" in stock[option]
+
+
+def test_several_steps_an_execution_fail(stock):
+    assert stock["steps_per_execution"] is not None
+    assert "must feed a value for placeholder" in stock["steps_per_execution"]
+
+
+def test_an_infinite_gradient_on_the_second_replica_is_not_seen(stock):
+    assert stock["loss_scaling_is_finite"] is False
+
+
+def test_accumulated_batches_count_alike_whatever_their_sizes(stock):
+    assert stock["unequal_accumulation"] > 1e-3
+
+
+def test_shares_count_alike_whatever_is_masked_in_them(stock):
+    assert stock["masked"] > 1e-3
+
+
+def test_fit_fails_on_several_workers():
+    """One raises or both, and the other may be left waiting."""
+    command = [sys.executable, str(SCRIPT), "multiworker"]
+    results = run_cases(command, ["fit"], functools.partial(cluster_environments, 2), timeout_s=20)["fit"]
+    assert all(result.get("fit") or result.get("error") for result in results), "`fit` works on both workers"
+    assert any("PerReplica" in (result.get("fit") or "") for result in results)

@@ -43,6 +43,9 @@ def synchronized():
     return tfpar.train.Model(x, keras.layers.Dense(3)(keras.layers.BatchNormalization(synchronized=True)(x)))
 
 
+METRIC_OF_NO_SCOPE = keras.metrics.MeanAbsoluteError()
+
+
 def in_lanes():
     model = synchronized()
     model.lanes = 2
@@ -56,5 +59,6 @@ results = {
     "train_step": refused(lambda: train(dense(Own))),
     "synchronized_xla": refused(lambda: train(synchronized(), X[:, 0], jit_compile=True)),
     "synchronized_lanes": refused(in_lanes),
+    "metric_of_no_scope": refused(lambda: train(dense(tfpar.train.Model), metrics=[METRIC_OF_NO_SCOPE])),
 }
 print(json.dumps(results))

@@ -40,3 +40,9 @@ def test_an_own_train_step_is_refused(results):
 def test_synchronised_statistics_need_whole_shares_and_no_xla(results):
     assert "synchronized=True" in results["synchronized_xla"] and "jit_compile" in results["synchronized_xla"]
     assert "synchronized=True" in results["synchronized_lanes"] and "lanes" in results["synchronized_lanes"]
+
+
+def test_a_metric_made_outside_of_the_scope_is_refused(results):
+    message = results["metric_of_no_scope"]
+    assert "The variable 'mean_absolute_error/total' of a metric was made outside of the strategy's scope" in message
+    assert "Make metrics, and call `compile`, within `with strategy.scope():`" in message

@@ -191,6 +191,7 @@ class Model(keras.Model):
     def make_train_function(self, force=False):
         if self.train_function is None or force:
             self._check_synchronized_layers()
+            self._check_metrics()
             own = type(self).train_step is Model.train_step
             self.train_function = self._make_function(self.train_step if own else self._custom_train_step)
 
@@ -207,6 +208,7 @@ class Model(keras.Model):
 
     def make_test_function(self, force=False):
         if self.test_function is None or force:
+            self._check_metrics()
             self.test_function = self._make_function(self._own_or_custom_test_step)
 
     def _own_or_custom_test_step(self, data):
@@ -214,7 +216,21 @@ class Model(keras.Model):
             with part_of_batch(weights):
                 return self.test_step(data)
 
-        return self._compiled(weighted_step)(data, self._batch_weights(data, training=False))
+        return self._of_all_replicas(self._compiled(weighted_step)(data, self._batch_weights(data, training=False)))
+
+    def _of_all_replicas(self, logs):
+        """`logs` with what the metrics of all replicas say in place of this one's."""
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        if replicas == 1:
+            return logs
+        counters, _ = self._counters_and_other_variables()
+        with own_components(counters):
+            counted = [tf.identity(counter.value) for counter in counters]
+        totals, summed = all_reduce_sum((counted, fingerprints()))
+        check_same_batch(summed, replicas)
+        with keras.StatelessScope(state_mapping=zip(counters, totals, strict=True)):
+            results = self.get_metrics_result()
+        return {name: results.get(name, value) for name, value in logs.items()}
 
     def make_predict_function(self, force=False):
         """Keras' own puts the rows of several workers in another order."""
@@ -308,6 +324,17 @@ class Model(keras.Model):
                 f"XLA cannot compile that, and lanes do not meet: use compile(jit_compile=False) and lanes=1, or "
                 f"synchronized=False; got jit_compile={self.jit_compile}, lanes={self.lanes}."
             )
+
+    def _check_metrics(self):
+        if self.distribute_strategy.num_replicas_in_sync == 1:
+            return
+        for counter in self._counters_and_other_variables()[0]:
+            if not isinstance(counter.value, tf.distribute.DistributedValues):
+                raise ValueError(
+                    f"The variable {counter.path!r} of a metric was made outside of the strategy's scope, where it "
+                    "would count the rows of some replicas alone. Make metrics, and call `compile`, within "
+                    "`with strategy.scope():`."
+                )
 
     @property
     def distribute_strategy(self):

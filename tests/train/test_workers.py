@@ -1,0 +1,180 @@
+"""Training as users do it is the same on one device, on two replicas of a process and in two processes.
+
+`tests/support/worker_cases.py` has the cases: a few steps of a small model each. Cases share processes; one that fails
+or hangs cannot fail others.
+"""
+
+import ast
+import concurrent.futures
+import functools
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from isolated import cluster_environments, run_cases
+
+SCRIPT = Path(__file__).parents[1] / "support" / "worker_cases.py"
+TIMEOUT_S = 60
+SETTINGS = ("mirrored2", "multiworker2")
+
+pytestmark = pytest.mark.timeout(600)  # the first test waits for those that run before it; each case has its own limit
+
+
+def _names(table):
+    """Cases in one of the script's tables, read without running it."""
+    for node in ast.parse(SCRIPT.read_text()).body:
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", None) == table:
+            return [key.value for key in node.value.keys]
+    raise LookupError(table)
+
+
+CASES, ALONE = _names("CASES"), _names("ALONE")
+
+
+@pytest.fixture(scope="module")
+def outcomes(tmp_path_factory):
+    """Function of a setting and a case: what each process printed."""
+    root = str(tmp_path_factory.mktemp("workers"))
+
+    def run(setting, names):
+        environments = functools.partial(cluster_environments, 2) if setting == "multiworker2" else lambda: [{}]
+        return run_cases([sys.executable, str(SCRIPT), setting, root], names, environments, TIMEOUT_S)
+
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        rows = {"multiworker2": CASES, "one": CASES, "mirrored2": CASES}
+        futures = {setting: pool.submit(run, setting, names) for setting, names in rows.items()}
+        # Each gets new processes.
+        alone = {name: pool.submit(run, "multiworker2", [name]) for name in ALONE}
+
+        def outcome(setting, case):
+            return (alone[case] if case in alone else futures[setting]).result()[case]
+
+        yield outcome
+
+
+@pytest.fixture(scope="module")
+def own(outcomes):
+    """Function of a setting and a case: what was said of each process."""
+
+    def of(setting, case):
+        results = outcomes(setting, case)
+        for result in results:
+            assert "error" not in result, result["error"]
+        return [result["own"] for result in results]
+
+    return of
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_equals_one_device(outcomes, setting, case):
+    (expected,) = outcomes("one", case)
+    assert "error" not in expected, expected["error"]
+    assert expected["same"], "nothing is compared"
+    results = outcomes(setting, case)
+    assert len(results) == (2 if setting == "multiworker2" else 1)
+    for result in results:
+        assert "error" not in result, result["error"]
+        _assert_equal(result["same"], expected["same"], case)
+
+
+def _assert_equal(result, expected, where):
+    """Nests of numbers are equal to 1e-5 of the largest number of each list of numbers."""
+    if isinstance(expected, dict):
+        assert result.keys() == expected.keys()
+        for key in expected:
+            _assert_equal(result[key], expected[key], f"{where}.{key}")
+    elif isinstance(expected, list) and any(isinstance(item, list | dict) for item in expected):
+        assert len(result) == len(expected), where
+        for place, pair in enumerate(zip(result, expected, strict=True)):
+            _assert_equal(*pair, f"{where}[{place}]")
+    else:
+        tolerance = 1e-5 * max(1.0, np.abs(expected).max(initial=0))
+        np.testing.assert_allclose(result, expected, rtol=0, atol=tolerance, err_msg=where)
+
+
+@pytest.mark.parametrize("case", ["writing_callbacks", "validation", "bucketed"])
+def test_logs_are_the_same_number_for_number_on_all_workers(outcomes, case):
+    """A user's own callback on each may decide by them."""
+    first, second = (result["same"] for result in outcomes("multiworker2", case))
+    assert first == second
+
+
+def test_only_the_chief_writes_and_shows_progress(own):
+    chief, other = own("multiworker2", "writing_callbacks")
+    assert chief["files"] == ["backup", "checkpoint.weights.h5", "history.csv", "logs"]
+    assert "Epoch 2/2" in chief["printed"]
+    assert (other["files"], other["printed"]) == ([], "")
+
+
+@pytest.mark.parametrize("setting", ["one", *SETTINGS])
+def test_early_stopping_restores_the_best_weights(own, setting):
+    for process in own(setting, "early_stopping"):
+        assert process["epochs"] == 3
+        assert process["weights"] == process["best"]
+
+
+def test_one_worker_that_stops_after_an_epoch_stops_all(own):
+    assert [process["epochs"] for process in own("multiworker2", "stopped_by_one_worker")] == [2, 2]
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_all_stop_in_the_middle_of_an_epoch(own, setting):
+    assert {process["steps"] for process in own(setting, "stopped_in_an_epoch")} == {4}
+
+
+@pytest.mark.parametrize("setting", ["one", *SETTINGS])
+def test_an_interrupted_run_goes_on_from_the_chiefs_backup(own, setting):
+    processes = own(setting, "resumed")
+    assert [process["backed_up"] for process in processes] == [True, False][: len(processes)]
+    for process in processes:
+        assert (process["epochs"], process["left"], process["iterations"]) == (2, False, 4 * 3)
+        _assert_equal(process["weights"], process["uninterrupted"], "weights")
+
+
+def test_epochs_that_are_skipped_stay_skipped(own):
+    assert [process["epochs"] for process in own("multiworker2", "later_epochs")] == [[2, 3], [2, 3]]
+
+
+@pytest.mark.parametrize("case", ["predicting", "predicting_three_at_once", "predicting_xla"])
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_every_worker_gets_the_predictions_of_all_rows(own, setting, case):
+    assert {rows for process in own(setting, case) for rows in process["rows"]} == {7}
+
+
+def test_learning_rates_follow_the_callbacks_on_all_workers(own):
+    for process in own("multiworker2", "rates"):
+        assert process["rates"] == pytest.approx([0.5, 0.025, 0.0025, 0.00025])
+
+
+@pytest.mark.parametrize("setting", ["one", *SETTINGS])
+def test_bucketed_batches_have_each_example_once_an_epoch(own, setting):
+    for process in own(setting, "bucketed"):
+        assert process["seen"] == [[1.0] * 13] * 2
+        assert process["order"] == own("one", "bucketed")[0]["order"]
+        half = len(process["order"]) // 2
+        assert process["order"][:half] != process["order"][half:], "an epoch is shuffled anew"
+
+
+def test_workers_that_shuffle_without_a_seed_are_refused(own):
+    for process in own("multiworker2", "unseeded"):
+        assert process["refusal"].startswith("ValueError: The workers read different batches.")
+        assert (
+            "give shuffling a seed, or call keras.utils.set_random_seed(NUMBER) on every worker" in process["refusal"]
+        )
+
+
+@pytest.mark.parametrize("case, limit_s", [("killed", 30), ("suspended", 5 + 15)])
+def test_a_worker_that_is_lost_ends_the_others(outcomes, case, limit_s):
+    first, second = outcomes("multiworker2", case)
+    assert "the process ended" in second["error"]
+    assert "error" not in first, first["error"]
+    assert first["own"]["after_s"] < limit_s
+    address = first["own"]["addresses"][1]
+    if case == "killed":
+        assert first["own"]["workers"] == {"1": address}
+        assert f"worker 1 at {address} no longer answers; start all workers again" in first["own"]["message"]
+    else:  # its kernel still answers for it
+        assert first["own"]["workers"] == {}
+        assert "a worker took too long" in first["own"]["message"]

@@ -5,6 +5,7 @@ import signal
 import threading
 
 from tfpar.cluster.rendezvous import unreachable_workers, wait_for_workers
+from tfpar.cluster.start_watch import start_bounded
 from tfpar.cluster.tf_config import TfConfig, read_tf_config
 from tfpar.errors import WorkerLostError
 
@@ -16,13 +17,16 @@ def make(config: TfConfig, timeout_s: float):
         config: the cluster.
         timeout_s: longest wait for another worker, at the start and in each exchange with it.
 
+    A worker that is lost after all have met, while TensorFlow starts, would let it hang: then this process is killed,
+    with a line on standard error that names the lost one.
+
     Raises:
         WorkerMissingError: another worker did not come in time.
     """
     wait_for_workers(config.workers, config.index, timeout_s)
     import tensorflow as tf
 
-    with _signals_kept():
+    with _signals_kept(), start_bounded(config, timeout_s):
         return tf.distribute.MultiWorkerMirroredStrategy(
             communication_options=tf.distribute.experimental.CommunicationOptions(timeout_seconds=timeout_s)
         )

@@ -30,13 +30,14 @@ def uniform(rows: tf.Tensor, row_shape, seed: tf.Tensor, first_row=0) -> tf.Tens
     row_size = tf.reduce_prod(tf.cast(tf.stack([1, *row_shape]), tf.int32))
     place = tf.range(rows * row_size) + first_row * row_size
     key, counter = tf.unstack(tf.cast(seed, tf.uint32))
-    stream = _hash(key * _uint32(_GOLDEN_RATIO) + _uint32(1))
-    bits = _hash(_xor(_hash(tf.cast(place, tf.uint32) + stream), _hash(_xor(counter, stream))))
+    stream = hashed(key * _uint32(_GOLDEN_RATIO) + _uint32(1))
+    bits = hashed(_xor(hashed(tf.cast(place, tf.uint32) + stream), hashed(_xor(counter, stream))))
     numbers = tf.cast(_shifted(bits, 8), tf.float32) * np.float32(2**-24)
     return tf.reshape(numbers, tf.stack([rows, *row_shape]))
 
 
-def _hash(x):
+def hashed(x: tf.Tensor) -> tf.Tensor:
+    """Mixes the bits of uint32 numbers, so that each bit of the result depends on all of them."""
     x = _xor(x, _shifted(x, 16)) * _uint32(0x85EBCA6B)
     x = _xor(x, _shifted(x, 13)) * _uint32(0xC2B2AE35)
     return _xor(x, _shifted(x, 16))

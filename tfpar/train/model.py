@@ -14,7 +14,7 @@ from tfpar.train.losses import BatchWeights, needs_batch_weights, part_of_batch,
 from tfpar.train.parts import Part, add_parts, run_part, split_rows
 from tfpar.train.replica import all_reduce_sum, own_components, single_device
 from tfpar.train.shares import RowSharing, check_same_batch, fingerprints, this_share
-from tfpar.train.workers import run_on_workers
+from tfpar.train.workers import failures_explained, run_on_workers
 
 
 @keras.saving.register_keras_serializable(package="tfpar")
@@ -182,6 +182,16 @@ class Model(keras.Model):
     @functools.wraps(keras.Model.predict)
     def predict(self, *args, **kwargs):
         return self._on_workers(super().predict, args, kwargs)
+
+    @functools.wraps(keras.Model.train_on_batch)
+    def train_on_batch(self, *args, **kwargs):
+        with failures_explained():
+            return super().train_on_batch(*args, **kwargs)
+
+    @functools.wraps(keras.Model.test_on_batch)
+    def test_on_batch(self, *args, **kwargs):
+        with failures_explained():
+            return super().test_on_batch(*args, **kwargs)
 
     def _on_workers(self, method, args, kwargs):
         if getattr(self.distribute_strategy, "is_multiworker", False):

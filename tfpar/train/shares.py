@@ -12,6 +12,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from tfpar.layers.dropout import rows_begin_at
+from tfpar.ops.random import hashed
 
 DIFFERENT_BATCHES = (
     "The workers read different batches. All must read the same ones, in the same order, and take their rows of each: "
@@ -152,9 +153,18 @@ def check_same_batch(summed: list[tf.Tensor], replicas: int) -> None:
 
 def _fingerprint_of(batch) -> tf.Tensor:
     """A number below `_FINGERPRINTS` that tells batches apart by their first values, float32."""
-    leaves = [tf.reshape(leaf, [-1])[:_SAMPLED] for leaf in tf.nest.flatten(batch) if isinstance(leaf, tf.Tensor)]
-    bytes_ = tf.strings.join([tf.io.serialize_tensor(leaf) for leaf in leaves])
-    return tf.cast(tf.strings.to_hash_bucket_fast(bytes_, _FINGERPRINTS), tf.float32)
+    numbers = [_hash(tf.reshape(leaf, [-1])[:_SAMPLED]) for leaf in tf.nest.flatten(batch) if tf.is_tensor(leaf)]
+    return tf.cast(tf.math.floormod(tf.add_n(numbers), _FINGERPRINTS), tf.float32)
+
+
+def _hash(values) -> tf.Tensor:
+    """Depends on all values and their places, int64."""
+    if values.dtype == tf.string:
+        bits = tf.cast(tf.strings.to_hash_bucket_fast(values, 2**31 - 1), tf.uint32)
+    else:
+        bits = tf.bitcast(tf.cast(values, tf.float32), tf.uint32)
+    places = hashed(tf.cast(tf.range(tf.size(bits)), tf.uint32))
+    return tf.reduce_sum(tf.cast(hashed(bits + places), tf.int64))
 
 
 @contextlib.contextmanager

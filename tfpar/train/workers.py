@@ -19,6 +19,12 @@ OF_THE_CHIEF = (
     keras.callbacks.TensorBoard,
 )
 
+OUT_OF_STEP = (
+    "The workers are not at the same step. All must call fit, evaluate and predict alike: does a callback stop some of "
+    "them alone, or is there work that only one does? A worker may set stop_training by itself at the end of an epoch; "
+    "within one, all must."
+)
+
 
 def run_on_workers(method, args, kwargs):
     """Calls a model's `fit`, `evaluate` or `predict` as one of several workers, each of which calls it likewise.
@@ -31,8 +37,7 @@ def run_on_workers(method, args, kwargs):
         args, kwargs: of the call.
 
     Raises:
-        WorkerLostError: another worker is gone.
-        ValueError: the workers do not read the same batches.
+        WorkerLostError, ValueError, RuntimeError: see `failures_explained`.
     """
     call = inspect.signature(method).bind(*args, **kwargs)
     if not is_chief():
@@ -42,7 +47,7 @@ def run_on_workers(method, args, kwargs):
         callbacks = [callbacks] if isinstance(callbacks, keras.callbacks.Callback) else list(callbacks or ())
         mine = [c for c in callbacks if is_chief() or not isinstance(c, OF_THE_CHIEF)]
         call.arguments["callbacks"] = [*mine, _OneMind()]
-    with lost_workers_named(), _different_batches_explained():
+    with failures_explained():
         return method(*call.args, **call.kwargs)
 
 
@@ -78,10 +83,20 @@ def _agreed(strategy, number: int, variables=(), every_worker=False):
 
 
 @contextlib.contextmanager
-def _different_batches_explained():
+def failures_explained():
+    """Within this context, what TensorFlow says when workers do not work together is said in plain words.
+
+    Raises:
+        WorkerLostError: another worker is gone.
+        ValueError: the workers do not read the same batches.
+        RuntimeError: they are not at the same step.
+    """
     try:
-        yield
+        with lost_workers_named():
+            yield
     except tf.errors.InvalidArgumentError as error:
         if DIFFERENT_BATCHES in str(error):
             raise ValueError(DIFFERENT_BATCHES) from None
+        if "Collective ops is aborted" in str(error):
+            raise RuntimeError(OUT_OF_STEP) from error
         raise

@@ -1,0 +1,41 @@
+"""A worker that hangs while TensorFlow starts is ended, and says who was lost."""
+
+import signal
+import subprocess
+import sys
+
+import pytest
+from isolated import free_ports
+
+pytestmark = pytest.mark.timeout(60)
+
+PROGRAM = """
+import sys, time
+from tfpar.cluster.start_watch import start_bounded
+from tfpar.cluster.tf_config import TfConfig
+
+with start_bounded(TfConfig(tuple(sys.argv[2:]), 0), timeout_s=1):
+    time.sleep(float(sys.argv[1]))
+time.sleep(2)
+print("alive")
+"""
+
+
+def run(seconds):
+    addresses = [f"127.0.0.1:{port}" for port in free_ports(2)]
+    command = [sys.executable, "-c", PROGRAM, str(seconds), *addresses]
+    return addresses, subprocess.run(command, capture_output=True, text=True, timeout=50)
+
+
+def test_one_that_hangs_is_killed():
+    addresses, done = run(seconds=40)
+    assert done.returncode == -signal.SIGKILL
+    assert done.stderr == (
+        f"error: worker 1 at {addresses[1]} was lost while TensorFlow started, and did not come back within 1 s; "
+        "start all workers again\n"
+    )
+
+
+def test_one_that_has_started_lives_on():
+    _, done = run(seconds=0)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "alive\n", "")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfpar.train.shares import DIFFERENT_BATCHES, check_same_batch, part_of_rows
+from tfpar.train.shares import DIFFERENT_BATCHES, check_for_tpu, check_same_batch, part_of_rows
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -67,3 +67,21 @@ def test_two_batches_do_not(fingerprints):
 
 def test_nothing_is_checked_where_no_one_may_differ():
     check_same_batch([], 2)
+
+
+@pytest.mark.parametrize(
+    "spec, message",
+    [
+        ((tf.TensorSpec((8,), tf.string),), "A TPU takes no strings"),
+        ((tf.TensorSpec((8, None), tf.int32),), "static shape.*Pad all sequences to one length"),
+        ((tf.TensorSpec((8, 3)), tf.TensorSpec((None,))), "drop_remainder=True"),
+        ((tf.TensorSpec((9, 3)),), "multiple of the 4 TPU cores"),
+    ],
+)
+def test_batches_that_a_tpu_cannot_take_are_refused(spec, message):
+    with pytest.raises(ValueError, match=message):
+        check_for_tpu(spec, replicas=4)
+
+
+def test_batches_for_a_tpu():
+    check_for_tpu(({"ids": tf.TensorSpec((8, 3), tf.int32)}, tf.TensorSpec((8,))), replicas=4)

@@ -55,7 +55,13 @@ class RowSharing:
         return getattr(self._strategy, name)
 
     def experimental_distribute_dataset(self, dataset):
-        """`dataset` itself: the strategy would shard it by files or examples, and cut batches without saying where."""
+        """`dataset` itself: the strategy would shard it by files or examples, and cut batches without saying where.
+
+        Raises:
+            ValueError: its batches are not for a TPU, which needs static shapes, even shares and no strings.
+        """
+        if isinstance(self._strategy, tf.distribute.TPUStrategy):
+            check_for_tpu(dataset.element_spec, self._strategy.num_replicas_in_sync)
         return dataset
 
     def run(self, function, args):
@@ -100,6 +106,28 @@ class RowSharing:
     def in_input_order(self, output):
         """Rows of all replicas, in the order of the global batch; called across replicas."""
         return self._strategy.gather(output, axis=0)
+
+
+def check_for_tpu(spec, replicas: int) -> None:
+    """Refuses batches that a TPU cannot take, before anything is compiled.
+
+    Args:
+        spec: nest of `tf.TensorSpec`, of a batch.
+        replicas: how many cores share its rows.
+
+    Raises:
+        ValueError: a shape is not static, rows cannot be shared evenly, or there are strings.
+    """
+    for leaf in tf.nest.flatten(spec):
+        if leaf.dtype == tf.string:
+            raise ValueError(f"A TPU takes no strings; got {leaf}. Turn texts into token ids in the dataset.")
+        if not leaf.shape.is_fully_defined():
+            raise ValueError(
+                f"A TPU takes batches of static shape; got {leaf}. Pad all sequences to one length, and make batches "
+                "with drop_remainder=True."
+            )
+        if leaf.shape[0] % replicas:
+            raise ValueError(f"A batch's rows must be a multiple of the {replicas} TPU cores; got {leaf}.")
 
 
 def part_of_rows(batch, part, parts: int):

@@ -1,5 +1,7 @@
 """The errors that tfpar raises on purpose."""
 
+USER_ERROR_EXIT_CODE = 2
+
 
 class UserError(ValueError):
     """A mistake that the user can mend: a wrong flag, path, column or file.

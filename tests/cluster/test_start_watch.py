@@ -5,7 +5,8 @@ import subprocess
 import sys
 
 import pytest
-from isolated import free_ports
+
+from tfpar.cluster.launcher.ports import free_ports
 
 pytestmark = pytest.mark.timeout(60)
 

@@ -4,25 +4,27 @@ Starting TensorFlow costs more than a case, so cases share processes. A case tha
 those after it get new ones.
 """
 
+import ast
 import contextlib
 import json
 import os
 import queue
-import socket
 import subprocess
 import tempfile
 import threading
+from pathlib import Path
+
+from tfpar.cluster.launcher.ports import free_ports
 
 START_S = 120
 
 
-def free_ports(count: int) -> list[int]:
-    """Ports of the loopback interface that nobody uses."""
-    with contextlib.ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
+def case_names(script: Path, table: str = "CASES") -> list[str]:
+    """Cases in one of a script's tables, read without running it."""
+    for node in ast.parse(script.read_text()).body:
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", None) == table:
+            return [key.value for key in node.value.keys]
+    raise LookupError(table)
 
 
 def cluster_environments(workers: int) -> list[dict]:
@@ -33,6 +35,11 @@ def cluster_environments(workers: int) -> list[dict]:
         {**threads, "TF_CONFIG": json.dumps({"cluster": {"worker": addresses}, "task": {"type": "worker", "index": i}})}
         for i in range(workers)
     ]
+
+
+def environments_of(setting: str) -> list[dict]:
+    """For each process of a setting, what its environment has beside this one's."""
+    return cluster_environments(2) if setting == "multiworker2" else [{}]
 
 
 def run_cases(command: list[str], names: list[str], make_environments, timeout_s: float) -> dict[str, list[dict]]:

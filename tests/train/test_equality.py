@@ -4,15 +4,13 @@
 others, and takes a minute at most.
 """
 
-import ast
 import concurrent.futures
-import functools
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from isolated import cluster_environments, run_cases
+from isolated import case_names, environments_of, run_cases
 
 SCRIPT = Path(__file__).parents[1] / "support" / "equality_cases.py"
 TIMEOUT_S = 60
@@ -22,16 +20,8 @@ BASELINE = ("one", "graph")
 pytestmark = pytest.mark.timeout(1200)  # the first test waits for those that run before it; each case has its own limit
 
 
-def _names():
-    """Cases in the script's table, read without running it."""
-    for node in ast.parse(SCRIPT.read_text()).body:
-        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", None) == "CASES":
-            return [key.value for key in node.value.keys]
-    raise LookupError("no CASES")
-
-
 ROWS = [(s, way) for way in ("graph", "xla") for s in SETTINGS if (s, way) != BASELINE]
-TABLE = [pytest.param(*row, name, id="-".join([*row, name])) for row in ROWS for name in _names()]
+TABLE = [pytest.param(*row, name, id="-".join([*row, name])) for row in ROWS for name in case_names(SCRIPT)]
 
 
 @pytest.fixture(scope="module")
@@ -52,11 +42,13 @@ def results(request):
 
 
 def _run(setting, way, names):
-    environments = functools.partial(cluster_environments, 2) if setting == "multiworker2" else lambda: [{}]
     # What is compared is the result; time goes into compilation.
     fast = {"XLA_FLAGS": "--xla_backend_optimization_level=0"}
     return run_cases(
-        [sys.executable, str(SCRIPT), setting, way], names, lambda: [{**e, **fast} for e in environments()], TIMEOUT_S
+        [sys.executable, str(SCRIPT), setting, way],
+        names,
+        lambda: [{**e, **fast} for e in environments_of(setting)],
+        TIMEOUT_S,
     )
 
 

@@ -4,15 +4,13 @@
 or hangs cannot fail others.
 """
 
-import ast
 import concurrent.futures
-import functools
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from isolated import cluster_environments, run_cases
+from isolated import case_names, environments_of, run_cases
 
 SCRIPT = Path(__file__).parents[1] / "support" / "worker_cases.py"
 TIMEOUT_S = 60
@@ -20,16 +18,7 @@ SETTINGS = ("mirrored2", "multiworker2")
 
 pytestmark = pytest.mark.timeout(600)  # the first test waits for those that run before it; each case has its own limit
 
-
-def _names(table):
-    """Cases in one of the script's tables, read without running it."""
-    for node in ast.parse(SCRIPT.read_text()).body:
-        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", None) == table:
-            return [key.value for key in node.value.keys]
-    raise LookupError(table)
-
-
-CASES, ALONE = _names("CASES"), _names("ALONE")
+CASES, ALONE = case_names(SCRIPT), case_names(SCRIPT, "ALONE")
 
 
 @pytest.fixture(scope="module")
@@ -38,8 +27,8 @@ def outcomes(tmp_path_factory):
     root = str(tmp_path_factory.mktemp("workers"))
 
     def run(setting, names):
-        environments = functools.partial(cluster_environments, 2) if setting == "multiworker2" else lambda: [{}]
-        return run_cases([sys.executable, str(SCRIPT), setting, root], names, environments, TIMEOUT_S)
+        command = [sys.executable, str(SCRIPT), setting, root]
+        return run_cases(command, names, lambda: environments_of(setting), TIMEOUT_S)
 
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         rows = {"multiworker2": CASES, "one": CASES, "mirrored2": CASES}

@@ -2,6 +2,8 @@
 
 from absl import flags
 
+from tfpar.cluster import STRATEGIES
+
 FLAGS = flags.FLAGS
 
 # What is defined here belongs to the recipe that asks for it: its --help lists these flags, too.
@@ -9,7 +11,6 @@ flags.disclaim_key_flags()
 
 FORMATS = ("saved_model", "float32", "float16", "dynamic", "int8")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
-STRATEGIES = ("auto", "one", "mirrored", "multiworker", "tpu")
 
 
 def define_common(*, dataset: str, cells: tuple[str, ...], **defaults) -> None:

@@ -11,9 +11,7 @@ from collections.abc import Callable
 from absl import app, flags, logging
 
 from tfpar.cluster import is_chief
-from tfpar.errors import UserError, WorkerLostError, WorkerMissingError
-
-USER_ERROR = 2
+from tfpar.errors import USER_ERROR_EXIT_CODE, UserError, WorkerLostError, WorkerMissingError
 
 
 def run_recipe(main: Callable[[], dict]) -> None:
@@ -50,7 +48,7 @@ def _parse_flags(arguments):
     return rest
 
 
-def fail(error, code: int = USER_ERROR) -> None:
+def fail(error, code: int = USER_ERROR_EXIT_CODE) -> None:
     """Prints a user's mistake, or another error that needs no traceback, as one line on stderr and ends the process."""
     print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
     sys.exit(code)

@@ -1,25 +1,20 @@
 """Dropout that drops the same things on one replica as on many."""
 
-import contextlib
 import contextvars
 
 import keras
 import tensorflow as tf
 
 from tfpar.checks import check_fraction
+from tfpar.contexts import variable_set
 from tfpar.ops.random import uniform
 
 _rows_begin_at = contextvars.ContextVar("rows_begin_at", default=None)
 
 
-@contextlib.contextmanager
 def rows_begin_at(place):
     """Within this context, batches are rows of the global batch from `place` on, an int32 scalar."""
-    token = _rows_begin_at.set(place)
-    try:
-        yield
-    finally:
-        _rows_begin_at.reset(token)
+    return variable_set(_rows_begin_at, place)
 
 
 def dropout_mask(shape, rate: float, seed_generator: keras.random.SeedGenerator, dtype) -> tf.Tensor:

@@ -1,9 +1,8 @@
 """Gradient accumulation by sums: batches count by their examples, where Keras takes the mean of the batches' means."""
 
-import contextlib
-import types
-
 import tensorflow as tf
+
+from tfpar.contexts import attributes_set
 
 
 def innermost(optimizer):
@@ -19,7 +18,6 @@ def add_accumulated_weight(optimizer) -> None:
         optimizer.accumulated_weight = optimizer.add_variable(shape=(), dtype="float32", name="accumulated_weight")
 
 
-@contextlib.contextmanager
 def divided_by_weight(optimizer, weight):
     """Within this context an optimizer is given sums of gradients and steps by their mean.
 
@@ -32,39 +30,24 @@ def divided_by_weight(optimizer, weight):
     steps = optimizer.gradient_accumulation_steps or 1
     accumulated = getattr(optimizer, "accumulated_weight", None)
     total = weight if accumulated is None else accumulated + weight
-    clip, increment, reset = (
-        getattr(optimizer, name)
-        for name in (
-            "_clip_gradients",
-            "_backend_increment_gradient_accumulators",
-            "_backend_reset_gradient_accumulators",
-        )
-    )
+    clip = optimizer._clip_gradients
+    increment = optimizer._backend_increment_gradient_accumulators
+    reset = optimizer._backend_reset_gradient_accumulators
 
-    def clip_mean(_, gradients):
+    def clip_mean(gradients):
         # Keras has divided by the number of steps.
         return clip([tf.math.divide_no_nan(g * steps, tf.cast(total, g.dtype)) for g in gradients])
 
-    def increment_both(_, gradients, accumulators):
+    def increment_both(gradients, accumulators):
         increment(gradients, accumulators)
         accumulated.assign(total)
 
-    def reset_both(_):
+    def reset_both():
         reset()
         accumulated.assign(0.0)
 
-    replaced = {"_clip_gradients": clip_mean}
+    methods = {"_clip_gradients": clip_mean}
     if accumulated is not None:
-        replaced["_backend_increment_gradient_accumulators"] = increment_both
-        replaced["_backend_reset_gradient_accumulators"] = reset_both
-    former = {name: vars(optimizer).get(name) for name in replaced}
-    for name, function in replaced.items():
-        vars(optimizer)[name] = types.MethodType(function, optimizer)
-    try:
-        yield
-    finally:
-        for name, method in former.items():
-            if method is None:
-                del vars(optimizer)[name]
-            else:
-                vars(optimizer)[name] = method
+        methods["_backend_increment_gradient_accumulators"] = increment_both
+        methods["_backend_reset_gradient_accumulators"] = reset_both
+    return attributes_set(optimizer, methods)

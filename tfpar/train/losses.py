@@ -19,6 +19,9 @@ import tensorflow as tf
 from keras.src.losses.loss import apply_mask
 from tensorflow.python.distribute import distribute_lib
 
+from tfpar.contexts import attributes_set, variable_set
+from tfpar.train.shares import row_count
+
 _batch_weights = contextvars.ContextVar("batch_weights", default=None)
 
 
@@ -46,14 +49,9 @@ class ShareLoss(NamedTuple):
     weights: list[tf.Tensor]
 
 
-@contextlib.contextmanager
 def part_of_batch(weights: BatchWeights | None):
     """Within this context losses are those of a part of a batch with these weights; None: of a whole batch."""
-    token = _batch_weights.set(weights)
-    try:
-        yield
-    finally:
-        _batch_weights.reset(token)
+    return variable_set(_batch_weights, weights)
 
 
 def needs_batch_weights(compile_loss) -> bool:
@@ -125,17 +123,13 @@ def _noting(compile_loss, noted, batch):
 
         return note
 
-    flat = compile_loss._flat_losses
-    compile_loss._flat_losses = [part._replace(loss=noting(i, part.loss)) for i, part in enumerate(flat)]
-    # Keras weighs each loss's own mean by the rows, as far as they are known in advance.
-    for metric in compile_loss.metrics:
-        vars(metric)["update_state"] = lambda *_, **__: None
-    try:
-        yield
-    finally:
-        compile_loss._flat_losses = flat
+    losses = [part._replace(loss=noting(i, part.loss)) for i, part in enumerate(compile_loss._flat_losses)]
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(attributes_set(compile_loss, {"_flat_losses": losses}))
+        # Keras weighs each loss's own mean by the rows, as far as they are known in advance.
         for metric in compile_loss.metrics:
-            del vars(metric)["update_state"]
+            stack.enter_context(attributes_set(metric, {"update_state": lambda *_, **__: None}))
+        yield
 
 
 @contextlib.contextmanager
@@ -153,5 +147,4 @@ def _is_sum(loss) -> bool:
 
 
 def _rows(nest) -> tf.Tensor:
-    first = next(leaf for leaf in tf.nest.flatten(nest) if leaf is not None)
-    return tf.cast(tf.shape(first)[0], tf.float32)
+    return tf.cast(row_count(nest), tf.float32)

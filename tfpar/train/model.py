@@ -127,9 +127,7 @@ class Model(keras.Model):
                 variable.assign(value / tf.cast(total.rows, value.dtype))
             for variable, value in zip(part.seeds, seeds[0], strict=True):
                 variable.assign(value)
-        with keras.StatelessScope(state_mapping=zip(counters, total.counters, strict=True)):
-            logs = self.get_metrics_result()
-        return total.gradients, total.weight, logs
+        return total.gradients, total.weight, self._result_of(counters, total.counters)
 
     def test_step(self, data):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
@@ -157,6 +155,11 @@ class Model(keras.Model):
         weights = self._compiled(lambda place, rows: run_part(weigh, place, rows, counters, others)[0])
         weights = all_reduce_sum(weights(*split_rows(data, 1)[0]))
         return BatchWeights(weights[:-1], weights[-1], parts)
+
+    def _result_of(self, counters, totals):
+        """What the metrics say if their variables had these values."""
+        with keras.StatelessScope(state_mapping=zip(counters, totals, strict=True)):
+            return self.get_metrics_result()
 
     def _parts(self):
         """Parts of a global batch that are computed by themselves."""
@@ -238,8 +241,7 @@ class Model(keras.Model):
             counted = [tf.identity(counter.value) for counter in counters]
         totals, summed = all_reduce_sum((counted, fingerprints()))
         check_same_batch(summed, replicas)
-        with keras.StatelessScope(state_mapping=zip(counters, totals, strict=True)):
-            results = self.get_metrics_result()
+        results = self._result_of(counters, totals)
         return {name: results.get(name, value) for name, value in logs.items()}
 
     def make_predict_function(self, force=False):

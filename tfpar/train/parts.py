@@ -13,7 +13,7 @@ import tensorflow as tf
 from tfpar.layers.dropout import first_row, rows_begin_at
 from tfpar.train import row_gradients
 from tfpar.train.replica import own_component
-from tfpar.train.shares import part_of_rows
+from tfpar.train.shares import part_of_rows, row_count
 
 
 class PartSums(NamedTuple):
@@ -42,8 +42,7 @@ def split_rows(data, lanes: int) -> list:
     Returns:
         For each lane the place of its first row in the global batch, an int32 scalar, and the nest of its rows.
     """
-    rows = tf.shape(tf.nest.flatten(data)[0])[0]
-    place = tf.convert_to_tensor(first_row(rows), tf.int32)
+    place = tf.convert_to_tensor(first_row(row_count(data)), tf.int32)
     if lanes == 1:
         return [(place, data)]
     parts = [part_of_rows(data, lane, lanes) for lane in range(lanes)]
@@ -75,7 +74,7 @@ class Part:
         assigned = [variable for variable in self._variables if id(variable) in values]
         self.statistics = [v for v in assigned if values[id(v)].dtype.is_floating]
         self.seeds = [v for v in assigned if not values[id(v)].dtype.is_floating]
-        rows = tf.cast(tf.shape(tf.nest.flatten(data)[0])[0], tf.float32)
+        rows = tf.cast(row_count(data), tf.float32)
         counted = [values[id(counter)] for counter in self._counters]
         # Statistics of no rows are not numbers.
         statistics = [

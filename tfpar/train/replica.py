@@ -12,6 +12,7 @@ import types
 import keras
 import tensorflow as tf
 
+from tfpar.contexts import attributes_set
 from tfpar.train.row_gradients import as_tensor, in_own_place, numbered
 
 _CROSS_REPLICA_METHODS = (
@@ -53,25 +54,19 @@ def own_component(value):
 @contextlib.contextmanager
 def single_device(optimizer):
     """Gives an optimizer back the backend-neutral methods that Keras' TensorFlow optimizers override."""
-    replaced = _single_device_methods(optimizer)
-    if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
-        replaced += [
-            (optimizer, "_tf_apply", optimizer._common_apply),
-            *_single_device_methods(optimizer.inner_optimizer),
-        ]
-    for owner, name, method in replaced:
-        vars(owner)[name] = method
-    try:
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(attributes_set(optimizer, _single_device_methods(optimizer)))
+        if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+            inner = optimizer.inner_optimizer
+            stack.enter_context(attributes_set(optimizer, {"_tf_apply": optimizer._common_apply}))
+            stack.enter_context(attributes_set(inner, _single_device_methods(inner)))
         yield
-    finally:
-        for owner, name, _ in replaced:
-            del vars(owner)[name]
 
 
 def _single_device_methods(optimizer):
-    """(optimizer, name, method) of each method to replace."""
+    """The methods to replace, by name."""
     original = next(base for base in type(optimizer).__mro__ if base.__name__ == "BaseOptimizer")
-    return [(optimizer, name, types.MethodType(getattr(original, name), optimizer)) for name in _CROSS_REPLICA_METHODS]
+    return {name: types.MethodType(getattr(original, name), optimizer) for name in _CROSS_REPLICA_METHODS}
 
 
 def all_reduce_sum(nest, moves_rows: bool = False):

@@ -5,12 +5,12 @@ example once whatever the number of replicas, batches are those of one device, a
 on which dropout depends, is known.
 """
 
-import contextlib
 import contextvars
 from typing import NamedTuple
 
 import tensorflow as tf
 
+from tfpar.contexts import variable_set
 from tfpar.layers.dropout import rows_begin_at
 from tfpar.ops.random import hashed
 
@@ -73,17 +73,17 @@ class RowSharing:
         if any(isinstance(leaf, tf.distribute.DistributedValues) for leaf in tf.nest.flatten(batch)):
             return self._strategy.run(function, args=args)
 
+        rows, replicas = row_count(batch), self._strategy.num_replicas_in_sync
         share = Share(
-            _fingerprint_of(batch) if self.is_multiworker else None,
-            (_first(batch).shape[0] or 1) % self._strategy.num_replicas_in_sync == 0,
+            fingerprint=_fingerprint_of(batch) if self.is_multiworker else None,
+            is_even=isinstance(rows, int) and rows % replicas == 0,
         )
 
         def on_replica(batch):
-            context = tf.distribute.get_replica_context()
-            replica = context.replica_id_in_sync_group
+            replica = tf.distribute.get_replica_context().replica_id_in_sync_group
             static = tf.get_static_value(replica)
-            place, rows = part_of_rows(batch, replica if static is None else int(static), context.num_replicas_in_sync)
-            with rows_begin_at(place), _known(share):
+            place, rows = part_of_rows(batch, replica if static is None else int(static), replicas)
+            with rows_begin_at(place), variable_set(_share, share):
                 return function(rows)
 
         return self._strategy.run(on_replica, args=(batch,))
@@ -130,6 +130,12 @@ def check_for_tpu(spec, replicas: int) -> None:
             raise ValueError(f"A batch's rows must be a multiple of the {replicas} TPU cores; got {leaf}.")
 
 
+def row_count(batch) -> int | tf.Tensor:
+    """Rows of a nest of tensors (rows, ...), with None for what is absent: an int where it is known in advance."""
+    first = next(leaf for leaf in tf.nest.flatten(batch) if leaf is not None)
+    return tf.shape(first)[0] if first.shape[0] is None else first.shape[0]
+
+
 def part_of_rows(batch, part, parts: int):
     """Cuts a batch into parts as even as its rows allow; the last ones may have fewer rows, or none.
 
@@ -141,8 +147,7 @@ def part_of_rows(batch, part, parts: int):
     Returns:
         Place of the part's first row in the batch, an int32 scalar; and the nest of its rows.
     """
-    first = _first(batch)
-    rows = tf.shape(first)[0] if first.shape[0] is None else first.shape[0]
+    rows = row_count(batch)
     size = -(-rows // parts)
     begin = part * size
 
@@ -193,16 +198,3 @@ def _hash(values) -> tf.Tensor:
         bits = tf.bitcast(tf.cast(values, tf.float32), tf.uint32)
     places = hashed(tf.cast(tf.range(tf.size(bits)), tf.uint32))
     return tf.reduce_sum(tf.cast(hashed(bits + places), tf.int64))
-
-
-@contextlib.contextmanager
-def _known(share):
-    token = _share.set(share)
-    try:
-        yield
-    finally:
-        _share.reset(token)
-
-
-def _first(batch) -> tf.Tensor:
-    return next(leaf for leaf in tf.nest.flatten(batch) if leaf is not None)

@@ -1,6 +1,7 @@
 """`fit` in several processes: files are written once, all begin alike and end together, and a lost worker is named."""
 
 import contextlib
+import functools
 import inspect
 
 import keras
@@ -39,13 +40,13 @@ def run_on_workers(method, args, kwargs):
     Raises:
         WorkerLostError, ValueError, RuntimeError: see `failures_explained`.
     """
-    call = inspect.signature(method).bind(*args, **kwargs)
-    if not is_chief():
+    call, chief = inspect.signature(method).bind(*args, **kwargs), is_chief()
+    if not chief:
         call.arguments["verbose"] = 0
     callbacks = call.arguments.get("callbacks")
     if not isinstance(callbacks, keras.callbacks.CallbackList):
         callbacks = [callbacks] if isinstance(callbacks, keras.callbacks.Callback) else list(callbacks or ())
-        mine = [c for c in callbacks if is_chief() or not isinstance(c, OF_THE_CHIEF)]
+        mine = [c for c in callbacks if chief or not isinstance(c, OF_THE_CHIEF)]
         call.arguments["callbacks"] = [*mine, _OneMind()]
     with failures_explained():
         return method(*call.args, **call.kwargs)
@@ -55,31 +56,32 @@ class _OneMind(keras.callbacks.Callback):
     """Has all workers begin with the chief's weights and epoch, and stop after the same epoch."""
 
     def on_train_begin(self, logs=None):
-        model = self.model
-        variables = [*model.variables, *model.optimizer.variables]
-        model._initial_epoch = int(_agreed(model.distribute_strategy, model._initial_epoch or 0, variables)) or None
+        model, self._strategy = self.model, self.model.distribute_strategy
+        epoch = tf.constant(model._initial_epoch or 0, tf.int64)
+        take = functools.partial(_take_the_chiefs, model)
+        agreed = tf.function(lambda: self._everywhere(take, epoch), autograph=False)()
+        model._initial_epoch = int(agreed) or None
+        self._summed = tf.function(lambda flag: self._everywhere(all_reduce_sum, flag), autograph=False)
 
     def on_epoch_end(self, epoch, logs=None):
-        stops = _agreed(self.model.distribute_strategy, int(self.model.stop_training), every_worker=True)
-        self.model.stop_training = bool(stops)
+        self.model.stop_training = bool(self._summed(tf.constant(int(self.model.stop_training), tf.int64)))
+
+    def _everywhere(self, function, number):
+        # An all-reduce takes only what was made in the replica.
+        return self._strategy.first_result(self._strategy.everywhere(lambda: function(tf.identity(number))))
 
 
-def _agreed(strategy, number: int, variables=(), every_worker=False):
-    """Adds up `number` over the workers, or takes the chief's, whose values all `variables` get."""
-
-    def on_replica():
-        speaks = every_worker or tf.distribute.get_replica_context().replica_id_in_sync_group == 0
-        with own_components(variables):
-            values = [tf.cast(v, tf.float64 if tf.as_dtype(v.dtype).is_floating else tf.int64) for v in variables]
-        said = [tf.where(speaks, value, tf.zeros_like(value)) for value in (tf.constant(number, tf.int64), *values)]
-        sum_, *values = all_reduce_sum(said)
-        with own_components(variables):
-            for variable, value in zip(variables, values, strict=True):
-                variable.assign(tf.cast(value, variable.dtype))
-        return sum_
-
-    sums = tf.function(lambda: strategy.everywhere(on_replica), autograph=False)()
-    return strategy.experimental_local_results(sums)[0]
+def _take_the_chiefs(model, number):
+    """Gives all variables the chief's values; returns the chief's number. Called in a replica."""
+    variables = [*model.variables, *model.optimizer.variables]
+    is_chiefs = tf.distribute.get_replica_context().replica_id_in_sync_group == 0
+    with own_components(variables):
+        values = [tf.cast(v, tf.float64 if tf.as_dtype(v.dtype).is_floating else tf.int64) for v in variables]
+    number, *values = all_reduce_sum([tf.where(is_chiefs, v, tf.zeros_like(v)) for v in (number, *values)])
+    with own_components(variables):
+        for variable, value in zip(variables, values, strict=True):
+            variable.assign(tf.cast(value, variable.dtype))
+    return number
 
 
 @contextlib.contextmanager

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from tfpar.cluster.launcher.console import Console
 from tfpar.cluster.launcher.signals import Signals
 from tfpar.cluster.launcher.supervisor import Supervisor
-from tfpar.cluster.launcher.verdict import USER_ERROR, Failure, first_failure
+from tfpar.cluster.launcher.verdict import Failure, first_failure
 from tfpar.cluster.launcher.worker import Worker
+from tfpar.errors import USER_ERROR_EXIT_CODE
 
 SHOWN_LINES = 20
 
@@ -27,7 +28,7 @@ class Outcome:
 def report(workers: Sequence[Worker], supervisor: Supervisor, console: Console, signals: Signals) -> Outcome:
     """Tells how it ended, on the console."""
     failures = supervisor.failures
-    if len(failures) == len(workers) and all(failure.returncode == USER_ERROR for failure in failures):
+    if len(failures) == len(workers) and all(failure.returncode == USER_ERROR_EXIT_CODE for failure in failures):
         outcome = _users_error(workers, console)
     else:
         went_well = not (failures or supervisor.complaint or signals.received or console.is_broken)
@@ -58,7 +59,7 @@ def _users_error(workers, console):
         worker.show_last_line()
     for line in found or [b"error: all workers ended with exit code 2"]:
         console.line(line)
-    return Outcome(USER_ERROR)
+    return Outcome(USER_ERROR_EXIT_CODE)
 
 
 def _failure(guilty: Failure, console):

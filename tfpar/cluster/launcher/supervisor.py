@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from tfpar.cluster.launcher.console import Console
 from tfpar.cluster.launcher.pump import TICK_S, Pump
 from tfpar.cluster.launcher.signals import Signals
-from tfpar.cluster.launcher.verdict import USER_ERROR, Failure, first_failure
+from tfpar.cluster.launcher.verdict import Failure, first_failure
 from tfpar.cluster.launcher.worker import Worker
 from tfpar.cluster.rendezvous import unreachable_workers
+from tfpar.errors import USER_ERROR_EXIT_CODE
 
 # How long a failure that may not be the cause is given to be joined by others.
 SETTLE_S = 5.0
@@ -84,7 +85,9 @@ class Supervisor:
         if not self.failures or not self._running():
             return not self._running()
         guilty = first_failure(self.failures)
-        is_certain = not guilty.is_symptom and guilty.returncode != USER_ERROR  # others may find the user's error too
+        is_certain = (
+            not guilty.is_symptom and guilty.returncode != USER_ERROR_EXIT_CODE
+        )  # others may find the user's error too
         return is_certain or time.monotonic() - self._failed_at > SETTLE_S
 
     def _note_ends(self):

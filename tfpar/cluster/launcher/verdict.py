@@ -15,7 +15,6 @@ SYMPTOM = re.compile(
     rb"|Connection reset by peer|Connection refused|Broken pipe|Socket closed|no longer answers|did not come within"
     rb"|took too long, or has given up"
 )
-USER_ERROR = 2
 TRACEBACK = b"Traceback (most recent call last):"
 LOG_LINE = re.compile(rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+: [IWE] |[IWE]\d{4} \d\d:\d\d:\d+\.\d+ ")
 

@@ -4,7 +4,6 @@ A kernel takes a `Job` and returns a `Result`. `choose` looks at the layer's job
 model and names one of them, with the reason.
 """
 
-import contextlib
 import contextvars
 import dataclasses
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from typing import NamedTuple
 import tensorflow as tf
 from keras import activations
 
+from tfpar.contexts import variable_set
 from tfpar.layers.recurrent import placement
 from tfpar.ops import cudnn
 from tfpar.ops.fused_lstm import fused_lstm
@@ -25,18 +25,13 @@ from tfpar.ops.time_loop import inference_loop, time_loop, unrolled_loop
 _export_target = contextvars.ContextVar("export_target", default=None)
 
 
-@contextlib.contextmanager
 def exporting(target: str):
     """Within this context layers choose kernels for a model that is leaving.
 
     Args:
         target: "saved_model", "tflite", or "tflite_int8".
     """
-    token = _export_target.set(target)
-    try:
-        yield
-    finally:
-        _export_target.reset(token)
+    return variable_set(_export_target, target)
 
 
 @dataclasses.dataclass(frozen=True)

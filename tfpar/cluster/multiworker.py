@@ -1,21 +1,27 @@
 """Processes that train one model together, over gRPC: their start, and what is said when one is lost."""
 
 import contextlib
+import re
 import signal
 import threading
 
 from tfpar.cluster.rendezvous import unreachable_workers, wait_for_workers
+from tfpar.cluster.shared_memory import SharedMemoryCollectives
 from tfpar.cluster.start_watch import start_bounded
 from tfpar.cluster.tf_config import TfConfig, read_tf_config
 from tfpar.errors import WorkerLostError
 
 
-def make(config: TfConfig, timeout_s: float):
+def make(config: TfConfig, timeout_s: float, on_cpu: bool):
     """Makes a `tf.distribute.MultiWorkerMirroredStrategy`, once all workers are there.
 
     Args:
         config: the cluster.
         timeout_s: longest wait for another worker, at the start and in each exchange with it.
+        on_cpu: whether there is no GPU.
+
+    Returns:
+        The strategy; its `tfpar_collectives` are `SharedMemoryCollectives` if all workers are CPUs of one host, or None.
 
     A worker that is lost after all have met, while TensorFlow starts, would let it hang: then this process is killed,
     with a line on standard error that names the lost one.
@@ -23,13 +29,17 @@ def make(config: TfConfig, timeout_s: float):
     Raises:
         WorkerMissingError: another worker did not come in time.
     """
-    wait_for_workers(config.workers, config.index, timeout_s)
+    on_one_host = wait_for_workers(config.workers, config.index, timeout_s)
     import tensorflow as tf
 
     with _signals_kept(), start_bounded(config, timeout_s):
-        return tf.distribute.MultiWorkerMirroredStrategy(
+        strategy = tf.distribute.MultiWorkerMirroredStrategy(
             communication_options=tf.distribute.experimental.CommunicationOptions(timeout_seconds=timeout_s)
         )
+    strategy.tfpar_collectives = None
+    if on_cpu and on_one_host and len(config.workers) > 1:
+        strategy.tfpar_collectives = SharedMemoryCollectives(config.workers, config.index, timeout_s)
+    return strategy
 
 
 def is_chief() -> bool:
@@ -56,6 +66,11 @@ def lost_workers_named():
     )
     try:
         yield
+    except tf.errors.UnknownError as error:
+        lost = re.match(r".*LostError: worker ([0-9]+) ", error.message)
+        if not lost:
+            raise
+        raise WorkerLostError({int(lost[1]): config.workers[int(lost[1])]}, error.message) from error
     except symptoms as error:
         if config is None or len(config.workers) < 2:
             raise

@@ -16,17 +16,18 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+from tfpar.cluster.local_sockets import host_identity
 from tfpar.cluster.tf_config import split_address
 from tfpar.errors import UserError, WorkerMissingError
 
 RETRY_S = 0.1
 # One call: longer than the second after which a lost packet is sent again.
 CALL_S = 1.5
-GREETING = re.compile(rb"tfpar worker ([0-9]{1,6})\n")
+GREETING = re.compile(rb"tfpar worker ([0-9]{1,6}) on host ([0-9a-f]{16})\n")
 
 
-def wait_for_workers(addresses: Sequence[str], index: int, timeout_s: float) -> None:
-    """Returns once all workers have met. To be called by each before it starts TensorFlow's server.
+def wait_for_workers(addresses: Sequence[str], index: int, timeout_s: float) -> bool:
+    """Returns once all workers have met, whether they are on one host. To be called by each before it starts TensorFlow's server.
 
     Args:
         addresses: "host:port" of all workers.
@@ -39,20 +40,23 @@ def wait_for_workers(addresses: Sequence[str], index: int, timeout_s: float) -> 
     """
     peers = set(range(len(addresses))) - {index}
     if not peers:
-        return
+        return True
     deadline = time.monotonic() + timeout_s
+    own_host = host_identity()
+    greeting, hosts = f"tfpar worker {index} on host {own_host}\n".encode(), {own_host}
     ungreeted, unheard = set(peers), set(peers)
     with _listen(addresses[index], index, len(addresses)) as listener:
         while ungreeted or unheard:
             left_s = deadline - time.monotonic()
-            greeting = b"tfpar worker %d\n" % index
             ungreeted = set(_uncalled(addresses, ungreeted, min(CALL_S, max(left_s, RETRY_S)), greeting))
-            for peer in _greeters(listener, RETRY_S):
+            for peer, host in _greeters(listener, RETRY_S):
+                hosts.add(host)
                 if peer in peers - unheard:  # it greets again, so it was started again: it has not heard us
                     ungreeted.add(peer)
                 unheard.discard(peer)
             if (ungreeted or unheard) and time.monotonic() >= deadline:
                 raise WorkerMissingError({peer: addresses[peer] for peer in sorted(ungreeted | unheard)}, timeout_s)
+    return len(hosts) == 1
 
 
 def unreachable_workers(addresses: Sequence[str], index: int, timeout_s: float = 1.0) -> list[int]:
@@ -95,7 +99,7 @@ def _call(target, timeout_s, message):
 
 
 def _greeters(listener, for_s):
-    """Yields the index in each greeting that arrives within `for_s`."""
+    """Yields the index and the host in each greeting that arrives within `for_s`."""
     deadline = time.monotonic() + for_s
     while (left_s := deadline - time.monotonic()) > 0:
         listener.settimeout(left_s)
@@ -105,7 +109,7 @@ def _greeters(listener, for_s):
                 connection.settimeout(CALL_S)
                 greeting = GREETING.fullmatch(connection.recv(64))
             if greeting:
-                yield int(greeting[1])
+                yield int(greeting[1]), greeting[2].decode()
 
 
 def _listen(address, index, workers):

@@ -139,7 +139,7 @@ def make_strategy(name: str = "auto", replicas: int = 0, timeout_s: float = 300.
     tpus = tpu.connect() if name == "tpu" else len(tf.config.list_physical_devices("TPU"))
     choice = choose_strategy(name, replicas, Machines(gpus, tpus, len(config.workers) if config else 0))
     if choice.name == "multiworker":
-        strategy = multiworker.make(config, timeout_s)
+        strategy = multiworker.make(config, timeout_s, on_cpu=not gpus)
     elif choice.name == "tpu":
         strategy = tpu.make()
     elif choice.name == "one":

@@ -9,10 +9,11 @@ from keras.src.models.functional import Functional
 
 from tfpar.train import row_gradients
 from tfpar.train.accumulation import add_accumulated_weight, divided_by_weight
+from tfpar.train.all_reduce import all_reduce_sum
 from tfpar.train.execution import executes_steps, with_auto_clustering
 from tfpar.train.losses import BatchWeights, needs_batch_weights, part_of_batch, share_loss
 from tfpar.train.parts import Part, add_parts, run_part, split_rows
-from tfpar.train.replica import all_reduce_sum, own_components, single_device
+from tfpar.train.replica import own_components, single_device
 from tfpar.train.shares import RowSharing, check_same_batch, fingerprints, this_share
 from tfpar.train.workers import failures_explained, run_on_workers
 

@@ -13,7 +13,6 @@ import keras
 import tensorflow as tf
 
 from tfpar.contexts import attributes_set
-from tfpar.train.row_gradients import as_tensor, in_own_place, numbered
 
 _CROSS_REPLICA_METHODS = (
     "_apply_weight_decay",
@@ -67,29 +66,3 @@ def _single_device_methods(optimizer):
     """The methods to replace, by name."""
     original = next(base for base in type(optimizer).__mro__ if base.__name__ == "BaseOptimizer")
     return {name: types.MethodType(getattr(original, name), optimizer) for name in _CROSS_REPLICA_METHODS}
-
-
-def all_reduce_sum(nest, moves_rows: bool = False):
-    """Sums a nest of tensors, with None for what is absent, over all replicas; called in a replica.
-
-    With one replica it returns them as they are.
-
-    Args:
-        nest: of tensors and `tf.IndexedSlices`.
-        moves_rows: move the latter as they are, which needs equally many rows on each replica, and not the whole
-            tables.
-    """
-    context = tf.distribute.get_replica_context()
-    if context.num_replicas_in_sync == 1:
-        return nest
-    given = tf.nest.flatten(nest)
-    flat = [in_own_place(leaf, context) if moves_rows else as_tensor(leaf) for leaf in given]
-    tensors = tf.nest.flatten(flat, expand_composites=True)
-    # TensorFlow packs what one call is given, which must be of one type.
-    for dtype in sorted({t.dtype.name for t in tensors if t is not None}):
-        places = [place for place, t in enumerate(tensors) if t is not None and t.dtype.name == dtype]
-        summed = context.all_reduce(tf.distribute.ReduceOp.SUM, [tensors[place] for place in places])
-        for place, tensor in zip(places, summed, strict=True):
-            tensors[place] = tensor
-    flat = tf.nest.pack_sequence_as(flat, tensors, expand_composites=True)
-    return tf.nest.pack_sequence_as(nest, [numbered(*pair) for pair in zip(flat, given, strict=True)])

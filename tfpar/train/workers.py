@@ -8,7 +8,8 @@ import keras
 import tensorflow as tf
 
 from tfpar.cluster import is_chief, lost_workers_named
-from tfpar.train.replica import all_reduce_sum, own_components
+from tfpar.train.all_reduce import all_reduce_sum
+from tfpar.train.replica import own_components
 from tfpar.train.shares import DIFFERENT_BATCHES
 
 # What these do is write or send something, which one process must do for all.

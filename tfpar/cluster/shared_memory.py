@@ -4,6 +4,7 @@ TensorFlow's collectives go over gRPC, through the kernel's network and several 
 core. Here each worker writes its arrays once, where the others read them.
 """
 
+import itertools
 import mmap
 import os
 import socket
@@ -46,36 +47,39 @@ class SharedMemoryCollectives:
         self._own = [_Buffer(), _Buffer()]
         self._theirs = {peer: [_Buffer(), _Buffer()] for peer in self._sockets}
 
-    def all_gather(self, arrays: Sequence[np.ndarray]) -> list[Sequence[np.ndarray]]:
+    def all_gather(self, groups: Sequence[Sequence[np.ndarray]]) -> list[list[np.ndarray]]:
         """Hands this worker's arrays to all others.
 
         Args:
-            arrays: those of all workers have the same types and, but for their first axes, the same shapes.
+            groups: of arrays of one type. All workers have as many groups, of the same types.
 
         Returns:
-            For each worker, in their order, its arrays. Those of others are to be read before the next call, not kept.
+            For each worker, in their order, a flat array (elements,) for each group: its arrays one behind another, as
+            `unpacked` finds them. They are in shared memory, to be read before the next call and not kept.
 
         Raises:
             LostError: another worker is gone, or did not come in time.
             OutOfStepError: another worker is at another call.
         """
-        turn, sizes = self._calls % 2, [array.nbytes for array in arrays]
-        message = np.array([self._calls, *sizes], np.int64)
+        sizes_bytes = [sum(_space(array.nbytes) for array in group[:-1]) + group[-1].nbytes for group in groups]
+        dtypes = [group[0].dtype for group in groups]
+        turn, message = self._calls % 2, np.array([self._calls, *sizes_bytes], np.int64)
         self._calls += 1
-        opened = self._own[turn].write(arrays)
+        own = self._own[turn]
+        opened = own.write(groups, sum(map(_space, sizes_bytes)))
         for peer in self._sockets:
             self._send(peer, message.tobytes(), opened)
-        gathered = {peer: self._read(peer, turn, message, arrays) for peer in self._sockets}
-        return [gathered.get(worker, arrays) for worker in range(self._workers)]
+        gathered = {peer: self._read(peer, turn, message, dtypes) for peer in self._sockets}
+        return [gathered.get(worker) or own.read(sizes_bytes, dtypes) for worker in range(self._workers)]
 
-    def _read(self, peer, turn, own_message, like):
+    def _read(self, peer, turn, own_message, dtypes):
         received, opened = self._receive(peer)
         message, buffer = np.frombuffer(received, np.int64), self._theirs[peer][turn]
         if message.size != own_message.size or message[0] != own_message[0]:
             raise OutOfStepError(f"worker {peer} hands over other arrays")
         if opened:
             buffer.open(opened[0])
-        return buffer.read(message[1:].tolist(), like)
+        return buffer.read(message[1:].tolist(), dtypes)
 
     def _send(self, peer, message, descriptors):
         try:
@@ -99,19 +103,20 @@ class _Buffer:
     def __init__(self):
         self._memory, self._descriptor = b"", None
 
-    def write(self, arrays) -> list[int]:
-        """Copies `arrays`. Returns the file descriptor of the memory if it is new, to be opened by all readers."""
-        size_bytes = sum(_space(array.nbytes) for array in arrays)
+    def write(self, groups, size_bytes) -> list[int]:
+        """Copies arrays. Returns the file descriptor of the memory if it is new, to be opened by all readers."""
         opened = []
-        if size_bytes > len(self._memory) or self._descriptor is None:
+        if self._descriptor is None or size_bytes > len(self._memory):
             if self._descriptor is not None:
                 os.close(self._descriptor)
             self._descriptor = os.memfd_create("tfpar")
             os.ftruncate(self._descriptor, 2 * size_bytes + mmap.PAGESIZE)
             self._memory = mmap.mmap(self._descriptor, 0)
             opened.append(self._descriptor)
-        for place, array in zip(self.read([array.nbytes for array in arrays], arrays), arrays, strict=True):
-            np.copyto(place, array)
+        offset_bytes = 0
+        for array in itertools.chain.from_iterable(groups):
+            np.frombuffer(self._memory, array.dtype, array.size, offset_bytes)[:] = array.reshape(-1)
+            offset_bytes += _space(array.nbytes)
         return opened
 
     def open(self, descriptor: int) -> None:
@@ -119,22 +124,31 @@ class _Buffer:
         self._memory = mmap.mmap(descriptor, 0)
         os.close(descriptor)
 
-    def read(self, sizes_bytes, like) -> list[np.ndarray]:
-        """The arrays, of the types and inner shapes of `like`, in place.
+    def read(self, sizes_bytes, dtypes) -> list[np.ndarray]:
+        """Flat arrays of these sizes and types, one behind another."""
+        begins_bytes = itertools.accumulate(map(_space, sizes_bytes), initial=0)
+        return [
+            np.frombuffer(self._memory, dtype, size_bytes // dtype.itemsize, begin)
+            for dtype, size_bytes, begin in zip(dtypes, sizes_bytes, begins_bytes, strict=False)
+        ]
 
-        Raises:
-            OutOfStepError: they cannot be.
-        """
-        arrays, offset_bytes = [], 0
-        for size_bytes, array in zip(sizes_bytes, like, strict=True):
-            row_bytes = array.itemsize * int(np.prod(array.shape[1:]))
-            if size_bytes % max(row_bytes, 1) or (array.ndim == 0 and size_bytes != row_bytes):
-                raise OutOfStepError(f"{size_bytes} bytes are no array like one of shape {array.shape}, {array.dtype}")
-            flat = np.frombuffer(self._memory, array.dtype, size_bytes // array.itemsize, offset_bytes)
-            arrays.append(flat.reshape([-1, *array.shape[1:]] if array.ndim and row_bytes else array.shape))
-            offset_bytes += _space(size_bytes)
-        return arrays
+
+def unpacked(flat: np.ndarray, like: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """The arrays of a group, in place, with the shapes of `like`."""
+    arrays, begin = [], 0
+    for array in like:
+        arrays.append(flat[begin : begin + array.size].reshape(array.shape))
+        begin += _space(array.nbytes) // array.itemsize
+    return arrays
+
+
+def aligned_empty(size: int, dtype: np.dtype) -> np.ndarray:
+    """A flat array (size,) which TensorFlow takes without a copy, unlike NumPy's own."""
+    memory = np.empty(size * dtype.itemsize + _ALIGNMENT_BYTES, np.uint8)
+    begin = -memory.ctypes.data % _ALIGNMENT_BYTES
+    return memory[begin : begin + size * dtype.itemsize].view(dtype)
 
 
 def _space(size_bytes):
+    """Bytes that an array takes, with what is left free behind it."""
     return -(-size_bytes // _ALIGNMENT_BYTES) * _ALIGNMENT_BYTES

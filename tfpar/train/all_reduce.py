@@ -3,6 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
+from tfpar.cluster.shared_memory import aligned_empty, unpacked
 from tfpar.train.row_gradients import as_tensor, in_own_place, numbered
 
 
@@ -43,35 +44,49 @@ def _by_tensorflow(nest, context, moves_rows):
 def _in_shared_memory(nest, collectives):
     """Tensors are added; a table's rows are put behind those of the workers before."""
     leaves = tf.nest.flatten(nest)
-    sent = [tensor for leaf in leaves for tensor in _tensors(leaf)]
-    are_rows = [isinstance(leaf, tf.IndexedSlices) for leaf in leaves for _ in _tensors(leaf)]
+    dense = [leaf for leaf in leaves if tf.is_tensor(leaf) and not isinstance(leaf, tf.IndexedSlices)]
+    rows = [part for leaf in leaves if isinstance(leaf, tf.IndexedSlices) for part in (leaf.values, leaf.indices)]
+    dtypes = [tensor.dtype for tensor in dense + rows]
 
     def reduce(*arrays):
-        by_array = zip(*collectives.all_gather(arrays), strict=True)
-        return [np.concatenate(a) if rows else _added(a) for a, rows in zip(by_array, are_rows, strict=True)]
+        return _reduced(collectives, arrays[: len(dense)], arrays[len(dense) :])
 
-    received = iter(tf.numpy_function(reduce, sent, [tensor.dtype for tensor in sent]))
+    received = tf.numpy_function(reduce, dense + rows, dtypes)
+    sums, joined = iter(received[: len(dense)]), iter(received[len(dense) :])
 
     def result(leaf):
-        if leaf is None:
-            return None
         if not isinstance(leaf, tf.IndexedSlices):
-            return tf.ensure_shape(next(received), leaf.shape)
-        values = tf.ensure_shape(next(received), [None, *leaf.values.shape[1:]])
-        return tf.IndexedSlices(values, tf.ensure_shape(next(received), [None]), leaf.dense_shape)
+            return None if leaf is None else tf.ensure_shape(next(sums), leaf.shape)
+        values = tf.ensure_shape(next(joined), [None, *leaf.values.shape[1:]])
+        return tf.IndexedSlices(values, tf.ensure_shape(next(joined), [None]), leaf.dense_shape)
 
     return tf.nest.pack_sequence_as(nest, [result(leaf) for leaf in leaves])
 
 
-def _tensors(leaf):
-    """The tensors of a leaf that a worker's own differ in."""
-    if leaf is None:
-        return []
-    return [leaf.values, leaf.indices] if isinstance(leaf, tf.IndexedSlices) else [leaf]
+def _reduced(collectives, dense, rows):
+    """Arrays of all workers: the sums of `dense`, with the same bits on all, and all `rows`."""
+    kinds = sorted({array.dtype.str for array in dense})
+    places = [[place for place, array in enumerate(dense) if array.dtype.str == kind] for kind in kinds]
+    groups = [[dense[place] for place in of_kind] for of_kind in places]
+    gathered = list(zip(*collectives.all_gather(groups + [[array] for array in rows]), strict=True))
+    results = list(dense)
+    for of_kind, group, flat in zip(places, groups, gathered, strict=False):
+        for place, array in zip(of_kind, unpacked(_added(flat), group), strict=True):
+            results[place] = array
+    return results + [_joined(*pair) for pair in zip(rows, gathered[len(groups) :], strict=True)]
 
 
-def _added(arrays):
-    total = np.add(*arrays[:2])
-    for array in arrays[2:]:
-        total += array
+def _added(flat):
+    """Sum of arrays (elements,), in the order of the workers."""
+    total = aligned_empty(flat[0].size, flat[0].dtype)
+    with np.errstate(all="ignore"):  # sums overflow, as those of TensorFlow do, and what is between arrays is not read
+        np.add(*flat[:2], out=total)
+        for other in flat[2:]:
+            total += other
     return total
+
+
+def _joined(like, flat):
+    """Rows (all rows, ...) of all workers, in their order; those of `like` are this worker's."""
+    joined = aligned_empty(sum(array.size for array in flat), like.dtype)
+    return np.concatenate(flat, out=joined).reshape(-1, *like.shape[1:])

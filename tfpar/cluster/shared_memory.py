@@ -54,8 +54,8 @@ class SharedMemoryCollectives:
             groups: of arrays of one type. All workers have as many groups, of the same types.
 
         Returns:
-            For each worker, in their order, a flat array (elements,) for each group: its arrays one behind another, as
-            `unpacked` finds them. They are in shared memory, to be read before the next call and not kept.
+            For each worker, in their order, a flat array (elements,) for each group: its arrays one behind another,
+            each at the next place that is aligned: see `aligned_size`. They are in shared memory, to be read before the next call and not kept.
 
         Raises:
             LostError: another worker is gone, or did not come in time.
@@ -133,15 +133,6 @@ class _Buffer:
         ]
 
 
-def unpacked(flat: np.ndarray, like: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """The arrays of a group, in place, with the shapes of `like`."""
-    arrays, begin = [], 0
-    for array in like:
-        arrays.append(flat[begin : begin + array.size].reshape(array.shape))
-        begin += _space(array.nbytes) // array.itemsize
-    return arrays
-
-
 def aligned_empty(size: int, dtype: np.dtype) -> np.ndarray:
     """A flat array (size,) which TensorFlow takes without a copy, unlike NumPy's own."""
     memory = np.empty(size * dtype.itemsize + _ALIGNMENT_BYTES, np.uint8)
@@ -149,6 +140,11 @@ def aligned_empty(size: int, dtype: np.dtype) -> np.ndarray:
     return memory[begin : begin + size * dtype.itemsize].view(dtype)
 
 
+def aligned_size(size, item_bytes: int):
+    """Elements from the beginning of an array of a group to that of the next one, for `size` of `item_bytes` each."""
+    return -(-size * item_bytes // _ALIGNMENT_BYTES) * _ALIGNMENT_BYTES // item_bytes
+
+
 def _space(size_bytes):
     """Bytes that an array takes, with what is left free behind it."""
-    return -(-size_bytes // _ALIGNMENT_BYTES) * _ALIGNMENT_BYTES
+    return aligned_size(size_bytes, 1)

@@ -1,9 +1,11 @@
 """Sums over all replicas: what they tell each other in a training step."""
 
+import itertools
+
 import numpy as np
 import tensorflow as tf
 
-from tfpar.cluster.shared_memory import aligned_empty, unpacked
+from tfpar.cluster.shared_memory import OutOfStepError, aligned_empty, aligned_size
 from tfpar.train.row_gradients import as_tensor, in_own_place, numbered
 
 
@@ -44,40 +46,43 @@ def _by_tensorflow(nest, context, moves_rows):
 def _in_shared_memory(nest, collectives):
     """Tensors are added; a table's rows are put behind those of the workers before."""
     leaves = tf.nest.flatten(nest)
-    dense = [leaf for leaf in leaves if tf.is_tensor(leaf) and not isinstance(leaf, tf.IndexedSlices)]
-    rows = [part for leaf in leaves if isinstance(leaf, tf.IndexedSlices) for part in (leaf.values, leaf.indices)]
-    dtypes = [tensor.dtype for tensor in dense + rows]
+    bare = [tf.IndexedSlices(leaf.values, leaf.indices) if _is_rows(leaf) else leaf for leaf in leaves]
+    tensors = tf.nest.flatten(bare, expand_composites=True)
+    rows = {id(part) for leaf in bare if _is_rows(leaf) for part in (leaf.values, leaf.indices)}
+    dense = [place for place, t in enumerate(tensors) if t is not None and id(t) not in rows]
+    # One group, and so one result, for all dense tensors of a type: each result costs Python's time.
+    sums = [[p for p in dense if tensors[p].dtype == dtype] for dtype in sorted({tensors[p].dtype for p in dense}, key=str)]
+    joined = [[place] for place, t in enumerate(tensors) if id(t) in rows]
 
     def reduce(*arrays):
-        return _reduced(collectives, arrays[: len(dense)], arrays[len(dense) :])
+        arrays = iter(arrays)
+        groups = [list(itertools.islice(arrays, len(group))) for group in sums + joined]
+        of_workers = list(zip(*collectives.all_gather(groups), strict=True))
+        return [*map(_added, of_workers[: len(sums)]), *map(_joined, of_workers[len(sums) :])]
 
-    received = tf.numpy_function(reduce, dense + rows, dtypes)
-    sums, joined = iter(received[: len(dense)]), iter(received[len(dense) :])
+    dtypes = [tensors[group[0]].dtype for group in sums + joined]
+    flat = tf.numpy_function(reduce, [tensors[place] for place in itertools.chain(*sums, *joined)], dtypes)
+    for group, result in zip(sums, flat, strict=False):
+        for place, tensor in zip(group, _unpacked(result, [tensors[p] for p in group]), strict=True):
+            tensors[place] = tensor
+    for (place,), result in zip(joined, flat[len(sums) :], strict=True):
+        tensors[place] = tf.reshape(result, [-1, *tensors[place].shape[1:]])
+    reduced = tf.nest.pack_sequence_as(bare, tensors, expand_composites=True)
+    return tf.nest.pack_sequence_as(nest, [_with_shape_of(*pair) for pair in zip(reduced, leaves, strict=True)])
 
-    def result(leaf):
-        if not isinstance(leaf, tf.IndexedSlices):
-            return None if leaf is None else tf.ensure_shape(next(sums), leaf.shape)
-        values = tf.ensure_shape(next(joined), [None, *leaf.values.shape[1:]])
-        return tf.IndexedSlices(values, tf.ensure_shape(next(joined), [None]), leaf.dense_shape)
 
-    return tf.nest.pack_sequence_as(nest, [result(leaf) for leaf in leaves])
+def _is_rows(leaf):
+    return isinstance(leaf, tf.IndexedSlices)
 
 
-def _reduced(collectives, dense, rows):
-    """Arrays of all workers: the sums of `dense`, with the same bits on all, and all `rows`."""
-    kinds = sorted({array.dtype.str for array in dense})
-    places = [[place for place, array in enumerate(dense) if array.dtype.str == kind] for kind in kinds]
-    groups = [[dense[place] for place in of_kind] for of_kind in places]
-    gathered = list(zip(*collectives.all_gather(groups + [[array] for array in rows]), strict=True))
-    results = list(dense)
-    for of_kind, group, flat in zip(places, groups, gathered, strict=False):
-        for place, array in zip(of_kind, unpacked(_added(flat), group), strict=True):
-            results[place] = array
-    return results + [_joined(*pair) for pair in zip(rows, gathered[len(groups) :], strict=True)]
+def _with_shape_of(reduced, leaf):
+    return tf.IndexedSlices(reduced.values, reduced.indices, leaf.dense_shape) if _is_rows(leaf) else reduced
 
 
 def _added(flat):
     """Sum of arrays (elements,), in the order of the workers."""
+    if any(array.size != flat[0].size for array in flat):
+        raise OutOfStepError("another worker hands over other arrays")
     total = aligned_empty(flat[0].size, flat[0].dtype)
     with np.errstate(all="ignore"):  # sums overflow, as those of TensorFlow do, and what is between arrays is not read
         np.add(*flat[:2], out=total)
@@ -86,7 +91,16 @@ def _added(flat):
     return total
 
 
-def _joined(like, flat):
-    """Rows (all rows, ...) of all workers, in their order; those of `like` are this worker's."""
-    joined = aligned_empty(sum(array.size for array in flat), like.dtype)
-    return np.concatenate(flat, out=joined).reshape(-1, *like.shape[1:])
+def _joined(flat):
+    """Arrays (elements,) of all workers, in their order."""
+    return np.concatenate(flat, out=aligned_empty(sum(array.size for array in flat), flat[0].dtype))
+
+
+def _unpacked(flat, like):
+    """The tensors of a group, of the shapes of `like`; TensorFlow does not copy them, since they are aligned."""
+    begin = 0
+    for tensor in like:
+        size = tf.size(tensor) if tensor.shape.num_elements() is None else tensor.shape.num_elements()
+        shape = tf.shape(tensor) if tensor.shape.num_elements() is None else tensor.shape
+        yield tf.ensure_shape(tf.reshape(flat[begin : begin + size], shape), tensor.shape)
+        begin += aligned_size(size, tensor.dtype.size)

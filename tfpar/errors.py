@@ -48,11 +48,11 @@ class WorkerLostError(RuntimeError):
 
     Args:
         workers: address of each worker that does not answer, by its index; empty if all do, and one is only too slow.
-        symptom: what TensorFlow said.
+        symptom: how that came to light.
     """
 
     def __init__(self, workers: dict[int, str], symptom: str):
         self.workers = dict(workers)
         names = " and ".join(f"worker {index} at {address}" for index, address in self.workers.items())
         lost = f"{names} no longer answers" if names else "a worker took too long, or has given up"
-        super().__init__(f"{lost}; start all workers again. TensorFlow said: {symptom.splitlines()[0][:300]}")
+        super().__init__(f"{lost}; start all workers again. Symptom: {symptom.splitlines()[0][:300]}")

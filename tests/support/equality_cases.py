@@ -1,6 +1,6 @@
 """Trains each case as one setting has it, and prints what came as a line of JSON: SETTING XLA CASE...
 
-SETTING is "one", "mirrored2", "mirrored4" or, with TF_CONFIG, "multiworker2"; XLA is "xla" or "graph".
+SETTING is "one", "mirrored2", "mirrored4" or, with TF_CONFIG, "multiworker2" or "grpc2"; XLA is "xla" or "graph".
 """
 
 import functools
@@ -186,7 +186,9 @@ def main():
     setting, xla, *names = sys.argv[1:]
     name = setting.rstrip("0123456789")
     replicas = int(setting[len(name) :] or 0) if name == "mirrored" else 0
-    strategy = tfpar.cluster.make_strategy(name, replicas, timeout_s=30)
+    strategy = tfpar.cluster.make_strategy("multiworker" if name == "grpc" else name, replicas, timeout_s=30)
+    if name == "grpc":
+        strategy.tfpar_collectives = None
     for name in names:
         try:
             # Statistics of the whole batch need an all-reduce within the forward pass, which XLA cannot compile.

@@ -17,6 +17,8 @@ from pathlib import Path
 from tfpar.cluster.launcher.ports import free_ports
 
 START_S = 120
+# Of one host, they hand over their sums in shared memory, or by gRPC as those of several hosts do.
+TWO_WORKERS = ("multiworker2", "grpc2")
 
 
 def case_names(script: Path, table: str = "CASES") -> list[str]:
@@ -39,7 +41,7 @@ def cluster_environments(workers: int) -> list[dict]:
 
 def environments_of(setting: str) -> list[dict]:
     """For each process of a setting, what its environment has beside this one's."""
-    return cluster_environments(2) if setting == "multiworker2" else [{}]
+    return cluster_environments(2) if setting in TWO_WORKERS else [{}]
 
 
 def run_cases(command: list[str], names: list[str], make_environments, timeout_s: float) -> dict[str, list[dict]]:

@@ -112,6 +112,19 @@ def stopped_in_an_epoch(strategy, directory):
     return {"weights": weights(model)}, {"steps": int(model.optimizer.iterations.numpy())}
 
 
+def stopped_alone(strategy, directory):
+    """One worker stops in the middle of an epoch."""
+
+    def stop(batch, logs):
+        model.stop_training = WORKER == 0
+
+    model = compiled(strategy)
+    try:
+        model.fit(X, Y, callbacks=[CALLBACK(on_train_batch_end=stop)], **FIT)
+    except RuntimeError as error:
+        return {}, {"message": str(error)}
+
+
 def resumed(strategy, directory):
     """Is interrupted after the second of four epochs, and goes on with other weights to begin with."""
 
@@ -356,6 +369,7 @@ ALONE = {
     "killed": functools.partial(lost, signal_number=signal.SIGKILL),
     "suspended": functools.partial(lost, signal_number=signal.SIGSTOP),
     "unseeded": unseeded,
+    "stopped_alone": stopped_alone,
 }
 
 
@@ -373,7 +387,10 @@ def main():
     replicas = 2 if strategy_name == "mirrored" else 0
     timeout_s = SUSPENDED_TIMEOUT_S if names[0] == "suspended" else 30.0
     meet(Path(root, setting, names[0]))
-    strategy = tfpar.cluster.make_strategy(strategy_name, replicas, timeout_s=timeout_s)
+    is_grpc = strategy_name == "grpc"
+    strategy = tfpar.cluster.make_strategy("multiworker" if is_grpc else strategy_name, replicas, timeout_s=timeout_s)
+    if is_grpc:
+        strategy.tfpar_collectives = None
     for name in names:
         directory = Path(root, setting, name, f"worker{WORKER}")
         directory.mkdir(parents=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from isolated import case_names, environments_of, run_cases
+from isolated import TWO_WORKERS, case_names, environments_of, run_cases
 
 SCRIPT = Path(__file__).parents[1] / "support" / "worker_cases.py"
 TIMEOUT_S = 60
@@ -34,10 +34,11 @@ def outcomes(tmp_path_factory):
         rows = {"multiworker2": CASES, "one": CASES, "mirrored2": CASES}
         futures = {setting: pool.submit(run, setting, names) for setting, names in rows.items()}
         # Each gets new processes.
-        alone = {name: pool.submit(run, "multiworker2", [name]) for name in ALONE}
+        rows = [*(("multiworker2", name) for name in ALONE), ("grpc2", "killed"), ("grpc2", "suspended")]
+        alone = {row: pool.submit(run, row[0], [row[1]]) for row in rows}
 
         def outcome(setting, case):
-            return (alone[case] if case in alone else futures[setting]).result()[case]
+            return alone.get((setting, case), futures.get(setting)).result()[case]
 
         yield outcome
 
@@ -154,16 +155,22 @@ def test_workers_that_shuffle_without_a_seed_are_refused(own):
         )
 
 
+@pytest.mark.parametrize("setting", TWO_WORKERS)
 @pytest.mark.parametrize("case, limit_s", [("killed", 30), ("suspended", 5 + 15)])
-def test_a_worker_that_is_lost_ends_the_others(outcomes, case, limit_s):
-    first, second = outcomes("multiworker2", case)
+def test_a_worker_that_is_lost_ends_the_others(outcomes, setting, case, limit_s):
+    first, second = outcomes(setting, case)
     assert "the process ended" in second["error"]
     assert "error" not in first, first["error"]
     assert first["own"]["after_s"] < limit_s
     address = first["own"]["addresses"][1]
-    if case == "killed":
-        assert first["own"]["workers"] == {"1": address}
-        assert f"worker 1 at {address} no longer answers; start all workers again" in first["own"]["message"]
-    else:  # its kernel still answers for it
+    if (setting, case) == ("grpc2", "suspended"):  # its kernel still answers for it
         assert first["own"]["workers"] == {}
         assert "a worker took too long" in first["own"]["message"]
+    else:
+        assert first["own"]["workers"] == {"1": address}
+        assert f"worker 1 at {address} no longer answers; start all workers again" in first["own"]["message"]
+
+
+def test_workers_that_are_not_at_the_same_step_are_told(own):
+    for process in own("multiworker2", "stopped_alone"):
+        assert process["message"].startswith("The workers are not at the same step.")

@@ -45,7 +45,7 @@ def connect_workers(addresses: Sequence[str], index: int, timeout_s: float) -> d
         listener.listen(len(addresses))
         # Each calls those before it, and is called by those after it.
         sockets = {peer: _call(addresses[peer], index, deadline) for peer in range(index)}
-        while None not in sockets.values() and len(sockets) < len(addresses) - 1:
+        while len(sockets) < len(addresses) - 1:
             listener.settimeout(max(deadline - time.monotonic(), _RETRY_S))
             try:
                 connection, _ = listener.accept()

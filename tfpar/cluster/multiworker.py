@@ -21,7 +21,8 @@ def make(config: TfConfig, timeout_s: float, on_cpu: bool):
         on_cpu: whether there is no GPU.
 
     Returns:
-        The strategy; its `tfpar_collectives` are `SharedMemoryCollectives` if all workers are CPUs of one host, or None.
+        The strategy; its `tfpar_collectives` are `SharedMemoryCollectives` where all workers are CPUs of one host, else
+        None.
 
     A worker that is lost after all have met, while TensorFlow starts, would let it hang: then this process is killed,
     with a line on standard error that names the lost one.
@@ -67,10 +68,10 @@ def lost_workers_named():
     try:
         yield
     except tf.errors.UnknownError as error:
-        lost = re.match(r".*LostError: worker ([0-9]+) ", error.message)
+        lost = re.search(r"LostError: (worker ([0-9]+) .*)", error.message)
         if not lost:
             raise
-        raise WorkerLostError({int(lost[1]): config.workers[int(lost[1])]}, error.message) from error
+        raise WorkerLostError({int(lost[2]): config.workers[int(lost[2])]}, lost[1]) from error
     except symptoms as error:
         if config is None or len(config.workers) < 2:
             raise

@@ -27,12 +27,15 @@ GREETING = re.compile(rb"tfpar worker ([0-9]{1,6}) on host ([0-9a-f]{16})\n")
 
 
 def wait_for_workers(addresses: Sequence[str], index: int, timeout_s: float) -> bool:
-    """Returns once all workers have met, whether they are on one host. To be called by each before it starts TensorFlow's server.
+    """Returns once all workers have met. To be called by each before it starts TensorFlow's server.
 
     Args:
         addresses: "host:port" of all workers.
         index: which of them this process is.
         timeout_s: how long to wait for the others.
+
+    Returns:
+        Whether they are all on one host, so that `tfpar.cluster.local_sockets` can connect them.
 
     Raises:
         UserError: this worker's own port is taken, or an address is malformed.

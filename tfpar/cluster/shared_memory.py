@@ -55,7 +55,8 @@ class SharedMemoryCollectives:
 
         Returns:
             For each worker, in their order, a flat array (elements,) for each group: its arrays one behind another,
-            each at the next place that is aligned: see `aligned_size`. They are in shared memory, to be read before the next call and not kept.
+            each at the next place that is aligned: see `aligned_size`. They are in shared memory, to be read before the
+            next call and not kept.
 
         Raises:
             LostError: another worker is gone, or did not come in time.
@@ -85,16 +86,21 @@ class SharedMemoryCollectives:
         try:
             socket.send_fds(self._sockets[peer], [message], descriptors)
         except OSError as error:
-            raise LostError(f"worker {peer} cannot be told: {error}") from None
+            raise self._lost(peer, error) from None
 
     def _receive(self, peer):
         try:
             message, descriptors, _, _ = socket.recv_fds(self._sockets[peer], _MESSAGE_BYTES, 1)
         except OSError as error:
-            raise LostError(f"worker {peer} did not answer within {self._timeout_s:g} s: {error}") from None
+            raise self._lost(peer, error) from None
         if not message:
             raise LostError(f"worker {peer} has ended")
         return message, descriptors
+
+    def _lost(self, peer, error):
+        if isinstance(error, TimeoutError):
+            return LostError(f"worker {peer} did not answer within {self._timeout_s:g} s")
+        return LostError(f"worker {peer} has ended: {error}")
 
 
 class _Buffer:

@@ -51,7 +51,8 @@ def _in_shared_memory(nest, collectives):
     rows = {id(part) for leaf in bare if _is_rows(leaf) for part in (leaf.values, leaf.indices)}
     dense = [place for place, t in enumerate(tensors) if t is not None and id(t) not in rows]
     # One group, and so one result, for all dense tensors of a type: each result costs Python's time.
-    sums = [[p for p in dense if tensors[p].dtype == dtype] for dtype in sorted({tensors[p].dtype for p in dense}, key=str)]
+    types = sorted({tensors[place].dtype.name for place in dense})
+    sums = [[place for place in dense if tensors[place].dtype.name == name] for name in types]
     joined = [[place] for place, t in enumerate(tensors) if id(t) in rows]
 
     def reduce(*arrays):

@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 
 from tfpar.cluster import is_chief, lost_workers_named
+from tfpar.cluster.shared_memory import OutOfStepError
 from tfpar.train.all_reduce import all_reduce_sum
 from tfpar.train.replica import own_components
 from tfpar.train.shares import DIFFERENT_BATCHES
@@ -100,6 +101,6 @@ def failures_explained():
     except tf.errors.InvalidArgumentError as error:
         if DIFFERENT_BATCHES in str(error):
             raise ValueError(DIFFERENT_BATCHES) from None
-        if "Collective ops is aborted" in str(error):
+        if "Collective ops is aborted" in str(error) or OutOfStepError.__name__ in str(error):
             raise RuntimeError(OUT_OF_STEP) from error
         raise

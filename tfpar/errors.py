@@ -54,5 +54,6 @@ class WorkerLostError(RuntimeError):
     def __init__(self, workers: dict[int, str], symptom: str):
         self.workers = dict(workers)
         names = " and ".join(f"worker {index} at {address}" for index, address in self.workers.items())
-        lost = f"{names} no longer answers" if names else "a worker took too long, or has given up"
+        nobody = "a worker took too long, has given up, or is not at the same step"
+        lost = f"{names} no longer answers" if names else nobody
         super().__init__(f"{lost}; start all workers again. Symptom: {symptom.splitlines()[0][:300]}")

@@ -154,7 +154,7 @@ SYMPTOMS = [
     [*TRACEBACK, b"tensorflow...errors_impl.UnavailableError: Graph execution error:", b"", b"  [[node]]"],
     [*TRACEBACK, b"tfpar.errors.WorkerMissingError: worker 1 at host:1 did not come within 60 s"],
     [b"error: worker 1 at host:1 no longer answers; start all workers again. Symptom: x"],
-    [b"error: a worker took too long, or has given up; start all workers again. Symptom: x"],
+    [b"error: a worker took too long, has given up, or is not at the same step; start all workers again. Symptom: x"],
     [b"F0000 00:00:1795575195.098056   10034 agent.cc:291] UNAVAILABLE: closed"],
     [*TRACEBACK, b"RuntimeError: worker 1 no longer answers"],
     [*TRACEBACK, b"ConnectionResetError: [Errno 104] Connection reset by peer"],

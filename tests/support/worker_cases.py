@@ -25,7 +25,7 @@ from tfpar.errors import WorkerLostError
 
 CONFIG = tfpar.cluster.read_tf_config()
 WORKER, WORKERS = (CONFIG.index, len(CONFIG.workers)) if CONFIG else (0, 1)
-SUSPENDED_TIMEOUT_S = 5.0
+SHORT_TIMEOUT_S = 5.0
 SGD = functools.partial(keras.optimizers.SGD, 0.5, momentum=0.9)
 FIT = {"batch_size": 4, "shuffle": False, "verbose": 0}
 CALLBACK = keras.callbacks.LambdaCallback
@@ -385,7 +385,7 @@ def main():
     setting, root, *names = sys.argv[1:]
     strategy_name = setting.rstrip("0123456789")
     replicas = 2 if strategy_name == "mirrored" else 0
-    timeout_s = SUSPENDED_TIMEOUT_S if names[0] == "suspended" else 30.0
+    timeout_s = SHORT_TIMEOUT_S if names[0] in ("suspended", "stopped_alone") else 30.0
     meet(Path(root, setting, names[0]))
     is_grpc = strategy_name == "grpc"
     strategy = tfpar.cluster.make_strategy("multiworker" if is_grpc else strategy_name, replicas, timeout_s=timeout_s)

@@ -5,6 +5,7 @@ or hangs cannot fail others.
 """
 
 import concurrent.futures
+import re
 import sys
 from pathlib import Path
 
@@ -171,6 +172,8 @@ def test_a_worker_that_is_lost_ends_the_others(outcomes, setting, case, limit_s)
         assert f"worker 1 at {address} no longer answers; start all workers again" in first["own"]["message"]
 
 
-def test_workers_that_are_not_at_the_same_step_are_told(own):
-    for process in own("multiworker2", "stopped_alone"):
-        assert process["message"].startswith("The workers are not at the same step.")
+def test_a_worker_that_stops_alone_within_an_epoch_ends_all(own):
+    """The one that stops reads its metrics, and the other one waits in the next step."""
+    first, second = own("multiworker2", "stopped_alone")
+    assert first["message"].startswith("a worker took too long, has given up, or is not at the same step")
+    assert re.match("worker 0 at [^ ]+ no longer answers", second["message"])

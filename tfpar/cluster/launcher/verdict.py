@@ -13,7 +13,7 @@ SYMPTOM = re.compile(
     rb"UnavailableError|DeadlineExceededError|AbortedError|CancelledError|WorkerMissingError|WorkerLostError"
     rb"|\b(?:UNAVAILABLE|DEADLINE_EXCEEDED|ABORTED|CANCELLED)\b"
     rb"|Connection reset by peer|Connection refused|Broken pipe|Socket closed|no longer answers|did not come within"
-    rb"|took too long, or has given up"
+    rb"|took too long, has given up"
 )
 TRACEBACK = b"Traceback (most recent call last):"
 LOG_LINE = re.compile(rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+: [IWE] |[IWE]\d{4} \d\d:\d\d:\d+\.\d+ ")

@@ -11,6 +11,7 @@ import traceback
 import keras
 import numpy as np
 import tensorflow as tf
+from isolated import strategy_of
 
 import tfpar
 
@@ -184,11 +185,7 @@ def run(
 
 def main():
     setting, xla, *names = sys.argv[1:]
-    name = setting.rstrip("0123456789")
-    replicas = int(setting[len(name) :] or 0) if name == "mirrored" else 0
-    strategy = tfpar.cluster.make_strategy("multiworker" if name == "grpc" else name, replicas, timeout_s=30)
-    if name == "grpc":
-        strategy.tfpar_collectives = None
+    strategy = strategy_of(setting, timeout_s=30)
     for name in names:
         try:
             # Statistics of the whole batch need an all-reduce within the forward pass, which XLA cannot compile.

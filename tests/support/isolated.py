@@ -44,6 +44,18 @@ def environments_of(setting: str) -> list[dict]:
     return cluster_environments(2) if setting in TWO_WORKERS else [{}]
 
 
+def strategy_of(setting: str, timeout_s: float):
+    """The strategy of a setting, in one of its processes; its name ends with how many replicas there are."""
+    from tfpar.cluster import make_strategy
+
+    name = setting.rstrip("0123456789")
+    replicas = int(setting[len(name) :]) if name == "mirrored" else 0
+    strategy = make_strategy("multiworker" if name == "grpc" else name, replicas, timeout_s=timeout_s)
+    if name == "grpc":
+        strategy.tfpar_collectives = None
+    return strategy
+
+
 def run_cases(command: list[str], names: list[str], make_environments, timeout_s: float) -> dict[str, list[dict]]:
     """Runs cases, in order.
 

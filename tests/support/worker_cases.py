@@ -18,6 +18,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import tensorflow as tf
+from isolated import strategy_of
 from training import X, Y, dense
 
 import tfpar
@@ -383,14 +384,9 @@ def meet(directory):
 
 def main():
     setting, root, *names = sys.argv[1:]
-    strategy_name = setting.rstrip("0123456789")
-    replicas = 2 if strategy_name == "mirrored" else 0
     timeout_s = SHORT_TIMEOUT_S if names[0] in ("suspended", "stopped_alone") else 30.0
     meet(Path(root, setting, names[0]))
-    is_grpc = strategy_name == "grpc"
-    strategy = tfpar.cluster.make_strategy("multiworker" if is_grpc else strategy_name, replicas, timeout_s=timeout_s)
-    if is_grpc:
-        strategy.tfpar_collectives = None
+    strategy = strategy_of(setting, timeout_s)
     for name in names:
         directory = Path(root, setting, name, f"worker{WORKER}")
         directory.mkdir(parents=True)

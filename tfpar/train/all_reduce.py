@@ -69,15 +69,11 @@ def _in_shared_memory(nest, collectives):
     for (place,), result in zip(joined, flat[len(sums) :], strict=True):
         tensors[place] = tf.reshape(result, [-1, *tensors[place].shape[1:]])
     reduced = tf.nest.pack_sequence_as(bare, tensors, expand_composites=True)
-    return tf.nest.pack_sequence_as(nest, [_with_shape_of(*pair) for pair in zip(reduced, leaves, strict=True)])
+    return tf.nest.pack_sequence_as(nest, [numbered(*pair) for pair in zip(reduced, leaves, strict=True)])
 
 
 def _is_rows(leaf):
     return isinstance(leaf, tf.IndexedSlices)
-
-
-def _with_shape_of(reduced, leaf):
-    return tf.IndexedSlices(reduced.values, reduced.indices, leaf.dense_shape) if _is_rows(leaf) else reduced
 
 
 def _added(flat):

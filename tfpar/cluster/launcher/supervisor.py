@@ -85,9 +85,8 @@ class Supervisor:
         if not self.failures or not self._running():
             return not self._running()
         guilty = first_failure(self.failures)
-        is_certain = (
-            not guilty.is_symptom and guilty.returncode != USER_ERROR_EXIT_CODE
-        )  # others may find the user's error too
+        # Others may find the user's error too.
+        is_certain = not guilty.is_symptom and guilty.returncode != USER_ERROR_EXIT_CODE
         return is_certain or time.monotonic() - self._failed_at > SETTLE_S
 
     def _note_ends(self):

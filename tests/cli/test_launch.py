@@ -60,7 +60,9 @@ def assert_gone(pids):
 def launched(tmp_path, *options, code=STUBBORN, workers=2, **popen):
     """A launcher whose workers, and their children, are known to run; yields it and the numbers of all of them."""
     command = [sys.executable, "-m", "tfpar.cli.main", "launch", "--workers", str(workers), *options, "--"]
-    with subprocess.Popen([*command, *python(code), str(tmp_path)], text=True, **popen) as process:
+    # Under nohup the tests, and so what they start, would not hear of a hang-up.
+    popen |= {"text": True, "preexec_fn": lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL)}
+    with subprocess.Popen([*command, *python(code), str(tmp_path)], **popen) as process:
         pids = []
         try:
             while len(list(tmp_path.glob("*.pids"))) < workers:

@@ -20,8 +20,8 @@ BASELINE = ("one", "graph")
 pytestmark = pytest.mark.timeout(1200)  # the first test waits for those that run before it; each case has its own limit
 
 
-# Without XLA workers of one host do nothing else than with it, up to where they add up.
-ROWS = [(s, way) for way in ("graph", "xla") for s in SETTINGS if (s, way) not in (BASELINE, ("multiworker2", "graph"))]
+# Without XLA workers do nothing else than with it, up to where they add up; `test_workers.py` runs them in graph mode.
+ROWS = [(s, way) for way in ("graph", "xla") for s in SETTINGS if way == "xla" or s not in ("one", *TWO_WORKERS)]
 TABLE = [pytest.param(*row, name, id="-".join([*row, name])) for row in ROWS for name in case_names(SCRIPT)]
 
 

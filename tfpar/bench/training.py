@@ -15,7 +15,8 @@ import numpy as np
 from tfpar.data.bucketing import bucket_boundaries, plan_epoch
 
 VOCABULARY, EMBEDDING, UNITS, BATCH, EXAMPLES = 8917, 128, 128, 64, 8877
-MODELS = ("lstm", "bilstm")
+CASES = ("lstm", "bilstm")
+PEERS = ("keras", "torch")
 TIMED_EPOCHS = 3
 
 
@@ -103,6 +104,13 @@ COMPETITORS = {
     "keras": lambda model_name: time_keras(model_name, ours=False),
     "torch": time_torch,
 }
+
+
+def row(case: str, seconds: dict[str, float]) -> dict:
+    """The figures of a case, from the median seconds of each competitor."""
+    name = f"{case} E{EMBEDDING} H{UNITS} B{BATCH}, one epoch"
+    return {"case": name, "examples_per_second": EXAMPLES / seconds["tfpar"]}
+
 
 if __name__ == "__main__":
     print(json.dumps({"seconds": COMPETITORS[sys.argv[1]](sys.argv[2])}))

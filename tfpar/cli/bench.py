@@ -6,26 +6,34 @@ import statistics
 import sys
 from pathlib import Path
 
-from tfpar.bench import training
+from tfpar.bench import recurrent, training
 from tfpar.bench.machine import describe_machine
 from tfpar.bench.stopwatch import paired_ratios, seconds_in_turn
 from tfpar.cli.arguments import Parser
 from tfpar.errors import MissingExtraError, UserError
 from tfpar.files import written_atomically
 
-SUITES = ("training",)
+SUITES = {"training": training, "recurrent": recurrent}
+RUN_TIMEOUT_S = 600
 
 
 def main(arguments: list[str]) -> None:
-    """Prints a table, and writes `{"machine", "rows"}` as JSON if asked."""
+    """Prints each case's figures as they come, and `{"machine", "rows"}` as JSON at the end, to a file too if asked."""
     parser = Parser(prog="tfpar bench", description="Times tfpar against its peers, in turn, in fresh processes.")
     parser.add_argument("suite", choices=SUITES)
-    parser.add_argument("--peers", default="keras,torch", help="comma-separated: keras, torch")
+    parser.add_argument("--peers", help="comma-separated; all that the suite has if not given")
+    parser.add_argument("--cases", default="", help="those whose names contain this")
     parser.add_argument("--rounds", type=int, default=3, help="runs of each competitor")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here")
     options = parser.parse_args(arguments)
-    peers = _checked_peers(options.peers)
-    rows = [_training_row(model, peers, options.rounds) for model in training.MODELS]
+    suite = SUITES[options.suite]
+    peers = _checked_peers(suite.PEERS if options.peers is None else options.peers.split(","), suite)
+    cases = [case for case in suite.CASES if options.cases in case]
+    if not cases:
+        raise UserError(f"--cases must be part of one of {', '.join(suite.CASES)}; got {options.cases!r}")
+    if options.rounds < 1:
+        raise UserError(f"--rounds must be 1 or more; got {options.rounds}")
+    rows = [_row(suite, case, peers, options.rounds) for case in cases]
     report = {"machine": describe_machine(), "rows": rows}
     if options.json:
         with written_atomically(options.json) as temporary:
@@ -33,26 +41,24 @@ def main(arguments: list[str]) -> None:
     print(json.dumps(report))
 
 
-def _checked_peers(text):
-    peers = [name for name in text.split(",") if name]
-    for name in peers:
-        if name == "tfpar" or name not in training.COMPETITORS:
-            raise UserError(f"--peers must list some of keras, torch; got {name!r}")
-        if importlib.util.find_spec(name) is None:
-            raise MissingExtraError(name, "bench", "as a peer")
-    return peers
+def _checked_peers(names, suite):
+    names = [name for name in names if name]
+    for name in names:
+        if name not in suite.PEERS:
+            raise UserError(f"--peers must list some of {', '.join(suite.PEERS)}; got {name!r}")
+        package = name.split("_")[0]
+        if importlib.util.find_spec(package) is None:
+            raise MissingExtraError(package, "bench", "as a peer")
+    return names
 
 
-def _training_row(model_name, peers, rounds):
-    print(f"training {model_name}: tfpar against {', '.join(peers)}", file=sys.stderr, flush=True)
-    commands = {name: ["-m", "tfpar.bench.training", name, model_name] for name in ("tfpar", *peers)}
-    seconds = seconds_in_turn(commands, rounds, timeout_s=600)
-    ours = statistics.median(seconds["tfpar"])
-    row = {
-        "case": f"{model_name} E{training.EMBEDDING} H{training.UNITS} B{training.BATCH}, one epoch",
-        "seconds": ours,
-        "examples_per_second": training.EXAMPLES / ours,
-        "ratio": paired_ratios(seconds, "tfpar"),
-    }
-    print(f"  {row['examples_per_second']:,.0f} examples/s; peer's time over ours: {row['ratio']}", file=sys.stderr)
+def _row(suite, case, peers, rounds):
+    competitors = ("tfpar", *peers, *getattr(suite, "REFERENCES", ()))
+    commands = {name: ["-m", suite.__name__, name, case] for name in competitors}
+    seconds = seconds_in_turn(commands, rounds, RUN_TIMEOUT_S)
+    medians = {name: statistics.median(times) for name, times in seconds.items()}
+    ratios = paired_ratios(seconds, "tfpar")
+    row = {**suite.row(case, medians), "seconds": medians["tfpar"], "ratio": {name: ratios[name] for name in peers}}
+    said = ", ".join(f"{name} {ratio:.2f}" for name, ratio in row["ratio"].items())
+    print(f"{row['case']}: {1e3 * row['seconds']:.1f} ms; peers' time over ours: {said}", file=sys.stderr, flush=True)
     return row

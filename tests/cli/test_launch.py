@@ -338,7 +338,9 @@ def test_a_launcher_that_is_killed_leaves_nothing(tmp_path):
     assert_gone(pids)
 
 
-def test_nobody_reads_what_the_workers_say(tmp_path):
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_nobody_reads_what_the_workers_say(tmp_path, monkeypatch, unbuffered):
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
     code = STUBBORN.replace("time.sleep(600)", 'while True: time.sleep(0.1); print("more")')
     with launched(tmp_path, "--grace_s", "0.5", code=code, stderr=subprocess.PIPE) as (launcher, pids):
         launcher.stderr.close()

@@ -1,5 +1,6 @@
 """The launcher's standard error: whole lines of all workers, and the chief's progress bar below them."""
 
+import os
 from typing import BinaryIO
 
 CLEAR_ROW = b"\r\x1b[K"
@@ -49,3 +50,6 @@ class Console:
             self._stream.flush()
         except OSError:
             self.is_broken = True
+            # Python flushes at its exit what is left in the stream's own buffer, and would end with a code of its own.
+            with open(os.devnull, "wb") as nowhere:
+                os.dup2(nowhere.fileno(), self._stream.fileno())

@@ -15,7 +15,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-CELLS = ("lstm", "gru", "simple_rnn")
+GATES = {"lstm": 4, "gru": 3, "simple_rnn": 1}
+CELLS = tuple(GATES)
 SIZES = (
     (64, 100, 128, 256),
     (32, 200, 64, 64),
@@ -26,7 +27,6 @@ SIZES = (
 )
 PEERS = ("keras", "keras_jit", "torch", "jax")
 REFERENCES = ("matmul",)
-GATES = {"lstm": 4, "gru": 3, "simple_rnn": 1}
 LEARNING_RATE = 0.01
 MATMUL_SIZE = 2048
 TIMED_S, FEWEST_STEPS, WARM_UP_STEPS = 2.0, 5, 3

@@ -17,6 +17,7 @@ from tfpar.data.bucketing import bucket_boundaries, plan_epoch
 VOCABULARY, EMBEDDING, UNITS, BATCH, EXAMPLES = 8917, 128, 128, 64, 8877
 CASES = ("lstm", "bilstm")
 PEERS = ("keras", "torch")
+REFERENCES = ()
 TIMED_EPOCHS = 3
 
 

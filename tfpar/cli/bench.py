@@ -53,7 +53,7 @@ def _checked_peers(names, suite):
 
 
 def _row(suite, case, peers, rounds):
-    competitors = ("tfpar", *peers, *getattr(suite, "REFERENCES", ()))
+    competitors = ("tfpar", *peers, *suite.REFERENCES)
     commands = {name: ["-m", suite.__name__, name, case] for name in competitors}
     seconds = seconds_in_turn(commands, rounds, RUN_TIMEOUT_S)
     medians = {name: statistics.median(times) for name, times in seconds.items()}

@@ -27,12 +27,12 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here")
     options = parser.parse_args(arguments)
     suite = SUITES[options.suite]
-    peers = _checked_peers(suite.PEERS if options.peers is None else options.peers.split(","), suite)
     cases = [case for case in suite.CASES if options.cases in case]
     if not cases:
         raise UserError(f"--cases must be part of one of {', '.join(suite.CASES)}; got {options.cases!r}")
     if options.rounds < 1:
         raise UserError(f"--rounds must be 1 or more; got {options.rounds}")
+    peers = _checked_peers(suite.PEERS if options.peers is None else options.peers.split(","), suite)
     rows = [_row(suite, case, peers, options.rounds) for case in cases]
     report = {"machine": describe_machine(), "rows": rows}
     if options.json:

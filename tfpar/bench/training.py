@@ -52,11 +52,14 @@ def time_keras(model_name: str, ours: bool) -> float:
     model = (tfpar.train.Model if ours else keras.Model)(tokens, x)
     model.compile("adamw", keras.losses.SparseCategoricalCrossentropy(from_logits=True), jit_compile="auto")
     if ours:
-        model.lanes = tfpar.cluster.cpu_lanes(1, BATCH)
+        model.lanes = tfpar.cluster.cpu_lanes(tf.distribute.get_strategy(), BATCH)
     epoch = batches()
-    signature = (tf.TensorSpec((BATCH, None), tf.int32), tf.TensorSpec((BATCH,), tf.int32))
-    dataset = tf.data.Dataset.from_generator(lambda: epoch, output_signature=signature).prefetch(2)
-    dataset = dataset.apply(tf.data.experimental.assert_cardinality(len(epoch)))
+
+    def batch(number):
+        tokens, labels = tf.numpy_function(lambda n: epoch[n], [number], (tf.int32, tf.int32))
+        return tf.ensure_shape(tokens, (BATCH, None)), tf.ensure_shape(labels, (BATCH,))
+
+    dataset = tf.data.Dataset.range(len(epoch)).map(batch).prefetch(2)
     options = tf.data.Options()
     options.autotune.enabled = False  # its thread delays the end of an epoch by up to seconds
     dataset = dataset.with_options(options)

@@ -32,7 +32,7 @@ class GRU(Recurrence):
     name = "gru"
     gates = 3
     state_count = 1
-    kept_count = 3
+    kept_count = 2
 
     def __init__(self, activation: Activation, recurrent_activation: Activation):
         self.activation = activation
@@ -49,27 +49,26 @@ class GRU(Recurrence):
         z, r = tf.split(self.recurrent_activation.value(zr), 2, axis=-1)
         candidate = self.activation.kept(x_n + r * recurrent_n)
         n = self.activation.value(candidate)
-        return (z * h + (1 - z) * n,), (zr, candidate, recurrent_n)
+        return (z * h + (1 - z) * n,), (tf.concat([zr, candidate], axis=-1), recurrent_n)
 
-    def gradient_factors(self, states, previous, kept, dropout):
-        zr, candidate, recurrent_n = kept
+    def _gates(self, kept):
+        """z, r, n and their derivatives."""
+        zr, candidate = _split_gates(kept)
         z, r = tf.split(self.recurrent_activation.value(zr), 2, axis=-1)
         slope_z, slope_r = tf.split(self.recurrent_activation.derivative(zr), 2, axis=-1)
-        of_z = (previous[0] - self.activation.value(candidate)) * slope_z
-        of_n = (1 - z) * self.activation.derivative(candidate)
-        of_r = of_n * recurrent_n * slope_r
-        return tf.concat([of_z, of_r, of_n], axis=-1), tf.concat([of_z, of_r, of_n * r], axis=-1), z
+        return (z, r, self.activation.value(candidate)), (slope_z, slope_r, self.activation.derivative(candidate))
 
-    def step_gradient(self, gradients, factors, transposed, dropout):
-        (dh,), (of_projected, of_recurrent, z) = gradients, factors
-        repeated = tf.concat([dh, dh, dh], axis=-1)
-        d_recurrent = tf.matmul(repeated * of_recurrent, transposed)
-        return repeated * of_projected, (dh * z + dropped(d_recurrent, dropout),)
+    def step_gradient(self, gradients, states, previous, kept, transposed, dropout):
+        (dh,), (kept, recurrent_n) = gradients, kept
+        (z, r, n), (slope_z, slope_r, slope_n) = self._gates(kept)
+        dn = dh * (1 - z) * slope_n
+        d_zr = [dh * (previous[0] - n) * slope_z, dn * recurrent_n * slope_r]
+        d_recurrent = tf.matmul(tf.concat([*d_zr, dn * r], axis=-1), transposed)
+        return (tf.concat([*d_zr, dn], axis=-1), dn * r), (dh * z + dropped(d_recurrent, dropout),)
 
-    def weight_gradients(self, projected_gradients, previous, kept, dropout):
-        d_zr, dn = _split_gates(projected_gradients)
-        _, r = tf.split(self.recurrent_activation.value(kept[0]), 2, axis=-1)
-        d_recurrent = tf.concat([d_zr, dn * r], axis=-1)
+    def weight_gradients(self, left, previous, dropout):
+        d_zr, _ = _split_gates(left[0])
+        d_recurrent = tf.concat([d_zr, left[1]], axis=-1)
         return RecurrentWeights(
             summed_outer(dropped(previous, dropout), d_recurrent), tf.reduce_sum(d_recurrent, axis=[0, 1])
         )
@@ -78,8 +77,6 @@ class GRU(Recurrence):
 class ResetBeforeGRU(GRU):
     """The form with the reset gate before the matmul: two recurrent matmuls a step. States: (h,)."""
 
-    kept_count = 2
-
     def step(self, projected, states, weights, dropout):
         (h,) = states
         h_dropped = dropped(h, dropout)
@@ -87,31 +84,26 @@ class ResetBeforeGRU(GRU):
         x_zr, x_n = _split_gates(projected)
         zr = self.recurrent_activation.kept(x_zr + tf.matmul(h_dropped, kernel_zr))
         z, r = tf.split(self.recurrent_activation.value(zr), 2, axis=-1)
-        candidate = self.activation.kept(x_n + tf.matmul(r * h_dropped, kernel_n))
-        return (z * h + (1 - z) * self.activation.value(candidate),), (zr, candidate)
+        reset_h = r * h_dropped
+        candidate = self.activation.kept(x_n + tf.matmul(reset_h, kernel_n))
+        n = self.activation.value(candidate)
+        return (z * h + (1 - z) * n,), (tf.concat([zr, candidate], axis=-1), reset_h)
 
-    def gradient_factors(self, states, previous, kept, dropout):
-        zr, candidate = kept
-        z, r = tf.split(self.recurrent_activation.value(zr), 2, axis=-1)
-        slope_z, slope_r = tf.split(self.recurrent_activation.derivative(zr), 2, axis=-1)
-        of_z = (previous[0] - self.activation.value(candidate)) * slope_z
-        of_n = (1 - z) * self.activation.derivative(candidate)
-        return of_z, dropped(previous[0], dropout) * slope_r, of_n, z, r
-
-    def step_gradient(self, gradients, factors, transposed, dropout):
-        (dh,), (of_z, of_r, of_n, z, r) = gradients, factors
+    def step_gradient(self, gradients, states, previous, kept, transposed, dropout):
+        (dh,), (kept, reset_h) = gradients, kept
+        (z, r, n), (slope_z, slope_r, slope_n) = self._gates(kept)
         transposed_zr, transposed_n = tf.split(transposed, [2 * dh.shape[-1], dh.shape[-1]])
-        dn = dh * of_n
+        dn = dh * (1 - z) * slope_n
         d_reset_h = tf.matmul(dn, transposed_n)
-        d_zr = tf.concat([dh * of_z, d_reset_h * of_r], axis=-1)
+        dr = d_reset_h * dropped(previous[0], dropout) * slope_r
+        d_zr = tf.concat([dh * (previous[0] - n) * slope_z, dr], axis=-1)
         d_dropped = d_reset_h * r + tf.matmul(d_zr, transposed_zr)
-        return tf.concat([d_zr, dn], axis=-1), (dh * z + dropped(d_dropped, dropout),)
+        return (tf.concat([d_zr, dn], axis=-1), reset_h), (dh * z + dropped(d_dropped, dropout),)
 
-    def weight_gradients(self, projected_gradients, previous, kept, dropout):
-        d_zr, dn = _split_gates(projected_gradients)
-        _, r = tf.split(self.recurrent_activation.value(kept[0]), 2, axis=-1)
+    def weight_gradients(self, left, previous, dropout):
+        d_zr, dn = _split_gates(left[0])
         h = dropped(previous, dropout)
-        return RecurrentWeights(tf.concat([summed_outer(h, d_zr), summed_outer(r * h, dn)], axis=-1))
+        return RecurrentWeights(tf.concat([summed_outer(h, d_zr), summed_outer(left[1], dn)], axis=-1))
 
 
 def _split_gates(tensor: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -72,21 +72,13 @@ class LSTM(Recurrence):
         kept = gate_module(projected + tf.matmul(dropped(h, dropout), weights.kernel), self._gate_activations)
         return memory_cell(self._values(kept), c, self.activation), (kept,)
 
-    def gradient_factors(self, states, previous, kept, dropout):
-        (kept,) = kept
+    def step_gradient(self, gradients, states, previous, kept, transposed, dropout):
+        (dh, dc), (kept,) = gradients, kept
         gates, read = self._values(kept), self.activation.kept(states[1])
-        partners = tf.concat([gates.candidate, previous[1], gates.input, self.activation.value(read)], axis=-1)
-        return (
-            partners * self._gate_activations.derivative(kept),
-            gates.output * self.activation.derivative(read),
-            gates.forget,
-        )
+        dc += dh * gates.output * self.activation.derivative(read)
+        d_gates = [dc * gates.candidate, dc * previous[1], dc * gates.input, dh * self.activation.value(read)]
+        dz = tf.concat(d_gates, axis=-1) * self._gate_activations.derivative(kept)
+        return (dz,), (dropped(tf.matmul(dz, transposed), dropout), dc * gates.forget)
 
-    def step_gradient(self, gradients, factors, transposed, dropout):
-        (dh, dc), (of_gates, of_cell, forget) = gradients, factors
-        dc += dh * of_cell
-        dz = tf.concat([dc, dc, dc, dh], axis=-1) * of_gates
-        return dz, (dropped(tf.matmul(dz, transposed), dropout), dc * forget)
-
-    def weight_gradients(self, projected_gradients, previous, kept, dropout):
-        return RecurrentWeights(summed_outer(dropped(previous, dropout), projected_gradients))
+    def weight_gradients(self, left, previous, dropout):
+        return RecurrentWeights(summed_outer(dropped(previous, dropout), left[0]))

@@ -26,8 +26,8 @@ class Recurrence(abc.ABC):
     The input projection `x[t] W + b` does not depend on the state, so the caller computes it for all steps in one
     matmul and hands its slices to `step`. States are carried in a tuple whose first member is the output h.
 
-    The backward pass is split likewise. `gradient_factors` and `weight_gradients` get all steps at once;
-    `step_gradient` does only what must happen in order of time, and is linear in the gradients that it is handed.
+    The backward pass is split likewise: `step_gradient` does what must happen in order of time, and `weight_gradients`
+    gets all steps at once.
 
     `dropped(h)` below is h times the recurrent dropout mask (batch, units), the same at each step (Gal & Ghahramani
     2016, arXiv:1512.05287), or h itself.
@@ -51,49 +51,36 @@ class Recurrence(abc.ABC):
             dropout: float (batch, units), the scaled recurrent dropout mask, or None.
 
         Returns:
-            The states of step t, and what the backward pass needs to have kept of this step.
-        """
-
-    @abc.abstractmethod
-    def gradient_factors(self, states: Tensors, previous: Tensors, kept: Tensors, dropout) -> Tensors:
-        """Computes what `step_gradient` multiplies gradients by, for all steps.
-
-        Args:
-            states: states[t], `state_count` tensors, float (time, batch, units).
-            previous: states[t-1], likewise.
-            kept: what `step` kept, stacked along a leading time axis.
-            dropout: as in `step`.
-
-        Returns:
-            Tensors (time, batch, ...). Where all of them are zero, so is all that `step_gradient` returns.
+            The states of step t, and `kept_count` tensors that the backward pass needs of it; the first has the shape
+            of `projected`, whose place it takes.
         """
 
     @abc.abstractmethod
     def step_gradient(
-        self, gradients: Tensors, factors: Tensors, transposed: tf.Tensor, dropout
-    ) -> tuple[tf.Tensor, Tensors]:
+        self, gradients: Tensors, states: Tensors, previous: Tensors, kept: Tensors, transposed: tf.Tensor, dropout
+    ) -> tuple[Tensors, Tensors]:
         """Runs one step backward.
 
         Args:
             gradients: dL/d states[t], `state_count` tensors, float (batch, units).
-            factors: of this step, from `gradient_factors`.
+            states: states[t].
+            previous: states[t-1].
+            kept: what `step` kept.
             transposed: float (gates * units, units), the recurrent kernel transposed.
             dropout: as in `step`.
 
         Returns:
-            dL/d projected[t], and dL/d states[t-1].
+            What takes the places of `kept`: dL/d projected[t], and what else `weight_gradients` needs; and
+            dL/d states[t-1].
         """
 
     @abc.abstractmethod
-    def weight_gradients(
-        self, projected_gradients: tf.Tensor, previous: tf.Tensor, kept: Tensors, dropout
-    ) -> RecurrentWeights:
+    def weight_gradients(self, left: Tensors, previous: tf.Tensor, dropout) -> RecurrentWeights:
         """Sums the gradients of the recurrent weights over all steps.
 
         Args:
-            projected_gradients: float (time, batch, gates * units), from `step_gradient`.
+            left: what `step_gradient` left in the places of `kept`, stacked along a leading time axis.
             previous: float (time, batch, units), h[t-1] of all steps.
-            kept: what `step` kept, stacked along a leading time axis.
             dropout: as in `step`.
         """
 

@@ -25,12 +25,9 @@ class SimpleRNN(Recurrence):
         kept = self.activation.kept(projected + tf.matmul(dropped(states[0], dropout), weights.kernel))
         return (self.activation.value(kept),), (kept,)
 
-    def gradient_factors(self, states, previous, kept, dropout):
-        return (self.activation.derivative(kept[0]),)
+    def step_gradient(self, gradients, states, previous, kept, transposed, dropout):
+        dz = gradients[0] * self.activation.derivative(kept[0])
+        return (dz,), (dropped(tf.matmul(dz, transposed), dropout),)
 
-    def step_gradient(self, gradients, factors, transposed, dropout):
-        dz = gradients[0] * factors[0]
-        return dz, (dropped(tf.matmul(dz, transposed), dropout),)
-
-    def weight_gradients(self, projected_gradients, previous, kept, dropout):
-        return RecurrentWeights(summed_outer(dropped(previous, dropout), projected_gradients))
+    def weight_gradients(self, left, previous, dropout):
+        return RecurrentWeights(summed_outer(dropped(previous, dropout), left[0]))

@@ -1,9 +1,12 @@
 """The sequential evaluation of a recurrence, forward and backward, each as one loop over time.
 
 Automatic differentiation of such a loop adds a weight-gradient matmul to each step, and under XLA it costs time
-quadratic in the number of steps, since each step copies the whole stack. The gradient here is written by hand: the
-backward loop does nothing but what must happen in order of time, and the gradients of the weights are one matmul
-over all steps after it.
+quadratic in the number of steps, since each step copies the whole stack. The gradient here is written by hand, and the
+gradients of the weights are one matmul over all steps after the backward loop.
+
+What belongs to a step is computed within it, while its operands are in the cache, and a step's activated gates take the
+place of its projection: memory is what training waits for. Gradients do not take the place of the gates, since XLA
+would then copy the whole stack at each step.
 """
 
 import tensorflow as tf
@@ -18,49 +21,49 @@ def time_loop(
     weights: RecurrentWeights,
     mask: tf.Tensor | None = None,
     dropout: tf.Tensor | None = None,
+    bias: tf.Tensor | None = None,
 ) -> tuple[tf.Tensor, Tensors]:
-    """Runs a recurrence through time, differentiable in `projected`, `initial_states` and `weights`.
+    """Runs a recurrence through time, differentiable in `projected`, `initial_states`, `weights` and `bias`.
 
     Args:
         recurrence: what one step computes.
-        projected: float (time, batch, gates * units), x[t] W + b for all t.
+        projected: float (time, batch, gates * units), x[t] W + b for all t, or without b.
         initial_states: `recurrence.state_count` tensors, float (batch, units); the states before the first step.
         weights: the recurrent weights.
         mask: bool (time, batch), or None. Where it is False the states stay as they were.
         dropout: float (batch, units), the scaled recurrent dropout mask, or None.
+        bias: float (gates * units,), b if it is yet to be added, which costs nothing within a step; or None.
 
     Returns:
         float (time, batch, units), h of each step; and the states after the last step.
     """
 
     @tf.custom_gradient
-    def differentiable(projected, *tensors):
+    def differentiable(projected, bias, *tensors):
         initial_states, weights = (
             tensors[: recurrence.state_count],
             RecurrentWeights(*tensors[recurrence.state_count :]),
         )
-        final_states, states, kept = _forward(recurrence, projected, initial_states, weights, mask, dropout)
+        final_states, states, kept = _forward(recurrence, projected, bias, initial_states, weights, mask, dropout)
 
         def gradient(d_sequence, *d_final_states):
-            previous = tuple(stack[:-1] for stack in states)
-            factors = recurrence.gradient_factors(tuple(stack[1:] for stack in states), previous, kept, dropout)
-            if mask is not None:
-                factors = [tf.where(mask[:, :, None], factor, tf.zeros_like(factor)) for factor in factors]
             # Transposed here, once: a matmul by a transposed operand takes half as long again, at each step.
             transposed = tf.transpose(weights.kernel)
 
-            def step_gradient(t, d_states):
-                return recurrence.step_gradient(d_states, [factor[t] for factor in factors], transposed, dropout)
+            def step_gradient(t, d_states, kept):
+                now, before = ([stack[place] for stack in states] for place in (t + 1, t))
+                return recurrence.step_gradient(d_states, now, before, kept, transposed, dropout)
 
-            d_projected, d_initial_states = _backward(step_gradient, d_sequence, d_final_states, mask)
-            d_projected = tf.ensure_shape(d_projected, projected.shape)
-            d_weights = recurrence.weight_gradients(d_projected, previous[0], kept, dropout)
-            return d_projected, *d_initial_states, *d_weights[: len(present)]
+            left, d_initial_states = _backward(step_gradient, d_sequence, d_final_states, kept, mask)
+            left = [tf.ensure_shape(stack, like.shape) for stack, like in zip(left, kept, strict=True)]
+            d_weights = recurrence.weight_gradients(left, states[0][:-1], dropout)
+            return left[0], tf.reduce_sum(left[0], [0, 1]), *d_initial_states, *d_weights[: len(present)]
 
         return (states[0][1:], *final_states), gradient
 
     present = [tensor for tensor in weights if tensor is not None]
-    sequence, *final_states = differentiable(projected, *initial_states, *present)
+    bias = tf.zeros(projected.shape[-1:], projected.dtype) if bias is None else bias
+    sequence, *final_states = differentiable(projected, bias, *initial_states, *present)
     return sequence, tuple(final_states)
 
 
@@ -72,7 +75,9 @@ def inference_loop(
     mask: tf.Tensor | None = None,
 ) -> tuple[tf.Tensor, Tensors]:
     """As `time_loop`, but keeps nothing for a backward pass: the smallest graph, for exports that never train."""
-    final_states, (sequence,), _ = _forward(recurrence, projected, initial_states, weights, mask, None, inference=True)
+    final_states, (sequence,), _ = _forward(
+        recurrence, projected, None, initial_states, weights, mask, None, inference=True
+    )
     return sequence, final_states
 
 
@@ -93,7 +98,7 @@ def unrolled_loop(
     return tf.stack(sequence), states
 
 
-def _forward(recurrence, projected, initial_states, weights, mask, dropout, inference=False):
+def _forward(recurrence, projected, bias, initial_states, weights, mask, dropout, inference=False):
     """Returns the final states, and stacks of all states, initial ones first, and of all that `step` kept.
 
     For inference the only stack is that of h, without the initial one.
@@ -103,7 +108,8 @@ def _forward(recurrence, projected, initial_states, weights, mask, dropout, infe
     first = 0 if inference else 1
 
     def body(t, states, stacks):
-        new, kept = recurrence.step(projected[t], states, weights, dropout)
+        projection = projected[t] if inference else stacks[state_stacks].read(t) + bias
+        new, kept = recurrence.step(projection, states, weights, dropout)
         states = _select(mask, t, new, states)
         places = [t + first] * state_stacks + [t] * kept_stacks
         written = zip(stacks, places, (*states[:state_stacks], *kept[:kept_stacks]), strict=True)
@@ -114,6 +120,7 @@ def _forward(recurrence, projected, initial_states, weights, mask, dropout, infe
 
     stacks = [stack_of(steps + first) for _ in range(state_stacks)] + [stack_of(steps) for _ in range(kept_stacks)]
     if first:
+        stacks[state_stacks] = stacks[state_stacks].unstack(projected)
         # The states before each step are then a slice of the stack, and need not be put together.
         stacks[:state_stacks] = [stack.write(0, state) for stack, state in zip(stacks, initial_states, strict=False)]
     _, final_states, stacks = tf.while_loop(
@@ -123,25 +130,27 @@ def _forward(recurrence, projected, initial_states, weights, mask, dropout, infe
     return final_states, stacks[:state_stacks], stacks[state_stacks:]
 
 
-def _backward(step_gradient, d_sequence, d_final_states, mask):
-    """Runs `step_gradient(t, d_states)` from the last step to the first.
+def _backward(step_gradient, d_sequence, d_final_states, kept, mask):
+    """Runs `step_gradient(t, d_states, kept[t])` from the last step to the first.
 
     Returns:
-        dL/d projected, float (time, batch, gates * units), and dL/d initial states.
+        Stacks of what it left in the places of `kept`, and dL/d initial states.
     """
     steps = tf.shape(d_sequence)[0]
 
-    def body(t, d_states, stack):
+    def body(t, d_states, stacks):
         d_states = (d_states[0] + d_sequence[t], *d_states[1:])
-        d_projected, d_previous = step_gradient(t, d_states)
-        # A masked step hands its gradient on untouched, as it handed on its states; its own part, of zeros, is zero.
-        return t - 1, _select(mask, t, d_previous, d_states), stack.write(t, d_projected)
+        left, d_previous = step_gradient(t, d_states, [stack[t] for stack in kept])
+        left = _select(mask, t, left, map(tf.zeros_like, left))
+        # A masked step hands its gradient on untouched, as it handed on its states.
+        d_states = _select(mask, t, d_previous, d_states)
+        return t - 1, d_states, tuple(stack.write(t, tensor) for stack, tensor in zip(stacks, left, strict=True))
 
-    empty = tf.TensorArray(d_sequence.dtype, steps)
-    _, d_initial_states, stack = tf.while_loop(
-        lambda t, *_: t >= 0, body, (steps - 1, tuple(d_final_states), empty), maximum_iterations=steps
+    stacks = tuple(tf.TensorArray(stack.dtype, steps) for stack in kept)
+    _, d_initial_states, stacks = tf.while_loop(
+        lambda t, *_: t >= 0, body, (steps - 1, tuple(d_final_states), stacks), maximum_iterations=steps
     )
-    return stack.stack(), d_initial_states
+    return [stack.stack() for stack in stacks], d_initial_states
 
 
 def _select(mask, t, valid, masked):

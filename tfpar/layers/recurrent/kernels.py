@@ -168,16 +168,14 @@ def run(choice: Choice, job: Job) -> Result:
     return _KERNELS[choice.kernel](job)
 
 
-def _looped(loop: Callable, job: Job) -> Result:
-    """Projects the inputs of all steps in one matmul, and hands them to a loop over time."""
+def _looped(loop: Callable, job: Job, bias: tf.Tensor | None) -> Result:
+    """Projects the inputs of all steps in one matmul, with `bias`, and hands them to a loop over time."""
     inputs = tf.transpose(job.inputs, [1, 0, 2])
     mask = None if job.mask is None else tf.transpose(job.mask)
     if job.go_backwards:
         inputs = tf.reverse(inputs, [0])
         mask = None if mask is None else tf.reverse(mask, [0])
-    sequence, states = loop(
-        job.recurrence, project(inputs, job.kernel, job.bias), _initial_states(job), job.weights, mask
-    )
+    sequence, states = loop(job.recurrence, project(inputs, job.kernel, bias), _initial_states(job), job.weights, mask)
     return _answer(job, sequence, states, mask)
 
 
@@ -200,22 +198,22 @@ def _loop(job: Job) -> Result:
     """Runs the loop; on a GPU as an XLA program of its own, unless it is part of one. A step with cuDNN is none."""
 
     def loop(*arguments):
-        return time_loop(*arguments, dropout=job.dropout)
+        return time_loop(*arguments, dropout=job.dropout, bias=job.bias)
 
     if tf.executing_eagerly() or placement.within_xla() or placement.device_type() != "GPU":
-        return _looped(loop, job)
-    return tf.function(lambda: _looped(loop, job), jit_compile=True, autograph=False)()
+        return _looped(loop, job, bias=None)
+    return tf.function(lambda: _looped(loop, job, bias=None), jit_compile=True, autograph=False)()
 
 
 def _unrolled(job: Job) -> Result:
     def loop(*arguments):
         return unrolled_loop(*arguments, dropout=job.dropout)
 
-    return _looped(loop, job)
+    return _looped(loop, job, job.bias)
 
 
 def _inference(job: Job) -> Result:
-    return _looped(inference_loop, job)
+    return _looped(inference_loop, job, job.bias)
 
 
 def _cudnn(job: Job) -> Result:

@@ -66,6 +66,24 @@ def test_gradient(name, mask, dropout):
     assert all(np.abs(g).max() > 0 for g in by_tensors)
 
 
+@pytest.mark.parametrize("name", RECURRENCES)
+def test_a_bias_added_within_the_steps_is_one_added_before(name):
+    projected, *rest = arguments_of(RECURRENCES[name])
+    bias = tf.cast(tf.linspace(-1.0, 1.0, projected.shape[-1]), tf.float64)
+
+    def outputs_and_gradient(projected, **within):
+        with tf.GradientTape() as tape:
+            tape.watch(bias)
+            before = projected if within else projected + bias
+            outputs = run(time_loop, RECURRENCES[name], [before, *rest], mask=tf.constant(MASK), **within)
+            loss = sum(tf.reduce_sum(tf.sin(output + n)) for n, output in enumerate(outputs))
+        return [*outputs, tape.gradient(loss, bias)]
+
+    within = outputs_and_gradient(projected, bias=bias)
+    assert_all_close(within, outputs_and_gradient(projected), atol=1e-12, rtol=1e-12)
+    assert np.abs(within[-1]).min() > 0
+
+
 @pytest.mark.parametrize("way", ["graph", "xla"])
 def test_gradient_compiled(way):
     options = dict(mask=tf.constant(MASK), dropout=tf.constant([[0, 2], [2, 2], [2, 0.0]], tf.float64))

@@ -63,8 +63,9 @@ class GRU(Recurrence):
         (z, r, n), (slope_z, slope_r, slope_n) = self._gates(kept)
         dn = dh * (1 - z) * slope_n
         d_zr = [dh * (previous[0] - n) * slope_z, dn * recurrent_n * slope_r]
-        d_recurrent = tf.matmul(tf.concat([*d_zr, dn * r], axis=-1), transposed)
-        return (tf.concat([*d_zr, dn], axis=-1), dn * r), (dh * z + dropped(d_recurrent, dropout),)
+        d_recurrent_n = dn * r
+        d_dropped = tf.matmul(tf.concat([*d_zr, d_recurrent_n], axis=-1), transposed)
+        return (tf.concat([*d_zr, dn], axis=-1), d_recurrent_n), (dh * z + dropped(d_dropped, dropout),)
 
     def weight_gradients(self, left, previous, dropout):
         d_zr, _ = _split_gates(left[0])

@@ -1,4 +1,4 @@
-"""All competitors of `tfpar bench recurrent` train the layer that they are said to train."""
+"""All competitors of `tfpar bench recurrent` run the network that they are said to run."""
 
 import importlib.util
 import json
@@ -8,38 +8,51 @@ import sys
 import pytest
 
 from tfpar.bench import recurrent
-from tfpar.bench.recurrent import CELLS, PEERS, Case
+from tfpar.bench.cases import GATES, Case
+from tfpar.bench.recurrent import PEERS
 
-LOSSES = """
+FIGURES = """
 import json, sys
-from tfpar.bench.recurrent import CELLS, COMPETITORS, Case
-steps = [COMPETITORS[sys.argv[1]](Case(cell, batch=4, time=5, features=3, units=2)) for cell in CELLS]
-print(json.dumps([[step() for _ in range(20)] for step in steps]))
+from tfpar.bench.cases import GATES, Case
+from tfpar.bench.recurrent import COMPETITORS
+sizes = {"batch": 4, "time": 5, "features": 3, "units": 2}
+cases = [Case(cell, **sizes) for cell in GATES] + [Case("gru", **sizes, layers=2, vocabulary=7)]
+steps = [COMPETITORS[sys.argv[1]](case) for case in cases]
+answer = COMPETITORS[sys.argv[1]](Case("lstm", **sizes, inference=True))
+print(json.dumps({"losses": [[step() for _ in range(20)] for step in steps], "answers": [answer() for _ in range(2)]}))
 """
 
 
 @pytest.mark.parametrize("competitor", ["tfpar", *PEERS])
-def test_each_step_lowers_the_loss(competitor):
+def test_each_step_lowers_the_loss_and_answers_stay(competitor):
     package = competitor.split("_")[0]
     if importlib.util.find_spec(package) is None:
         pytest.skip(f"needs a peer: pip install {package}")
     # Frameworks do not all bear each other in one process.
-    run = subprocess.run([sys.executable, "-c", LOSSES, competitor], capture_output=True, text=True, timeout=120)
+    run = subprocess.run([sys.executable, "-c", FIGURES, competitor], capture_output=True, text=True, timeout=120)
     assert run.returncode == 0, run.stderr
-    losses_of_cells = json.loads(run.stdout.splitlines()[-1])
-    assert len(losses_of_cells) == len(CELLS)
-    for losses in losses_of_cells:
+    figures = json.loads(run.stdout.splitlines()[-1])
+    assert len(figures["losses"]) == len(GATES) + 1
+    for losses in figures["losses"]:
         assert losses[-1] < losses[0] < 2
+    first, second = figures["answers"]
+    assert first == second != 0
 
 
 def test_names_of_cases_can_be_read_back():
     assert [str(Case.parsed(name)) for name in recurrent.CASES] == list(recurrent.CASES)
-    assert len(recurrent.CASES) == 18
+    assert len(recurrent.CASES) == 24
+    assert (
+        "gru B64 T50 I128 H256 L2 V20000" in recurrent.CASES and "lstm B1 T100 I128 H256 inference" in recurrent.CASES
+    )
 
 
 def test_operations_are_counted_by_hand():
     projection, recurrence = 2 * 64 * 100 * 128 * 1024, 2 * 64 * 100 * 256 * 1024
     assert Case("lstm", 64, 100, 128, 256).flops == 2 * projection + 3 * recurrence
+    # The second layer's projection is as large as a recurrence, and the embedding gets a gradient through the first.
+    assert Case("lstm", 64, 100, 128, 256, layers=2, vocabulary=9).flops == 3 * projection + 9 * recurrence
+    assert Case("lstm", 64, 100, 128, 256, inference=True).flops == projection + recurrence
 
 
 def test_figures_of_a_case():

@@ -1,22 +1,21 @@
-"""One competitor's training step of one recurrent layer, timed: `python -m tfpar.bench.recurrent COMPETITOR CASE`.
+"""One competitor's step of one recurrent network, timed: `python -m tfpar.bench.recurrent COMPETITOR CASE`.
 
-A step is forward, backward and SGD of a layer that returns its last output; the loss is the mean square to a fixed
-target, and the inputs need no gradient. All compute in float32. TensorFlow's competitors run what `fit` runs for each
-batch; the others run the loop that their users write.
+A step is forward, backward and SGD of layers that return their last output; the loss is the mean square to a fixed
+target, and the inputs need no gradient. For a case of inference it is the answer to one input. All compute in float32.
+TensorFlow's competitors run what `fit` runs for each batch; the others run the loop that their users write.
 """
 
 import json
-import re
 import statistics
 import sys
 import time
 from collections.abc import Callable
-from typing import NamedTuple
 
 import numpy as np
 
-GATES = {"lstm": 4, "gru": 3, "simple_rnn": 1}
-CELLS = tuple(GATES)
+from tfpar.bench.cases import GATES, Case
+from tfpar.bench.memory import peak_resident_bytes, resident_bytes
+
 SIZES = (
     (64, 100, 128, 256),
     (32, 200, 64, 64),
@@ -25,108 +24,101 @@ SIZES = (
     (1, 256, 128, 128),
     (256, 30, 64, 128),
 )
+LAYERS = [Case(cell, *sizes) for cell in GATES for sizes in SIZES]
+MODELS = [Case(cell, 64, 50, 128, 256, layers=2, vocabulary=20_000) for cell in ("lstm", "gru")]
+ANSWERS = [Case(cell, 1, 100, 128, units, inference=True) for cell in ("lstm", "gru") for units in (128, 256)]
+CASES = tuple(map(str, LAYERS + MODELS + ANSWERS))
+SMALLEST = Case("lstm", 1, 2, 1, 1)
 PEERS = ("keras", "keras_jit", "torch", "jax")
 REFERENCES = ("matmul",)
 LEARNING_RATE = 0.01
 MATMUL_SIZE = 2048
 TIMED_S, FEWEST_STEPS, WARM_UP_STEPS = 2.0, 5, 3
 
-
-class Case(NamedTuple):
-    """A layer and its batch."""
-
-    cell: str
-    batch: int
-    time: int
-    features: int
-    units: int
-
-    def __str__(self):
-        return f"{self.cell} B{self.batch} T{self.time} I{self.features} H{self.units}"
-
-    @classmethod
-    def parsed(cls, text: str) -> "Case":
-        """What `str` wrote."""
-        cell, *sizes = re.fullmatch(r"(\w+) B(\d+) T(\d+) I(\d+) H(\d+)", text).groups()
-        return cls(cell, *map(int, sizes))
-
-    @property
-    def flops(self) -> int:
-        """Of the matmuls alone: projection, recurrence, its gradient, and the gradients of both kernels."""
-        gates = GATES[self.cell] * self.units
-        return 2 * self.batch * self.time * gates * (2 * self.features + 3 * self.units)
-
-    def example(self) -> tuple[np.ndarray, np.ndarray]:
-        """Inputs (batch, time, features) and targets (batch, units), float32, from a fixed seed."""
-        generator = np.random.default_rng(0)
-        inputs = generator.normal(size=(self.batch, self.time, self.features))
-        return inputs.astype(np.float32), generator.normal(size=(self.batch, self.units)).astype(np.float32) / 2
-
-
-CASES = tuple(str(Case(cell, *sizes)) for cell in CELLS for sizes in SIZES)
 Step = Callable[[], float]
 
 
 def keras_step(case: Case, ours: bool, jit_compile: bool) -> Step:
-    """What `fit` runs for a batch, with this package's model and layers or with stock Keras. It returns the loss."""
+    """What `fit` runs for a batch, with this package's model and layers or with stock Keras. It returns the loss; for
+    a case of inference the model is called in a `tf.function`, and a number of its answer returned."""
     import keras
     import tensorflow as tf
 
     import tfpar
 
     layers = tfpar.layers if ours else keras.layers
-    layer = {"lstm": layers.LSTM, "gru": layers.GRU, "simple_rnn": layers.SimpleRNN}[case.cell](case.units)
-    inputs = keras.Input((case.time, case.features), batch_size=case.batch)
-    model = (tfpar.train.Model if ours else keras.Model)(inputs, layer(inputs))
+    layer = {"lstm": layers.LSTM, "gru": layers.GRU, "simple_rnn": layers.SimpleRNN}[case.cell]
+    batch = case.example()
+    inputs = keras.Input(batch[0].shape[1:], batch_size=case.batch, dtype=batch[0].dtype.name)
+    x = keras.layers.Embedding(case.vocabulary, case.features)(inputs) if case.vocabulary else inputs
+    for number in range(1, case.layers + 1):
+        x = layer(case.units, return_sequences=number < case.layers)(x)
+    model = (tfpar.train.Model if ours else keras.Model)(inputs, x)
+    if case.inference:
+        answer = tf.function(lambda x: model(x, training=False), jit_compile=jit_compile, autograph=False)
+        given = tf.constant(batch[0])
+        return lambda: float(answer(given).numpy()[0, 0])
     model.compile(keras.optimizers.SGD(LEARNING_RATE), "mse", jit_compile=jit_compile)
     if ours:
         model.lanes = tfpar.cluster.cpu_lanes(tf.distribute.get_strategy(), case.batch)
-    dataset = tf.data.Dataset.from_tensors(case.example())
+    dataset = tf.data.Dataset.from_tensors(batch)
     model.fit(dataset, verbose=0)
     batches = iter(dataset.repeat())
     return lambda: float(model.train_function(batches)["loss"])
 
 
 def torch_step(case: Case) -> Step:
-    """A plain PyTorch loop's step. It returns the loss."""
+    """A plain PyTorch loop's step. It returns the loss, or a number of the answer."""
     import torch
 
     module = {"lstm": torch.nn.LSTM, "gru": torch.nn.GRU, "simple_rnn": torch.nn.RNN}[case.cell]
-    layer = module(case.features, case.units, batch_first=True)
-    optimizer = torch.optim.SGD(layer.parameters(), LEARNING_RATE)
+    layers = module(case.features, case.units, num_layers=case.layers, batch_first=True)
+    embedding = torch.nn.Embedding(case.vocabulary, case.features) if case.vocabulary else torch.nn.Identity()
+    optimizer = torch.optim.SGD([*embedding.parameters(), *layers.parameters()], LEARNING_RATE)
     inputs, targets = map(torch.from_numpy, case.example())
 
     def step():
-        outputs, _ = layer(inputs)
+        outputs, _ = layers(embedding(inputs))
         loss = torch.nn.functional.mse_loss(outputs[:, -1], targets)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         return loss.item()
 
-    return step
+    def answer():
+        with torch.inference_mode():
+            outputs, _ = layers(embedding(inputs))
+            return outputs[0, -1, 0].item()
+
+    return answer if case.inference else step
 
 
 def jax_step(case: Case) -> Step:
-    """A jitted `lax.scan` with the projections of all steps before it. It returns the loss."""
+    """A jitted `lax.scan` for each layer, with the projections of all steps before it. It returns the loss, or a number
+    of the answer."""
     import jax
     import jax.numpy as jnp
 
     inputs, targets = map(jnp.asarray, case.example())
     generator, gates = np.random.default_rng(1), GATES[case.cell] * case.units
-    shapes = {"kernel": (case.features, gates), "recurrent_kernel": (case.units, gates), "bias": (2, gates)}
-    weights = {name: jnp.asarray(generator.uniform(-0.05, 0.05, shape), "float32") for name, shape in shapes.items()}
+
+    def drawn(*shape):
+        return jnp.asarray(generator.uniform(-0.05, 0.05, shape), "float32")
+
+    features = [case.features] + [case.units] * (case.layers - 1)
+    layers = [
+        {"kernel": drawn(f, gates), "recurrent": drawn(case.units, gates), "bias": drawn(2, gates)} for f in features
+    ]
+    weights = {"layers": layers, "embedding": drawn(case.vocabulary, case.features) if case.vocabulary else None}
+
+    def last_output(weights, inputs):
+        sequence = jnp.swapaxes(weights["embedding"][inputs] if case.vocabulary else inputs, 0, 1)
+        for layer in weights["layers"]:
+            last, sequence = _jax_layer(jax, case, layer, sequence)
+        return last
 
     def loss_of(weights):
-        def advance(states, projected):
-            recurrent = states[0] @ weights["recurrent_kernel"] + weights["bias"][1]
-            states = _jax_cell(jax, case.cell, projected, recurrent, states)
-            return states, None
-
-        projected = jnp.swapaxes(inputs, 0, 1) @ weights["kernel"] + weights["bias"][0]
-        zeros = jnp.zeros((case.batch, case.units))
-        (last, *_), _ = jax.lax.scan(advance, (zeros,) * (2 if case.cell == "lstm" else 1), projected)
-        return jnp.mean((last - targets) ** 2)
+        return jnp.mean((last_output(weights, inputs) - targets) ** 2)
 
     @jax.jit
     def update(weights):
@@ -138,7 +130,22 @@ def jax_step(case: Case) -> Step:
         loss, weights = update(weights)
         return float(jax.block_until_ready((loss, weights))[0])
 
-    return step
+    compiled = jax.jit(last_output)
+    return (lambda: float(np.asarray(compiled(weights, inputs))[0, 0])) if case.inference else step
+
+
+def _jax_layer(jax, case, layer, sequence):
+    """The last output, and all of them, (time, batch, units)."""
+
+    def advance(states, projected):
+        recurrent = states[0] @ layer["recurrent"] + layer["bias"][1]
+        states = _jax_cell(jax, case.cell, projected, recurrent, states)
+        return states, states[0]
+
+    projected = sequence @ layer["kernel"] + layer["bias"][0]
+    zeros = jax.numpy.zeros((case.batch, case.units))
+    (last, *_), sequence = jax.lax.scan(advance, (zeros,) * (2 if case.cell == "lstm" else 1), projected)
+    return last, sequence
 
 
 def _jax_cell(jax, cell, projected, recurrent, states):
@@ -193,5 +200,14 @@ def row(case: str, seconds: dict[str, float]) -> dict:
     return {"case": case, "gflops_per_second": flops_per_second / 1e9, "peak_fraction": flops_per_second / peak}
 
 
+def figures(competitor: str, case: Case) -> dict:
+    """Median seconds of a step, and the bytes that the network, its batch and its steps take, or None."""
+    COMPETITORS[competitor](SMALLEST)()  # what a framework takes for itself is not counted
+    before = resident_bytes()
+    step = COMPETITORS[competitor](case)
+    seconds, peak = seconds_per_step(step), peak_resident_bytes(step, FEWEST_STEPS)
+    return {"seconds": seconds, "memory_bytes": None if peak is None else peak - before}
+
+
 if __name__ == "__main__":
-    print(json.dumps({"seconds": seconds_per_step(COMPETITORS[sys.argv[1]](Case.parsed(sys.argv[2])))}))
+    print(json.dumps(figures(sys.argv[1], Case.parsed(sys.argv[2]))))

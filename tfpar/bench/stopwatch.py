@@ -9,26 +9,26 @@ import sys
 from tfpar.errors import UserError
 
 
-def seconds_in_turn(commands: dict[str, list[str]], rounds: int, timeout_s: float) -> dict[str, list[float]]:
+def runs_in_turn(commands: dict[str, list[str]], rounds: int, timeout_s: float) -> dict[str, list[dict]]:
     """Runs each command once a round, in an order that turns over from round to round.
 
     Args:
-        commands: arguments to the Python interpreter, by competitor; the last line that each prints is a JSON object
-            with "seconds".
+        commands: arguments to the Python interpreter, by competitor; the last line that each prints is its figures,
+            a JSON object.
         rounds: how many.
         timeout_s: for one run.
 
     Returns:
-        The seconds of all rounds, by competitor.
+        The figures of all rounds, by competitor.
 
     Raises:
         UserError: a run failed or took too long.
     """
-    seconds = {name: [] for name in commands}
+    figures = {name: [] for name in commands}
     for number in range(rounds):
         for name in list(commands) if number % 2 == 0 else reversed(list(commands)):
-            seconds[name].append(_run(name, commands[name], timeout_s))
-    return seconds
+            figures[name].append(_run(name, commands[name], timeout_s))
+    return figures
 
 
 def paired_ratios(seconds: dict[str, list[float]], ours: str) -> dict[str, float]:
@@ -49,4 +49,4 @@ def _run(name, arguments, timeout_s):
         raise UserError(f"the benchmark of {name} did not end within {timeout_s:.0f} s") from error
     if done.returncode:
         raise UserError(f"the benchmark of {name} failed: {done.stderr.strip().splitlines()[-1:]}")
-    return json.loads(done.stdout.strip().splitlines()[-1])["seconds"]
+    return json.loads(done.stdout.strip().splitlines()[-1])

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from tfpar.bench import recurrent, training
 from tfpar.bench.machine import describe_machine
-from tfpar.bench.stopwatch import paired_ratios, seconds_in_turn
+from tfpar.bench.report import check_has_marks, draw, plotting, put_table, read_report
+from tfpar.bench.stopwatch import paired_ratios, runs_in_turn
 from tfpar.cli.arguments import Parser
 from tfpar.errors import MissingExtraError, UserError
 from tfpar.files import written_atomically
@@ -25,7 +26,30 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--cases", default="", help="those whose names contain this")
     parser.add_argument("--rounds", type=int, default=3, help="runs of each competitor")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw them here, as a PNG")
+    parser.add_argument("--table", type=Path, metavar="FILE", help="put a table into this Markdown file")
+    parser.add_argument("--from", type=Path, metavar="FILE", dest="known", help="take the figures from here")
     options = parser.parse_args(arguments)
+    if options.table:
+        check_has_marks(options.table, options.suite)
+    if options.plot:
+        plotting()
+    report = read_report(options.known) if options.known else _measured(options)
+    if options.json:
+        _write(options.json, lambda path: path.write_text(json.dumps(report, indent=2) + "\n"))
+    if options.plot:
+        _write(options.plot, lambda path: draw(report, path))
+    if options.table:
+        put_table(report, options.table, options.suite)
+    print(json.dumps(report))
+
+
+def _write(path, write):
+    with written_atomically(path) as temporary:
+        write(temporary)
+
+
+def _measured(options):
     suite = SUITES[options.suite]
     cases = [case for case in suite.CASES if options.cases in case]
     if not cases:
@@ -33,12 +57,7 @@ def main(arguments: list[str]) -> None:
     if options.rounds < 1:
         raise UserError(f"--rounds must be 1 or more; got {options.rounds}")
     peers = _checked_peers(suite.PEERS if options.peers is None else options.peers.split(","), suite)
-    rows = [_row(suite, case, peers, options.rounds) for case in cases]
-    report = {"machine": describe_machine(), "rows": rows}
-    if options.json:
-        with written_atomically(options.json) as temporary:
-            temporary.write_text(json.dumps(report, indent=2) + "\n")
-    print(json.dumps(report))
+    return {"machine": describe_machine(), "rows": [_row(suite, case, peers, options.rounds) for case in cases]}
 
 
 def _checked_peers(names, suite):
@@ -54,11 +73,13 @@ def _checked_peers(names, suite):
 
 def _row(suite, case, peers, rounds):
     competitors = ("tfpar", *peers, *suite.REFERENCES)
-    commands = {name: ["-m", suite.__name__, name, case] for name in competitors}
-    seconds = seconds_in_turn(commands, rounds, RUN_TIMEOUT_S)
+    runs = runs_in_turn({name: ["-m", suite.__name__, name, case] for name in competitors}, rounds, RUN_TIMEOUT_S)
+    seconds = {name: [run["seconds"] for run in runs_of] for name, runs_of in runs.items()}
     medians = {name: statistics.median(times) for name, times in seconds.items()}
     ratios = paired_ratios(seconds, "tfpar")
     row = {**suite.row(case, medians), "seconds": medians["tfpar"], "ratio": {name: ratios[name] for name in peers}}
+    memory = {name: [run.get("memory_bytes") for run in runs[name]] for name in ("tfpar", *peers)}
+    row["memory_bytes"] = {name: statistics.median(of) for name, of in memory.items() if None not in of}
     said = ", ".join(f"{name} {ratio:.2f}" for name, ratio in row["ratio"].items())
-    print(f"{row['case']}: {1e3 * row['seconds']:.1f} ms; peers' time over ours: {said}", file=sys.stderr, flush=True)
+    print(f"{row['case']}: {1e3 * row['seconds']:.3g} ms; peers' time over ours: {said}", file=sys.stderr, flush=True)
     return row

@@ -5,8 +5,7 @@ quadratic in the number of steps, since each step copies the whole stack. The gr
 gradients of the weights are one matmul over all steps after the backward loop.
 
 What belongs to a step is computed within it, while its operands are in the cache, and a step's activated gates take the
-place of its projection: memory is what training waits for. Gradients do not take the place of the gates, since XLA
-would then copy the whole stack at each step.
+place of its projection, and its gradients that of the gates: memory is what training waits for.
 """
 
 import tensorflow as tf
@@ -133,22 +132,27 @@ def _forward(recurrence, projected, bias, initial_states, weights, mask, dropout
 def _backward(step_gradient, d_sequence, d_final_states, kept, mask):
     """Runs `step_gradient(t, d_states, kept[t])` from the last step to the first.
 
+    What is kept of a step is read in the step before, behind that one's write. So nothing that reads the stack can come
+    after a write to it, and XLA writes in place; otherwise it would copy the whole stack at each step.
+
     Returns:
         Stacks of what it left in the places of `kept`, and dL/d initial states.
     """
     steps = tf.shape(d_sequence)[0]
 
-    def body(t, d_states, stacks):
+    def body(t, d_states, kept, stacks):
         d_states = (d_states[0] + d_sequence[t], *d_states[1:])
-        left, d_previous = step_gradient(t, d_states, [stack[t] for stack in kept])
+        left, d_previous = step_gradient(t, d_states, kept)
         left = _select(mask, t, left, map(tf.zeros_like, left))
         # A masked step hands its gradient on untouched, as it handed on its states.
         d_states = _select(mask, t, d_previous, d_states)
-        return t - 1, d_states, tuple(stack.write(t, tensor) for stack, tensor in zip(stacks, left, strict=True))
+        stacks = tuple(stack.write(t, tensor) for stack, tensor in zip(stacks, left, strict=True))
+        return t - 1, d_states, tuple(stack.read(tf.maximum(t - 1, 0)) for stack in stacks), stacks
 
-    stacks = tuple(tf.TensorArray(stack.dtype, steps) for stack in kept)
-    _, d_initial_states, stacks = tf.while_loop(
-        lambda t, *_: t >= 0, body, (steps - 1, tuple(d_final_states), stacks), maximum_iterations=steps
+    stacks = tuple(tf.TensorArray(stack.dtype, steps, clear_after_read=False).unstack(stack) for stack in kept)
+    last = tuple(stack.read(steps - 1) for stack in stacks)
+    _, d_initial_states, _, stacks = tf.while_loop(
+        lambda t, *_: t >= 0, body, (steps - 1, tuple(d_final_states), last, stacks), maximum_iterations=steps
     )
     return [stack.stack() for stack in stacks], d_initial_states
 

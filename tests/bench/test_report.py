@@ -1,0 +1,60 @@
+"""Figures become a table and a picture."""
+
+import json
+
+import pytest
+
+from tfpar.bench.report import draw, put_table, read_report, table
+from tfpar.errors import UserError
+
+ROWS = [
+    {"case": "lstm B1", "seconds": 0.0125, "peak_fraction": 0.5, "ratio": {"keras": 2.0, "torch": 4.0}},
+    {"case": "gru B1", "seconds": 2.0, "peak_fraction": 0.25, "ratio": {"keras": 8.0, "torch": 1.0}},
+]
+REPORT = {"machine": {"processor": "Abacus", "cores": 2, "tensorflow": "2.21.0"}, "rows": ROWS}
+LINES = """
+| case | ms | share of matmul peak | keras | torch | best |
+|---|---|---|---|---|---|
+| lstm B1 | 12.5 | 50% | 2.00 | 4.00 | 2.00 |
+| gru B1 | 2e+03 | 25% | 8.00 | 1.00 | 1.00 |
+| geometric mean |  |  | **4.00** | **2.00** | **1.41** |
+
+Abacus, 2 cores; tensorflow 2.21.0.
+"""
+
+
+def test_table():
+    assert table(REPORT) == LINES
+
+
+def test_a_peer_that_is_missing_somewhere_leaves_a_gap():
+    report = {**REPORT, "rows": [ROWS[0], {**ROWS[1], "ratio": {"keras": 8.0}}]}
+    assert "| gru B1 | 2e+03 | 25% | 8.00 |  | 8.00 |" in table(report)
+
+
+def test_the_table_takes_the_place_of_the_one_before(tmp_path):
+    path = tmp_path / "page.md"
+    path.write_text("before\n<!-- tfpar bench recurrent -->\nold\n<!-- end of tfpar bench recurrent -->\nbehind\n")
+    for _ in range(2):
+        put_table(REPORT, path, "recurrent")
+    assert path.read_text() == (
+        f"before\n<!-- tfpar bench recurrent -->\n{LINES}<!-- end of tfpar bench recurrent -->\nbehind\n"
+    )
+    with pytest.raises(UserError, match="needs a line <!-- tfpar bench training --> and a line"):
+        put_table(REPORT, path, "training")
+
+
+def test_picture(tmp_path):
+    path = tmp_path / "ratios.png"
+    draw(REPORT, path)
+    assert path.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"rows": []}', '{"rows": [{"case": "x"}]}', '{"rows": 3}'])
+def test_other_files_are_refused(tmp_path, content):
+    path = tmp_path / "figures.json"
+    path.write_text(content)
+    with pytest.raises(UserError, match="figures"):
+        read_report(path)
+    path.write_text(json.dumps(REPORT))
+    assert read_report(path) == REPORT

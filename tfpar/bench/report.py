@@ -1,0 +1,140 @@
+"""Figures of a benchmark for people: a Markdown table, and a picture."""
+
+import json
+import math
+from pathlib import Path
+
+from tfpar.errors import MissingExtraError, UserError
+from tfpar.files import written_atomically
+
+_MACHINE = ("tensorflow", "keras", "torch", "jax")
+
+
+def read_report(path: Path) -> dict:
+    """What `tfpar bench --json` wrote.
+
+    Raises:
+        UserError: the file is something else, or cannot be read.
+    """
+    try:
+        report = json.loads(path.read_text())
+        if report["rows"] and all(row["case"] and row["ratio"] is not None for row in report["rows"]):
+            return report
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise UserError(f"{path} cannot be read as figures of `tfpar bench --json`: {error}") from error
+    raise UserError(f"{path} holds no figures; write it by `tfpar bench SUITE --json {path}`")
+
+
+def check_has_marks(path: Path, suite: str) -> None:
+    """Makes sure, before long work, that `put_table` will find its place.
+
+    Raises:
+        UserError: it will not.
+    """
+    begin, end = _marks(suite)
+    try:
+        text = path.read_text()
+    except OSError as error:
+        raise UserError(f"--table {path} cannot be read: {error.strerror}") from error
+    if not 0 <= text.find(begin) < text.find(end):
+        raise UserError(f"--table {path} needs a line {begin} and a line {end} behind it; the table goes between")
+
+
+def put_table(report: dict, path: Path, suite: str) -> None:
+    """Puts the table of a report between two marks in a Markdown file, in place of what stood there."""
+    check_has_marks(path, suite)
+    begin, end = _marks(suite)
+    before, rest = path.read_text().split(begin, 1)
+    with written_atomically(path) as temporary:
+        temporary.write_text(f"{before}{begin}\n{table(report)}{end}{rest.split(end, 1)[1]}")
+
+
+def _marks(suite):
+    return f"<!-- tfpar bench {suite} -->", f"<!-- end of tfpar bench {suite} -->"
+
+
+def table(report: dict) -> str:
+    """The report as Markdown: each peer's time over ours by case, their geometric means, and the machine."""
+    rows, peers = report["rows"], _peers(report["rows"])
+    shares = any("peak_fraction" in row for row in rows)
+    heads = ["case", "ms", *(["share of matmul peak"] if shares else []), *peers, *(["best"] if len(peers) > 1 else [])]
+    lines = [_line(heads), "|" + "---|" * len(heads)]
+    for row in rows:
+        ratios = [row["ratio"].get(peer) for peer in peers]
+        peak = [_share(row.get("peak_fraction"))] if shares else []
+        lines.append(_line([row["case"], f"{1e3 * row['seconds']:.3g}", *peak, *map(_ratio, ratios + _best(ratios))]))
+    means = [_mean([row["ratio"].get(peer) for row in rows]) for peer in peers]
+    best = [_mean([min(row["ratio"].values()) for row in rows if row["ratio"]])] if len(peers) > 1 else []
+    lines.append(_line(["geometric mean", *[""] * (1 + shares), *(f"**{_ratio(mean)}**" for mean in means + best)]))
+    return "\n".join(["", *lines, "", _described(report["machine"]), ""])
+
+
+def _peers(rows):
+    return list(dict.fromkeys(peer for row in rows for peer in row["ratio"]))
+
+
+def _best(ratios):
+    known = [ratio for ratio in ratios if ratio is not None]
+    return [min(known, default=None)] if len(ratios) > 1 else []
+
+
+def _mean(ratios):
+    known = [ratio for ratio in ratios if ratio is not None]
+    return math.exp(sum(map(math.log, known)) / len(known)) if known else None
+
+
+def _line(cells):
+    return f"| {' | '.join(cells)} |"
+
+
+def _ratio(ratio):
+    return "" if ratio is None else f"{ratio:.2f}"
+
+
+def _share(fraction):
+    return "" if fraction is None else f"{fraction:.0%}"
+
+
+def _described(machine):
+    versions = ", ".join(f"{name} {machine[name]}" for name in _MACHINE if name in machine)
+    return f"{machine['processor']}, {machine['cores']} cores; {versions}."
+
+
+def draw(report: dict, path: Path) -> None:
+    """Draws each peer's time over ours, by case, as a PNG.
+
+    Raises:
+        MissingExtraError: Matplotlib is not installed.
+    """
+    figure_class = plotting()
+    rows, peers = report["rows"], _peers(report["rows"])
+    figure = figure_class((9, 1.2 + 0.4 * len(rows)), dpi=100, layout="constrained")
+    axes, height = figure.subplots(), 0.8 / max(1, len(peers))
+    for number, peer in enumerate(peers):
+        known = [(place, row["ratio"][peer]) for place, row in enumerate(rows) if peer in row["ratio"]]
+        places, ratios = zip(*known, strict=True)
+        axes.barh([place - 0.4 + (number + 0.5) * height for place in places], ratios, height, label=peer)
+    axes.axvline(1, color="black", linewidth=1)
+    axes.set_yticks(range(len(rows)), [row["case"] for row in rows])
+    axes.set(
+        xscale="log",
+        xlabel="peer's time over tfpar's (right of 1: tfpar is faster)",
+        title=_described(report["machine"]),
+    )
+    axes.invert_yaxis()
+    axes.grid(axis="x", which="both", alpha=0.3)
+    axes.legend()
+    figure.savefig(path, format="png")
+
+
+def plotting():
+    """Matplotlib's `Figure`.
+
+    Raises:
+        MissingExtraError: it is not installed.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise MissingExtraError("matplotlib", "bench", "to draw pictures") from error
+    return Figure

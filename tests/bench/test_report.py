@@ -2,6 +2,8 @@
 
 import json
 
+from pathlib import Path
+
 import pytest
 
 from tfpar.bench.report import draw, put_table, read_report, table
@@ -58,3 +60,9 @@ def test_other_files_are_refused(tmp_path, content):
         read_report(path)
     path.write_text(json.dumps(REPORT))
     assert read_report(path) == REPORT
+
+
+def test_the_front_page_shows_the_figures_that_are_kept():
+    root = Path(__file__).parents[2]
+    report = read_report(root / "tfpar/bench/figures/recurrent.json")
+    assert table(report) in (root / "README.md").read_text()

@@ -1,7 +1,6 @@
 """Figures become a table and a picture."""
 
 import json
-
 from pathlib import Path
 
 import pytest

@@ -65,7 +65,7 @@ def test_the_converter_gets_a_saved_model_and_samples(converter, dense, tmp_path
     content = "saw " + "-" * 40
     converter(
         "import pathlib, sys; d = pathlib.Path(sys.argv[1]);"
-        "assert (d / 'saved_model/saved_model.pb').exists() and (d / 'calibration.npz').exists() and sys.argv[2] == "
+        "assert (d / 'saved_model/saved_model.pb').exists() and (d / 'calibration.pickle').exists() and sys.argv[2] == "
         f"'dynamic'; (d / 'model.tflite').write_text('{content}')"
     )
     monkeypatch.setattr(to_tflite, "mend_cells", lambda converted: converted + b"!")

@@ -6,8 +6,9 @@ from keras import activations
 
 from tfpar.ops import gru, lstm, simple_rnn
 from tfpar.ops.activations import Activation
+from tfpar.ops.inference_loop import inference_loop, unrolled_loop
 from tfpar.ops.recurrence import RecurrentWeights
-from tfpar.ops.time_loop import inference_loop, time_loop, unrolled_loop
+from tfpar.ops.time_loop import time_loop
 
 TIME, BATCH, UNITS = 4, 3, 2
 TANH, SIGMOID = Activation(activations.tanh), Activation(activations.sigmoid)

@@ -8,8 +8,9 @@ from running import WAYS, assert_all_close
 
 from tfpar.ops import gru, lstm, simple_rnn
 from tfpar.ops.activations import Activation
+from tfpar.ops.inference_loop import inference_loop, unrolled_loop
 from tfpar.ops.recurrence import RecurrentWeights
-from tfpar.ops.time_loop import inference_loop, time_loop, unrolled_loop
+from tfpar.ops.time_loop import time_loop
 
 TIME, BATCH, UNITS = 4, 3, 2
 TANH, SIGMOID, GELU = (Activation(f) for f in (activations.tanh, activations.sigmoid, activations.gelu))

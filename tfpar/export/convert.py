@@ -1,10 +1,11 @@
 """The TFLite converter in a process of its own: it may end its process with a segmentation fault, or never come back.
 
 Run as `python -m tfpar.export.convert DIRECTORY FORMAT`; the directory holds `saved_model/` and, for 8-bit formats,
-`calibration.npz`, and receives `model.tflite`.
+`calibration.pickle`, and receives `model.tflite`.
 """
 
 import os
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,12 @@ from pathlib import Path
 import numpy as np
 
 from tfpar.errors import UserError
+from tfpar.export.formats import CALIBRATED
 
+_OPERATIONS = {
+    "int8": "TFLITE_BUILTINS_INT8",
+    "int16x8": "EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8",
+}
 LAST_LINES = 15
 
 
@@ -43,30 +49,27 @@ def convert(directory: Path, format_name: str, timeout_s: float) -> bytes:
     return (directory / "model.tflite").read_bytes()
 
 
-def save_calibration(directory: Path, samples: dict[str, np.ndarray]) -> None:
-    """Writes representative inputs, each (examples, ...), for `convert` to read."""
-    np.savez(directory / "calibration.npz", **samples)
+def save_calibration(directory: Path, rows: dict[str, list[dict[str, np.ndarray]]]) -> None:
+    """Writes representative inputs, rows by signature, for `convert` to read."""
+    with open(directory / "calibration.pickle", "wb") as file:
+        pickle.dump(rows, file)
 
 
 def _main(directory: Path, format_name: str) -> None:
     import tensorflow as tf
 
-    converter = tf.lite.TFLiteConverter.from_saved_model(str(directory / "saved_model"))
+    with open(directory / "calibration.pickle", "rb") as file:
+        rows = pickle.load(file)  # our own, written by the process that started this one
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(directory / "saved_model"), signature_keys=list(rows))
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
     if format_name != "float32":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if format_name == "float16":
         converter.target_spec.supported_types = [tf.float16]
-    if format_name == "int8":
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-        converter.representative_dataset = lambda: _rows(np.load(directory / "calibration.npz"))
+    if format_name in CALIBRATED:
+        converter.target_spec.supported_ops = [getattr(tf.lite.OpsSet, _OPERATIONS[format_name])]
+        converter.representative_dataset = lambda: ((name, row) for name, of in rows.items() for row in of)
     (directory / "model.tflite").write_bytes(converter.convert())
-
-
-def _rows(samples):
-    arrays = {name: samples[name] for name in samples.files}
-    for row in range(len(next(iter(arrays.values())))):
-        yield {name: array[row : row + 1] for name, array in arrays.items()}
 
 
 if __name__ == "__main__":

@@ -26,5 +26,12 @@ FORMATS = {
     "float32": Format("float32", 1e-5, 0.0, _FLOAT_REMEDY),
     "float16": Format("float16", 1e-2, 0.003, "use float32 if the weights do not fit float16's range"),
     "dynamic": Format("dynamic", None, 0.005, "use float16, which is twice as large and closer"),
+    "int16x8": Format("int16x8", None, 0.005, "use dynamic, or give more and more varied calibration examples"),
     "int8": Format("int8", None, 0.01, "give more and more varied calibration examples, or use dynamic"),
 }
+
+CALIBRATED = ("int8", "int16x8")  # need representative inputs
+
+# Forms of a recurrence, where a format does not allow all: loops cannot be calibrated, and the converter has no fused
+# LSTM of 16 bits.
+FORMS_OF = {"int8": ("fused", "unrolled"), "int16x8": ("unrolled",)}

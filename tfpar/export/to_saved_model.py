@@ -1,5 +1,6 @@
 """SavedModel: runs wherever TensorFlow runs, without tfpar."""
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import keras
@@ -29,14 +30,25 @@ def saved_model(model: keras.Model, path: Path | str) -> None:
         tf.saved_model.save(module, str(temporary), signatures={"serving_default": serve})
 
 
-def serving_function(model: keras.Model, weights, target: str, shapes: dict[str, tuple] | None = None):
+def serving_function(
+    model: keras.Model,
+    weights,
+    target: str,
+    form: str = "fused",
+    shapes: dict[str, tuple] | None = None,
+    more_inputs: Sequence[tf.TensorSpec] = (),
+    around: Callable[[Callable[[], dict], dict], dict] | None = None,
+):
     """Traces a model for inference as a function of named inputs.
 
     Args:
         model: a built functional model.
         weights: what stands in for `model.variables`, in that order: tensors or `tf.Variable`s.
-        target: see `exporting`.
+        target, form: see `exporting`.
         shapes: shapes that replace those of the model's inputs, by input name.
+        more_inputs: specs of inputs beside the model's, for `around`.
+        around: called with a function that calls the model and returns its outputs by name, and the other inputs by
+            name; returns what is to be returned. None: the model's outputs.
 
     Returns:
         A concrete function with named inputs, which returns a dict of named outputs.
@@ -52,16 +64,23 @@ def serving_function(model: keras.Model, weights, target: str, shapes: dict[str,
     ]
 
     def serve(*inputs):
+        own, more = inputs[: len(names)], inputs[len(names) :]
+
+        def call():
+            outputs = model(tf.nest.pack_sequence_as(model.input, own), training=False)
+            return dict(zip(output_names(model), tf.nest.flatten(outputs), strict=True))
+
         with (
-            exporting(target),
+            exporting(target, form),
             keras.StatelessScope(
                 state_mapping=[(v, tf.convert_to_tensor(w)) for v, w in zip(model.variables, weights, strict=True)]
             ),
         ):
-            outputs = model(tf.nest.pack_sequence_as(model.input, inputs), training=False)
-        return dict(zip(output_names(model), tf.nest.flatten(outputs), strict=True))
+            if around is None:
+                return call()
+            return around(call, {spec.name: tensor for spec, tensor in zip(more_inputs, more, strict=True)})
 
-    return tf.function(serve, autograph=False, input_signature=specs).get_concrete_function()
+    return tf.function(serve, autograph=False, input_signature=[*specs, *more_inputs]).get_concrete_function()
 
 
 def named_outputs(model: keras.Model, inputs: dict) -> dict:

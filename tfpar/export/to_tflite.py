@@ -1,23 +1,26 @@
 """`tflite`: one model, one format, one verified file."""
 
+import dataclasses
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from tfpar.checks import check_one_of, check_positive_integer
 from tfpar.errors import UserError
 from tfpar.export.convert import convert, save_calibration
-from tfpar.export.formats import FORMATS
+from tfpar.export.formats import CALIBRATED, FORMATS, FORMS_OF, Format
 from tfpar.export.interpreter import TFLiteModel
 from tfpar.export.mend import mend_cells
 from tfpar.export.samples import sample_inputs
-from tfpar.export.to_saved_model import named_outputs, serving_function
+from tfpar.export.signatures import DEFAULT, STEP, Sequences, Steps, recurrent_layers, shapes_of
 from tfpar.files import written_atomically
+from tfpar.layers.recurrent.kernels import FORMS
 
 PARITY_ROWS = 32
+TARGETS = ("phone", "desktop", "micro")
 
 
 def tflite(
@@ -25,80 +28,168 @@ def tflite(
     path: Path | str,
     quantize: str | None = None,
     calibration=None,
-    sequence_length: int | None = None,
+    sequence_length: int | Sequence[int] | None = None,
+    form: str = "auto",
+    target: str = "phone",
+    batch_size: int = 1,
+    streaming: bool = False,
     timeout_s: float = 600,
 ) -> dict:
-    """Writes a model as a TFLite file for batches of one, with builtin operations only, and measures it.
+    """Writes a model as a TFLite file, with builtin operations only, and measures it.
 
-    An LSTM becomes one `UNIDIRECTIONAL_SEQUENCE_LSTM`; another cell becomes a loop, or for int8 its steps written
-    out. Where the input is masked, padding must stand at the right.
+    Forms of a recurrence: "fused", one `UNIDIRECTIONAL_SEQUENCE_LSTM` (another cell is a loop, or in 8 bits unrolled);
+    "loop" over the steps; "unrolled", the steps written out; "chunked", a loop over ten unrolled steps. The last two
+    need a static length. Where the input is masked, padding must stand at the right.
 
     Args:
         model: a built functional model.
         path: of the file; written only if it passes.
-        quantize: None or "float32", "float16", "dynamic" (8-bit weights), "int8" (8-bit weights and activations).
-        calibration: representative inputs, for int8 and for measuring: see `tfpar.export.samples.sample_inputs`.
-            Without it the file is measured on random inputs.
+        quantize: None or "float32", "float16", "dynamic" (8-bit weights), "int8" (8-bit weights and activations),
+            "int16x8" (8-bit weights, 16-bit activations).
+        calibration: representative inputs, for int8 and int16x8 and for measuring: see
+            `tfpar.export.samples.sample_inputs`. Without it the file is measured on random inputs.
         sequence_length: time steps of the file's inputs where the model leaves them open; default: the longest in
-            `calibration`; without either, any length.
-        timeout_s: what the converter may take.
+            `calibration`; without either, any length. Several lengths become signatures "length_N", which share
+            weights; "serving_default" is the longest.
+        form: one of the above, or "auto", which goes by `target`.
+        target: "phone" and "micro" take the fused operation, the smallest file; "desktop" makes all forms and takes
+            the one that is fastest on this machine.
+        batch_size: rows of each call.
+        streaming: add a signature "step": one time step and the states "LAYER_h" (and "LAYER_c") to the outputs
+            after it and the new states.
+        timeout_s: what the converter may take, for each form.
 
     Returns:
-        {"format", "path", "bytes", "ops", "max_abs_error" (to Keras, over at most `PARITY_ROWS` inputs),
-        "latency_ms": {"median"}}.
+        {"format", "form", "form_reason", "path", "bytes", "ops", "signatures", "max_abs_error" (to Keras, over at most
+        `PARITY_ROWS` inputs of each signature), "latency_ms": {"median"} (of "serving_default")}.
 
     Raises:
-        UserError: int8 without `calibration`; the conversion failed; the file strays further than its format may.
+        UserError: a format that needs `calibration` has none; the model cannot take the form, or be streamed; the
+            conversion failed; the file strays further than its format may.
         ValueError: an argument is out of range.
     """
     chosen = FORMATS[check_one_of("quantize", quantize or "float32", tuple(FORMATS))]
-    if chosen.name == "int8" and calibration is None:
-        raise UserError("quantize='int8' needs `calibration`: a dataset of inputs like those of training.")
-    if sequence_length is not None:
-        check_positive_integer("sequence_length", sequence_length)
-    samples = sample_inputs(model, calibration, sequence_length)
-    any_length = calibration is None and sequence_length is None
-    shapes = {
-        name: (1, *(tensor.shape[1:] if any_length else rows.shape[1:]))
-        for (name, rows), tensor in zip(samples.items(), model.inputs, strict=True)
-    }
-    content = _convert(model, chosen.name, shapes, samples, timeout_s)
-    with written_atomically(Path(path)) as temporary:
-        temporary.write_bytes(content)
+    check_one_of("form", form, ("auto", *FORMS))
+    check_one_of("target", target, TARGETS)
+    check_positive_integer("batch_size", batch_size)
+    lengths = _checked_lengths(sequence_length)
+    if chosen.name in CALIBRATED and calibration is None:
+        raise UserError(f"quantize={chosen.name!r} needs `calibration`: a dataset of inputs like those of training.")
+    samples = sample_inputs(model, calibration, max(lengths, default=None))
+    signatures = _signatures(model, batch_size, lengths, samples, calibration is not None, streaming)
+    forms = _forms(model, chosen.name, form, target, signatures[DEFAULT])
+    files, failures = {}, []
+    for name in forms:
         try:
-            report = _measure(model, TFLiteModel(temporary), samples)
-        except RuntimeError as error:  # LiteRT's, of operations that its kernels cannot run
-            raise UserError(
-                f"the {chosen.name} file does not run: {str(error)[-200:]}. Leave this format out, or use another one"
-            ) from error
+            files[name] = _File.made(model, chosen, name, signatures, timeout_s)
+        except UserError as error:
+            failures.append(error)
+    if not files:
+        raise failures[0]
+    best = min(files, key=lambda name: files[name].report["latency_ms"]["median"])
+    with written_atomically(Path(path)) as temporary:
+        temporary.write_bytes(files[best].content)
+    return {
+        "format": chosen.name,
+        "form": files[best].form,
+        "form_reason": _reason(files, form, target) if recurrent_layers(model) else "it has no recurrent layer",
+        "path": str(path),
+        "bytes": len(files[best].content),
+        "signatures": sorted(signatures),
+        **files[best].report,
+    }
+
+
+def _checked_lengths(sequence_length) -> list[int]:
+    lengths = sequence_length if isinstance(sequence_length, Sequence) else [sequence_length]
+    return sorted({check_positive_integer("sequence_length", length) for length in lengths if length is not None})
+
+
+def _signatures(model, batch_size, lengths, samples, is_calibrated, streaming):
+    known = samples if lengths or is_calibrated else None
+    longest = shapes_of(model, batch_size, max(lengths, default=None), known)
+    signatures = {DEFAULT: Sequences(model, longest, samples)}
+    for length in lengths if len(lengths) > 1 else ():
+        signatures[f"length_{length}"] = Sequences(model, shapes_of(model, batch_size, length, None), samples)
+    if streaming:
+        signatures[STEP] = Steps(model, longest, samples)
+    return signatures
+
+
+def _forms(model, format_name, form, target, sequences) -> list[str]:
+    """Forms to make, of which the fastest is kept."""
+    possible = [name for name in FORMS if name in FORMS_OF.get(format_name, FORMS)]
+    if form != "auto":
+        if form not in possible:
+            raise UserError(f"form={form!r} cannot be had in {format_name}; it must be one of {', '.join(possible)}")
+        if form in ("chunked", "unrolled") and sequences.is_open:
+            raise UserError(f"form={form!r} needs a static number of time steps; give `sequence_length`")
+        return [form]
+    if target != "desktop" or not recurrent_layers(model):
+        return possible[:1]
+    return [name for name in possible if name in ("fused", "loop") or not sequences.is_open]
+
+
+def _reason(files, form, target):
+    if form != "auto":
+        return "it was asked for"
+    if target != "desktop":
+        return f"for target {target!r} the smallest form that its format allows was taken"
+    measured = ", ".join(f"{file.form} {file.report['latency_ms']['median']:.2f} ms" for file in files.values())
+    return f"the fastest on this machine: {measured}"
+
+
+@dataclasses.dataclass(frozen=True)
+class _File:
+    """A file that has passed, and what was measured."""
+
+    content: bytes
+    report: dict
+    asked: str
+
+    @property
+    def form(self) -> str:
+        """What its recurrences have become: what was asked for, but that not every cell can be fused."""
+        if self.asked != "fused" or "UNIDIRECTIONAL_SEQUENCE_LSTM" in self.report["ops"]:
+            return self.asked
+        return "loop" if "WHILE" in self.report["ops"] else "unrolled"
+
+    @classmethod
+    def made(cls, model, chosen: Format, form, signatures, timeout_s) -> "_File":
+        rows = {name: signature.rows() for name, signature in signatures.items()}
+        with tempfile.TemporaryDirectory() as name:
+            directory = Path(name)
+            _save(model, chosen, form, signatures, directory / "saved_model")
+            save_calibration(directory, rows)
+            content = mend_cells(convert(directory, chosen.name, timeout_s))
+            path = directory / "mended.tflite"
+            path.write_bytes(content)
+            report = _measure(path, chosen, signatures, rows)
         _gate(report, chosen)
-    return {"format": chosen.name, "path": str(path), "bytes": len(content), **report}
+        return cls(content, report, form)
 
 
-def _convert(model, format_name, shapes, samples, timeout_s):
+def _save(model, chosen, form, signatures, directory):
     # As variables, weights would keep the converter from fusing; see tfpar.ops.fused_lstm.
     weights = [v.numpy() for v in model.variables]
-    serve = serving_function(model, weights, "tflite_int8" if format_name == "int8" else "tflite", shapes)
-    with tempfile.TemporaryDirectory() as name:
-        directory = Path(name)
-        tf.saved_model.save(tf.Module(), str(directory / "saved_model"), signatures={"serving_default": serve})
-        save_calibration(directory, samples)
-        return mend_cells(convert(directory, format_name, timeout_s))
+    target = "tflite_int8" if chosen.name in CALIBRATED else "tflite"
+    functions = {name: signature.function(weights, target, form) for name, signature in signatures.items()}
+    tf.saved_model.save(tf.Module(), str(directory), signatures=functions)
 
 
-def _measure(model, file, samples):
-    rows = [
-        {name: array[i : i + 1] for name, array in samples.items()}
-        for i in range(min(PARITY_ROWS, len(next(iter(samples.values())))))
-    ]
-    errors = []
-    for row in rows:
-        found = file(**row)
-        errors += [np.max(np.abs(found[name] - expected)) for name, expected in named_outputs(model, row).items()]
+def _measure(path, chosen, signatures, rows):
+    try:
+        files = {name: TFLiteModel(path, name) for name in signatures}
+        errors = [signature.error(files[name], rows[name][:PARITY_ROWS]) for name, signature in signatures.items()]
+        latency_s = files[DEFAULT].latency_s(rows[DEFAULT][0])
+    except RuntimeError as error:  # LiteRT's, of operations that its kernels cannot run
+        raise UserError(
+            f"the {chosen.name} file does not run: {str(error)[-200:]}. Leave this format out, or use another one"
+        ) from error
     return {
-        "ops": file.operations,
-        "max_abs_error": float(np.max(errors)),  # NaN if any is: Python's own max would lose it
-        "latency_ms": {"median": 1e3 * file.latency_s(rows[0])},
+        "ops": files[DEFAULT].operations,
+        "max_abs_error": float(max(errors, key=lambda error: (error != error, error))),  # NaN if any is
+        "latency_ms": {"median": 1e3 * latency_s},
     }
 
 

@@ -9,9 +9,9 @@ import uuid
 
 import tensorflow as tf
 
+from tfpar.ops.inference_loop import inference_loop
 from tfpar.ops.lstm import LSTM
 from tfpar.ops.recurrence import RecurrentWeights, project
-from tfpar.ops.time_loop import inference_loop
 
 
 def fused_lstm(recurrence: LSTM, inputs, kernel, weights: RecurrentWeights, bias):

@@ -66,67 +66,28 @@ def time_loop(
     return sequence, tuple(final_states)
 
 
-def inference_loop(
-    recurrence: Recurrence,
-    projected: tf.Tensor,
-    initial_states: Tensors,
-    weights: RecurrentWeights,
-    mask: tf.Tensor | None = None,
-) -> tuple[tf.Tensor, Tensors]:
-    """As `time_loop`, but keeps nothing for a backward pass: the smallest graph, for exports that never train."""
-    final_states, (sequence,), _ = _forward(
-        recurrence, projected, None, initial_states, weights, mask, None, inference=True
-    )
-    return sequence, final_states
-
-
-def unrolled_loop(
-    recurrence: Recurrence,
-    projected: tf.Tensor,
-    initial_states: Tensors,
-    weights: RecurrentWeights,
-    mask: tf.Tensor | None = None,
-    dropout: tf.Tensor | None = None,
-) -> tuple[tf.Tensor, Tensors]:
-    """As `time_loop`, with the steps written out one after the other; the number of steps is static."""
-    states, sequence = tuple(initial_states), []
-    for t in range(projected.shape[0]):
-        new, _ = recurrence.step(projected[t], states, weights, dropout)
-        states = _select(mask, t, new, states)
-        sequence.append(states[0])
-    return tf.stack(sequence), states
-
-
-def _forward(recurrence, projected, bias, initial_states, weights, mask, dropout, inference=False):
-    """Returns the final states, and stacks of all states, initial ones first, and of all that `step` kept.
-
-    For inference the only stack is that of h, without the initial one.
-    """
-    steps = tf.shape(projected)[0]
-    state_stacks, kept_stacks = (1, 0) if inference else (recurrence.state_count, recurrence.kept_count)
-    first = 0 if inference else 1
+def _forward(recurrence, projected, bias, initial_states, weights, mask, dropout):
+    """Returns the final states, and stacks of all states, initial ones first, and of all that `step` kept."""
+    steps, state_count = tf.shape(projected)[0], recurrence.state_count
 
     def body(t, states, stacks):
-        projection = projected[t] if inference else stacks[state_stacks].read(t) + bias
-        new, kept = recurrence.step(projection, states, weights, dropout)
-        states = _select(mask, t, new, states)
-        places = [t + first] * state_stacks + [t] * kept_stacks
-        written = zip(stacks, places, (*states[:state_stacks], *kept[:kept_stacks]), strict=True)
+        new, kept = recurrence.step(stacks[state_count].read(t) + bias, states, weights, dropout)
+        states = select(mask, t, new, states)
+        places = [t + 1] * state_count + [t] * recurrence.kept_count
+        written = zip(stacks, places, (*states, *kept), strict=True)
         return t + 1, states, tuple(stack.write(place, tensor) for stack, place, tensor in written)
 
     def stack_of(size):
         return tf.TensorArray(projected.dtype, size)
 
-    stacks = [stack_of(steps + first) for _ in range(state_stacks)] + [stack_of(steps) for _ in range(kept_stacks)]
-    if first:
-        stacks[state_stacks] = stacks[state_stacks].unstack(projected)
-        # The states before each step are then a slice of the stack, and need not be put together.
-        stacks[:state_stacks] = [stack.write(0, state) for stack, state in zip(stacks, initial_states, strict=False)]
+    # The states before each step are then a slice of the stack, and need not be put together.
+    stacks = [stack_of(steps + 1).write(0, state) for state in initial_states]
+    stacks += [stack_of(steps).unstack(projected)] + [stack_of(steps) for _ in range(recurrence.kept_count - 1)]
     _, final_states, stacks = tf.while_loop(
         lambda t, *_: t < steps, body, (0, tuple(initial_states), tuple(stacks)), maximum_iterations=steps
     )
     stacks = tuple(stack.stack() for stack in stacks)
-    return final_states, stacks[:state_stacks], stacks[state_stacks:]
+    return final_states, stacks[:state_count], stacks[state_count:]
 
 
 def _backward(step_gradient, d_sequence, d_final_states, kept, mask):
@@ -143,9 +104,9 @@ def _backward(step_gradient, d_sequence, d_final_states, kept, mask):
     def body(t, d_states, kept, stacks):
         d_states = (d_states[0] + d_sequence[t], *d_states[1:])
         left, d_previous = step_gradient(t, d_states, kept)
-        left = _select(mask, t, left, map(tf.zeros_like, left))
+        left = select(mask, t, left, map(tf.zeros_like, left))
         # A masked step hands its gradient on untouched, as it handed on its states.
-        d_states = _select(mask, t, d_previous, d_states)
+        d_states = select(mask, t, d_previous, d_states)
         stacks = tuple(stack.write(t, tensor) for stack, tensor in zip(stacks, left, strict=True))
         return t - 1, d_states, tuple(stack.read(tf.maximum(t - 1, 0)) for stack in stacks), stacks
 
@@ -157,7 +118,7 @@ def _backward(step_gradient, d_sequence, d_final_states, kept, mask):
     return [stack.stack() for stack in stacks], d_initial_states
 
 
-def _select(mask, t, valid, masked):
+def select(mask: tf.Tensor | None, t, valid: Tensors, masked: Tensors) -> Tensors:
     """Row by row `valid` where `mask[t]`, else `masked`."""
     if mask is None:
         return tuple(valid)

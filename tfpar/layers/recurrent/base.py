@@ -8,7 +8,7 @@ from keras import activations, constraints, initializers, regularizers
 
 from tfpar.checks import check_fraction, check_one_of, check_positive_integer
 from tfpar.layers.dropout import dropout_mask
-from tfpar.layers.recurrent import kernels
+from tfpar.layers.recurrent import kernels, streaming
 from tfpar.ops.recurrence import Recurrence, RecurrentWeights
 
 
@@ -170,10 +170,15 @@ class RecurrentLayer(keras.layers.Layer, abc.ABC):
         if initial_state is None and self.stateful:
             self._carried.check_batch_size(self, sequences.shape[0])
             initial_state = self.states
+        streams = streaming.streams()
+        if streams:
+            initial_state = streams.begin(self)
         choice = self._choose_kernel(initial_state is not None, bool(training and self.recurrent_dropout))
         result = kernels.run(choice, self._job(sequences, initial_state, mask, training))
         if self.stateful:
             self._carried.assign(result.states)
+        if streams:
+            streams.end(self, result.states)
         output = result.sequence if self.return_sequences else result.last
         return (output, *result.states) if self.return_state else output
 

@@ -17,21 +17,26 @@ from tfpar.layers.recurrent import placement
 from tfpar.ops import cudnn
 from tfpar.ops.fused_lstm import fused_lstm
 from tfpar.ops.gru import GRU
+from tfpar.ops.inference_loop import chunked_loop, inference_loop, unrolled_loop
 from tfpar.ops.lstm import LSTM
 from tfpar.ops.masking import mask_last_output, mask_outputs, take_steps, valid_lengths
 from tfpar.ops.recurrence import Recurrence, RecurrentWeights, Tensors, project
-from tfpar.ops.time_loop import inference_loop, time_loop, unrolled_loop
+from tfpar.ops.time_loop import time_loop
 
-_export_target = contextvars.ContextVar("export_target", default=None)
+# What a recurrence can be in a file, and the kernel that makes it so.
+FORMS = {"fused": "fused", "loop": "inference", "chunked": "chunked", "unrolled": "unrolled"}
+
+_export = contextvars.ContextVar("export", default=(None, "fused"))
 
 
-def exporting(target: str):
+def exporting(target: str, form: str = "fused"):
     """Within this context layers choose kernels for a model that is leaving.
 
     Args:
         target: "saved_model", "tflite", or "tflite_int8".
+        form: one of `FORMS`, for TFLite. What cannot be fused is then a loop or, in 8 bits, unrolled.
     """
-    return variable_set(_export_target, target)
+    return variable_set(_export, (target, form))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,7 +107,7 @@ def choose(
         obstacle_to_cudnn: why cuDNN cannot run the layer here, or None. Files never contain cuDNN's operation, or they
             would not load where there is no GPU.
     """
-    target = _export_target.get()
+    target, form = _export.get()
     if unroll:
         return Choice("unrolled", "unroll=True was asked for")
     if target is None and obstacle_to_cudnn is None:
@@ -111,6 +116,8 @@ def choose(
         return Choice("loop", obstacle_to_cudnn)
     if target == "saved_model":
         return Choice("inference", "a SavedModel needs no gradient and runs on any device")
+    if form != "fused":
+        return Choice(FORMS[form], f"the form {form!r} was chosen")
     obstacle = _obstacle_to_fusing(recurrence, has_initial_states or returns_states)
     if obstacle is None:
         return Choice("fused", "TFLite has one operation for a whole LSTM")
@@ -180,7 +187,8 @@ def _looped(loop: Callable, job: Job, bias: tf.Tensor | None) -> Result:
 
 
 def _initial_states(job: Job) -> Tensors:
-    zeros = tf.zeros((tf.shape(job.inputs)[0], job.weights.kernel.shape[0]), job.inputs.dtype)
+    batch = job.inputs.shape[0] or tf.shape(job.inputs)[0]
+    zeros = tf.zeros((batch, job.weights.kernel.shape[0]), job.inputs.dtype)
     return job.initial_states or (zeros,) * job.recurrence.state_count
 
 
@@ -190,7 +198,8 @@ def _answer(job: Job, sequence, states, mask) -> Result:
     if mask is not None:
         sequence = mask_outputs(sequence, mask, job.zero_output_for_mask)
         last = mask_last_output(last, mask, job.zero_output_for_mask)
-    sequence = tf.ensure_shape(tf.transpose(sequence, [1, 0, 2]), [*job.inputs.shape[:2], sequence.shape[-1]])
+    sequence = tf.transpose(sequence, [1, 0, 2])
+    sequence.set_shape([*job.inputs.shape[:2], sequence.shape[-1]])  # not ensure_shape, which TFLite does not know
     return Result(sequence, last, states)
 
 
@@ -214,6 +223,10 @@ def _unrolled(job: Job) -> Result:
 
 def _inference(job: Job) -> Result:
     return _looped(inference_loop, job, job.bias)
+
+
+def _chunked(job: Job) -> Result:
+    return _looped(chunked_loop, job, job.bias)
 
 
 def _cudnn(job: Job) -> Result:
@@ -270,4 +283,11 @@ def _fused(job: Job) -> Result:
     return Result(tf.where(shown[:, :, None], sequence, 0.0), last, ())
 
 
-_KERNELS = {"loop": _loop, "cudnn": _cudnn, "unrolled": _unrolled, "inference": _inference, "fused": _fused}
+_KERNELS = {
+    "loop": _loop,
+    "cudnn": _cudnn,
+    "unrolled": _unrolled,
+    "inference": _inference,
+    "chunked": _chunked,
+    "fused": _fused,
+}

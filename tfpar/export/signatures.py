@@ -1,0 +1,143 @@
+"""What a TFLite file can be asked for: one sequence, sequences of several lengths, or a stream step by step."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfpar.errors import UserError
+from tfpar.export.to_saved_model import input_names, named_outputs, serving_function
+from tfpar.layers.recurrent.base import RecurrentLayer
+from tfpar.layers.recurrent.streaming import state_shapes, streamed
+
+DEFAULT, STEP = "serving_default", "step"
+
+
+def recurrent_layers(model: keras.Model) -> list[RecurrentLayer]:
+    """All of them, those within others too."""
+    return [layer for layer in model._flatten_layers() if isinstance(layer, RecurrentLayer)]
+
+
+class Sequences:
+    """Signature of whole sequences of one length, or of any: the model's inputs to its outputs.
+
+    Args:
+        model: a built functional model.
+        shapes: of its inputs, by name.
+        samples: rows of inputs of at least that length, by name.
+    """
+
+    def __init__(self, model: keras.Model, shapes: dict[str, tuple], samples: dict[str, np.ndarray]):
+        self._model, self._shapes, self._samples = model, shapes, samples
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a number of time steps is open."""
+        return any(None in shape for shape in self._shapes.values())
+
+    def function(self, weights, target: str, form: str):
+        """The concrete function to convert; see `serving_function`."""
+        return serving_function(self._model, weights, target, form, self._shapes)
+
+    def rows(self) -> list[dict[str, np.ndarray]]:
+        """Inputs to calibrate with and to measure on."""
+        batch = next(iter(self._shapes.values()))[0]
+        count = len(next(iter(self._samples.values())))
+        return [
+            {
+                name: self._cut(name, array[np.arange(first, first + batch) % count])
+                for name, array in self._samples.items()
+            }
+            for first in range(0, count, batch)
+        ]
+
+    def _cut(self, name, rows):
+        for axis, size in enumerate(self._shapes[name][1:], start=1):
+            rows = rows if size is None else rows.take(range(size), axis)
+        return rows
+
+    def error(self, file, rows) -> float:
+        """The largest difference between a file's answers and Keras'; NaN if any is."""
+        errors = []
+        for row in rows:
+            found = file(**row)
+            errors += [np.max(np.abs(found[name] - answer)) for name, answer in named_outputs(self._model, row).items()]
+        return float(np.max(errors))  # Python's own max would lose a NaN
+
+
+class Steps:
+    """Signature of a stream: one time step and all states to the outputs after it and the new states, without a loop.
+
+    Args:
+        model: a built functional model, with recurrent layers that run forward.
+        shapes: of its inputs, by name, for whole sequences.
+        samples: rows of inputs, by name.
+
+    Raises:
+        UserError: the model cannot be streamed.
+    """
+
+    def __init__(self, model: keras.Model, shapes: dict[str, tuple], samples: dict[str, np.ndarray]):
+        self._model, self._samples = model, samples
+        self._batch = next(iter(shapes.values()))[0]
+        self._shapes = {name: (shape[0], 1, *shape[2:]) for name, shape in shapes.items()}
+        layers = recurrent_layers(model)
+        if not layers:
+            raise UserError(f"{model.name} has no recurrent layer, so there is no state to carry from step to step")
+        try:
+            self._states = {name: units for layer in layers for name, units in state_shapes(layer).items()}
+        except ValueError as error:
+            raise UserError(str(error)) from error
+
+    def function(self, weights, target: str, form: str):
+        """The concrete function to convert; `form` makes no difference to one step."""
+        specs = [tf.TensorSpec((self._batch, units), tf.float32, name) for name, units in self._states.items()]
+        return serving_function(self._model, weights, target, "unrolled", self._shapes, specs, self._answer)
+
+    @staticmethod
+    def _answer(call, states):
+        with streamed(states) as streams:
+            outputs = call()
+        return {**outputs, **streams.left}
+
+    def rows(self) -> list[dict[str, np.ndarray]]:
+        """Inputs of the first step, with states of zero, and of those of later steps, with small random ones."""
+        generator = np.random.default_rng(0)
+        rows = []
+        for first in range(0, len(next(iter(self._samples.values()))), self._batch):
+            for t in {0, self._length() // 2}:
+                states = {
+                    name: np.tanh(generator.normal(size=(self._batch, units)) * bool(t)).astype(np.float32)
+                    for name, units in self._states.items()
+                }
+                rows.append({**{name: array[:, t : t + 1] for name, array in self._batch_at(first).items()}, **states})
+        return rows
+
+    def _length(self):
+        return next(iter(self._samples.values())).shape[1]
+
+    def _batch_at(self, first):
+        count = len(next(iter(self._samples.values())))
+        return {name: array[np.arange(first, first + self._batch) % count] for name, array in self._samples.items()}
+
+    def error(self, file, rows) -> float:
+        """The largest difference to Keras' answers to whole sequences, after the last step of each."""
+        errors = []
+        for number in range(min(4, len(rows))):
+            inputs = self._batch_at(number * self._batch)
+            states = {name: np.zeros((self._batch, units), np.float32) for name, units in self._states.items()}
+            for t in range(self._length()):
+                found = file(**{name: array[:, t : t + 1] for name, array in inputs.items()}, **states)
+                states = {name: found[name] for name in states}
+            for name, answer in named_outputs(self._model, inputs).items():
+                errors.append(np.max(np.abs(found[name] - (answer[:, -1:] if found[name].ndim == 3 else answer))))
+        return float(np.max(errors))
+
+
+def shapes_of(model: keras.Model, batch_size: int, length: int | None, samples) -> dict[str, tuple]:
+    """Shapes of the model's inputs; open dimensions are `length`, or those of `samples`, or stay open if neither is."""
+    shapes = {}
+    for name, tensor in zip(input_names(model), model.inputs, strict=True):
+        known = tensor.shape[1:] if samples is None else samples[name].shape[1:]
+        known = [length if length and size is None else k for size, k in zip(tensor.shape[1:], known, strict=True)]
+        shapes[name] = (batch_size, *known)
+    return shapes

@@ -1,0 +1,84 @@
+"""The sequential evaluation of a recurrence where nothing is kept for a backward pass: as a loop, in chunks, unrolled.
+
+All take what `tfpar.ops.time_loop.time_loop` takes, and return what it returns.
+"""
+
+import tensorflow as tf
+
+from tfpar.ops.recurrence import Recurrence, RecurrentWeights, Tensors
+from tfpar.ops.time_loop import select
+
+
+def inference_loop(
+    recurrence: Recurrence,
+    projected: tf.Tensor,
+    initial_states: Tensors,
+    weights: RecurrentWeights,
+    mask: tf.Tensor | None = None,
+) -> tuple[tf.Tensor, Tensors]:
+    """One loop over all steps: the smallest graph."""
+    steps = tf.shape(projected)[0]
+
+    def body(t, states, outputs):
+        new, _ = recurrence.step(projected[t], states, weights, None)
+        states = select(mask, t, new, states)
+        return t + 1, states, outputs.write(t, states[0])
+
+    return _loop(steps, body, tuple(initial_states), tf.TensorArray(projected.dtype, steps))
+
+
+def chunked_loop(
+    recurrence: Recurrence,
+    projected: tf.Tensor,
+    initial_states: Tensors,
+    weights: RecurrentWeights,
+    mask: tf.Tensor | None = None,
+    chunk: int = 10,
+) -> tuple[tf.Tensor, Tensors]:
+    """A loop over chunks of steps that are written out one after the other; the number of steps is static.
+
+    An interpreter's price for each turn of a loop is then paid once a chunk, and the graph stays small.
+    """
+    steps, units = projected.shape[0], weights.kernel.shape[0]
+    chunks, batch = steps // chunk, projected.shape[1] or -1
+    whole = chunks * chunk
+
+    def in_chunks(tensor):
+        return None if tensor is None else tf.reshape(tensor[:whole], [chunks, chunk, batch, *tensor.shape[2:]])
+
+    rows, masks = in_chunks(projected), in_chunks(mask)
+
+    def body(t, states, outputs):
+        sequence, states = unrolled_loop(recurrence, rows[t], states, weights, None if mask is None else masks[t])
+        # As a matrix: TFLite's converter knows no lists of tensors of higher rank.
+        return t + 1, states, outputs.write(t, tf.reshape(sequence, [-1, units]))
+
+    sequence, states = _loop(chunks, body, tuple(initial_states), tf.TensorArray(projected.dtype, chunks))
+    sequence = tf.reshape(sequence, [whole, batch, units])
+    if whole == steps:
+        return sequence, states
+    left = None if mask is None else mask[whole:]
+    rest, states = unrolled_loop(recurrence, projected[whole:], states, weights, left)
+    return tf.concat([sequence, rest], 0), states
+
+
+def unrolled_loop(
+    recurrence: Recurrence,
+    projected: tf.Tensor,
+    initial_states: Tensors,
+    weights: RecurrentWeights,
+    mask: tf.Tensor | None = None,
+    dropout: tf.Tensor | None = None,
+) -> tuple[tf.Tensor, Tensors]:
+    """No loop: the steps written out one after the other; the number of steps is static. It may be trained, too."""
+    states, sequence = tuple(initial_states), []
+    for t, row in enumerate(tf.unstack(projected)):
+        new, _ = recurrence.step(row, states, weights, dropout)
+        states = select(mask, t, new, states)
+        sequence.append(states[0])
+    return tf.stack(sequence), states
+
+
+def _loop(turns, body, states, outputs):
+    _, states, outputs = tf.while_loop(lambda t, *_: t < turns, body, (0, states, outputs), maximum_iterations=turns)
+    return outputs.stack(), states

@@ -5,7 +5,7 @@ import pytest
 
 import tfpar
 from tfpar.errors import UserError
-from tfpar.export import to_tflite
+from tfpar.export import signatures, to_tflite
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def test_a_file_that_strays_is_refused(convert_to, classifier, rows, tmp_path):
 
 def test_answers_that_are_not_numbers_are_refused(convert_to, classifier, rows, tmp_path, monkeypatch):
     convert_to("float32")
-    monkeypatch.setattr(to_tflite, "named_outputs", lambda *_: {"logits": np.full((1, 3), np.nan, np.float32)})
+    monkeypatch.setattr(signatures, "named_outputs", lambda *_: {"logits": np.full((1, 3), np.nan, np.float32)})
     with pytest.raises(UserError, match="differs from Keras by (nan|inf)"):
         tfpar.export.tflite(classifier, tmp_path / "model.tflite", calibration={"tokens": rows})
     assert not list(tmp_path.iterdir())

@@ -157,24 +157,25 @@ class _File:
     @classmethod
     def made(cls, model, chosen: Format, form, signatures, timeout_s) -> "_File":
         rows = {name: signature.rows() for name, signature in signatures.items()}
-        with tempfile.TemporaryDirectory() as name:
-            directory = Path(name)
-            _save(model, chosen, form, signatures, directory / "saved_model")
-            save_calibration(directory, rows)
-            content = mend_cells(convert(directory, chosen.name, timeout_s))
-            path = directory / "mended.tflite"
+        content = _convert(model, chosen.name, form, signatures, rows, timeout_s)
+        with tempfile.TemporaryDirectory() as directory:
+            path = Path(directory) / "model.tflite"
             path.write_bytes(content)
             report = _measure(path, chosen, signatures, rows)
         _gate(report, chosen)
         return cls(content, report, form)
 
 
-def _save(model, chosen, form, signatures, directory):
+def _convert(model, format_name, form, signatures, rows, timeout_s):
     # As variables, weights would keep the converter from fusing; see tfpar.ops.fused_lstm.
     weights = [v.numpy() for v in model.variables]
-    target = "tflite_int8" if chosen.name in CALIBRATED else "tflite"
+    target = "tflite_int8" if format_name in CALIBRATED else "tflite"
     functions = {name: signature.function(weights, target, form) for name, signature in signatures.items()}
-    tf.saved_model.save(tf.Module(), str(directory), signatures=functions)
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        tf.saved_model.save(tf.Module(), str(directory / "saved_model"), signatures=functions)
+        save_calibration(directory, rows)
+        return mend_cells(convert(directory, format_name, timeout_s))
 
 
 def _measure(path, chosen, signatures, rows):

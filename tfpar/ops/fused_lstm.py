@@ -30,6 +30,7 @@ def fused_lstm(recurrence: LSTM, inputs, kernel, weights: RecurrentWeights, bias
     zeros = tf.zeros((inputs.shape[0], weights.kernel.shape[0]), inputs.dtype)
     arguments = [tf.convert_to_tensor(x) for x in (inputs, zeros, zeros, kernel, weights.kernel, bias)]
     _, sequence, *_ = _composite(recurrence)(*arguments)
+    sequence.set_shape([*inputs.shape[:2], zeros.shape[-1]])
     return sequence
 
 

@@ -24,7 +24,7 @@ def inference_loop(
         states = select(mask, t, new, states)
         return t + 1, states, outputs.write(t, states[0])
 
-    return _loop(steps, body, tuple(initial_states), tf.TensorArray(projected.dtype, steps))
+    return _loop(steps, body, tuple(initial_states), _outputs(projected, steps, initial_states[0].shape))
 
 
 def chunked_loop(
@@ -53,7 +53,9 @@ def chunked_loop(
         # As a matrix: TFLite's converter knows no lists of tensors of higher rank.
         return t + 1, states, outputs.write(t, tf.reshape(sequence, [-1, units]))
 
-    sequence, states = _loop(chunks, body, tuple(initial_states), tf.TensorArray(projected.dtype, chunks))
+    sequence, states = _loop(
+        chunks, body, tuple(initial_states), _outputs(projected, chunks, (None if batch < 0 else chunk * batch, units))
+    )
     sequence = tf.reshape(sequence, [whole, batch, units])
     if whole == steps:
         return sequence, states
@@ -77,6 +79,11 @@ def unrolled_loop(
         states = select(mask, t, new, states)
         sequence.append(states[0])
     return tf.stack(sequence), states
+
+
+def _outputs(projected, turns, shape):
+    """A list of outputs, whose shape is said: TFLite's converter takes two lists for one if nothing tells them apart."""
+    return tf.TensorArray(projected.dtype, turns, element_shape=shape)
 
 
 def _loop(turns, body, states, outputs):

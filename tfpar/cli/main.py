@@ -8,6 +8,7 @@ from tfpar.errors import UserError
 
 COMMANDS = {
     "launch": "run a command in several workers on this machine",
+    "export": "leave a Keras model, or PyTorch's recurrent weights, as SavedModel and TFLite files",
     "predict": "answer for inputs with an exported model",
     "bench": "time tfpar against its peers",
     "verify": "check an export's files against its manifest, and run them",

@@ -81,7 +81,8 @@ def tflite(
     files, failures = {}, []
     for name in forms:
         try:
-            files[name] = _File.made(model, chosen, name, signatures, timeout_s)
+            file = _File.made(model, chosen, name, signatures, timeout_s)
+            files.setdefault(file.form, file)
         except UserError as error:
             failures.append(error)
     if not files:
@@ -91,7 +92,7 @@ def tflite(
         temporary.write_bytes(files[best].content)
     return {
         "format": chosen.name,
-        "form": files[best].form,
+        "form": best,
         "form_reason": _reason(files, form, target) if recurrent_layers(model) else "it has no recurrent layer",
         "path": str(path),
         "bytes": len(files[best].content),

@@ -82,7 +82,7 @@ def unrolled_loop(
 
 
 def _outputs(projected, turns, shape):
-    """A list of outputs, whose shape is said: TFLite's converter takes two lists for one if nothing tells them apart."""
+    """A list of outputs of a shape, without which TFLite's converter would take the lists of two loops for one."""
     return tf.TensorArray(projected.dtype, turns, element_shape=shape)
 
 

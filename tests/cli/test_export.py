@@ -1,0 +1,68 @@
+"""`tfpar export`: other people's models as files for a phone."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("strangers")
+    inputs = keras.Input((None, 5), name="x")
+    x = keras.layers.LSTM(4)(keras.layers.LSTM(6, return_sequences=True)(inputs))
+    keras.Model(inputs, keras.layers.Dense(2, name="y")(x)).save(directory / "model.keras")
+    rows = np.random.default_rng(0).normal(size=(12, 6, 5)).astype(np.float32)
+    np.savetxt(directory / "rows.csv", rows.reshape(12, 30), delimiter=",")
+    shapes = {"weight_ih_l0": (12, 5), "weight_hh_l0": (12, 4), "bias_ih_l0": (12,), "bias_hh_l0": (12,)}
+    save_file({name: np.full(shape, 0.1, np.float32) for name, shape in shapes.items()}, directory / "gru.safetensors")
+    return directory
+
+
+def test_keras(tfpar, files, tmp_path):
+    out = tmp_path / "out"
+    arguments = ["--format", "saved_model,float32,int8", "--calibration", f"csv:{files / 'rows.csv'}"]
+    run = tfpar("export", "--keras", str(files / "model.keras"), "--export_dir", str(out), *arguments)
+    assert run.returncode == 0, run.stderr
+    manifest = json.loads(run.stdout.splitlines()[-1])
+    exports = {report["format"]: report for report in manifest["exports"]}
+    assert list(exports) == ["saved_model", "float32", "int8"]
+    assert exports["float32"]["max_abs_error"] < 1e-6 and exports["int8"]["max_abs_error"] < 0.1
+    assert "UNIDIRECTIONAL_SEQUENCE_LSTM" in exports["int8"]["ops"]
+    (given,) = manifest["signatures"]["float32"]["serving_default"]["inputs"]
+    assert given == {"name": "x", "shape": [1, 6, 5], "dtype": "float32"}
+    assert json.loads((out / "manifest.json").read_text())["files"] and (out / "card.md").exists()
+    assert tfpar("verify", str(out)).returncode == 0
+
+
+def test_torch(tfpar, files, tmp_path):
+    out = tmp_path / "out"
+    arguments = ["--format", "float32", "--sequence_length", "4", "--streaming", "--form", "unrolled"]
+    run = tfpar("export", "--torch", str(files / "gru.safetensors"), "--export_dir", str(out), *arguments)
+    assert run.returncode == 0, run.stderr
+    (report,) = json.loads(run.stdout.splitlines()[-1])["exports"]
+    assert report["form"] == "unrolled" and report["signatures"] == ["serving_default", "step"]
+
+
+REFUSED = [
+    (["--keras", "absent.keras"], "there is no Keras model absent.keras"),
+    (["--torch", "DIR/rows.csv"], "cannot be read as safetensors"),
+    (["--keras", "DIR/model.keras", "--calibration", "csv:absent.csv"], "cannot be read"),
+    (["--keras", "DIR/model.keras", "--calibration", "DIR/rows.csv"], "must be npz:FILE, npy:FILE or csv:FILE"),
+    (["--keras", "DIR/model.keras", "--format", "int9"], "--format must list some of"),
+    (["--keras", "DIR/model.keras", "--format", "int8"], "needs --calibration"),
+    (["--keras", "DIR/model.keras", "--batch_size", "0"], "--batch_size must be 1 or more"),
+    (["--keras", "DIR/model.keras", "--sequence_length", "x"], "--sequence_length must be whole numbers"),
+    ([], "one of the arguments --keras --torch is required"),
+]
+
+
+@pytest.mark.parametrize("arguments, message", REFUSED)
+def test_refusals_leave_nothing(tfpar, files, tmp_path, arguments, message):
+    given = [argument.replace("DIR", str(files)) for argument in arguments]
+    run = tfpar("export", *given, "--export_dir", str(tmp_path / "out"))
+    errors = [line for line in run.stderr.splitlines() if line.startswith("error: ")]
+    assert run.returncode == 2 and len(errors) == 1 and message in errors[0] and "Traceback" not in run.stderr
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,86 @@
+"""`tfpar export`: a Keras model or PyTorch's recurrent weights as SavedModel and TFLite files."""
+
+import json
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before TensorFlow is imported
+
+from pathlib import Path
+
+from tfpar.cli.arguments import Parser
+from tfpar.errors import UserError
+from tfpar.export.formats import CALIBRATED, FORMATS
+
+
+def main(arguments: list[str]) -> None:
+    """Prints one JSON object: the manifest of what was written."""
+    options = _parser().parse_args(arguments)
+    formats = tuple(filter(None, options.format.split(",")))
+    for name in formats:
+        if name not in ("saved_model", *FORMATS):
+            raise UserError(f"--format must list some of saved_model, {', '.join(FORMATS)}; got {name!r}")
+    if not formats:
+        raise UserError(f"--format is empty; it must list some of saved_model, {', '.join(FORMATS)}")
+    if options.batch_size < 1:
+        raise UserError(f"--batch_size must be 1 or more; got {options.batch_size}")
+    if not options.calibration and set(CALIBRATED) & set(formats):
+        raise UserError(f"--format {options.format} needs --calibration npz:FILE, npy:FILE or csv:FILE")
+    lengths = _lengths(options.sequence_length)
+    from tfpar.export.bundle import check_writable
+
+    check_writable(options.export_dir)
+    model, source = _model(options)
+    from tfpar.export.calibration import read_calibration
+    from tfpar.export.model_export import export_model
+
+    manifest = export_model(
+        model,
+        options.export_dir,
+        formats,
+        source,
+        calibration=read_calibration(options.calibration, model) if options.calibration else None,
+        sequence_length=lengths,
+        form=options.form,
+        target=options.target,
+        batch_size=options.batch_size,
+        streaming=options.streaming,
+    )
+    print(json.dumps(manifest))
+
+
+def _parser():
+    parser = Parser(prog="tfpar export", description="Leave a model as SavedModel and TFLite files, each measured.")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--keras", type=Path, metavar="FILE", help="a functional or sequential model, .keras or .h5")
+    source.add_argument("--torch", type=Path, metavar="FILE", help="weights of nn.LSTM, nn.GRU, nn.RNN, .safetensors")
+    parser.add_argument("--prefix", help="of the weights' names, where the file holds several recurrent stacks")
+    parser.add_argument("--returns", choices=("sequence", "last"), default="sequence", help="with --torch: outputs")
+    parser.add_argument("--export_dir", required=True, metavar="DIR", help="where the files are left")
+    parser.add_argument("--format", default="saved_model,float32,float16,dynamic", help="comma-separated")
+    parser.add_argument("--calibration", metavar="npz:|npy:|csv:FILE", help="representative inputs")
+    parser.add_argument("--sequence_length", metavar="N[,N...]", help="time steps, where the model leaves them open")
+    parser.add_argument("--form", choices=("auto", "fused", "loop", "chunked", "unrolled"), default="auto")
+    parser.add_argument("--target", choices=("phone", "desktop", "micro"), default="phone")
+    parser.add_argument("--batch_size", type=int, default=1)
+    parser.add_argument("--streaming", action="store_true", help="add a signature for one time step")
+    return parser
+
+
+def _lengths(text):
+    try:
+        lengths = [int(part) for part in text.split(",")] if text else []
+    except ValueError as error:
+        raise UserError(f"--sequence_length must be whole numbers; got {text!r}") from error
+    if any(length < 1 for length in lengths):
+        raise UserError(f"--sequence_length must be 1 or more; got {text!r}")
+    return lengths or None
+
+
+def _model(options):
+    if options.keras:
+        from tfpar.export.stock_keras import load_keras
+
+        return load_keras(options.keras), options.keras.name
+    from tfpar.export.pytorch import load_torch
+
+    return load_torch(options.torch, options.prefix, options.returns == "sequence"), options.torch.name

@@ -1,0 +1,82 @@
+"""Leaves any Keras model: every format measured, all in one directory or nothing."""
+
+import platform
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import keras
+
+from tfpar.export.bundle import write_bundle
+from tfpar.export.interpreter import TFLiteModel
+from tfpar.export.to_saved_model import saved_model
+from tfpar.export.to_tflite import tflite
+
+TASK = "model"
+
+_CARD = """# {name}
+
+Made from {source}.
+
+| format | form | bytes | largest difference to Keras | median latency |
+|---|---|---|---|---|
+{rows}
+
+Inputs and outputs of each signature are in `manifest.json`. The TFLite files forget between runs: no variable has to be
+reset.
+"""
+
+
+def export_model(model: keras.Model, directory: Path | str, formats: tuple[str, ...], source: str, **options) -> dict:
+    """Writes an export directory: files, manifest, card.
+
+    Args:
+        model: a built functional model.
+        directory: where; a former export there is replaced.
+        formats: "saved_model" and names of `tfpar.export.FORMATS`.
+        source: what the model was made from, for the card.
+        **options: of `tflite`.
+
+    Returns:
+        The manifest.
+
+    Raises:
+        UserError: the directory cannot be written, or a file strays further than its format may; nothing is left then.
+    """
+    versions = {name: metadata.version(name) for name in ("tfpar", "tensorflow", "keras")}
+    manifest = {"task": TASK, "name": model.name, "source": source, "exports": [], "signatures": {}}
+    manifest["versions"] = {"python": platform.python_version(), **versions}
+    with write_bundle(directory, manifest) as temporary:
+        for name in formats:
+            print(f"exporting {name} ...", file=sys.stderr)
+            manifest["exports"].append(_write_format(model, temporary, name, manifest["signatures"], options))
+        card = _CARD.format(name=model.name, source=source, rows="\n".join(map(_row, manifest["exports"])))
+        (temporary / "card.md").write_text(card, encoding="utf-8")
+    return manifest
+
+
+def _write_format(model, directory, name, signatures, options):
+    if name == "saved_model":
+        saved_model(model, directory / name)
+        size = sum(path.stat().st_size for path in (directory / name).rglob("*") if path.is_file())
+        return {"format": name, "path": name, "bytes": size}
+    path = directory / f"model.{name}.tflite"
+    report = tflite(model, path, quantize=name, **options)
+    signatures[name] = {signature: _described(TFLiteModel(path, signature)) for signature in report["signatures"]}
+    return {**report, "path": path.name}
+
+
+def _described(file):
+    return {
+        kind: [{"name": name, "shape": list(shape), "dtype": str(dtype)} for name, (shape, dtype) in tensors.items()]
+        for kind, tensors in (("inputs", file.inputs), ("outputs", file.outputs))
+    }
+
+
+def _row(report):
+    if "max_abs_error" not in report:
+        return f"| {report['format']} | | {report['bytes']:,} | | |"
+    return (
+        f"| {report['format']} | {report['form']} | {report['bytes']:,} | {report['max_abs_error']:.1e} | "
+        f"{report['latency_ms']['median']:.2f} ms |"
+    )

@@ -1,0 +1,115 @@
+"""Stacks of PyTorch's `nn.LSTM`, `nn.GRU` and `nn.RNN`, from the weights that they were saved as.
+
+PyTorch keeps, for each layer and direction, weights (gates * units, inputs) and (gates * units, units) and two biases.
+Its LSTM has Keras' order of gates, i f g o. Its GRU has r z n where Keras has z r n, adds the second bias before the
+reset gate, as Keras' `reset_after` does, and so needs both.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from tfpar.errors import MissingExtraError, UserError
+from tfpar.layers import GRU, LSTM, Bidirectional, SimpleRNN
+
+_CELLS = {4: LSTM, 3: GRU, 1: SimpleRNN}
+_NAME = re.compile(r"(?:(?P<prefix>.+)\.)?weight_hh_l(?P<layer>\d+)")
+
+
+def load_torch(path: Path | str, prefix: str | None = None, return_sequences: bool = True) -> keras.Model:
+    """Loads a `.safetensors` file; see `from_torch`.
+
+    Raises:
+        UserError: the file cannot be read, or holds no such stack.
+        MissingExtraError: `safetensors` is not installed.
+    """
+    try:
+        from safetensors import SafetensorError
+        from safetensors.numpy import load_file
+    except ImportError as error:
+        raise MissingExtraError("safetensors", "torch", "to read PyTorch's weights") from error
+    try:
+        weights = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"{path} cannot be read as safetensors: {error}") from error
+    return from_torch(weights, prefix, return_sequences)
+
+
+def from_torch(
+    weights: Mapping[str, np.ndarray], prefix: str | None = None, return_sequences: bool = True
+) -> keras.Model:
+    """Builds the stack that a PyTorch state dict describes; dropout between its layers is for training alone.
+
+    Args:
+        weights: float arrays by PyTorch's names, "lstm.weight_ih_l0" and so on. Others are left alone.
+        prefix: what stands before the last dot, where several stacks are there; "" for none.
+        return_sequences: outputs of all steps; else of the last (of a bidirectional stack: the last of each direction).
+
+    Returns:
+        A model of float (batch, time, inputs) "sequences", whatever `batch_first` was.
+
+    Raises:
+        UserError: there is no such stack, or several, or one with projections (`proj_size`), or weights do not fit.
+    """
+    found = _stacks(weights)
+    if prefix is None and len(found) > 1:
+        raise UserError(f"several recurrent stacks are there; choose one by its prefix: {', '.join(map(repr, found))}")
+    prefix = next(iter(found), "") if prefix is None else prefix
+    if prefix not in found:
+        there = f"there is {', '.join(map(repr, found))}" if found else "there is none"
+        raise UserError(f"no recurrent stack of PyTorch's with the prefix {prefix!r} (NAME.weight_hh_l0 ...): {there}")
+    depth = found[prefix]
+    parts = {name.removeprefix(f"{prefix}.") if prefix else name: np.asarray(w) for name, w in weights.items()}
+    if any(name.startswith("weight_hr_l") for name in parts):
+        raise UserError(f"{prefix or 'the stack'} has projections (proj_size), which no layer here has")
+    (*_, (kernel, *_)) = _keras_weights(parts, "l0")
+    inputs = x = keras.Input((None, kernel.shape[0]), name="sequences")
+    for number in range(depth):
+        x = _layer(parts, number, return_sequences or number < depth - 1)(x)
+    return keras.Model(inputs, x)
+
+
+def _stacks(weights) -> dict[str, int]:
+    """Number of layers by prefix."""
+    depths = {}
+    for match in filter(None, map(_NAME.fullmatch, weights)):
+        prefix = match["prefix"] or ""
+        depths[prefix] = max(depths.get(prefix, 0), int(match["layer"]) + 1)
+    return depths
+
+
+def _layer(parts, number, return_sequences):
+    directions = [_keras_weights(parts, f"l{number}")]
+    if f"weight_hh_l{number}_reverse" in parts:
+        directions.append(_keras_weights(parts, f"l{number}_reverse"))
+    cell, units, use_bias, _ = directions[0]
+    layer = cell(units, return_sequences=return_sequences, use_bias=use_bias, name=f"layer_{number}")
+    if len(directions) == 2:
+        layer = Bidirectional(layer, name=f"layers_{number}")
+    layer.build((None, None, directions[0][3][0].shape[0]))
+    layer.set_weights([w for *_, of_direction in directions for w in of_direction])
+    return layer
+
+
+def _keras_weights(parts, suffix):
+    """Cell, units, whether there are biases, and arrays in Keras' order."""
+    try:
+        kernel, recurrent = (parts[f"weight_{kind}_{suffix}"].T.astype(np.float32) for kind in ("ih", "hh"))
+    except KeyError as error:
+        raise UserError(f"PyTorch's weights lack {error}") from error
+    units = recurrent.shape[0]
+    gates = recurrent.shape[1] // units
+    if gates not in _CELLS or recurrent.shape[1] != gates * units or kernel.shape[1] != gates * units:
+        raise UserError(
+            f"weight_ih_{suffix} {kernel.T.shape} and weight_hh_{suffix} {recurrent.T.shape} are of no LSTM, GRU or RNN"
+        )
+    arrays = [kernel, recurrent]
+    biases = [parts[name].astype(np.float32) for name in (f"bias_ih_{suffix}", f"bias_hh_{suffix}") if name in parts]
+    if biases:
+        arrays.append(np.stack(biases) if gates == 3 else np.sum(biases, axis=0))
+    if gates == 3:  # r z n to z r n
+        arrays = [np.concatenate([a[..., units : 2 * units], a[..., :units], a[..., 2 * units :]], -1) for a in arrays]
+    return _CELLS[gates], units, bool(biases), arrays

@@ -277,6 +277,8 @@ def export(model, encoded, history, result):
             "train_seconds": result["train_seconds"],
             "versions": versions(),
         },
+        form=FLAGS.form,
+        target=FLAGS.target,
     ).write(FLAGS.export_dir, tuple(FLAGS.export), gate=not FLAGS.smoke)
 
 

@@ -3,13 +3,13 @@
 import json
 import os
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before TensorFlow is imported
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is imported
 
 from pathlib import Path
 
 from tfpar.cli.arguments import Parser
 from tfpar.errors import UserError
-from tfpar.export.formats import CALIBRATED, FORMATS
+from tfpar.export.formats import CALIBRATED, FORMATS, FORMS, TARGETS
 
 
 def main(arguments: list[str]) -> None:
@@ -59,8 +59,8 @@ def _parser():
     parser.add_argument("--format", default="saved_model,float32,float16,dynamic", help="comma-separated")
     parser.add_argument("--calibration", metavar="npz:|npy:|csv:FILE", help="representative inputs")
     parser.add_argument("--sequence_length", metavar="N[,N...]", help="time steps, where the model leaves them open")
-    parser.add_argument("--form", choices=("auto", "fused", "loop", "chunked", "unrolled"), default="auto")
-    parser.add_argument("--target", choices=("phone", "desktop", "micro"), default="phone")
+    parser.add_argument("--form", choices=FORMS, default="auto")
+    parser.add_argument("--target", choices=TARGETS, default="phone")
     parser.add_argument("--batch_size", type=int, default=1)
     parser.add_argument("--streaming", action="store_true", help="add a signature for one time step")
     return parser

@@ -3,13 +3,14 @@
 from absl import flags
 
 from tfpar.cluster import STRATEGIES
+from tfpar.export import formats
 
 FLAGS = flags.FLAGS
 
 # What is defined here belongs to the recipe that asks for it: its --help lists these flags, too.
 flags.disclaim_key_flags()
 
-FORMATS = ("saved_model", "float32", "float16", "dynamic", "int8")
+FORMATS = ("saved_model", *(name for name in formats.FORMATS if name != "int16x8"))  # it takes no token ids
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
 
@@ -69,9 +70,18 @@ def _define_output(defaults):
     flags.DEFINE_string("model_dir", None, "Checkpoints, logs, curves; a run that was stopped goes on from there.")
     flags.DEFINE_string("export_dir", defaults.get("export_dir"), "Where the trained model is left.")
     flags.DEFINE_list("export", list(defaults.get("export", FORMATS)), f"Formats: {', '.join(FORMATS)}; empty: none.")
+    flags.DEFINE_enum(
+        "form", "auto", list(formats.FORMS), "What a recurrence becomes in a TFLite file; auto: by target."
+    )
+    flags.DEFINE_enum("target", "phone", list(formats.TARGETS), "Where files are to run; desktop: fastest here.")
     flags.DEFINE_bool("smoke", False, "Two steps on tiny generated data, in seconds.")
     flags.register_validator(
         "export",
         lambda names: all(name in FORMATS for name in names if name),
         message=f"must list some of {', '.join(FORMATS)}",
+    )
+    flags.register_multi_flags_validator(
+        ["export", "form"],
+        lambda given: all(given["form"] in ("auto", *formats.FORMS_OF.get(n, formats.FORMS)) for n in given["export"]),
+        message="int8 can be fused or unrolled; leave --form at auto, or int8 out of --export",
     )

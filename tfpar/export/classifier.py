@@ -31,6 +31,7 @@ class TextClassifierExport:
         test_tokens: the test set's sequences, each int32 (length,).
         test_labels: int32 (examples,).
         history: of training.
+        form, target: of the TFLite files; see `tflite`.
         facts: what the card and the manifest shall say: "name", "data", "split", "notice", "command", "metrics", ...
     """
 
@@ -43,6 +44,8 @@ class TextClassifierExport:
     test_labels: np.ndarray
     history: dict[str, list[float]]
     facts: dict
+    form: str = "auto"
+    target: str = "phone"
 
     def write(self, directory: Path | str, formats: tuple[str, ...], gate: bool = True) -> list[dict]:
         """Writes the export directory.
@@ -83,7 +86,13 @@ class TextClassifierExport:
             return {"format": name, "path": name, "bytes": size}
         path = directory / f"model.{name}.tflite"
         report = tflite(
-            self.model, path, quantize=name, calibration=self.calibration, sequence_length=self.sequence_length
+            self.model,
+            path,
+            quantize=name,
+            calibration=self.calibration,
+            sequence_length=self.sequence_length,
+            form=self.form,
+            target=self.target,
         )
         accuracy = float(np.mean(self._tflite_answers(path) == self.test_labels))
         expected = float(np.mean(answers == self.test_labels))

@@ -35,3 +35,6 @@ CALIBRATED = ("int8", "int16x8")  # need representative inputs
 # Forms of a recurrence, where a format does not allow all: loops cannot be calibrated, and the converter has no fused
 # LSTM of 16 bits.
 FORMS_OF = {"int8": ("fused", "unrolled"), "int16x8": ("unrolled",)}
+
+FORMS = ("auto", "fused", "loop", "chunked", "unrolled")
+TARGETS = ("phone", "desktop", "micro")

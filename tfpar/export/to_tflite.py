@@ -11,16 +11,14 @@ import tensorflow as tf
 from tfpar.checks import check_one_of, check_positive_integer
 from tfpar.errors import UserError
 from tfpar.export.convert import convert, save_calibration
-from tfpar.export.formats import CALIBRATED, FORMATS, FORMS_OF, Format
+from tfpar.export.formats import CALIBRATED, FORMATS, FORMS, FORMS_OF, TARGETS, Format
 from tfpar.export.interpreter import TFLiteModel
 from tfpar.export.mend import mend_cells
 from tfpar.export.samples import sample_inputs
 from tfpar.export.signatures import DEFAULT, STEP, Sequences, Steps, recurrent_layers, shapes_of
 from tfpar.files import written_atomically
-from tfpar.layers.recurrent.kernels import FORMS
 
 PARITY_ROWS = 32
-TARGETS = ("phone", "desktop", "micro")
 
 
 def tflite(
@@ -69,9 +67,11 @@ def tflite(
         ValueError: an argument is out of range.
     """
     chosen = FORMATS[check_one_of("quantize", quantize or "float32", tuple(FORMATS))]
-    check_one_of("form", form, ("auto", *FORMS))
+    check_one_of("form", form, FORMS)
     check_one_of("target", target, TARGETS)
     check_positive_integer("batch_size", batch_size)
+    if chosen.name == "int16x8" and any(tf.as_dtype(tensor.dtype).is_integer for tensor in model.inputs):
+        raise UserError("quantize='int16x8' cannot be had for integer inputs: the converter calibrates none; use int8.")
     lengths = _checked_lengths(sequence_length)
     if chosen.name in CALIBRATED and calibration is None:
         raise UserError(f"quantize={chosen.name!r} needs `calibration`: a dataset of inputs like those of training.")
@@ -119,7 +119,7 @@ def _signatures(model, batch_size, lengths, samples, is_calibrated, streaming):
 
 def _forms(model, format_name, form, target, sequences) -> list[str]:
     """Forms to make, of which the fastest is kept."""
-    possible = [name for name in FORMS if name in FORMS_OF.get(format_name, FORMS)]
+    possible = FORMS_OF.get(format_name, FORMS[1:])
     if form != "auto":
         if form not in possible:
             raise UserError(f"form={form!r} cannot be had in {format_name}; it must be one of {', '.join(possible)}")
@@ -127,7 +127,7 @@ def _forms(model, format_name, form, target, sequences) -> list[str]:
             raise UserError(f"form={form!r} needs a static number of time steps; give `sequence_length`")
         return [form]
     if target != "desktop" or not recurrent_layers(model):
-        return possible[:1]
+        return [possible[0]]
     return [name for name in possible if name in ("fused", "loop") or not sequences.is_open]
 
 

@@ -1,5 +1,7 @@
 """The hand-written gradient of the time loop is that of automatic differentiation through written-out steps."""
 
+import functools
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -8,7 +10,7 @@ from running import WAYS, assert_all_close
 
 from tfpar.ops import gru, lstm, simple_rnn
 from tfpar.ops.activations import Activation
-from tfpar.ops.inference_loop import inference_loop, unrolled_loop
+from tfpar.ops.inference_loop import chunked_loop, inference_loop, unrolled_loop
 from tfpar.ops.recurrence import RecurrentWeights
 from tfpar.ops.time_loop import time_loop
 
@@ -99,8 +101,16 @@ def test_gradient_compiled(way):
 def test_inference_computes_the_same_outputs(name):
     recurrence = RECURRENCES[name]
     tensors = arguments_of(recurrence)
-    inference, loop = (run(f, recurrence, tensors, mask=tf.constant(MASK)) for f in (inference_loop, time_loop))
-    assert_all_close(inference, loop, atol=1e-12)
+    loops = (
+        time_loop,
+        inference_loop,
+        functools.partial(chunked_loop, chunk=2),
+        functools.partial(chunked_loop, chunk=3),
+    )
+    loops = (time_loop, inference_loop, *chunks)
+    loop, *others = (run(f, recurrence, tensors, mask=tf.constant(MASK)) for f in loops)
+    for other in others:
+        assert_all_close(other, loop, atol=1e-12)
 
 
 def test_a_row_without_valid_steps_keeps_its_states_and_hands_on_their_gradient():

@@ -6,7 +6,7 @@ import statistics
 import sys
 from pathlib import Path
 
-from tfpar.bench import recurrent, training
+from tfpar.bench import export, recurrent, training
 from tfpar.bench.machine import describe_machine
 from tfpar.bench.report import check_has_marks, draw, plotting, put_table, read_report
 from tfpar.bench.stopwatch import paired_ratios, runs_in_turn
@@ -14,7 +14,7 @@ from tfpar.cli.arguments import Parser
 from tfpar.errors import MissingExtraError, UserError
 from tfpar.files import written_atomically
 
-SUITES = {"training": training, "recurrent": recurrent}
+SUITES = {"training": training, "recurrent": recurrent, "export": export}
 RUN_TIMEOUT_S = 600
 
 
@@ -78,8 +78,11 @@ def _row(suite, case, peers, rounds):
     medians = {name: statistics.median(times) for name, times in seconds.items()}
     ratios = paired_ratios(seconds, "tfpar")
     row = {**suite.row(case, medians), "seconds": medians["tfpar"], "ratio": {name: ratios[name] for name in peers}}
+    # What else our own runs say, such as the form that a file has taken.
+    row.update({name: value for name, value in runs["tfpar"][-1].items() if name not in ("seconds", "memory_bytes")})
     memory = {name: [run.get("memory_bytes") for run in runs[name]] for name in ("tfpar", *peers)}
-    row["memory_bytes"] = {name: statistics.median(of) for name, of in memory.items() if None not in of}
+    known = {name: statistics.median(of) for name, of in memory.items() if None not in of}
+    row.update({"memory_bytes": known} if known else {})
     said = ", ".join(f"{name} {ratio:.2f}" for name, ratio in row["ratio"].items())
     print(f"{row['case']}: {1e3 * row['seconds']:.3g} ms; peers' time over ours: {said}", file=sys.stderr, flush=True)
     return row

@@ -1,6 +1,7 @@
 """Runs a `.tflite` file with LiteRT and NumPy alone, as a phone would."""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -51,12 +52,17 @@ class TFLiteModel:
 
     def latency_s(self, inputs: dict[str, np.ndarray], runs: int = 30) -> float:
         """Median time of one run, in seconds, after a warm-up."""
-        times = []
-        for _ in range(runs + 3):
-            start = time.perf_counter()
-            self._runner(**inputs)
-            times.append(time.perf_counter() - start)
-        return float(np.median(times[3:]))
+        return median_seconds(lambda: self._runner(**inputs), runs)
+
+
+def median_seconds(run: Callable[[], object], runs: int) -> float:
+    """Median time of one run, after a warm-up."""
+    times = []
+    for _ in range(runs + 3):
+        start = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - start)
+    return float(np.median(times[3:]))
 
 
 def _read(path: Path) -> bytes:

@@ -1,6 +1,7 @@
 """The sequential evaluation of a recurrence where nothing is kept for a backward pass: as a loop, in chunks, unrolled.
 
-All take what `tfpar.ops.time_loop.time_loop` takes, and return what it returns.
+All take what `tfpar.ops.time_loop.time_loop` takes, and return what it returns; without `returns_sequence` the loops
+return None in place of the outputs of all steps.
 """
 
 import tensorflow as tf
@@ -15,16 +16,18 @@ def inference_loop(
     initial_states: Tensors,
     weights: RecurrentWeights,
     mask: tf.Tensor | None = None,
-) -> tuple[tf.Tensor, Tensors]:
+    returns_sequence: bool = True,
+) -> tuple[tf.Tensor | None, Tensors]:
     """One loop over all steps: the smallest graph."""
     steps = tf.shape(projected)[0]
 
     def body(t, states, outputs):
         new, _ = recurrence.step(projected[t], states, weights, None)
         states = select(mask, t, new, states)
-        return t + 1, states, outputs.write(t, states[0])
+        return t + 1, states, tuple(stack.write(t, states[0]) for stack in outputs)
 
-    return _loop(steps, body, tuple(initial_states), _outputs(projected, steps, initial_states[0].shape))
+    outputs = _outputs(projected, steps, initial_states[0].shape, returns_sequence)
+    return _loop(steps, body, tuple(initial_states), outputs)
 
 
 def chunked_loop(
@@ -33,8 +36,9 @@ def chunked_loop(
     initial_states: Tensors,
     weights: RecurrentWeights,
     mask: tf.Tensor | None = None,
+    returns_sequence: bool = True,
     chunk: int = 10,
-) -> tuple[tf.Tensor, Tensors]:
+) -> tuple[tf.Tensor | None, Tensors]:
     """A loop over chunks of steps that are written out one after the other; the number of steps is static.
 
     An interpreter's price for each turn of a loop is then paid once a chunk, and the graph stays small.
@@ -51,17 +55,17 @@ def chunked_loop(
     def body(t, states, outputs):
         sequence, states = unrolled_loop(recurrence, rows[t], states, weights, None if mask is None else masks[t])
         # As a matrix: TFLite's converter knows no lists of tensors of higher rank.
-        return t + 1, states, outputs.write(t, tf.reshape(sequence, [-1, units]))
+        return t + 1, states, tuple(stack.write(t, tf.reshape(sequence, [-1, units])) for stack in outputs)
 
-    sequence, states = _loop(
-        chunks, body, tuple(initial_states), _outputs(projected, chunks, (None if batch < 0 else chunk * batch, units))
-    )
-    sequence = tf.reshape(sequence, [whole, batch, units])
+    outputs = _outputs(projected, chunks, (None if batch < 0 else chunk * batch, units), returns_sequence)
+    sequence, states = _loop(chunks, body, tuple(initial_states), outputs)
+    if sequence is not None:
+        sequence = tf.reshape(sequence, [whole, batch, units])
     if whole == steps:
         return sequence, states
     left = None if mask is None else mask[whole:]
     rest, states = unrolled_loop(recurrence, projected[whole:], states, weights, left)
-    return tf.concat([sequence, rest], 0), states
+    return None if sequence is None else tf.concat([sequence, rest], 0), states
 
 
 def unrolled_loop(
@@ -81,11 +85,14 @@ def unrolled_loop(
     return tf.stack(sequence), states
 
 
-def _outputs(projected, turns, shape):
-    """A list of outputs of a shape, without which TFLite's converter would take the lists of two loops for one."""
-    return tf.TensorArray(projected.dtype, turns, element_shape=shape)
+def _outputs(projected, turns, shape, returns_sequence):
+    """The list of outputs, or nothing. Without its shape TFLite's converter would take the lists of two loops for one.
+
+    LiteRT copies the whole list at each turn.
+    """
+    return (tf.TensorArray(projected.dtype, turns, element_shape=shape),) if returns_sequence else ()
 
 
 def _loop(turns, body, states, outputs):
     _, states, outputs = tf.while_loop(lambda t, *_: t < turns, body, (0, states, outputs), maximum_iterations=turns)
-    return outputs.stack(), states
+    return outputs[0].stack() if outputs else None, states

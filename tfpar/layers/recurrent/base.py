@@ -216,6 +216,7 @@ class RecurrentLayer(keras.layers.Layer, abc.ABC):
             mask=_boolean_mask(mask),
             dropout=recurrent_dropout,
             go_backwards=self.go_backwards,
+            returns_sequence=self.return_sequences,
             zero_output_for_mask=self.zero_output_for_mask,
             unroll=self.unroll,
         )

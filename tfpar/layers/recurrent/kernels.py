@@ -6,6 +6,7 @@ model and names one of them, with the reason.
 
 import contextvars
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -53,6 +54,7 @@ class Job:
         mask: bool (batch, time), or None.
         dropout: float (batch, units), recurrent dropout, or None.
         go_backwards: process, and return, the steps in reverse order.
+        returns_sequence: the outputs of all steps are asked for.
         zero_output_for_mask: see `tfpar.ops.masking.mask_outputs`.
         unroll: write the steps out instead of looping.
     """
@@ -66,18 +68,19 @@ class Job:
     mask: tf.Tensor | None
     dropout: tf.Tensor | None
     go_backwards: bool
+    returns_sequence: bool
     zero_output_for_mask: bool
     unroll: bool
 
 
 class Result(NamedTuple):
     """Attributes:
-    sequence: float (batch, time, units), outputs in order of processing.
+    sequence: float (batch, time, units), outputs in order of processing; it may be None if it was not asked for.
     last: float (batch, units), the last of them.
     states: float (batch, units) each, after the last valid step.
     """
 
-    sequence: tf.Tensor
+    sequence: tf.Tensor | None
     last: tf.Tensor
     states: Tensors
 
@@ -194,10 +197,11 @@ def _initial_states(job: Job) -> Tensors:
 
 def _answer(job: Job, sequence, states, mask) -> Result:
     """Shows at masked steps what Keras does. `sequence` and `mask` have time first, in order of processing."""
-    last = states[0]
+    last = states[0] if mask is None else mask_last_output(states[0], mask, job.zero_output_for_mask)
+    if sequence is None:
+        return Result(None, last, states)
     if mask is not None:
         sequence = mask_outputs(sequence, mask, job.zero_output_for_mask)
-        last = mask_last_output(last, mask, job.zero_output_for_mask)
     sequence = tf.transpose(sequence, [1, 0, 2])
     sequence.set_shape([*job.inputs.shape[:2], sequence.shape[-1]])  # not ensure_shape, which TFLite does not know
     return Result(sequence, last, states)
@@ -222,11 +226,11 @@ def _unrolled(job: Job) -> Result:
 
 
 def _inference(job: Job) -> Result:
-    return _looped(inference_loop, job, job.bias)
+    return _looped(functools.partial(inference_loop, returns_sequence=job.returns_sequence), job, job.bias)
 
 
 def _chunked(job: Job) -> Result:
-    return _looped(chunked_loop, job, job.bias)
+    return _looped(functools.partial(chunked_loop, returns_sequence=job.returns_sequence), job, job.bias)
 
 
 def _cudnn(job: Job) -> Result:

@@ -101,12 +101,7 @@ def test_gradient_compiled(way):
 def test_inference_computes_the_same_outputs(name):
     recurrence = RECURRENCES[name]
     tensors = arguments_of(recurrence)
-    loops = (
-        time_loop,
-        inference_loop,
-        functools.partial(chunked_loop, chunk=2),
-        functools.partial(chunked_loop, chunk=3),
-    )
+    chunks = [functools.partial(chunked_loop, chunk=size) for size in (2, 3)]
     loops = (time_loop, inference_loop, *chunks)
     loop, *others = (run(f, recurrence, tensors, mask=tf.constant(MASK)) for f in loops)
     for other in others:

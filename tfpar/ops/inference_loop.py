@@ -43,7 +43,7 @@ def chunked_loop(
 
     An interpreter's price for each turn of a loop is then paid once a chunk, and the graph stays small.
     """
-    steps, units = projected.shape[0], weights.kernel.shape[0]
+    steps, units = projected.shape[0], initial_states[0].shape[-1]
     chunks, batch = steps // chunk, projected.shape[1] or -1
     whole = chunks * chunk
 

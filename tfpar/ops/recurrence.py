@@ -84,6 +84,15 @@ class Recurrence(abc.ABC):
             dropout: as in `step`.
         """
 
+    def for_interpreter(self) -> "Recurrence":
+        """The same step in as few operations as can be, for where each has its price: in TFLite."""
+        return self
+
+    def joined(self) -> "Recurrence | None":
+        """For inference: a recurrence whose `projected` is x[t] itself, the `weights.kernel` [W; U] and the
+        `weights.bias` b; None where the two matmuls cannot be one."""
+        return None
+
 
 def project(inputs: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor | None) -> tf.Tensor:
     """x[t] W + b of all steps in one matmul: float (time, batch, gates * units) from (time, batch, features)."""

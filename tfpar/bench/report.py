@@ -4,9 +4,11 @@ import json
 import math
 from pathlib import Path
 
-from tfpar.errors import MissingExtraError, UserError
+from tfpar.errors import UserError
+from tfpar.export.pictures import new_figure
 from tfpar.files import written_atomically
 
+EXTRA = "bench"
 _MACHINE = ("tensorflow", "keras", "torch", "jax")
 
 
@@ -106,9 +108,8 @@ def draw(report: dict, path: Path) -> None:
     Raises:
         MissingExtraError: Matplotlib is not installed.
     """
-    figure_class = plotting()
     rows, peers = report["rows"], _peers(report["rows"])
-    figure = figure_class((9, 1.2 + 0.4 * len(rows)), dpi=100, layout="constrained")
+    figure = new_figure(9, 1.2 + 0.4 * len(rows), EXTRA)
     axes, height = figure.subplots(), 0.8 / max(1, len(peers))
     for number, peer in enumerate(peers):
         known = [(place, row["ratio"][peer]) for place, row in enumerate(rows) if peer in row["ratio"]]
@@ -125,16 +126,3 @@ def draw(report: dict, path: Path) -> None:
     axes.grid(axis="x", which="both", alpha=0.3)
     axes.legend()
     figure.savefig(path, format="png")
-
-
-def plotting():
-    """Matplotlib's `Figure`.
-
-    Raises:
-        MissingExtraError: it is not installed.
-    """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingExtraError("matplotlib", "bench", "to draw pictures") from error
-    return Figure

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from tfpar.bench import export, recurrent, training
 from tfpar.bench.machine import describe_machine
-from tfpar.bench.report import check_has_marks, draw, plotting, put_table, read_report
+from tfpar.bench.report import EXTRA, check_has_marks, draw, put_table, read_report
 from tfpar.bench.stopwatch import paired_ratios, runs_in_turn
 from tfpar.cli.arguments import Parser
 from tfpar.errors import MissingExtraError, UserError
+from tfpar.export.pictures import new_figure
 from tfpar.files import written_atomically
 
 SUITES = {"training": training, "recurrent": recurrent, "export": export}
@@ -33,7 +34,7 @@ def main(arguments: list[str]) -> None:
     if options.table:
         check_has_marks(options.table, options.suite)
     if options.plot:
-        plotting()
+        new_figure(1, 1, EXTRA)  # Matplotlib is there
     report = read_report(options.known) if options.known else _measured(options)
     if options.json:
         _write(options.json, lambda path: path.write_text(json.dumps(report, indent=2) + "\n"))
@@ -67,7 +68,7 @@ def _checked_peers(names, suite):
             raise UserError(f"--peers must list some of {', '.join(suite.PEERS)}; got {name!r}")
         package = name.split("_")[0]
         if importlib.util.find_spec(package) is None:
-            raise MissingExtraError(package, "bench", "as a peer")
+            raise MissingExtraError(package, EXTRA, "as a peer")
     return names
 
 

@@ -14,7 +14,7 @@ from tfpar.export.formats import FORMATS
 from tfpar.export.interpreter import TFLiteModel
 from tfpar.export.pictures import draw_confusion_matrix, draw_learning_curve
 from tfpar.export.text_predictor import TASK, pad_tokens
-from tfpar.export.to_saved_model import saved_model
+from tfpar.export.to_saved_model import saved_model_in_bundle
 from tfpar.export.to_tflite import tflite
 
 
@@ -81,9 +81,7 @@ class TextClassifierExport:
     def _write_format(self, directory, name, answers, gate):
         print(f"exporting {name} ...", file=sys.stderr)
         if name == "saved_model":
-            saved_model(self.model, directory / name)
-            size = sum(path.stat().st_size for path in (directory / name).rglob("*") if path.is_file())
-            return {"format": name, "path": name, "bytes": size}
+            return saved_model_in_bundle(self.model, directory)
         path = directory / f"model.{name}.tflite"
         report = tflite(
             self.model,

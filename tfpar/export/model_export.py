@@ -9,7 +9,7 @@ import keras
 
 from tfpar.export.bundle import write_bundle
 from tfpar.export.interpreter import TFLiteModel
-from tfpar.export.to_saved_model import saved_model
+from tfpar.export.to_saved_model import saved_model_in_bundle
 from tfpar.export.to_tflite import tflite
 
 TASK = "model"
@@ -57,9 +57,7 @@ def export_model(model: keras.Model, directory: Path | str, formats: tuple[str, 
 
 def _write_format(model, directory, name, signatures, options):
     if name == "saved_model":
-        saved_model(model, directory / name)
-        size = sum(path.stat().st_size for path in (directory / name).rglob("*") if path.is_file())
-        return {"format": name, "path": name, "bytes": size}
+        return saved_model_in_bundle(model, directory)
     path = directory / f"model.{name}.tflite"
     report = tflite(model, path, quantize=name, **options)
     signatures[name] = {signature: _described(TFLiteModel(path, signature)) for signature in report["signatures"]}

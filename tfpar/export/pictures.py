@@ -14,7 +14,7 @@ def draw_learning_curve(history: dict[str, list[float]], path: Path) -> None:
         history: `keras.callbacks.History.history`.
         path: of the picture.
     """
-    figure = _new_figure(9, 3.5)
+    figure = new_figure(9, 3.5)
     for axes, metric in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
         for name, label in ((metric, "training"), (f"val_{metric}", "validation")):
             values = history.get(name, [])
@@ -38,7 +38,7 @@ def draw_confusion_matrix(labels: np.ndarray, answers: np.ndarray, class_names: 
     counts = np.zeros((len(class_names), len(class_names)), int)
     np.add.at(counts, (labels, answers), 1)
     size = 2.5 + 0.6 * len(class_names)
-    figure = _new_figure(size + 1, size)
+    figure = new_figure(size + 1, size)
     axes = figure.subplots()
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
@@ -53,9 +53,10 @@ def draw_confusion_matrix(labels: np.ndarray, answers: np.ndarray, class_names: 
     figure.savefig(path, bbox_inches="tight")
 
 
-def _new_figure(width_in, height_in):
+def new_figure(width_in: float, height_in: float, extra: str = "recipes"):
+    """An empty Matplotlib figure; raises MissingExtraError, which names `extra`, where Matplotlib is not installed."""
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise MissingExtraError("matplotlib", "recipes", "to draw pictures") from error
+        raise MissingExtraError("matplotlib", extra, "to draw pictures") from error
     return Figure((width_in, height_in), dpi=100, layout="constrained")

@@ -41,13 +41,9 @@ class Sequences:
     def rows(self) -> list[dict[str, np.ndarray]]:
         """Inputs to calibrate with and to measure on."""
         batch = next(iter(self._shapes.values()))[0]
-        count = len(next(iter(self._samples.values())))
         return [
-            {
-                name: self._cut(name, array[np.arange(first, first + batch) % count])
-                for name, array in self._samples.items()
-            }
-            for first in range(0, count, batch)
+            {name: self._cut(name, array) for name, array in _batch_at(self._samples, first, batch).items()}
+            for first in range(0, _row_count(self._samples), batch)
         ]
 
     def _cut(self, name, rows):
@@ -103,27 +99,31 @@ class Steps:
         """Inputs of the first step, with states of zero, and of those of later steps, with small random ones."""
         generator = np.random.default_rng(0)
         rows = []
-        for first in range(0, len(next(iter(self._samples.values()))), self._batch):
+        for first in range(0, _row_count(self._samples), self._batch):
             for t in {0, self._length() // 2}:
                 states = {
                     name: np.tanh(generator.normal(size=(self._batch, units)) * bool(t)).astype(np.float32)
                     for name, units in self._states.items()
                 }
-                rows.append({**{name: array[:, t : t + 1] for name, array in self._batch_at(first).items()}, **states})
+                rows.append(
+                    {
+                        **{
+                            name: array[:, t : t + 1]
+                            for name, array in _batch_at(self._samples, first, self._batch).items()
+                        },
+                        **states,
+                    }
+                )
         return rows
 
     def _length(self):
         return next(iter(self._samples.values())).shape[1]
 
-    def _batch_at(self, first):
-        count = len(next(iter(self._samples.values())))
-        return {name: array[np.arange(first, first + self._batch) % count] for name, array in self._samples.items()}
-
     def error(self, file, rows) -> float:
         """The largest difference to Keras' answers to whole sequences, after the last step of each."""
         errors = []
         for number in range(min(4, len(rows))):
-            inputs = self._batch_at(number * self._batch)
+            inputs = _batch_at(self._samples, number * self._batch, self._batch)
             states = {name: np.zeros((self._batch, units), np.float32) for name, units in self._states.items()}
             for t in range(self._length()):
                 found = file(**{name: array[:, t : t + 1] for name, array in inputs.items()}, **states)
@@ -131,6 +131,16 @@ class Steps:
             for name, answer in named_outputs(self._model, inputs).items():
                 errors.append(np.max(np.abs(found[name] - (answer[:, -1:] if found[name].ndim == 3 else answer))))
         return float(np.max(errors))
+
+
+def _row_count(samples):
+    return len(next(iter(samples.values())))
+
+
+def _batch_at(samples, first, size):
+    """`size` rows from the `first` on; behind the last row the first comes again."""
+    places = np.arange(first, first + size) % _row_count(samples)
+    return {name: array[places] for name, array in samples.items()}
 
 
 def shapes_of(model: keras.Model, batch_size: int, length: int | None, samples) -> dict[str, tuple]:

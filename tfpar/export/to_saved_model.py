@@ -30,6 +30,14 @@ def saved_model(model: keras.Model, path: Path | str) -> None:
         tf.saved_model.save(module, str(temporary), signatures={"serving_default": serve})
 
 
+def saved_model_in_bundle(model: keras.Model, directory: Path) -> dict:
+    """Writes `directory/saved_model`; returns {"format", "path", "bytes"} for the bundle's manifest."""
+    name = "saved_model"
+    saved_model(model, directory / name)
+    size = sum(path.stat().st_size for path in (directory / name).rglob("*") if path.is_file())
+    return {"format": name, "path": name, "bytes": size}
+
+
 def serving_function(
     model: keras.Model,
     weights,

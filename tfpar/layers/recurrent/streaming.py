@@ -10,6 +10,8 @@ from collections.abc import Iterator
 
 import tensorflow as tf
 
+from tfpar.contexts import variable_set
+
 _streams = contextvars.ContextVar("streams", default=None)
 
 
@@ -39,11 +41,8 @@ class Streams:
 def streamed(given: dict[str, tf.Tensor]) -> Iterator[Streams]:
     """Yields the `Streams` of the layers that are called in its body."""
     streams = Streams(given)
-    token = _streams.set(streams)
-    try:
+    with variable_set(_streams, streams):
         yield streams
-    finally:
-        _streams.reset(token)
 
 
 def streams() -> Streams | None:

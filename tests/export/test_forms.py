@@ -7,7 +7,7 @@ import pytest
 import tfpar
 from tfpar.errors import UserError
 
-LENGTH, FEATURES = 23, 5  # two chunks of ten steps, and three steps more
+LENGTH, FEATURES = 23, 5  # four chunks of five steps, and three steps more
 ROWS = np.random.default_rng(0).normal(size=(12, LENGTH, FEATURES)).astype(np.float32)
 
 

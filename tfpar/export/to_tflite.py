@@ -37,7 +37,7 @@ def tflite(
     """Writes a model as a TFLite file, with builtin operations only, and measures it.
 
     Forms of a recurrence: "fused", one `UNIDIRECTIONAL_SEQUENCE_LSTM` (another cell is a loop, or in 8 bits unrolled);
-    "loop" over the steps; "unrolled", the steps written out; "chunked", a loop over ten unrolled steps. The last two
+    "loop" over the steps; "unrolled", the steps written out; "chunked", a loop over five unrolled steps. The last two
     need a static length. Where the input is masked, padding must stand at the right.
 
     Args:

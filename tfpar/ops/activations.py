@@ -65,18 +65,16 @@ class GateActivations:
 
     Args:
         of_gates: an `Activation` for each gate.
-        as_one: do so; else each gate is split off and activated by itself.
     """
 
     of_gates: tuple[Activation, ...]
-    as_one: bool = True
 
     @property
     def _sigmoids(self) -> list[bool] | None:
         """For each gate whether it is a sigmoid, if it is a hyperbolic tangent otherwise."""
         functions = [activation.function for activation in self.of_gates]
         known = all(function in (activations.sigmoid, activations.tanh) for function in functions)
-        return [function is activations.sigmoid for function in functions] if known and self.as_one else None
+        return [function is activations.sigmoid for function in functions] if known else None
 
     def _by_gate(self, tensor, if_sigmoid: float, if_tanh: float) -> tf.Tensor:
         """A number for each gate, repeated for its units."""

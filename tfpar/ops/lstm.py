@@ -50,8 +50,6 @@ class LSTM(Recurrence):
     Args:
         activation: of the candidate and of the cell's reading.
         recurrent_activation: of the input, forget and output gates.
-        gates_as_one: activate all gates by one operation, which XLA compiles well; else each by its own, which are
-            fewer operations for an interpreter.
     """
 
     name = "lstm"
@@ -59,11 +57,11 @@ class LSTM(Recurrence):
     state_count = 2
     kept_count = 1
 
-    def __init__(self, activation: Activation, recurrent_activation: Activation, gates_as_one: bool = True):
+    def __init__(self, activation: Activation, recurrent_activation: Activation):
         self.activation = activation
         self.recurrent_activation = recurrent_activation
         self._gate_activations = GateActivations(
-            (recurrent_activation, recurrent_activation, activation, recurrent_activation), gates_as_one
+            (recurrent_activation, recurrent_activation, activation, recurrent_activation)
         )
 
     def _values(self, kept) -> Gates:
@@ -86,19 +84,17 @@ class LSTM(Recurrence):
         return RecurrentWeights(summed_outer(dropped(previous, dropout), left[0]))
 
     def for_interpreter(self):
-        return LSTM(self.activation, self.recurrent_activation, gates_as_one=False)
-
-    def joined(self):
-        return JoinedLSTM(self.activation, self.recurrent_activation, gates_as_one=False)
+        return _GateByGate(self.activation, self.recurrent_activation)
 
 
-class JoinedLSTM(LSTM):
-    """For inference: one matmul of [x[t] h[t-1]] a step, by [W; U], in place of two."""
+class _GateByGate(LSTM):
+    """For an interpreter: each gate is split off and activated by itself, which are fewer operations. Keeps nothing."""
+
+    kept_count = 0
 
     def step(self, projected, states, weights, dropout):
         h, c = states
-        preactivation = tf.matmul(tf.concat([projected, h], axis=-1), weights.kernel)
-        if weights.bias is not None:
-            preactivation += weights.bias
-        kept = gate_module(preactivation, self._gate_activations)
-        return memory_cell(self._values(kept), c, self.activation), (kept,)
+        parts = tf.split(projected + tf.matmul(dropped(h, dropout), weights.kernel), 4, axis=-1)
+        functions = [activation.function for activation in self._gate_activations.of_gates]
+        gates = Gates(*(function(part) for function, part in zip(functions, parts, strict=True)))
+        return memory_cell(gates, c, self.activation), ()

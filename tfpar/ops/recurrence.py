@@ -85,13 +85,8 @@ class Recurrence(abc.ABC):
         """
 
     def for_interpreter(self) -> "Recurrence":
-        """The same step in as few operations as can be, for where each has its price: in TFLite."""
+        """The same step, forward only, in as few operations as can be, for where each has its price: in TFLite."""
         return self
-
-    def joined(self) -> "Recurrence | None":
-        """For inference: a recurrence whose `projected` is x[t] itself, the `weights.kernel` [W; U] and the
-        `weights.bias` b; None where the two matmuls cannot be one."""
-        return None
 
 
 def project(inputs: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor | None) -> tf.Tensor:

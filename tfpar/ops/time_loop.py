@@ -72,7 +72,7 @@ def _forward(recurrence, projected, bias, initial_states, weights, mask, dropout
 
     def body(t, states, stacks):
         new, kept = recurrence.step(stacks[state_count].read(t) + bias, states, weights, dropout)
-        states = select(mask, t, new, states)
+        states = select(_row(mask, t), new, states)
         places = [t + 1] * state_count + [t] * recurrence.kept_count
         written = zip(stacks, places, (*states, *kept), strict=True)
         return t + 1, states, tuple(stack.write(place, tensor) for stack, place, tensor in written)
@@ -104,9 +104,9 @@ def _backward(step_gradient, d_sequence, d_final_states, kept, mask):
     def body(t, d_states, kept, stacks):
         d_states = (d_states[0] + d_sequence[t], *d_states[1:])
         left, d_previous = step_gradient(t, d_states, kept)
-        left = select(mask, t, left, map(tf.zeros_like, left))
+        left = select(_row(mask, t), left, map(tf.zeros_like, left))
         # A masked step hands its gradient on untouched, as it handed on its states.
-        d_states = select(mask, t, d_previous, d_states)
+        d_states = select(_row(mask, t), d_previous, d_states)
         stacks = tuple(stack.write(t, tensor) for stack, tensor in zip(stacks, left, strict=True))
         return t - 1, d_states, tuple(stack.read(tf.maximum(t - 1, 0)) for stack in stacks), stacks
 
@@ -118,9 +118,12 @@ def _backward(step_gradient, d_sequence, d_final_states, kept, mask):
     return [stack.stack() for stack in stacks], d_initial_states
 
 
-def select(mask: tf.Tensor | None, t, valid: Tensors, masked: Tensors) -> Tensors:
-    """Row by row `valid` where `mask[t]`, else `masked`."""
-    if mask is None:
+def _row(mask, t):
+    return None if mask is None else mask[t]
+
+
+def select(is_valid: tf.Tensor | None, valid: Tensors, masked: Tensors) -> Tensors:
+    """Row by row `valid` where `is_valid`, bool (batch,), else `masked`; all of `valid` if there is no mask."""
+    if is_valid is None:
         return tuple(valid)
-    row_is_valid = mask[t][:, None]
-    return tuple(tf.where(row_is_valid, v, m) for v, m in zip(valid, masked, strict=True))
+    return tuple(tf.where(is_valid[:, None], v, m) for v, m in zip(valid, masked, strict=True))

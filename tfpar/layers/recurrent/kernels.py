@@ -180,25 +180,14 @@ def run(choice: Choice, job: Job) -> Result:
 
 def _looped(loop: Callable, job: Job, bias: tf.Tensor | None) -> Result:
     """Projects the inputs of all steps in one matmul, with `bias`, and hands them to a loop over time."""
-    return _run_loop(loop, job, job.recurrence, lambda inputs: project(inputs, job.kernel, bias), job.weights)
-
-
-def _looped_in_interpreter(loop: Callable, job: Job) -> Result:
-    """As `_looped` where a file is made for TFLite, whose loops are faster if each step projects its own inputs."""
-    joined = job.recurrence.joined()
-    if joined is None or _export.get()[0] == "saved_model":
-        return _looped(loop, job, job.bias)
-    weights = RecurrentWeights(tf.concat([job.kernel, job.weights.kernel], axis=0), job.bias)
-    return _run_loop(loop, job, joined, lambda inputs: inputs, weights)
-
-
-def _run_loop(loop, job, recurrence, prepared, weights):
     inputs = tf.transpose(job.inputs, [1, 0, 2])
     mask = None if job.mask is None else tf.transpose(job.mask)
     if job.go_backwards:
         inputs = tf.reverse(inputs, [0])
         mask = None if mask is None else tf.reverse(mask, [0])
-    sequence, states = loop(recurrence, prepared(inputs), _initial_states(job), weights, mask)
+    is_interpreted = _export.get()[0] not in (None, "saved_model")
+    recurrence = job.recurrence.for_interpreter() if is_interpreted else job.recurrence
+    sequence, states = loop(recurrence, project(inputs, job.kernel, bias), _initial_states(job), job.weights, mask)
     return _answer(job, sequence, states, mask)
 
 
@@ -232,20 +221,15 @@ def _loop(job: Job) -> Result:
 
 
 def _unrolled(job: Job) -> Result:
-    def loop(*arguments):
-        return unrolled_loop(*arguments, dropout=job.dropout)
-
-    if _export.get()[0] is None:
-        return _looped(loop, job, job.bias)
-    return _looped(loop, dataclasses.replace(job, recurrence=job.recurrence.for_interpreter()), job.bias)
+    return _looped(functools.partial(unrolled_loop, dropout=job.dropout), job, job.bias)
 
 
 def _inference(job: Job) -> Result:
-    return _looped_in_interpreter(functools.partial(inference_loop, returns_sequence=job.returns_sequence), job)
+    return _looped(functools.partial(inference_loop, returns_sequence=job.returns_sequence), job, job.bias)
 
 
 def _chunked(job: Job) -> Result:
-    return _looped_in_interpreter(functools.partial(chunked_loop, returns_sequence=job.returns_sequence), job)
+    return _looped(functools.partial(chunked_loop, returns_sequence=job.returns_sequence), job, job.bias)
 
 
 def _cudnn(job: Job) -> Result:

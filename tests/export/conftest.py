@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import tfpar
-from tfpar.export import to_tflite
+from tfpar.export import measured_file
 from tfpar.export.interpreter import TFLiteModel
 
 VOCABULARY, TIME = 20, 8
@@ -63,8 +63,8 @@ def exported(classifier, rows, tmp_path_factory):
         if name not in made:
             converted = []
             with pytest.MonkeyPatch.context() as patch:
-                forget = to_tflite.mend_cells
-                patch.setattr(to_tflite, "mend_cells", lambda c: (converted.append(c), forget(c))[1])
+                forget = measured_file.mend_file
+                patch.setattr(measured_file, "mend_file", lambda c: (converted.append(c), forget(c))[1])
                 path = directory / f"model.{name}.tflite"
                 report = tfpar.export.tflite(classifier, path, quantize=name, calibration={"tokens": rows})
             made[name] = Exported(path, report, converted[0])

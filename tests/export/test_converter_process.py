@@ -1,29 +1,38 @@
 """What happens when the converter fails, dies or hangs."""
 
-import subprocess
 import sys
+import textwrap
 
 import pytest
 
 import tfpar
 from tfpar.errors import UserError
-from tfpar.export import convert, to_tflite
+from tfpar.export import convert, measured_file
 
-run = subprocess.run
+PROGRAM = """
+import os, signal, sys, time
+from tfpar.export.converter_process import serve
+
+def convert(directory, format_name):
+{body}
+
+serve(convert)
+"""
 
 
 @pytest.fixture
 def converter(monkeypatch, tmp_path):
-    """`converter(code)` puts a Python program in the converter's place; `tmp_path / "out"` is for the file."""
+    """`converter(body)` puts a function of `directory`, `format_name` in the converter's place, in its process;
+    `tmp_path / "out"` is for the file."""
     (tmp_path / "out").mkdir()
 
-    def replace(code):
-        def run_instead(command, **options):
-            return run([sys.executable, "-c", code, *command[3:]], **options)
+    def replace(body):
+        convert.stop_converter()
+        program = PROGRAM.format(body=textwrap.indent(body, "    "))
+        monkeypatch.setattr(convert, "COMMAND", [sys.executable, "-c", program])
 
-        monkeypatch.setattr(convert.subprocess, "run", run_instead)
-
-    return replace
+    yield replace
+    convert.stop_converter()
 
 
 def refused(model, directory, **options):
@@ -34,7 +43,7 @@ def refused(model, directory, **options):
 
 
 def test_failure_ends_with_its_last_words(converter, dense, tmp_path):
-    converter("import sys; sys.exit('first\\n' * 100 + 'the operation Foo is unknown')")
+    converter("raise ValueError('first\\n' * 100 + 'the operation Foo is unknown')")
     message = refused(dense, tmp_path / "out")
     assert "failed on the float32 file" in message
     assert message.endswith("the operation Foo is unknown")
@@ -42,19 +51,33 @@ def test_failure_ends_with_its_last_words(converter, dense, tmp_path):
 
 
 def test_death_by_a_signal(converter, dense, tmp_path):
-    converter("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)")
+    converter("os.kill(os.getpid(), signal.SIGSEGV)")
     assert "died of signal 11 on the float16 file" in refused(dense, tmp_path / "out", quantize="float16")
 
 
 def test_time_out(converter, dense, tmp_path):
-    converter("import time; time.sleep(60)")
+    converter("time.sleep(60)")
     assert "within 1 s" in refused(dense, tmp_path / "out", timeout_s=1)
+    assert not convert._running[-1].is_usable  # it is not waited for
+
+
+def test_the_next_file_is_converted_after_one_that_failed(converter, dense, tmp_path):
+    converter("os.kill(os.getpid(), signal.SIGSEGV)\n" * 2)
+    for _ in range(2):
+        assert "died of signal 11" in refused(dense, tmp_path / "out")
+
+
+def test_a_converter_that_cannot_start(monkeypatch, dense, tmp_path):
+    convert.stop_converter()
+    monkeypatch.setattr(convert, "COMMAND", [sys.executable, "-c", "raise SystemExit('no TensorFlow here')"])
+    (tmp_path / "out").mkdir()
+    assert refused(dense, tmp_path / "out").endswith("no TensorFlow here")
 
 
 def test_an_old_file_survives_a_failure(converter, dense, tmp_path):
     path = tmp_path / "out" / "model.tflite"
     path.write_bytes(b"of yesterday")
-    converter("raise SystemExit(1)")
+    converter("sys.exit(1)")
     with pytest.raises(UserError):
         tfpar.export.tflite(dense, path)
     assert [*path.parent.iterdir()] == [path]
@@ -64,10 +87,9 @@ def test_an_old_file_survives_a_failure(converter, dense, tmp_path):
 def test_the_converter_gets_a_saved_model_and_samples(converter, dense, tmp_path, monkeypatch):
     content = "saw " + "-" * 40
     converter(
-        "import pathlib, sys; d = pathlib.Path(sys.argv[1]);"
-        "assert (d / 'saved_model/saved_model.pb').exists() and (d / 'calibration.pickle').exists() and sys.argv[2] == "
-        f"'dynamic'; (d / 'model.tflite').write_text('{content}')"
+        "assert (directory / 'saved_model/saved_model.pb').exists() and (directory / 'calibration.pickle').exists()\n"
+        f"assert format_name == 'dynamic'; (directory / 'model.tflite').write_text('{content}')"
     )
-    monkeypatch.setattr(to_tflite, "mend_cells", lambda converted: converted + b"!")
+    monkeypatch.setattr(measured_file, "mend_file", lambda converted: converted + b"!")
     # The converter was content; that what it wrote is no model is found when the file is measured.
     assert "not a TFLite model" in refused(dense, tmp_path / "out", quantize="dynamic")

@@ -5,7 +5,7 @@ import pytest
 
 import tfpar
 from tfpar.errors import UserError
-from tfpar.export import signatures, to_tflite
+from tfpar.export import measured_file, signatures
 
 
 @pytest.fixture
@@ -14,7 +14,7 @@ def convert_to(monkeypatch, exported):
 
     def replace(name):
         content = exported(name).path.read_bytes()
-        monkeypatch.setattr(to_tflite, "_convert", lambda *_: content)
+        monkeypatch.setattr(measured_file, "_convert", lambda *_: content)
 
     return replace
 
@@ -24,6 +24,27 @@ def test_a_file_that_strays_is_refused(convert_to, classifier, rows, tmp_path):
     with pytest.raises(UserError, match=r"the float32 file differs from Keras by .*, more than the allowed 1e-05"):
         tfpar.export.tflite(classifier, tmp_path / "model.tflite", calibration={"tokens": rows})
     assert not list(tmp_path.iterdir())
+
+
+def test_a_chosen_tolerance(convert_to, classifier, rows, tmp_path):
+    convert_to("int8")
+    with pytest.raises(UserError, match="more than the allowed 0.0001") as caught:
+        tfpar.export.tflite(
+            classifier, tmp_path / "m.tflite", quantize="int8", calibration={"tokens": rows}, tolerance=1e-4
+        )
+    assert "bidirectional" in str(caught.value) and "keep these layers in dynamic range" in str(caught.value)
+    assert not list(tmp_path.iterdir())
+    report = tfpar.export.tflite(classifier, tmp_path / "m.tflite", calibration={"tokens": rows}, tolerance=10.0)
+    assert 1e-5 < report["max_abs_error"] < 10
+
+
+def test_8_bits_may_stray_by_a_share_of_the_answers(convert_to, classifier, rows, tmp_path, monkeypatch):
+    convert_to("int8")
+    answers = signatures.named_outputs
+    # The file stays as it is, Keras' answers become so small that its error is out of proportion.
+    monkeypatch.setattr(signatures, "named_outputs", lambda *a: {k: v * 1e-3 for k, v in answers(*a).items()})
+    with pytest.raises(UserError, match="the int8 file differs from Keras by .*, more than the allowed"):
+        tfpar.export.tflite(classifier, tmp_path / "m.tflite", quantize="int8", calibration={"tokens": rows})
 
 
 def test_answers_that_are_not_numbers_are_refused(convert_to, classifier, rows, tmp_path, monkeypatch):
@@ -40,7 +61,7 @@ def test_a_file_that_does_not_run_is_refused(convert_to, classifier, rows, tmp_p
     def fail(*_, **__):
         raise RuntimeError("failed to create XNNPACK runtime")
 
-    monkeypatch.setattr(to_tflite.TFLiteModel, "__call__", fail)
+    monkeypatch.setattr(measured_file.TFLiteModel, "__call__", fail)
     with pytest.raises(UserError, match="the float32 file does not run: failed to create XNNPACK runtime"):
         tfpar.export.tflite(classifier, tmp_path / "model.tflite", calibration={"tokens": rows})
     assert not list(tmp_path.iterdir())
@@ -48,7 +69,7 @@ def test_a_file_that_does_not_run_is_refused(convert_to, classifier, rows, tmp_p
 
 def test_operations_that_phones_lack_are_refused(convert_to, classifier, rows, tmp_path, monkeypatch):
     convert_to("float32")
-    monkeypatch.setattr(to_tflite.TFLiteModel, "operations", ["ADD", "FlexErf"])
+    monkeypatch.setattr(measured_file.TFLiteModel, "operations", ["ADD", "FlexErf"])
     with pytest.raises(UserError, match="FlexErf"):
         tfpar.export.tflite(classifier, tmp_path / "model.tflite", calibration={"tokens": rows})
     assert not list(tmp_path.iterdir())

@@ -23,6 +23,8 @@ def main(arguments: list[str]) -> None:
         raise UserError(f"--format is empty; it must list some of saved_model, {', '.join(FORMATS)}")
     if options.batch_size < 1:
         raise UserError(f"--batch_size must be 1 or more; got {options.batch_size}")
+    if options.tolerance is not None and not options.tolerance > 0:
+        raise UserError(f"--tolerance must be above 0; got {options.tolerance}")
     if not options.calibration and set(CALIBRATED) & set(formats):
         raise UserError(f"--format {options.format} needs --calibration npz:FILE, npy:FILE or csv:FILE")
     lengths = _lengths(options.sequence_length)
@@ -44,6 +46,7 @@ def main(arguments: list[str]) -> None:
         target=options.target,
         batch_size=options.batch_size,
         streaming=options.streaming,
+        tolerance=options.tolerance,
     )
     print(json.dumps(manifest))
 
@@ -62,6 +65,7 @@ def _parser():
     parser.add_argument("--form", choices=FORMS, default="auto")
     parser.add_argument("--target", choices=TARGETS, default="phone")
     parser.add_argument("--batch_size", type=int, default=1)
+    parser.add_argument("--tolerance", type=float, help="how far an output may be from Keras'; default: the format's")
     parser.add_argument("--streaming", action="store_true", help="add a signature for one time step")
     return parser
 

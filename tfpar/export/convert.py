@@ -1,51 +1,39 @@
-"""The TFLite converter in a process of its own: it may end its process with a segmentation fault, or never come back.
+"""Asks the TFLite converter, in its own process, for a file, and bounds its time."""
 
-Run as `python -m tfpar.export.convert DIRECTORY FORMAT`; the directory holds `saved_model/` and, for 8-bit formats,
-`calibration.pickle`, and receives `model.tflite`.
-"""
-
+import atexit
+import contextlib
+import json
 import os
 import pickle
+import select
+import signal
 import subprocess
 import sys
+import tempfile
+import threading
 from pathlib import Path
 
 import numpy as np
 
 from tfpar.errors import UserError
-from tfpar.export.formats import CALIBRATED
+from tfpar.export.converter_process import WORDS
 
-_OPERATIONS = {
-    "int8": "TFLITE_BUILTINS_INT8",
-    "int16x8": "EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8",
-}
+COMMAND = [sys.executable, "-m", "tfpar.export.converter_process"]
 LAST_LINES = 15
 
 
 def convert(directory: Path, format_name: str, timeout_s: float) -> bytes:
-    """Converts `directory/saved_model` in a fresh process.
+    """Converts `directory/saved_model` in another process.
 
     Raises:
         UserError: the converter failed, died or took longer than `timeout_s`; the message ends with its last words.
     """
-    command = [sys.executable, "-m", "tfpar.export.convert", str(directory), format_name]
-    root = str(Path(__file__).parents[2])
-    environment = {
-        **os.environ,
-        "CUDA_VISIBLE_DEVICES": "",
-        "TF_CPP_MIN_LOG_LEVEL": "2",
-        "PYTHONPATH": os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")])),
-    }
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, env=environment)
-    except subprocess.TimeoutExpired as error:
-        raise UserError(
-            f"the TFLite converter did not finish the {format_name} file within {timeout_s:.0f} s"
-        ) from error
-    if done.returncode:
-        died = f"died of signal {-done.returncode}" if done.returncode < 0 else "failed"
-        words = "\n".join(done.stderr.strip().splitlines()[-LAST_LINES:])
-        raise UserError(f"the TFLite converter {died} on the {format_name} file. Its last words:\n{words}")
+    code = _converter().ask(directory, format_name, timeout_s)
+    if code is None:
+        raise UserError(f"the TFLite converter did not finish the {format_name} file within {timeout_s:.0f} s")
+    if code:
+        died = f"died of signal {-code}" if code < 0 else "failed"
+        raise UserError(f"the TFLite converter {died} on the {format_name} file. Its last words:\n{_words(directory)}")
     return (directory / "model.tflite").read_bytes()
 
 
@@ -55,22 +43,84 @@ def save_calibration(directory: Path, rows: dict[str, list[dict[str, np.ndarray]
         pickle.dump(rows, file)
 
 
-def _main(directory: Path, format_name: str) -> None:
-    import tensorflow as tf
-
-    with open(directory / "calibration.pickle", "rb") as file:
-        rows = pickle.load(file)  # our own, written by the process that started this one
-    converter = tf.lite.TFLiteConverter.from_saved_model(str(directory / "saved_model"), signature_keys=list(rows))
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
-    if format_name != "float32":
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    if format_name == "float16":
-        converter.target_spec.supported_types = [tf.float16]
-    if format_name in CALIBRATED:
-        converter.target_spec.supported_ops = [getattr(tf.lite.OpsSet, _OPERATIONS[format_name])]
-        converter.representative_dataset = lambda: ((name, row) for name, of in rows.items() for row in of)
-    (directory / "model.tflite").write_bytes(converter.convert())
+def _words(directory) -> str:
+    path = directory / WORDS
+    words = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+    return "\n".join(words.strip().splitlines()[-LAST_LINES:])
 
 
-if __name__ == "__main__":
-    _main(Path(sys.argv[1]), sys.argv[2])
+class _Converter:
+    """A process that answers one request at a time, for the process that started it."""
+
+    def __init__(self):
+        self._lock = threading.Lock()
+        self._words = tempfile.TemporaryFile()
+        self._process = subprocess.Popen(
+            COMMAND,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._words,
+            env=_environment(),
+            start_new_session=True,
+        )
+        self._owner = os.getpid()
+
+    @property
+    def is_usable(self) -> bool:
+        return self._owner == os.getpid() and self._process.poll() is None
+
+    def ask(self, directory: Path, format_name: str, timeout_s: float) -> int | None:
+        """The exit code of the conversion, negative for a signal; None if it took too long."""
+        with self._lock:
+            try:
+                with contextlib.suppress(BrokenPipeError):  # then it has ended, and so has its answer
+                    self._process.stdin.write(json.dumps([str(directory), format_name]).encode() + b"\n")
+                    self._process.stdin.flush()
+                ready, _, _ = select.select([self._process.stdout], [], [], timeout_s)
+                answer = self._process.stdout.readline() if ready else None
+            except BaseException:  # Ctrl-C, too, ends the conversion
+                self.stop()
+                raise
+            if answer:
+                return int(answer)
+            self.stop()
+            if answer is None:
+                return None
+            self._words.seek(0)
+            (directory / WORDS).write_bytes(self._words.read())
+            return self._process.returncode or 1
+
+    def stop(self) -> None:
+        """Ends the process and its forks."""
+        if self._owner == os.getpid():
+            if self._process.poll() is None:
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+
+
+_running: list[_Converter] = []
+
+
+def _converter() -> _Converter:
+    """The running process, or a new one."""
+    if not _running or not _running[-1].is_usable:
+        stop_converter()
+        _running.append(_Converter())
+    return _running[-1]
+
+
+@atexit.register
+def stop_converter() -> None:
+    """Ends the process, if it runs; the next conversion starts another one."""
+    while _running:
+        _running.pop().stop()
+
+
+def _environment():
+    root = str(Path(__file__).parents[2])
+    return {
+        **os.environ,
+        "CUDA_VISIBLE_DEVICES": "",
+        "TF_CPP_MIN_LOG_LEVEL": "2",
+        "PYTHONPATH": os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")])),
+    }

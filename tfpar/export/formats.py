@@ -9,13 +9,15 @@ class Format:
 
     Attributes:
         name: as in `model.<name>.tflite`.
-        max_abs_error: an output may be so far from Keras' on float data; None: judged by `max_accuracy_loss` alone.
+        max_abs_error: an output may be so far from Keras'.
+        max_relative_error: or, if there is no `max_abs_error`, so far as a share of Keras' largest.
         max_accuracy_loss: the task's accuracy may fall by so much, as a fraction.
         remedy: what to do when it strays further.
     """
 
     name: str
     max_abs_error: float | None
+    max_relative_error: float | None
     max_accuracy_loss: float
     remedy: str
 
@@ -23,11 +25,11 @@ class Format:
 _FLOAT_REMEDY = "this is a fault of the conversion: please report it with the model"
 
 FORMATS = {
-    "float32": Format("float32", 1e-5, 0.0, _FLOAT_REMEDY),
-    "float16": Format("float16", 1e-2, 0.003, "use float32 if the weights do not fit float16's range"),
-    "dynamic": Format("dynamic", None, 0.005, "use float16, which is twice as large and closer"),
-    "int16x8": Format("int16x8", None, 0.005, "use dynamic, or give more and more varied calibration examples"),
-    "int8": Format("int8", None, 0.01, "give more and more varied calibration examples, or use dynamic"),
+    "float32": Format("float32", 1e-5, None, 0.0, _FLOAT_REMEDY),
+    "float16": Format("float16", 1e-2, None, 0.003, "use float32 if the weights do not fit float16's range"),
+    "dynamic": Format("dynamic", None, 0.1, 0.003, "use float16, which is twice as large and closer"),
+    "int16x8": Format("int16x8", None, 0.1, 0.003, "use dynamic, or give more and more varied calibration examples"),
+    "int8": Format("int8", None, 0.25, 0.01, "give more and more varied calibration examples, or use dynamic"),
 }
 
 CALIBRATED = ("int8", "int16x8")  # need representative inputs

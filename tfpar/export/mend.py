@@ -10,7 +10,12 @@ leaves its output as it was, without a word; such a scale is raised to the small
 
 Where the steps of another cell are written out, a matmul's output may have been zero throughout calibration: h is, as
 long as all steps are masked. Its scale is then so small that XNNPACK refuses to add it to anything; it is raised, too.
+
+What each tensor between the first and the last was called in TensorFlow takes more bytes than the weights where many
+steps are written out; these names go. Equal constants are kept once.
 """
+
+import itertools
 
 import flatbuffers
 import numpy as np
@@ -32,8 +37,8 @@ _NUMPY_TYPES = {
 }
 
 
-def mend_cells(content: bytes) -> bytes:
-    """Returns the bytes of the TFLite model with its cells mended."""
+def mend_file(content: bytes) -> bytes:
+    """Returns the bytes of the TFLite model, mended."""
     model = schema.ModelT.InitFromPackedBuf(content, 0)
     for subgraph in model.subgraphs:
         _widen_addends(model, subgraph)
@@ -44,7 +49,29 @@ def mend_cells(content: bytes) -> bytes:
             # In float16 files the states come out of a DEQUANTIZE of constant zeros, which runs once: it goes.
             rest = [op for op in subgraph.operators if not states.intersection(op.outputs)]
             subgraph.operators = [_zeroing(model, subgraph, state) for state in sorted(states)] + rest
+        _drop_names(subgraph)
+    _share_buffers(model)
     return _pack(model)
+
+
+def _drop_names(subgraph):
+    named = {*subgraph.inputs, *subgraph.outputs}
+    for index, tensor in enumerate(subgraph.tensors):
+        if index not in named:
+            tensor.name = None
+
+
+def _share_buffers(model):
+    first, place, kept = {}, {}, []
+    for index, buffer in enumerate(model.buffers):
+        content = None if buffer.data is None else bytes(buffer.data)
+        if content not in first or content is None:
+            first[content] = len(kept)
+            kept.append(buffer)
+        place[index] = first[content]
+    model.buffers = kept
+    for holder in itertools.chain(*(subgraph.tensors for subgraph in model.subgraphs), model.metadata or ()):
+        holder.buffer = place[holder.buffer]
 
 
 def _state_tensors(model, subgraph):

@@ -1,5 +1,7 @@
 """What a TFLite file can be asked for: one sequence, sequences of several lengths, or a stream step by step."""
 
+from typing import NamedTuple
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -27,16 +29,16 @@ class Sequences:
     """
 
     def __init__(self, model: keras.Model, shapes: dict[str, tuple], samples: dict[str, np.ndarray]):
-        self._model, self._shapes, self._samples = model, shapes, samples
+        self.model, self._shapes, self._samples = model, shapes, samples
 
     @property
     def is_open(self) -> bool:
         """Whether a number of time steps is open."""
         return any(None in shape for shape in self._shapes.values())
 
-    def function(self, weights, target: str, form: str):
+    def function(self, target: str, form: str):
         """The concrete function to convert; see `serving_function`."""
-        return serving_function(self._model, weights, target, form, self._shapes)
+        return serving_function(self.model, _constants(self.model), target, form, self._shapes)
 
     def rows(self) -> list[dict[str, np.ndarray]]:
         """Inputs to calibrate with and to measure on."""
@@ -51,13 +53,13 @@ class Sequences:
             rows = rows if size is None else rows.take(range(size), axis)
         return rows
 
-    def error(self, file, rows) -> float:
-        """The largest difference between a file's answers and Keras'; NaN if any is."""
-        errors = []
+    def compare(self, file, rows) -> "Difference":
+        """A file's answers with Keras'."""
+        differences = []
         for row in rows:
-            found = file(**row)
-            errors += [np.max(np.abs(found[name] - answer)) for name, answer in named_outputs(self._model, row).items()]
-        return float(np.max(errors))  # Python's own max would lose a NaN
+            found, answers = file(**row), named_outputs(self.model, row)
+            differences += [Difference.of(found[name], answer) for name, answer in answers.items()]
+        return Difference.largest(differences)
 
 
 class Steps:
@@ -73,7 +75,7 @@ class Steps:
     """
 
     def __init__(self, model: keras.Model, shapes: dict[str, tuple], samples: dict[str, np.ndarray]):
-        self._model, self._samples = model, samples
+        self.model, self._samples = model, samples
         self._batch = next(iter(shapes.values()))[0]
         self._shapes = {name: (shape[0], 1, *shape[2:]) for name, shape in shapes.items()}
         layers = recurrent_layers(model)
@@ -84,10 +86,14 @@ class Steps:
         except ValueError as error:
             raise UserError(str(error)) from error
 
-    def function(self, weights, target: str, form: str):
+    is_open = False
+
+    def function(self, target: str, form: str):
         """The concrete function to convert; `form` makes no difference to one step."""
         specs = [tf.TensorSpec((self._batch, units), tf.float32, name) for name, units in self._states.items()]
-        return serving_function(self._model, weights, target, "unrolled", self._shapes, specs, self._answer)
+        return serving_function(
+            self.model, _constants(self.model), target, "unrolled", self._shapes, specs, self._answer
+        )
 
     @staticmethod
     def _answer(call, states):
@@ -119,18 +125,46 @@ class Steps:
     def _length(self):
         return next(iter(self._samples.values())).shape[1]
 
-    def error(self, file, rows) -> float:
-        """The largest difference to Keras' answers to whole sequences, after the last step of each."""
-        errors = []
+    def compare(self, file, rows) -> "Difference":
+        """A file's answers after the last step with Keras' to whole sequences."""
+        differences = []
         for number in range(min(4, len(rows))):
             inputs = _batch_at(self._samples, number * self._batch, self._batch)
             states = {name: np.zeros((self._batch, units), np.float32) for name, units in self._states.items()}
             for t in range(self._length()):
                 found = file(**{name: array[:, t : t + 1] for name, array in inputs.items()}, **states)
                 states = {name: found[name] for name in states}
-            for name, answer in named_outputs(self._model, inputs).items():
-                errors.append(np.max(np.abs(found[name] - (answer[:, -1:] if found[name].ndim == 3 else answer))))
-        return float(np.max(errors))
+            for name, answer in named_outputs(self.model, inputs).items():
+                differences.append(Difference.of(found[name], answer[:, -1:] if found[name].ndim == 3 else answer))
+        return Difference.largest(differences)
+
+
+Signatures = dict[str, Sequences | Steps]
+
+
+class Difference(NamedTuple):
+    """Of answers to Keras'.
+
+    Attributes:
+        error: the largest absolute difference; NaN if any is.
+        scale: the largest absolute answer of Keras.
+    """
+
+    error: float
+    scale: float
+
+    @classmethod
+    def of(cls, found: np.ndarray, expected: np.ndarray) -> "Difference":
+        return cls(float(np.max(np.abs(found - expected))), float(np.max(np.abs(expected))))
+
+    @classmethod
+    def largest(cls, differences: list["Difference"]) -> "Difference":
+        return cls(*np.max(differences, axis=0).tolist())  # Python's own max would lose a NaN
+
+
+def _constants(model) -> list[np.ndarray]:
+    """As variables, weights would keep the converter from fusing; see `tfpar.ops.fused_lstm`."""
+    return [v.numpy() for v in model.variables]
 
 
 def _row_count(samples):

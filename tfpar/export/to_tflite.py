@@ -1,25 +1,26 @@
 """`tflite`: one model, one format, one verified file."""
 
-import dataclasses
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from tfpar.checks import check_one_of, check_positive_integer
 from tfpar.errors import UserError
-from tfpar.export.convert import convert, save_calibration
 from tfpar.export.formats import CALIBRATED, FORMATS, FORMS, FORMS_OF, TARGETS, Format
-from tfpar.export.interpreter import TFLiteModel
-from tfpar.export.mend import mend_cells
+from tfpar.export.measured_file import MeasuredFile
 from tfpar.export.samples import sample_inputs
-from tfpar.export.signatures import DEFAULT, STEP, Sequences, Steps, recurrent_layers, shapes_of
+from tfpar.export.signatures import (
+    DEFAULT,
+    STEP,
+    Sequences,
+    Signatures,
+    Steps,
+    recurrent_layers,
+    shapes_of,
+)
 from tfpar.files import written_atomically
-
-PARITY_ROWS = 32
 
 
 def tflite(
@@ -32,6 +33,7 @@ def tflite(
     target: str = "phone",
     batch_size: int = 1,
     streaming: bool = False,
+    tolerance: float | None = None,
     timeout_s: float = 600,
 ) -> dict:
     """Writes a model as a TFLite file, with builtin operations only, and measures it.
@@ -56,11 +58,12 @@ def tflite(
         batch_size: rows of each call.
         streaming: add a signature "step": one time step and the states "LAYER_h" (and "LAYER_c") to the outputs
             after it and the new states.
+        tolerance: how far an output may be from Keras'; None: as far as the format allows, see `FORMATS`.
         timeout_s: what the converter may take, for each form.
 
     Returns:
         {"format", "form", "form_reason", "path", "bytes", "ops", "signatures", "max_abs_error" (to Keras, over at most
-        `PARITY_ROWS` inputs of each signature), "latency_ms": {"median"} (of "serving_default")}.
+        32 inputs of each signature), "latency_ms": {"median"} (of "serving_default")}.
 
     Raises:
         UserError: a format that needs `calibration` has none; the model cannot take the form, or be streamed; the
@@ -78,11 +81,32 @@ def tflite(
         raise UserError(f"quantize={chosen.name!r} needs `calibration`: a dataset of inputs like those of training.")
     samples = sample_inputs(model, calibration, max(lengths, default=None))
     signatures = _signatures(model, batch_size, lengths, samples, calibration is not None, streaming)
-    forms = _forms(model, chosen.name, form, target, signatures[DEFAULT])
+    return write_signatures(signatures, path, chosen, form, target, tolerance, timeout_s)
+
+
+def write_signatures(
+    signatures: Signatures,
+    path: Path | str,
+    chosen: Format,
+    form: str = "auto",
+    target: str = "phone",
+    tolerance: float | None = None,
+    timeout_s: float = 600,
+) -> dict:
+    """Writes a file that can be asked for several things, which may be of several models; they share equal weights.
+
+    Args:
+        signatures: by name. The latency is that of the first one.
+        path, form, target, tolerance, timeout_s: see `tflite`.
+        chosen: the format.
+
+    Returns:
+        As `tflite`.
+    """
     files, failures = {}, []
-    for name in forms:
+    for name in _forms(signatures, chosen.name, form, target):
         try:
-            file = _File.made(model, chosen, name, signatures, timeout_s)
+            file = MeasuredFile.made(chosen, name, signatures, tolerance, timeout_s)
             files.setdefault(file.form, file)
         except UserError as error:
             failures.append(error)
@@ -94,7 +118,7 @@ def tflite(
     return {
         "format": chosen.name,
         "form": best,
-        "form_reason": _reason(files, form, target) if recurrent_layers(model) else "it has no recurrent layer",
+        "form_reason": _reason(files, form, target) if _has_recurrence(signatures) else "it has no recurrent layer",
         "path": str(path),
         "bytes": len(files[best].content),
         "signatures": sorted(signatures),
@@ -118,18 +142,23 @@ def _signatures(model, batch_size, lengths, samples, is_calibrated, streaming):
     return signatures
 
 
-def _forms(model, format_name, form, target, sequences) -> list[str]:
+def _has_recurrence(signatures) -> bool:
+    return any(recurrent_layers(signature.model) for signature in signatures.values())
+
+
+def _forms(signatures, format_name, form, target) -> list[str]:
     """Forms to make, of which the fastest is kept."""
+    is_open = any(signature.is_open for signature in signatures.values())
     possible = FORMS_OF.get(format_name, FORMS[1:])
     if form != "auto":
         if form not in possible:
             raise UserError(f"form={form!r} cannot be had in {format_name}; it must be one of {', '.join(possible)}")
-        if form in ("chunked", "unrolled") and sequences.is_open:
+        if form in ("chunked", "unrolled") and is_open:
             raise UserError(f"form={form!r} needs a static number of time steps; give `sequence_length`")
         return [form]
-    if target != "desktop" or not recurrent_layers(model):
+    if target != "desktop" or not _has_recurrence(signatures):
         return [possible[0]]
-    return [name for name in possible if name in ("fused", "loop") or not sequences.is_open]
+    return [name for name in possible if name in ("fused", "loop") or not is_open]
 
 
 def _reason(files, form, target):
@@ -139,69 +168,3 @@ def _reason(files, form, target):
         return f"for target {target!r} the smallest form that its format allows was taken"
     measured = ", ".join(f"{file.form} {file.report['latency_ms']['median']:.2f} ms" for file in files.values())
     return f"the fastest on this machine: {measured}"
-
-
-@dataclasses.dataclass(frozen=True)
-class _File:
-    """A file that has passed, and what was measured."""
-
-    content: bytes
-    report: dict
-    asked: str
-
-    @property
-    def form(self) -> str:
-        """What its recurrences have become: what was asked for, but that not every cell can be fused."""
-        if self.asked != "fused" or "UNIDIRECTIONAL_SEQUENCE_LSTM" in self.report["ops"]:
-            return self.asked
-        return "loop" if "WHILE" in self.report["ops"] else "unrolled"
-
-    @classmethod
-    def made(cls, model, chosen: Format, form, signatures, timeout_s) -> "_File":
-        rows = {name: signature.rows() for name, signature in signatures.items()}
-        content = _convert(model, chosen.name, form, signatures, rows, timeout_s)
-        with tempfile.TemporaryDirectory() as directory:
-            path = Path(directory) / "model.tflite"
-            path.write_bytes(content)
-            report = _measure(path, chosen, signatures, rows)
-        _gate(report, chosen)
-        return cls(content, report, form)
-
-
-def _convert(model, format_name, form, signatures, rows, timeout_s):
-    # As variables, weights would keep the converter from fusing; see tfpar.ops.fused_lstm.
-    weights = [v.numpy() for v in model.variables]
-    target = "tflite_int8" if format_name in CALIBRATED else "tflite"
-    functions = {name: signature.function(weights, target, form) for name, signature in signatures.items()}
-    with tempfile.TemporaryDirectory() as name:
-        directory = Path(name)
-        tf.saved_model.save(tf.Module(), str(directory / "saved_model"), signatures=functions)
-        save_calibration(directory, rows)
-        return mend_cells(convert(directory, format_name, timeout_s))
-
-
-def _measure(path, chosen, signatures, rows):
-    try:
-        files = {name: TFLiteModel(path, name) for name in signatures}
-        errors = [signature.error(files[name], rows[name][:PARITY_ROWS]) for name, signature in signatures.items()]
-        latency_s = files[DEFAULT].latency_s(rows[DEFAULT][0])
-    except RuntimeError as error:  # LiteRT's, of operations that its kernels cannot run
-        raise UserError(
-            f"the {chosen.name} file does not run: {str(error)[-200:]}. Leave this format out, or use another one"
-        ) from error
-    return {
-        "ops": files[DEFAULT].operations,
-        "max_abs_error": float(np.max(errors)),  # NaN if any is
-        "latency_ms": {"median": 1e3 * latency_s},
-    }
-
-
-def _gate(report, chosen):
-    flex = [name for name in report["ops"] if name.startswith("Flex")]
-    if flex:
-        raise UserError(f"the {chosen.name} file would need TensorFlow operations that phones lack: {', '.join(flex)}")
-    if chosen.max_abs_error is not None and not report["max_abs_error"] <= chosen.max_abs_error:
-        raise UserError(
-            f"the {chosen.name} file differs from Keras by {report['max_abs_error']:.2g}, more than the allowed "
-            f"{chosen.max_abs_error:.2g}; {chosen.remedy}"
-        )

@@ -1,0 +1,77 @@
+"""The TFLite converter's own process: it may end with a segmentation fault, or never come back.
+
+Run as `python -m tfpar.export.converter_process`. It imports TensorFlow once and forks for each line of standard input,
+a JSON list of a directory and a format. The directory holds `saved_model/` and `calibration.pickle`, and receives
+`model.tflite` and, in `words.txt`, what the converter said. The answer is a line with the exit code of the fork.
+"""
+
+import json
+import os
+import pickle
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+from tfpar.export.formats import CALIBRATED
+
+WORDS = "words.txt"
+
+_OPERATIONS = {
+    "int8": "TFLITE_BUILTINS_INT8",
+    "int16x8": "EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8",
+}
+
+
+def convert_saved_model(directory: Path, format_name: str) -> None:
+    """Makes `directory/model.tflite`."""
+    import tensorflow as tf
+
+    with open(directory / "calibration.pickle", "rb") as file:
+        rows = pickle.load(file)  # our own, written by the process that started this one
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(directory / "saved_model"), signature_keys=list(rows))
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+    if format_name != "float32":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if format_name == "float16":
+        converter.target_spec.supported_types = [tf.float16]
+    if format_name in CALIBRATED:
+        converter.target_spec.supported_ops = [getattr(tf.lite.OpsSet, _OPERATIONS[format_name])]
+        converter.representative_dataset = lambda: ((name, row) for name, of in rows.items() for row in of)
+    (directory / "model.tflite").write_bytes(converter.convert())
+
+
+def serve(convert: Callable[[Path, str], None]) -> None:
+    """Answers requests until standard input ends."""
+    import tensorflow  # noqa: F401 - what each fork would have to wait for
+
+    for line in sys.stdin:
+        directory, format_name = json.loads(line)
+        print(_in_fork(convert, Path(directory), format_name), flush=True)
+
+
+def _in_fork(convert, directory, format_name) -> int:
+    child = os.fork()
+    if child == 0:
+        _run_and_exit(convert, directory, format_name)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def _run_and_exit(convert, directory, format_name):
+    """Ends the process without the interpreter's clean-up, which belongs to the process that forked."""
+    code = 1
+    try:
+        with open(directory / WORDS, "wb", buffering=0) as words:
+            for stream in (sys.stdout, sys.stderr):
+                os.dup2(words.fileno(), stream.fileno())
+        convert(directory, format_name)
+        code = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stderr.flush()
+        os._exit(code)
+
+
+if __name__ == "__main__":
+    serve(convert_saved_model)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tfpar.data.delimited import read_delimited
+from tfpar.data.delimited_texts import read_texts
 from tfpar.data.labelled_texts import LabelledTexts, TextClassificationData, assemble
 from tfpar.data.tfds_sets import read_tfds
 from tfpar.errors import UserError
@@ -46,7 +46,7 @@ def load_text_classification(
         collected, notice = read_tfds(_BUNDLED.get(spec, rest), cache_dir)
     elif kind in ("csv", "tsv") and rest:
         path = Path(rest).expanduser()
-        collected = read_delimited(
+        collected = read_texts(
             path,
             quoted=kind == "csv",
             text_column=text_column,

@@ -9,10 +9,10 @@ import io
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
 
 from tfpar.data.columns import Columns, shown
 from tfpar.data.splits import SPLITS
+from tfpar.data.text_files import opened
 from tfpar.errors import UserError
 
 UNLABELLED = "unlabelled"
@@ -29,12 +29,11 @@ _SPLIT_NAMES = {name: name for name in (*SPLITS, UNLABELLED)} | {
 }
 # The largest limit that fits a C long everywhere; the default, 128 KiB, is less than one long document.
 _FIELD_LIMIT_BYTES = 2**31 - 1
-_SNIFFED_BYTES = 1 << 16
 
 
 @contextlib.contextmanager
 def delimited_rows(
-    path: Path, *, quoted: bool, wanted: dict[str, str], split_column: str
+    path: Path, *, quoted: bool, wanted: dict[str, str], split_column: str, strict: bool = False
 ) -> Iterator[tuple[Columns, Iterator[list[str] | int]]]:
     """Opens the file and finds its columns.
 
@@ -43,16 +42,15 @@ def delimited_rows(
         quoted: True: commas and quotes (CSV); False: tabs, no quoting (TSV).
         wanted: argument name -> column; see `Columns.find`.
         split_column: may be missing if it is called "split".
+        strict: refuse a file with a line that is not UTF-8; else such bytes come as lone surrogates.
 
     Yields:
-        The columns, and the rows below the header; for lines that cannot be parsed, their number. Bytes that are not
-        UTF-8 come as lone surrogates.
+        The columns, and the rows below the header; for lines that cannot be parsed, their number.
 
     Raises:
-        UserError: no such file, UTF-16, no row, a column is missing, or a quote is never closed.
+        UserError: no such file, not UTF-8, no row, a column is missing, or a quote is never closed.
     """
-    with _opened(path) as file:
-        _check_encoding(path, file)
+    with opened(path, strict=strict) as file:
         # Undecodable bytes become lone surrogates, which nothing else can: that is how a bad row is told later.
         lines = io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="" if quoted else "\n")
         rows = _filled(_csv_rows(path, lines) if quoted else _tsv_rows(lines))
@@ -82,27 +80,6 @@ def check_train(path: Path, columns: Columns, splits: list[str]) -> None:
 def cleaned(cell: str) -> str:
     """A cell without NUL characters and without spaces around it."""
     return cell.replace("\0", " ").strip()
-
-
-@contextlib.contextmanager
-def _opened(path: Path) -> Iterator[BinaryIO]:
-    if path.is_dir():
-        raise UserError(f"{path} is a directory; expected a file")
-    try:
-        file = open(path, "rb", buffering=_SNIFFED_BYTES)
-    except FileNotFoundError as error:
-        raise UserError(f"{path} does not exist; expected a file") from error
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read: {error}") from error
-    with file:
-        yield file
-
-
-def _check_encoding(path: Path, file: BinaryIO) -> None:
-    """Refuses UTF-16 and UTF-32, whose every second byte is NUL in Western text."""
-    start = file.peek(_SNIFFED_BYTES)
-    if start.startswith((b"\xff\xfe", b"\xfe\xff")) or start.count(0) > len(start) // 4:
-        raise UserError(f"{path} is not UTF-8: it looks like UTF-16 or a binary file; convert it to UTF-8")
 
 
 def _csv_rows(path: Path, lines: io.TextIOBase) -> Iterator[list[str] | int]:

@@ -102,17 +102,29 @@ def kinds_of(features) -> dict[str, str]:
     return kinds
 
 
-def column_batches(builder, split: str, keys: Sequence[str]) -> Iterator[list[list]]:
-    """Yields, batch by batch and in file order, the values of each of the features `keys`; texts as bytes."""
+def column_batches(builder, split: str, keys: Sequence[str], outer: str | None = None) -> Iterator[list[list]]:
+    """Yields, batch by batch and in file order, the values of each of the features `keys`; texts as bytes.
+
+    Args:
+        builder: of a prepared set.
+        split: as the set calls it.
+        keys: names of scalar features.
+        outer: the feature that holds them, if they are not the set's own.
+
+    Raises:
+        UserError: the prepared data are damaged.
+    """
     import tensorflow as tf
     import tensorflow_datasets as tfds
 
     # Only these features are decoded; batches make the way from TensorFlow to Python ten times shorter.
-    decoders = tfds.decode.PartialDecoding(dict.fromkeys(keys, True))
+    wanted = dict.fromkeys(keys, True)
+    decoders = tfds.decode.PartialDecoding({outer: wanted} if outer else wanted)
     dataset = builder.as_dataset(split=split, shuffle_files=False, decoders=decoders)
     try:
         for batch in tfds.as_numpy(dataset.batch(_BATCH)):
-            yield [batch[key].tolist() for key in keys]
+            columns = batch[outer] if outer else batch
+            yield [columns[key].tolist() for key in keys]
     except tf.errors.DataLossError as error:
         raise UserError(f"the prepared data in {builder.data_dir} are damaged; remove that directory") from error
 

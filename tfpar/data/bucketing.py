@@ -199,6 +199,7 @@ def _batch_maker(sequences: Sequence[np.ndarray], lengths: np.ndarray, labels: n
 
 
 def checked_lengths(lengths: Sequence[int]) -> np.ndarray:
+    """The lengths as int64 (sequences,); raises ValueError if there is none, or one below 1."""
     lengths = np.asarray(lengths, np.int64)
     if lengths.ndim != 1 or lengths.size == 0:
         raise ValueError(f"`lengths` must be a list of one length per sequence; got shape {lengths.shape}")

@@ -118,8 +118,7 @@ def column_batches(builder, split: str, keys: Sequence[str], outer: str | None =
     import tensorflow_datasets as tfds
 
     # Only these features are decoded; batches make the way from TensorFlow to Python ten times shorter.
-    wanted = dict.fromkeys(keys, True)
-    decoders = tfds.decode.PartialDecoding({outer: wanted} if outer else wanted)
+    decoders = tfds.decode.PartialDecoding(dict.fromkeys([outer] if outer else keys, True))
     dataset = builder.as_dataset(split=split, shuffle_files=False, decoders=decoders)
     try:
         for batch in tfds.as_numpy(dataset.batch(_BATCH)):

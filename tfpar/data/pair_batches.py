@@ -68,24 +68,25 @@ def _batch_maker(sources, targets, boundaries, batch_sizes):
     import tensorflow as tf
 
     # One pair more, for filling rows: a source of one token (an all-padding row makes masked layers divide by zero).
-    filling, pairs = len(sources), len(sources) + 1
+    filling = len(sources)
     source_side = _Ragged([*sources, [FILLING_TOKEN]])
     target_side = _Ragged([np.concatenate([[BEGIN_ID], ids, [END_ID]]) for ids in [*targets, []]])
     shapes = tf.constant([(*shape, rows) for shape, rows in zip(boundaries, batch_sizes, strict=True)], tf.int32)
-    is_pair = tf.constant(np.arange(pairs) != filling)
-    only = (*boundaries[0], batch_sizes[0]) if len(boundaries) == 1 else (None, None, None)
+    known = (batch_sizes[0], *boundaries[0]) if len(boundaries) == 1 else (None, None, None)
 
     def make(bucket, rows):
-        shape = shapes[bucket]
-        pair = tf.cast(rows[: shape[2]], tf.int32)
-        pair = tf.where(pair < 0, filling, pair)
-        source, _ = source_side.gather(pair, shape[0])
-        target, is_token = target_side.gather(pair, shape[1] + 1)
-        is_next = is_token[:, 1:]
-        target_in, target_out = tf.where(is_next, target[:, :-1], 0), target[:, 1:]
-        weights = tf.cast(is_next & tf.gather(is_pair, pair)[:, None], tf.float32)
-        parts = [tf.ensure_shape(part, (only[2], only[1])) for part in (target_in, target_out, weights)]
-        return (tf.ensure_shape(source, (only[2], only[0])), parts[0]), parts[1], parts[2]
+        source_length, target_length, size = tf.unstack(shapes[bucket])
+        rows = tf.cast(rows[:size], tf.int32)
+        is_pair = rows >= 0
+        pairs = tf.where(is_pair, rows, filling)
+        source, _ = source_side.gather(pairs, source_length)
+        target, is_token = target_side.gather(pairs, target_length + 1)
+        has_next = is_token[:, 1:]
+        target_in, target_out = tf.where(has_next, target[:, :-1], 0), target[:, 1:]
+        weights = tf.cast(has_next & is_pair[:, None], tf.float32)
+        parts = (tf.ensure_shape(part, known[::2]) for part in (target_in, target_out, weights))
+        target_in, target_out, weights = parts
+        return (tf.ensure_shape(source, known[:2]), target_in), target_out, weights
 
     return make
 

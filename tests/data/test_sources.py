@@ -56,40 +56,6 @@ def test_cutting_leaves_given_splits_alone():
     assert splits == ["train"], "the last example of a class stays in train"
 
 
-@pytest.fixture
-def tfds(monkeypatch):
-    """TensorFlow Datasets, kept from looking for prepared sets in its public bucket: tests need no network."""
-    import tensorflow_datasets
-
-    monkeypatch.setattr(tensorflow_datasets.core.utils.gcs_utils, "_is_gcs_disabled", True)
-    return tensorflow_datasets
-
-
-@pytest.fixture
-def make_set(tfds):
-    """Registers a tiny TFDS set: features, supervised keys, and rows by split."""
-
-    def make(class_name: str, features: dict, rows: dict, supervised_keys=None):
-        def info(self):
-            connectors = tfds.features.FeaturesDict(features)
-            return tfds.core.DatasetInfo(
-                builder=self, features=connectors, supervised_keys=supervised_keys, citation="Me, 2020"
-            )
-
-        members = {
-            "__module__": __name__,
-            "VERSION": tfds.core.Version("1.0.0"),
-            "_info": info,
-            "_split_generators": lambda self, manager: {
-                name: iter(list(enumerate(examples))) for name, examples in rows.items()
-            },
-            "_generate_examples": lambda self: None,
-        }
-        return type(class_name, (tfds.core.GeneratorBasedBuilder,), members)
-
-    return make
-
-
 def examples(count: int, first: int = 0, **keys) -> list[dict]:
     names = {"text": "text", "label": "label"} | keys
     return [{names["text"]: f"text {n}", names["label"]: n % 2} for n in range(first, first + count)]

@@ -7,7 +7,8 @@ import time
 import numpy as np
 import pytest
 
-from tfpar.data.text import PAD_ID, UNKNOWN_ID, Tokenizer
+from tfpar.data.text import Tokenizer
+from tfpar.data.trained_tokenizer import PAD_ID, UNKNOWN_ID
 from tfpar.errors import MissingExtraError, UserError
 
 TEXTS = [

@@ -1,4 +1,4 @@
-"""Data: one door to labelled texts, a tokenizer outside the model, and batches of a fixed set of shapes.
+"""Data: doors to labelled texts and to translations, tokenizers outside the model, batches of a fixed set of shapes.
 
 The names below are loaded when they are first asked for; importing this package imports neither TensorFlow nor
 TensorFlow Datasets.
@@ -8,20 +8,28 @@ import importlib
 
 _HOME = {
     "LabelledTexts": "labelled_texts",
+    "Pairs": "translation_pairs",
     "PinnedMember": "wheels",
+    "SubwordTokenizer": "subwords",
     "TextClassificationData": "labelled_texts",
     "Tokenizer": "text",
+    "TranslationPairs": "translation_pairs",
     "bucket_boundaries": "bucketing",
     "bucketed_batches": "bucketing",
     "fetch": "wheels",
     "frequent_bigrams": "naive_bayes",
     "generated_text_classification": "generated",
+    "generated_translation": "generated_pairs",
     "input_order": "bucketing",
+    "load_text_classification": "sources",
+    "load_translation": "translation_sources",
     "log_odds": "naive_bayes",
     "ngram_ids": "naive_bayes",
-    "load_text_classification": "sources",
     "padding_fraction": "bucketing",
     "plan_epoch": "bucketing",
+    "translation_batches": "pair_batches",
+    "translation_boundaries": "pair_buckets",
+    "translation_padding_fraction": "pair_plan",
 }
 
 __all__ = sorted(_HOME)

@@ -8,11 +8,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tfpar.data.batch_stream import as_dataset
 from tfpar.errors import UserError
 
-_SMALL_POOL_THREADS = 2
-_PREFETCHED = 4
-_FILLING_TOKEN = 1  # a filling row has one real token: an all-padding row makes masked layers divide by zero
+FILLING_TOKEN = 1  # a filling row has one real token: an all-padding row makes masked layers divide by zero
 
 
 def bucket_boundaries(
@@ -36,7 +35,7 @@ def bucket_boundaries(
     Raises:
         ValueError: no lengths, or an argument below 1.
     """
-    lengths = _checked_lengths(lengths)
+    lengths = checked_lengths(lengths)
     for name, value in (("max_buckets", max_buckets), ("multiple", multiple), ("batch_size", batch_size)):
         if value < 1:
             raise ValueError(f"`{name}` must be 1 or more; got {value}")
@@ -105,10 +104,10 @@ def input_order(lengths: Sequence[int], boundaries: Sequence[int], batch_size: i
     Returns:
         int64 (batches * batch_size,); -1 for filling rows.
     """
-    return _rows(plan_epoch(lengths, boundaries, batch_size), batch_size).reshape(-1)
+    return row_table(plan_epoch(lengths, boundaries, batch_size), batch_size).reshape(-1)
 
 
-def _rows(plan: list[tuple[int, np.ndarray]], batch_size: int) -> np.ndarray:
+def row_table(plan: list[tuple[int, np.ndarray]], batch_size: int) -> np.ndarray:
     """The examples of each batch, int64 (batches, batch_size); -1 for filling rows."""
     rows = np.full((len(plan), batch_size), -1, np.int64)
     for row, (_, indices) in zip(rows, plan, strict=True):
@@ -165,7 +164,7 @@ def bucketed_batches(
             f"`batch_size` is over all replicas and must be a positive multiple of their number; got "
             f"batch_size={batch_size}, replicas={replicas}"
         )
-    lengths = _checked_lengths([len(sequence) for sequence in sequences])
+    lengths = checked_lengths([len(sequence) for sequence in sequences])
     labels = _checked_labels(labels, len(lengths), num_classes)
     batches = len(plan_epoch(lengths, boundaries, batch_size))
     epochs = iter(range(first_epoch, np.iinfo(np.int64).max))
@@ -173,33 +172,10 @@ def bucketed_batches(
     def next_plan():
         rng = np.random.default_rng([seed, next(epochs)]) if shuffle else None
         plan = plan_epoch(lengths, boundaries, batch_size, rng)
-        return np.array([boundary for boundary, _ in plan], np.int32), _rows(plan, batch_size)
+        return np.array([boundary for boundary, _ in plan], np.int32), row_table(plan, batch_size)
 
     time = boundaries[0] if len(boundaries) == 1 else None
-    return _as_dataset(next_plan, _batch_maker(sequences, lengths, labels, (batch_size, time)), batches, batch_size)
-
-
-def _as_dataset(next_plan, make_batch, batches: int, batch_size: int):
-    """Python makes the plan of an epoch; TensorFlow makes the batches, and leaves Python's one thread to `fit`."""
-    import tensorflow as tf
-
-    def plan(_):
-        planned, rows = tf.numpy_function(next_plan, [], (tf.int32, tf.int64))
-        return tf.ensure_shape(planned, [batches]), tf.ensure_shape(rows, [batches, batch_size])
-
-    # Not `from_generator`: it tells malloc to give memory back to the system at each turn, for the whole process, and
-    # a training step then spends a tenth of its time on page faults.
-    dataset = tf.data.Dataset.from_tensors(0).map(plan).flat_map(lambda *p: tf.data.Dataset.from_tensor_slices(p))
-    dataset = dataset.map(make_batch)
-    dataset = dataset.apply(tf.data.experimental.assert_cardinality(batches)).prefetch(_PREFETCHED)
-    options = tf.data.Options()
-    options.deterministic = True
-    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
-    # There is nothing to tune, and an iterator's end waits for the tuner's thread, which sleeps for longer and longer:
-    # 0.01 s, 0.02 s ... 1.3 s ... 60 s.
-    options.autotune.enabled = False
-    options.threading.private_threadpool_size = _SMALL_POOL_THREADS  # the cores are the model's
-    return dataset.with_options(options)
+    return as_dataset(next_plan, _batch_maker(sequences, lengths, labels, (batch_size, time)), batches, batch_size)
 
 
 def _batch_maker(sequences: Sequence[np.ndarray], lengths: np.ndarray, labels: np.ndarray, shape: tuple):
@@ -215,14 +191,15 @@ def _batch_maker(sequences: Sequence[np.ndarray], lengths: np.ndarray, labels: n
         is_filling, examples, place = rows < 0, tf.maximum(rows, 0), tf.range(boundary)
         at = tf.minimum(tf.gather(starts, examples)[:, None] + place, tf.size(tokens) - 1)
         ids = tf.where(place < tf.gather(lengths, examples)[:, None], tf.gather(tokens, at), 0)
-        ids = tf.where(is_filling[:, None], tf.where(place == 0, _FILLING_TOKEN, 0), ids)
+        ids = tf.where(is_filling[:, None], tf.where(place == 0, FILLING_TOKEN, 0), ids)
         weights = tf.cast(~is_filling, tf.float32)
         return tf.ensure_shape(ids, shape), tf.where(is_filling, 0, tf.gather(labels, examples)), weights
 
     return make
 
 
-def _checked_lengths(lengths: Sequence[int]) -> np.ndarray:
+def checked_lengths(lengths: Sequence[int]) -> np.ndarray:
+    """The lengths as int64 (sequences,); raises ValueError if there is none, or one below 1."""
     lengths = np.asarray(lengths, np.int64)
     if lengths.ndim != 1 or lengths.size == 0:
         raise ValueError(f"`lengths` must be a list of one length per sequence; got shape {lengths.shape}")
@@ -246,7 +223,7 @@ def _bucket_of(lengths: Sequence[int], boundaries: Sequence[int], batch_size: in
     """The bucket of each example: the first boundary that is not below its length."""
     if batch_size < 1:
         raise ValueError(f"`batch_size` must be 1 or more; got {batch_size}")
-    lengths, limits = _checked_lengths(lengths), np.asarray(boundaries, np.int64)
+    lengths, limits = checked_lengths(lengths), np.asarray(boundaries, np.int64)
     if limits.ndim != 1 or limits.size == 0 or limits[0] < 1 or np.any(np.diff(limits) <= 0):
         raise ValueError(f"`boundaries` must be positive and ascend; got {boundaries}")
     if lengths.max() > limits[-1]:

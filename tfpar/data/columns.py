@@ -13,43 +13,49 @@ class Columns:
     """Where to look in a row.
 
     Attributes:
-        text, label: positions from 0.
+        fields: position from 0 of each column that was asked for.
         split: position, or None if the file has no such column.
         split_name: the column's name, for messages.
         width: fields in a proper row.
         header: whether the first line names the columns.
     """
 
-    text: int
-    label: int
+    fields: tuple[int, ...]
     split: int | None
     split_name: str
     width: int
     header: bool
 
     @classmethod
-    def find(cls, path: Path, first: list[str], text: str, label: str, split: str) -> "Columns":
-        """Looks the three columns up in the file's first line.
+    def find(cls, path: Path, first: list[str], wanted: dict[str, str], split: str) -> "Columns":
+        """Looks the columns up in the file's first line.
+
+        Args:
+            path: the file, for messages.
+            first: the cells of its first line.
+            wanted: argument name -> column; numbers from 0, all of them, mean a file without a header.
+            split: the column that says train, validation or test.
 
         Raises:
-            UserError: a column is missing or named twice, or text and label are the same column.
+            UserError: a column is missing or named twice, or two of `wanted` are the same column.
         """
-        header = not (_is_number(text) and _is_number(label))
+        header = not all(map(_is_number, wanted.values()))
         names = [cell.strip() for cell in first] if header else None
-        places = [_place(path, "text_column", text, first, names), _place(path, "label_column", label, first, names)]
-        if places[0] == places[1]:
-            raise UserError(f"text_column and label_column must differ; got {text!r} and {label!r}")
+        arguments = " and ".join(wanted)
+        places = tuple(_place(path, argument, column, first, names, arguments) for argument, column in wanted.items())
+        if len(set(places)) < len(places):
+            raise UserError(f"{arguments} must differ; got {' and '.join(map(repr, wanted.values()))}")
         # Nobody asked for a column called "split", so it may be missing; any other name was asked for.
         optional = split == _DEFAULT_SPLIT and (names is None or split not in names)
-        split_place = None if optional else _place(path, "split_column", split, first, names)
-        return cls(*places, split=split_place, split_name=split, width=len(first), header=header)
+        split_place = None if optional else _place(path, "split_column", split, first, names, arguments)
+        return cls(places, split=split_place, split_name=split, width=len(first), header=header)
 
 
 def _is_number(column: str) -> bool:
     return column.isascii() and column.isdigit()
 
 
-def _place(path: Path, argument: str, column: str, first: list[str], names: list[str] | None) -> int:
+def _place(path: Path, argument: str, column: str, first: list[str], names: list[str] | None, numbered: str) -> int:
     if _is_number(column) and not (names and column in names):
         if int(column) < len(first):
             return int(column)
@@ -59,8 +65,8 @@ def _place(path: Path, argument: str, column: str, first: list[str], names: list
         raise UserError(f"{path}: {argument}={column!r} is the name of {names.count(column)} columns; rename them")
     found = f"the columns {shown(names)}" if names else f"{len(first)} columns without a header"
     raise UserError(
-        f"{path} has no column {column!r}; found {found}. Give {argument} as a name in the header, or give text_column "
-        "and label_column as numbers from 0 for a file without one"
+        f"{path} has no column {column!r}; found {found}. Give {argument} as a name in the header, or give "
+        f"{numbered} as numbers from 0 for a file without one"
     )
 
 

@@ -2,15 +2,14 @@
 
 from pathlib import Path
 
-from tfpar.data.delimited import read_delimited
+from tfpar.data.delimited_texts import read_texts
 from tfpar.data.labelled_texts import LabelledTexts, TextClassificationData, assemble
-from tfpar.data.tfds_sets import read_tfds
-from tfpar.errors import UserError
+from tfpar.data.specs import notice_of_file, parsed
+from tfpar.data.tfds_texts import read_tfds_texts
 
 __all__ = ["LabelledTexts", "TextClassificationData", "load_text_classification"]
 
 _BUNDLED = {"rotten_tomatoes": "rotten_tomatoes_movies"}
-_EXPECTED = "expected rotten_tomatoes, tfds:NAME[/CONFIG], csv:PATH or tsv:PATH"
 
 
 def load_text_classification(
@@ -40,24 +39,13 @@ def load_text_classification(
         UserError: the spec, the file, a column or the classes are not what is needed.
         MissingExtraError: TensorFlow Datasets is needed and not installed.
     """
-    kind, colon, rest = spec.partition(":")
-    cache_dir = Path(cache_dir).expanduser() if cache_dir is not None else None
-    if spec in _BUNDLED or (kind == "tfds" and rest):
-        collected, notice = read_tfds(_BUNDLED.get(spec, rest), cache_dir)
-    elif kind in ("csv", "tsv") and rest:
-        path = Path(rest).expanduser()
-        collected = read_delimited(
-            path,
-            quoted=kind == "csv",
-            text_column=text_column,
-            label_column=label_column,
-            split_column=split_column,
-        )
-        notice = f"Your own file {path}: its licence is yours to know."
-    elif kind == "folder":
-        raise UserError(f"dataset {spec!r}: folder: holds one file per example and is not for texts; {_EXPECTED}")
-    elif colon and not rest:
-        raise UserError(f"dataset {spec!r} has nothing after the colon; {_EXPECTED}")
+    kind, rest = parsed(spec, _BUNDLED, holds="texts")
+    if kind == "tfds":
+        cache_dir = Path(cache_dir).expanduser() if cache_dir is not None else None
+        collected, notice = read_tfds_texts(rest, cache_dir)
     else:
-        raise UserError(f"unknown dataset {spec!r}; {_EXPECTED}")
+        path = Path(rest).expanduser()
+        columns = dict(text_column=text_column, label_column=label_column, split_column=split_column)
+        collected = read_texts(path, quoted=kind == "csv", **columns)
+        notice = notice_of_file(path)
     return assemble(spec, collected, notice)

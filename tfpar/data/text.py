@@ -1,21 +1,27 @@
-"""Text to token ids, outside the model and without TensorFlow: a prediction needs no more than this file.
+"""Text to token ids, outside the model and without TensorFlow.
 
 Strings stay out of models: a distribution strategy cannot reduce them and XLA cannot hold them. A tokenizer is trained
 on the training texts, saved beside the model as one JSON file, and gives the same ids wherever it is loaded.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain
-from pathlib import Path
 
 import numpy as np
 
-from tfpar.errors import MissingExtraError, UserError
-from tfpar.files import written_atomically
+from tfpar.data.trained_tokenizer import (
+    PAD,
+    UNKNOWN,
+    UNKNOWN_ID,
+    TrainedTokenizer,
+    checked,
+    clean,
+    head,
+    import_tokenizers,
+)
+from tfpar.errors import UserError
 
-PAD, UNKNOWN = "[PAD]", "[UNK]"
-PAD_ID, UNKNOWN_ID = 0, 1
 KINDS = ("word", "bpe")
 
 # A word is a run of letters and digits. Contractions come apart as in the Penn treebank (do|n't, it|'s), so that a
@@ -23,12 +29,10 @@ KINDS = ("word", "bpe")
 _WORDS = r"\w+(?=n't\b)|n't\b|'(?:s|re|ve|ll|d|m)\b|\w+|\.{2,}|[^\w\s]"
 _WORD_START = "\u2581"
 _ALPHABET_LIMIT = 1000
-# Longer than any token of a real text on average: what a text without spaces is cut to before the regular expression.
-_CHARACTERS_PER_TOKEN = 64
 _BATCH = 4096
 
 
-class Tokenizer:
+class Tokenizer(TrainedTokenizer):
     """Unicode NFKC, lower case, words or byte-pair subwords, ids. [PAD] is 0 and [UNK] is 1.
 
     >>> tokenizer = Tokenizer.train(["It isn't bad.", "It is bad."], min_frequency=1)
@@ -36,17 +40,7 @@ class Tokenizer:
     ['it', 'is', "n't", '[UNK]']
     """
 
-    def __init__(self, backend):
-        """Wraps a `tokenizers.Tokenizer`; use `train` or `load`.
-
-        Raises:
-            ValueError: [PAD] and [UNK] are not 0 and 1.
-        """
-        if (backend.token_to_id(PAD), backend.token_to_id(UNKNOWN)) != (PAD_ID, UNKNOWN_ID):
-            raise ValueError(f"expected a tokenizer with {PAD}={PAD_ID} and {UNKNOWN}={UNKNOWN_ID}")
-        # Else the words "[PAD]" in a text would become padding.
-        backend.encode_special_tokens = True
-        self._backend = backend
+    SPECIAL = (PAD, UNKNOWN)
 
     @classmethod
     def train(
@@ -71,7 +65,7 @@ class Tokenizer:
             raise ValueError(f"`vocabulary_size` must be 3 or more, two being special; got {vocabulary_size}")
         if min_frequency < 1:
             raise ValueError(f"`min_frequency` must be 1 or more; got {min_frequency}")
-        cleaned = [_clean(text) for text in _checked(texts)]
+        cleaned = [clean(text) for text in checked(texts)]
         backend = _untrained(kind)
         backend.train_from_iterator(cleaned, _trainer(kind, backend, cleaned, vocabulary_size, min_frequency))
         tokenizer = cls(backend)
@@ -80,37 +74,6 @@ class Tokenizer:
                 f"the training texts hold no word that occurs {min_frequency} times; nothing can be learned"
             )
         return tokenizer
-
-    @classmethod
-    def load(cls, path: Path | str) -> "Tokenizer":
-        """Reads what `save` wrote.
-
-        Raises:
-            UserError: there is no such file, or it is not a tokenizer of tfpar's.
-            MissingExtraError: `tokenizers` is not installed.
-        """
-        tokenizers = _import_tokenizers()
-        try:
-            return cls(tokenizers.Tokenizer.from_str(Path(path).read_text(encoding="utf-8")))
-        except OSError as error:
-            raise UserError(f"the tokenizer {path} cannot be read: {error.strerror}") from error
-        except Exception as error:  # the backend raises plain Exception for bad JSON
-            raise UserError(f"{path} is not a tokenizer that tfpar saved: {error}") from error
-
-    def save(self, path: Path | str) -> None:
-        """Writes the tokenizer as JSON; a reader sees the old file or the new one, never a part."""
-        with written_atomically(Path(path)) as temporary:
-            temporary.write_text(self._backend.to_str(), encoding="utf-8")
-
-    @property
-    def vocabulary_size(self) -> int:
-        """Number of ids, the special ones included."""
-        return self._backend.get_vocab_size()
-
-    @property
-    def vocabulary(self) -> list[str]:
-        """The tokens by id."""
-        return [self._backend.id_to_token(index) for index in range(self.vocabulary_size)]
 
     def encode(self, texts: Sequence[str], max_length: int) -> list[np.ndarray]:
         """Encodes texts; the time depends on `max_length`, not on how long a text goes on behind it.
@@ -128,45 +91,17 @@ class Tokenizer:
         """
         if max_length < 1:
             raise ValueError(f"`max_length` must be 1 or more; got {max_length}")
-        texts = list(_checked(texts))
+        texts = list(checked(texts))
         ids: list[np.ndarray] = []
         for start in range(0, len(texts), _BATCH):
-            batch = [_head(_clean(text), max_length) for text in texts[start : start + _BATCH]]
+            batch = [head(clean(text), max_length) for text in texts[start : start + _BATCH]]
             for encoding in self._backend.encode_batch_fast(batch, add_special_tokens=False):
                 ids.append(np.array(encoding.ids[:max_length] or [UNKNOWN_ID], np.int32))
         return ids
 
 
-def _checked(texts: Iterable[str]) -> Iterator[str]:
-    if isinstance(texts, str):
-        raise TypeError("`texts` must be a sequence of strings; got one string: put it into a list")
-    for text in texts:
-        if not isinstance(text, str):
-            raise TypeError(f"`texts` must hold strings; got {type(text).__name__}")
-        yield text
-
-
-def _clean(text: str) -> str:
-    """Replaces lone surrogates, which command lines pass on for undecodable bytes and which have no UTF-8."""
-    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
-
-
-def _head(text: str, tokens: int) -> str:
-    """A start of `text` that holds the first `tokens` tokens: each word between spaces gives at least one."""
-    head = " ".join(text.split(None, tokens)[:tokens])
-    return head[: tokens * _CHARACTERS_PER_TOKEN]
-
-
-def _import_tokenizers():
-    try:
-        import tokenizers
-    except ImportError as error:
-        raise MissingExtraError("tokenizers", "recipes", "to turn texts into token ids") from error
-    return tokenizers
-
-
 def _untrained(kind: str):
-    tokenizers = _import_tokenizers()
+    tokenizers = import_tokenizers()
     from tokenizers import models, normalizers, pre_tokenizers
 
     model = models.WordLevel if kind == "word" else models.BPE
@@ -186,7 +121,7 @@ def _trainer(kind: str, backend, texts: list[str], vocabulary_size: int, min_fre
     options = dict(
         vocab_size=vocabulary_size,
         min_frequency=min_frequency,
-        special_tokens=[PAD, UNKNOWN],  # in this order: it makes them 0 and 1
+        special_tokens=list(Tokenizer.SPECIAL),  # in this order: it makes them 0 and 1
         show_progress=False,
     )
     if kind == "word":

@@ -1,0 +1,59 @@
+"""Sorts the rows of a CSV or TSV file into pairs of sentences."""
+
+from pathlib import Path
+
+from tfpar.data.columns import Columns
+from tfpar.data.delimited import (
+    MALFORMED,
+    UNKNOWN_SPLIT,
+    UNLABELLED,
+    WRONG_WIDTH,
+    check_train,
+    delimited_rows,
+    split_of,
+)
+from tfpar.data.translation_pairs import CollectedPairs
+
+
+def read_pairs(
+    path: Path, *, quoted: bool, source_column: str, target_column: str, split_column: str, max_words: int
+) -> CollectedPairs:
+    """Reads the whole file. Rows without two usable sides are left out and counted; so are repeats of a pair.
+
+    Args:
+        path: the file; UTF-8, with or without a byte order mark.
+        quoted: True: commas and quotes (CSV); False: tabs, no quoting (TSV).
+        source_column, target_column, split_column: see `Columns.find`; the last may be missing if it is "split".
+        max_words: a pair with more words on a side is left out.
+
+    Raises:
+        UserError: no such file, not UTF-8, a column is missing, a quote is never closed, or nobody trains.
+    """
+    wanted = {"source_column": source_column, "target_column": target_column}
+    collected, seen = CollectedPairs(str(path), max_words), set()
+    # Strict: a guess at a damaged letter would be learned, and then written by the translator.
+    reading = delimited_rows(path, quoted=quoted, wanted=wanted, split_column=split_column, strict=True)
+    with reading as (columns, rows):
+        for row in rows:
+            _take(row, columns, collected, seen)
+    if columns.split is not None:
+        collected.given_rule = f"as column {columns.split_name!r} of the file says"
+        if collected.sources:
+            check_train(path, columns, collected.splits)
+    return collected
+
+
+def _take(row: list[str] | int, columns: Columns, collected: CollectedPairs, seen: set[tuple[str, ...]]) -> None:
+    if isinstance(row, int):
+        return collected.skip(MALFORMED, row)
+    if len(row) != columns.width:
+        return collected.skip(WRONG_WIDTH)
+    source, target = (row[place] for place in columns.fields)
+    split = split_of(row, columns)
+    if split in ("", UNLABELLED):
+        return collected.skip(UNKNOWN_SPLIT)
+    # A pair that is in two splits stays in both: the file's author decides what is tested.
+    if (source, target, split) in seen:
+        return collected.skip("duplicate pair")
+    seen.add((source, target, split))
+    return collected.add(source, target, split)

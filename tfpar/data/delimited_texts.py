@@ -1,0 +1,138 @@
+"""Sorts the rows of a CSV or TSV file into labelled texts: a bad row is left out and counted, a bad file is refused."""
+
+import re
+from pathlib import Path
+
+from tfpar.data.columns import Columns
+from tfpar.data.delimited import (
+    MALFORMED,
+    UNKNOWN_SPLIT,
+    UNLABELLED,
+    WRONG_WIDTH,
+    check_train,
+    cleaned,
+    delimited_rows,
+    split_of,
+)
+from tfpar.data.labelled_texts import Collected
+from tfpar.errors import UserError
+
+_NOT_UTF8 = "invalid UTF-8"
+
+
+def read_texts(path: Path, *, quoted: bool, text_column: str, label_column: str, split_column: str) -> Collected:
+    """Reads the whole file.
+
+    Of rows with the same text the first is kept. NUL characters become spaces; texts and labels are stripped. A column
+    is named by the header or, if both `text_column` and `label_column` are digits, by number from 0 in a file without
+    a header.
+
+    Args:
+        path: the file; UTF-8, with or without a byte order mark.
+        quoted: True: commas and quotes (CSV); False: tabs, no quoting (TSV).
+        text_column, label_column, split_column: the columns; only the last may be missing, if it is called "split".
+
+    Raises:
+        UserError: no such file, not UTF-8, a column is missing, a quote is never closed, or no usable row.
+    """
+    wanted = {"text_column": text_column, "label_column": label_column}
+    with delimited_rows(path, quoted=quoted, wanted=wanted, split_column=split_column) as (columns, rows):
+        reading = _Reading(path, columns)
+        for row in rows:
+            reading.add(row)
+    return reading.finish()
+
+
+class _Reading:
+    """Sorts rows into examples, unlabelled texts and skipped ones."""
+
+    def __init__(self, path: Path, columns: Columns):
+        self._path = path
+        self._columns = columns
+        self._rows = 0
+        self._labels: list[str] = []
+        self._label_of: dict[str, str] = {}
+        self._collected = Collected(where=str(path))
+
+    def add(self, row: list[str] | int) -> None:
+        malformed = row if isinstance(row, int) else 0
+        self._rows += malformed or 1
+        if malformed:
+            self._collected.skipped[MALFORMED] += malformed
+        elif reason := self._take(row):
+            self._collected.skipped[reason] += 1
+
+    def _take(self, row: list[str]) -> str | None:
+        """Takes one row in; returns why not, if not."""
+        if not _is_utf8(row):
+            return _NOT_UTF8
+        if len(row) != self._columns.width:
+            return WRONG_WIDTH
+        text, label = (cleaned(row[place]) for place in self._columns.fields)
+        split = split_of(row, self._columns)
+        if not text:
+            return "empty text"
+        if not split:
+            return UNKNOWN_SPLIT
+        if split == UNLABELLED:
+            self._collected.unlabelled.append(text)
+            return None
+        if not label:
+            return "empty label"
+        if text in self._label_of:
+            return "duplicate text" if self._label_of[text] == label else "duplicate text with another label"
+        self._label_of[text] = label
+        self._collected.texts.append(text)
+        self._collected.splits.append(split)
+        self._labels.append(label)
+        return None
+
+    def finish(self) -> Collected:
+        collected = self._collected
+        self._check_rows()
+        collected.class_names = sorted_class_names(set(self._labels))
+        index = {name: place for place, name in enumerate(collected.class_names)}
+        collected.labels = [index[label] for label in self._labels]
+        if self._columns.split is not None:
+            collected.given_rule = f"as column {self._columns.split_name!r} of the file says"
+        if not self._columns.header:
+            collected.hint = (
+                "columns given by number mean that the file has no header line; if it has one, give the columns by name"
+            )
+        return collected
+
+    def _check_rows(self) -> None:
+        skipped = self._collected.skipped
+        if self._rows == 0:
+            raise UserError(f"{self._path} has no data rows below its header; expected a line per example")
+        if skipped[_NOT_UTF8] > self._rows / 2:
+            raise UserError(
+                f"{self._path} is not UTF-8: {skipped[_NOT_UTF8]} of {self._rows} rows do not decode; convert it, for "
+                "example by: iconv -f latin1 -t utf-8"
+            )
+        if not self._labels:
+            reasons = ", ".join(f"{reason}: {count}" for reason, count in skipped.items()) or "all unlabelled"
+            raise UserError(f"{self._path} has no usable row among {self._rows} ({reasons})")
+        check_train(self._path, self._columns, self._collected.splits)
+
+
+def _is_utf8(row: list[str]) -> bool:
+    joined = "".join(row)
+    if joined.isascii():
+        return True
+    try:
+        joined.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def sorted_class_names(names: set[str]) -> tuple[str, ...]:
+    """Class names by alphabet, or by value if all of them are whole numbers.
+
+    >>> sorted_class_names({"10", "9", "-1"})
+    ('-1', '9', '10')
+    """
+    if all(re.fullmatch(r"[+-]?[0-9]{1,18}", name) for name in names):
+        return tuple(sorted(names, key=lambda name: (int(name), name)))
+    return tuple(sorted(names))

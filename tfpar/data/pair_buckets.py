@@ -1,0 +1,103 @@
+"""Shapes for batches of pairs: the few (source length, target length) that XLA compiles for.
+
+Shapes form a chain: each holds the one before. A pair goes to the first that holds both its sides.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tfpar.data.bucketing import checked_lengths
+
+_EXACT_TOKENS = 32
+_NEVER = np.iinfo(np.int64).max // 2
+
+
+def translation_boundaries(
+    source_lengths: Sequence[int], target_lengths: Sequence[int], max_buckets: int = 12
+) -> tuple[tuple[int, int], ...]:
+    """The chain of shapes with which the fewest positions are padded.
+
+    With n(c) the pairs that shape c = (s, t) holds:
+
+        total[k, c] = min over b before c of total[k-1, b] + (n(c) - n(b)) * (s + t)
+
+    Args:
+        source_lengths, target_lengths: (pairs,), tokens without [BOS] and [EOS], each 1 or more. Above 32 they are
+            rounded up, by an eighth at most.
+        max_buckets: at most so many shapes.
+
+    Returns:
+        Ascending (source length, target length + 1): a target is fed behind [BOS] and compared up to [EOS].
+
+    Raises:
+        ValueError: no lengths, not as many on both sides, or `max_buckets` is below 1.
+    """
+    if max_buckets < 1:
+        raise ValueError(f"`max_buckets` must be 1 or more; got {max_buckets}")
+    shapes, held = _candidates(_rounded(shapes_needed(source_lengths, target_lengths)))
+    total = np.full((max_buckets + 1, len(shapes) + 1), _NEVER)
+    total[0, 0] = 0
+    before = np.zeros_like(total)
+    for place, shape in enumerate(shapes, start=1):
+        inside = np.flatnonzero(np.append(True, (shapes[: place - 1] <= shape).all(axis=1)))
+        costs = total[:-1, inside] + (held[place] - held[inside]) * shape.sum()
+        best = costs.argmin(axis=1)
+        total[1:, place] = costs[np.arange(max_buckets), best]
+        before[1:, place] = inside[best]
+    return _walk_back(before, int(total[:, -1].argmin()), shapes)
+
+
+def shapes_needed(source_lengths: Sequence[int], target_lengths: Sequence[int]) -> np.ndarray:
+    """What each pair needs: int64 (pairs, 2), source and target with one token more."""
+    sources, targets = checked_lengths(source_lengths), checked_lengths(target_lengths)
+    if len(sources) != len(targets):
+        raise ValueError(f"expected as many sources as targets; got {len(sources)} and {len(targets)}")
+    return np.stack([sources, targets + 1], axis=1)
+
+
+def _rounded(lengths: np.ndarray) -> np.ndarray:
+    """Rounds long lengths up to an eighth of the power of 2 below them: few differ, and the table stays small."""
+    steps = np.where(lengths > _EXACT_TOKENS, 2.0 ** (np.ceil(np.log2(lengths)) - 4), 1).astype(np.int64)
+    return -(-lengths // steps) * steps
+
+
+def _candidates(needed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Shapes that some pairs fill to each side, int64 (shapes, 2), and how many pairs each holds, after a 0."""
+    sources, row = np.unique(needed[:, 0], return_inverse=True)
+    targets, column = np.unique(needed[:, 1], return_inverse=True)
+    held = np.zeros((len(sources) + 1, len(targets) + 1), np.int64)
+    np.add.at(held, (row + 1, column + 1), 1)
+    held = held.cumsum(axis=0).cumsum(axis=1)
+    is_tight = (held[1:, 1:] > held[:-1, 1:]) & (held[1:, 1:] > held[1:, :-1])
+    row, column = np.nonzero(is_tight)
+    return np.stack([sources[row], targets[column]], axis=1), np.append(0, held[row + 1, column + 1])
+
+
+def _walk_back(before: np.ndarray, buckets: int, shapes: np.ndarray) -> tuple[tuple[int, int], ...]:
+    """Reads the chain out of the table, last to first."""
+    chain, place = [], before.shape[1] - 1
+    for count in range(buckets, 0, -1):
+        chain.append(tuple(shapes[place - 1].tolist()))
+        place = before[count, place]
+    return tuple(reversed(chain))
+
+
+def bucket_of(
+    source_lengths: Sequence[int], target_lengths: Sequence[int], boundaries: Sequence[tuple[int, int]]
+) -> np.ndarray:
+    """The bucket of each pair, int64 (pairs,): the first shape that holds it.
+
+    Raises:
+        ValueError: the lengths do not fit each other, or the boundaries are no chain that holds all pairs.
+    """
+    needed, limits = shapes_needed(source_lengths, target_lengths), np.asarray(boundaries, np.int64)
+    if limits.ndim != 2 or limits.shape[1:] != (2,) or limits.size == 0 or limits.min() < 1:
+        raise ValueError(f"`boundaries` must be pairs of positive lengths; got {boundaries}")
+    steps = np.diff(limits, axis=0)
+    if (steps < 0).any() or (steps == 0).all(axis=1).any():
+        raise ValueError(f"each of the `boundaries` must hold the one before and more; got {boundaries}")
+    if (needed.max(axis=0) > limits[-1]).any():
+        raise ValueError(f"`boundaries` must cover the longest sides, {tuple(needed.max(axis=0))}; got {boundaries}")
+    # Both columns ascend, so the first shape that holds a pair is the first that holds its tighter side.
+    return np.maximum(*(np.searchsorted(limits[:, side], needed[:, side]) for side in (0, 1)))

@@ -1,0 +1,91 @@
+"""Which pairs go into which batch: about equally many tokens in each, every pair once, few rows to fill up."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from tfpar.data.pair_buckets import bucket_of, shapes_needed
+from tfpar.errors import UserError
+
+# Twice the replicas, for two lanes each, divide it for 1, 2, 4 and 8: all of these are fed the same batches.
+_ROWS_MULTIPLE = 16
+
+
+def rows_per_batch(shapes: Sequence[tuple[int, int]], tokens_per_batch: int, replicas: int = 1) -> np.ndarray:
+    """How many rows fill `tokens_per_batch` on the longer side: int64 (shapes,), multiples of 16 and of 2 * `replicas`.
+
+    Raises:
+        UserError: `replicas` is below 1, or `tokens_per_batch` is too small for the largest shape.
+    """
+    if replicas < 1:
+        raise UserError(f"`replicas` must be 1 or more; got {replicas}")
+    multiple = math.lcm(_ROWS_MULTIPLE, 2 * replicas)
+    longest = np.max(shapes, axis=1)
+    if tokens_per_batch < multiple * longest.max():
+        raise UserError(
+            f"`tokens_per_batch` must be {multiple * longest.max()} or more, for {multiple} rows of the longest, "
+            f"{longest.max()} tokens; got {tokens_per_batch}. Raise it, or leave out longer sentences"
+        )
+    return tokens_per_batch // longest // multiple * multiple
+
+
+def plan_pairs(
+    buckets: np.ndarray,
+    boundaries: Sequence[tuple[int, int]],
+    batch_sizes: np.ndarray,
+    rng: np.random.Generator | None = None,
+) -> list[tuple[int, np.ndarray]]:
+    """Deals the pairs out to batches, each pair once.
+
+    What is left over in a bucket moves on to the next one, which holds it too, where that feeds less than filling up.
+
+    Args:
+        buckets: int (pairs,), from `bucket_of`.
+        boundaries, batch_sizes: the buckets' shapes, and the rows of their batches.
+        rng: shuffles the pairs within their buckets, and then the batches; None: buckets in order, and pairs in them.
+
+    Returns:
+        For each batch its bucket and int64 (rows,), indices of pairs.
+    """
+    plan, left_over = [], np.array([], np.int64)
+    moves = _moves(np.bincount(buckets, minlength=len(batch_sizes)), np.sum(boundaries, axis=1), batch_sizes)
+    for bucket, (size, move) in enumerate(zip(batch_sizes.tolist(), moves, strict=True)):
+        members = np.append(left_over, np.flatnonzero(buckets == bucket))
+        if rng is not None:
+            rng.shuffle(members)
+        members, left_over = np.split(members, [len(members) - move])
+        plan += [(bucket, members[start : start + size]) for start in range(0, len(members), size)]
+    if rng is not None:
+        plan = [plan[place] for place in rng.permutation(len(plan))]
+    return plan
+
+
+def _moves(counts: np.ndarray, lengths: np.ndarray, batch_sizes: np.ndarray) -> list[int]:
+    """How many pairs of each bucket move on to the next; it depends on no order, so all epochs have as many batches.
+
+    Args:
+        counts: (buckets,), pairs.
+        lengths: (buckets,), positions of a row, of both sides.
+        batch_sizes: (buckets,), rows of a batch.
+    """
+    moves, moved = [], 0
+    for count, length, longer, size in zip(counts, lengths, np.append(lengths[1:], 0), batch_sizes, strict=True):
+        over = int((count + moved) % size)
+        moved = over if longer and over * (longer - length) < (size - over) * length else 0
+        moves.append(moved)
+    return moves
+
+
+def translation_padding_fraction(
+    source_lengths: Sequence[int],
+    target_lengths: Sequence[int],
+    boundaries: Sequence[tuple[int, int]],
+    tokens_per_batch: int,
+    replicas: int = 1,
+) -> float:
+    """The share of fed positions, of both sides, that hold no token of a pair; those of filling rows are among them."""
+    rows = rows_per_batch(boundaries, tokens_per_batch, replicas)
+    plan = plan_pairs(bucket_of(source_lengths, target_lengths, boundaries), boundaries, rows)
+    fed = sum(int(rows[bucket]) * sum(boundaries[bucket]) for bucket, _ in plan)
+    return 1.0 - int(shapes_needed(source_lengths, target_lengths).sum()) / fed

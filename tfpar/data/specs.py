@@ -1,0 +1,42 @@
+"""What a user writes after --dataset."""
+
+from collections.abc import Mapping
+
+from tfpar.errors import UserError
+
+FILE_KINDS = ("csv", "tsv")
+
+
+def parsed(spec: str, bundled: Mapping[str, str], holds: str) -> tuple[str, str]:
+    """Takes a spec apart.
+
+    Args:
+        spec: a bundled name, "tfds:NAME[/CONFIG]", "csv:PATH" or "tsv:PATH".
+        bundled: bundled name -> name of its TFDS set.
+        holds: what the sets are made of, for messages.
+
+    Returns:
+        "tfds" and the set's name, or "csv" or "tsv" and the path.
+
+    Raises:
+        UserError: it is none of these.
+
+    >>> parsed("tsv:a.tsv", {}, holds="texts")
+    ('tsv', 'a.tsv')
+    """
+    expected = f"expected {', '.join(bundled)}, tfds:NAME[/CONFIG], csv:PATH or tsv:PATH"
+    kind, colon, rest = spec.partition(":")
+    if spec in bundled:
+        return "tfds", bundled[spec]
+    if kind in ("tfds", *FILE_KINDS) and rest:
+        return kind, rest
+    if kind == "folder":
+        raise UserError(f"dataset {spec!r}: folder: holds one file per example and is not for {holds}; {expected}")
+    if colon and not rest:
+        raise UserError(f"dataset {spec!r} has nothing after the colon; {expected}")
+    raise UserError(f"unknown dataset {spec!r}; {expected}")
+
+
+def notice_of_file(path) -> str:
+    """What to show where nobody states a licence."""
+    return f"Your own file {path}: its licence is yours to know."

@@ -1,0 +1,123 @@
+"""What tokenizers have in common: their special tokens, their file, and care with strange texts.
+
+A prediction needs no more of tfpar than this file and the tokenizer's own.
+"""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Self
+
+from tfpar.errors import MissingExtraError, UserError
+from tfpar.files import written_atomically
+
+PAD, UNKNOWN, BEGIN, END = "[PAD]", "[UNK]", "[BOS]", "[EOS]"
+PAD_ID, UNKNOWN_ID, BEGIN_ID, END_ID = range(4)
+# Longer than any token of a real text on average: what a text without spaces is cut to before it is taken apart.
+_CHARACTERS_PER_TOKEN = 64
+
+
+class TrainedTokenizer:
+    """A `tokenizers.Tokenizer` with known special tokens.
+
+    Attributes:
+        SPECIAL: the special tokens, by id from 0.
+    """
+
+    SPECIAL: tuple[str, ...]
+
+    def __init__(self, backend):
+        """Wraps a `tokenizers.Tokenizer`; use `train` or `load`.
+
+        Raises:
+            ValueError: the special tokens do not have their ids.
+        """
+        if [backend.token_to_id(token) for token in self.SPECIAL] != list(range(len(self.SPECIAL))):
+            ids = ", ".join(f"{token}={index}" for index, token in enumerate(self.SPECIAL))
+            raise ValueError(f"expected a tokenizer with {ids}")
+        # Else the words "[PAD]" in a text would become padding.
+        backend.encode_special_tokens = True
+        self._backend = backend
+
+    @classmethod
+    def load(cls, path: Path | str) -> Self:
+        """Reads what `save` wrote.
+
+        Raises:
+            UserError: there is no such file, or it is not a tokenizer of tfpar's.
+            MissingExtraError: `tokenizers` is not installed.
+        """
+        import_tokenizers()
+        try:
+            text = Path(path).read_text(encoding="utf-8")
+        except OSError as error:
+            raise UserError(f"the tokenizer {path} cannot be read: {error.strerror}") from error
+        except UnicodeDecodeError as error:
+            raise UserError(f"{path} is not a tokenizer that tfpar saved: {error}") from error
+        return cls.from_json(text, where=str(path))
+
+    @classmethod
+    def from_json(cls, text: str, where: str = "the text") -> Self:
+        """Makes a tokenizer of what `to_json` gave.
+
+        Args:
+            text: the JSON.
+            where: it came from, for messages.
+
+        Raises:
+            UserError: it is not a tokenizer of tfpar's.
+            MissingExtraError: `tokenizers` is not installed.
+        """
+        tokenizers = import_tokenizers()
+        try:
+            return cls(tokenizers.Tokenizer.from_str(text))
+        except Exception as error:  # the backend raises plain Exception for bad JSON
+            raise UserError(f"{where} is not a tokenizer that tfpar saved: {error}") from error
+
+    def to_json(self) -> str:
+        """The tokenizer as one JSON object."""
+        return self._backend.to_str()
+
+    def save(self, path: Path | str) -> None:
+        """Writes the tokenizer as JSON; a reader sees the old file or the new one, never a part."""
+        with written_atomically(Path(path)) as temporary:
+            temporary.write_text(self.to_json(), encoding="utf-8")
+
+    @property
+    def vocabulary_size(self) -> int:
+        """Number of ids, the special ones included."""
+        return self._backend.get_vocab_size()
+
+    @property
+    def vocabulary(self) -> list[str]:
+        """The tokens by id."""
+        return [self._backend.id_to_token(index) for index in range(self.vocabulary_size)]
+
+
+def checked(texts: Iterable[str]) -> Iterator[str]:
+    """Passes the texts on; raises TypeError for one string instead of many, and for what is not a string."""
+    if isinstance(texts, str):
+        raise TypeError("`texts` must be a sequence of strings; got one string: put it into a list")
+    for text in texts:
+        if not isinstance(text, str):
+            raise TypeError(f"`texts` must hold strings; got {type(text).__name__}")
+        yield text
+
+
+def clean(text: str) -> str:
+    """Replaces lone surrogates, which command lines pass on for undecodable bytes and which have no UTF-8."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+
+
+def head(text: str, tokens: int) -> str:
+    """A start of `text` that holds the first `tokens` tokens: each word between spaces gives at least one."""
+    start = " ".join(text.split(None, tokens)[:tokens])
+    return start[: tokens * _CHARACTERS_PER_TOKEN]
+
+
+def import_tokenizers():
+    """The package `tokenizers`; raises MissingExtraError without it."""
+    try:
+        import tokenizers
+    except ImportError as error:
+        raise MissingExtraError("tokenizers", "recipes", "to turn texts into token ids") from error
+    return tokenizers

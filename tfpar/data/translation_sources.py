@@ -1,0 +1,67 @@
+"""The one door to translations: a spec goes in, three checked splits of sentence pairs come out."""
+
+from pathlib import Path
+
+from tfpar.data.delimited_pairs import read_pairs
+from tfpar.data.specs import notice_of_file, parsed
+from tfpar.data.tfds_pairs import read_tfds_pairs
+from tfpar.data.translation_pairs import TranslationPairs, assemble_pairs
+from tfpar.errors import UserError
+
+_BUNDLED = {"tatoeba_spanish": "tatoeba_spanish"}
+_BUNDLED_MAX_WORDS, _MAX_WORDS = 20, 50
+_DEFAULT_COLUMNS = ("source", "target")
+
+
+def load_translation(
+    dataset: str = "tatoeba_spanish",
+    *,
+    source_column: str = "source",
+    target_column: str = "target",
+    split_column: str = "split",
+    max_words: int | None = None,
+    cache_dir: Path | str | None = None,
+) -> TranslationPairs:
+    """Loads pairs of sentences.
+
+    A file's `split` column (train, validation, test) is honoured if it is there, and so are the published splits of a
+    TFDS set. Missing ones are cut from the training rows by the md5 of the source side, so that no source side is in
+    two splits; `split_rule` of the result says so. Which side is which cannot be seen from the texts: swapped columns
+    train a translator of the other direction.
+
+    Args:
+        dataset: "tatoeba_spanish" (bundled), "tfds:NAME[/CONFIG]", "csv:PATH" or "tsv:PATH".
+        source_column, target_column: for files: names in the header, or numbers from 0 in a file without a header. For
+            TFDS: its features; left as they are, the set's own choice.
+        split_column: for files: the column that says train, validation or test. It may be missing if it is "split".
+        max_words: pairs with more words on a side, between spaces, are left out; by default more than 50. The bundled
+            set has 20 words at most.
+        cache_dir: where to fetch and prepare; by default $TFPAR_CACHE, else the user's cache directory.
+
+    Raises:
+        UserError: the spec, the file, a column or the pairs are not what is needed.
+        MissingExtraError: TensorFlow Datasets is needed and not installed.
+    """
+    kind, rest = parsed(dataset, _BUNDLED, holds="translations")
+    limit = _words_limit(max_words, is_bundled=kind == "tfds" and rest in _BUNDLED.values())
+    if kind == "tfds":
+        cache_dir = Path(cache_dir).expanduser() if cache_dir is not None else None
+        columns = (source_column, target_column)
+        collected, notice = read_tfds_pairs(rest, None if columns == _DEFAULT_COLUMNS else columns, limit, cache_dir)
+    else:
+        path = Path(rest).expanduser()
+        columns = dict(source_column=source_column, target_column=target_column, split_column=split_column)
+        collected = read_pairs(path, quoted=kind == "csv", max_words=limit, **columns)
+        notice = notice_of_file(path)
+    return assemble_pairs(dataset, collected, notice)
+
+
+def _words_limit(max_words: int | None, is_bundled: bool) -> int:
+    if max_words is not None and max_words < 1:
+        raise UserError(f"max_words must be 1 or more; got {max_words}")
+    if is_bundled and max_words not in (None, _BUNDLED_MAX_WORDS):
+        raise UserError(
+            f"max_words is {_BUNDLED_MAX_WORDS} in the bundled set, so that its test stays the same; got {max_words}; "
+            "leave it out"
+        )
+    return max_words or (_BUNDLED_MAX_WORDS if is_bundled else _MAX_WORDS)

@@ -89,13 +89,20 @@ class Tokenizer:
             UserError: there is no such file, or it is not a tokenizer of tfpar's.
             MissingExtraError: `tokenizers` is not installed.
         """
-        tokenizers = _import_tokenizers()
+        _import_tokenizers()
         try:
-            return cls(tokenizers.Tokenizer.from_str(Path(path).read_text(encoding="utf-8")))
+            return cls.loads(Path(path).read_bytes(), str(path))
         except OSError as error:
             raise UserError(f"the tokenizer {path} cannot be read: {error.strerror}") from error
+
+    @classmethod
+    def loads(cls, content: str | bytes, name: str = "the content") -> "Tokenizer":
+        """Reads the content of a file that `save` wrote; `name` is what errors call it, which are those of `load`."""
+        tokenizers = _import_tokenizers()
+        try:
+            return cls(tokenizers.Tokenizer.from_str(content if isinstance(content, str) else content.decode("utf-8")))
         except Exception as error:  # the backend raises plain Exception for bad JSON
-            raise UserError(f"{path} is not a tokenizer that tfpar saved: {error}") from error
+            raise UserError(f"{name} is not a tokenizer that tfpar saved: {error}") from error
 
     def save(self, path: Path | str) -> None:
         """Writes the tokenizer as JSON; a reader sees the old file or the new one, never a part."""

@@ -72,6 +72,6 @@ class InputRows:
         row = ", ".join("any" if size == -1 else str(size) for size in self.shape[1:])
         shorter = ", the first of which may be smaller" if self.has_time and self.shape[1] != -1 else ""
         return UserError(
-            f"the input {self.name!r} takes finite {self.dtype}, one row of the sizes ({row}){shorter}, or several rows; "
+            f"the input {self.name!r} takes finite {self.dtype}, one row of sizes ({row}){shorter}, or several rows; "
             f"{got}"
         )

@@ -1,5 +1,8 @@
 """Exports of any model are answered for, from files of rows."""
 
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -7,7 +10,7 @@ import pytest
 import tfpar
 from tfpar.errors import ChangedFileError, UserError
 from tfpar.export.bundle import Bundle, write_bundle
-from tfpar.export.predictors import load_predictor
+from tfpar.export.predictors import PREDICTORS, load_predictor
 from tfpar.export.seal import seal_bundle
 
 KEY = bytes(32)
@@ -75,6 +78,22 @@ def test_an_input_that_does_not_fit_is_named(classifier_dir, tmp_path):
     np.save(tmp_path / "long.npy", np.ones((1, 9), int))
     with pytest.raises(UserError, match="long.npy: the input 'tokens' takes finite int32.*got 9 time steps"):
         load_predictor(Bundle(classifier_dir))(str(tmp_path / "long.npy"))
+
+
+@pytest.mark.parametrize("task", ["telling time", None, []])
+def test_tasks_that_nobody_answers_for(tmp_path, task):
+    with write_bundle(tmp_path / "out", {"task": task, "exports": []}):
+        pass
+    with pytest.raises(UserError, match="it must be for one of .*model.*text_classification"):
+        load_predictor(Bundle(tmp_path / "out"))
+
+
+def test_predictors_import_no_tensorflow():
+    program = "import importlib, sys; from tfpar.export.predictors import PREDICTORS\n"
+    program += "made = [getattr(importlib.import_module(f'tfpar.export.{m}'), n) for m, n in PREDICTORS.values()]\n"
+    program += "print(len(made), *({'tensorflow', 'keras'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == str(len(PREDICTORS))
 
 
 def test_encrypted(classifier_dir, rows, signing_key, tmp_path):

@@ -31,6 +31,12 @@ def test_signed_in_place(plain, signing_key):
     assert [path.name for path in plain.parent.iterdir() if path.name.startswith(".")] == []
 
 
+def test_the_directory_that_one_is_in(plain, signing_key, monkeypatch):
+    monkeypatch.chdir(plain)
+    assert seal_bundle(".", signing_key)["path"] == str(plain)
+    assert Bundle(plain).signature
+
+
 def test_encrypted_beside(plain, signing_key, tmp_path):
     before, sealed = contents(plain), tmp_path / "sealed"
     assert seal_bundle(plain, signing_key, KEY, sealed)["encrypted"] is True

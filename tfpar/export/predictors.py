@@ -25,7 +25,7 @@ def load_predictor(bundle: Bundle, format_name: str | None = None):
     """
     bundle.manifest.entries("exports", "format")
     task = bundle.manifest.get("task")
-    if task not in PREDICTORS:
+    if task not in list(PREDICTORS):  # it may be anything that JSON knows
         raise UserError(f"{bundle.directory} holds a model for {task!r}; it must be for one of {', '.join(PREDICTORS)}")
     module, name = PREDICTORS[task]
     return getattr(importlib.import_module(f"tfpar.export.{module}"), name)(bundle, format_name)

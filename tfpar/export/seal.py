@@ -73,8 +73,8 @@ def _check_sealable(bundle):
 
 
 def _write(bundle, output, manifest, changed, signing_key=None) -> Path:
-    target = Path(output)
-    if bundle.directory.resolve() in target.resolve().parents:
+    target = Path(output).resolve()  # "." is another directory once it is replaced
+    if bundle.directory.resolve() in target.parents:
         raise UserError(
             f"--output {output} is within {bundle.directory}, which it would change; name another directory"
         )

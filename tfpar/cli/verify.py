@@ -12,7 +12,7 @@ from tfpar.export.verify import verify_bundle
 def main(arguments: list[str]) -> None:
     """Prints one JSON object; exits with 1 if a file was changed, is missing or does not run.
 
-    Where manifest and signature do not fit, no list of files can be believed: an error on stderr takes its place.
+    Where manifest and signature do not fit, no list of files can be believed, and none is printed: stderr says why.
     """
     parser = Parser(prog="tfpar verify", description="Check an export against its manifest, and run its TFLite files.")
     parser.add_argument("export_dir", help="what a recipe or tfpar export left in --export_dir")

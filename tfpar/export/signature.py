@@ -29,7 +29,7 @@ def check_signature(manifest: bytes, signature: bytes, public_key=None) -> dict:
         public_key: the Ed25519 key that must have signed; None: the one in the signature, whosever it is.
 
     Returns:
-        {"key": the key's fingerprint, "trusted": whether it is `public_key`}.
+        {"key": the SHA-256 of the public key's 32 bytes, "trusted": whether it is `public_key`}.
 
     Raises:
         ChangedFileError: the signature does not fit the manifest, or is none.
@@ -37,9 +37,10 @@ def check_signature(manifest: bytes, signature: bytes, public_key=None) -> dict:
     """
     from_bytes = import_cryptography().asymmetric.ed25519.Ed25519PublicKey.from_public_bytes
     key, value = _parsed(signature)
-    if public_key is not None and fingerprint(public_key) != _fingerprint(key):
+    wanted = key if public_key is None else public_key.public_bytes_raw()
+    if wanted != key:
         raise UserError(
-            f"{SIGNATURE} was made by the key {_fingerprint(key)}, but --public_key is {fingerprint(public_key)}: the "
+            f"{SIGNATURE} was made by the key {_fingerprint(key)}, but --public_key is {_fingerprint(wanted)}: the "
             "export comes from somebody else, or this is the wrong public key"
         )
     from cryptography.exceptions import InvalidSignature
@@ -49,11 +50,6 @@ def check_signature(manifest: bytes, signature: bytes, public_key=None) -> dict:
     except (InvalidSignature, ValueError) as error:
         raise ChangedFileError("manifest.json", f"the signature in {SIGNATURE} does not fit it") from error
     return {"key": _fingerprint(key), "trusted": public_key is not None}
-
-
-def fingerprint(public_key) -> str:
-    """The SHA-256 of a public key's 32 bytes, in hexadecimal."""
-    return _fingerprint(public_key.public_bytes_raw())
 
 
 def _fingerprint(key):

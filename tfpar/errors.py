@@ -24,6 +24,19 @@ class MissingExtraError(UserError, ImportError):
         super().__init__(f"{package} is not installed; it is needed {purpose}. Run: pip install 'tfpar[{extra}]'")
 
 
+class ChangedFileError(UserError):
+    """A file of an export is not the one that was exported.
+
+    Args:
+        name: its path in the export.
+        why: how that came to light.
+    """
+
+    def __init__(self, name: str, why: str):
+        self.name = name
+        super().__init__(f"{name} was changed: {why}; get the export again from where it was made")
+
+
 class WorkerMissingError(RuntimeError):
     """Workers of the cluster did not come in time.
 

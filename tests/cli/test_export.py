@@ -16,6 +16,8 @@ def files(tmp_path_factory):
     keras.Model(inputs, keras.layers.Dense(2, name="y")(x)).save(directory / "model.keras")
     rows = np.random.default_rng(0).normal(size=(12, 6, 5)).astype(np.float32)
     np.savetxt(directory / "rows.csv", rows.reshape(12, 30), delimiter=",")
+    np.save(directory / "row.npy", rows[0])
+    np.save(directory / "wide.npy", rows[..., :3])
     shapes = {"weight_ih_l0": (12, 5), "weight_hh_l0": (12, 4), "bias_ih_l0": (12,), "bias_hh_l0": (12,)}
     save_file({name: np.full(shape, 0.1, np.float32) for name, shape in shapes.items()}, directory / "gru.safetensors")
     return directory
@@ -35,6 +37,22 @@ def test_keras(tfpar, files, tmp_path):
     assert given == {"name": "x", "shape": [1, 6, 5], "dtype": "float32"}
     assert json.loads((out / "manifest.json").read_text())["files"] and (out / "card.md").exists()
     assert tfpar("verify", str(out)).returncode == 0
+    check_predictions(tfpar, files, out)
+
+
+def check_predictions(tfpar, files, export_dir):
+    """`tfpar predict` gives Keras' answers for rows of a file, without TensorFlow."""
+    main = ("-X", "importtime", "-m", "tfpar.cli.main")
+    run = tfpar("predict", export_dir, files / "rows.csv", f"npy:{files / 'row.npy'}", python=main)
+    assert run.returncode == 0, run.stderr
+    printed = json.loads(run.stdout)
+    assert printed["format"] == "float32" and printed["predictions"][0]["input"] == str(files / "rows.csv")
+    rows = np.loadtxt(files / "rows.csv", delimiter=",").reshape(12, 6, 5)
+    expected = keras.saving.load_model(files / "model.keras")(rows)
+    for prediction, answers in zip(printed["predictions"], (expected, expected[:1]), strict=True):
+        np.testing.assert_allclose(prediction["outputs"]["y"], answers, atol=1e-5)
+    assert not {"tensorflow", "keras"} & {line.rpartition("|")[2].strip() for line in run.stderr.splitlines()}
+    assert "takes finite float32" in tfpar("predict", export_dir, f"npy:{files / 'wide.npy'}").error
 
 
 def test_torch(tfpar, files, tmp_path):

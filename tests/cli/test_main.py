@@ -24,14 +24,14 @@ def test_unknown_command(tfpar, command):
     assert repr(command) in error and "predict" in error
 
 
-@pytest.mark.parametrize("command", ["predict", "verify"])
+@pytest.mark.parametrize("command", ["predict", "verify", "seal", "unseal"])
 def test_help_of_a_command(tfpar, command):
     run = tfpar(command, "--help")
     assert run.returncode == 0
     assert f"tfpar {command}" in run.stdout and "export_dir" in run.stdout
 
 
-@pytest.mark.parametrize("command", ["predict", "verify"])
+@pytest.mark.parametrize("command", ["predict", "verify", "unseal"])
 def test_a_command_without_its_arguments(tfpar, command):
     error = tfpar(command).error
     assert "export_dir" in error and f"tfpar {command} --help" in error

@@ -122,7 +122,7 @@ def test_save_and_load(tokenizer, tmp_path):
     path = tmp_path / "subwords.json"
     tokenizer.save(path)
     assert list(tmp_path.iterdir()) == [path]
-    for loaded in (SubwordTokenizer.load(path), SubwordTokenizer.from_json(path.read_text(encoding="utf-8"))):
+    for loaded in (SubwordTokenizer.load(path), SubwordTokenizer.loads(path.read_bytes())):
         assert loaded.vocabulary == tokenizer.vocabulary
         for ours, theirs in zip(tokenizer.encode(TEXTS, 9), loaded.encode(TEXTS, 9), strict=True):
             np.testing.assert_array_equal(ours, theirs)
@@ -136,8 +136,8 @@ def test_what_is_no_subword_tokenizer(tmp_path):
     Tokenizer.train(TEXTS).save(path)
     with pytest.raises(UserError, match=r"words.json is not a tokenizer that tfpar saved: .*\[BOS\]=2"):
         SubwordTokenizer.load(path)
-    with pytest.raises(UserError, match="the text is not a tokenizer"):
-        SubwordTokenizer.from_json("{}")
+    with pytest.raises(UserError, match="the content is not a tokenizer"):
+        SubwordTokenizer.loads("{}")
 
 
 def test_the_vocabulary_is_the_same_in_every_process_and_order():
@@ -180,6 +180,6 @@ def test_wrong_calls(tokenizer):
 
 def test_a_missing_package_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "tokenizers", None)
-    for call in (lambda: SubwordTokenizer.train(TEXTS), lambda: SubwordTokenizer.from_json("{}")):
+    for call in (lambda: SubwordTokenizer.train(TEXTS), lambda: SubwordTokenizer.loads("{}")):
         with pytest.raises(MissingExtraError, match=r"pip install 'tfpar\[recipes\]'"):
             call()

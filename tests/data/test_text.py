@@ -88,6 +88,12 @@ def test_save_and_load(tokenizer, tmp_path):
     for ours, theirs in zip(tokenizer.encode(texts, 9), loaded.encode(texts, 9), strict=True):
         np.testing.assert_array_equal(ours, theirs)
     assert list(tmp_path.iterdir()) == [path]
+    assert Tokenizer.loads(path.read_text(encoding="utf-8")).vocabulary == tokenizer.vocabulary
+
+
+def test_content_that_is_no_tokenizer():
+    with pytest.raises(UserError, match="words.json is not a tokenizer"):
+        Tokenizer.loads("{}", "words.json")
 
 
 @pytest.mark.parametrize("content", [None, "", "{}", "not json", b"\xff\xfe"])

@@ -8,7 +8,9 @@ import pytest
 
 import tfpar
 from tfpar.export import measured_file
+from tfpar.export.bundle import write_bundle
 from tfpar.export.interpreter import TFLiteModel
+from tfpar.export.keys import new_signing_key, read_signing_key
 
 VOCABULARY, TIME = 20, 8
 
@@ -78,6 +80,23 @@ def dense():
     """A model without a recurrence, for tests that need any model: float "features" (time, 2) -> "scores"."""
     features = keras.Input((None, 2), name="features")
     return keras.Model(features, keras.layers.Dense(2, name="scores")(features))
+
+
+@pytest.fixture
+def plain(tmp_path):
+    """An export without a model: two files, one of them in a directory below."""
+    path = tmp_path / "plain"
+    with write_bundle(path, {"task": "guessing", "share": 0.1}) as directory:
+        (directory / "labels.txt").write_text("a\nb\n")
+        (directory / "below").mkdir()
+        (directory / "below" / "bytes").write_bytes(bytes(range(256)))
+    return path
+
+
+@pytest.fixture
+def signing_key(tmp_path):
+    """An Ed25519 private key."""
+    return read_signing_key("file:" + new_signing_key(str(tmp_path / "signer"))["private_key"])
 
 
 @pytest.fixture(scope="session")

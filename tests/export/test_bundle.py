@@ -6,7 +6,8 @@ import json
 import pytest
 
 from tfpar.errors import UserError
-from tfpar.export.bundle import read_manifest, verify_bundle, write_bundle
+from tfpar.export.bundle import Bundle, write_bundle
+from tfpar.export.verify import verify_bundle
 
 
 @pytest.fixture
@@ -36,7 +37,7 @@ def test_facts_may_be_added_while_it_is_written(tmp_path):
     manifest = {}
     with write_bundle(tmp_path / "b", manifest):
         manifest["late"] = 1
-    assert read_manifest(tmp_path / "b")["late"] == 1
+    assert Bundle(tmp_path / "b").manifest["late"] == 1
 
 
 def test_a_failure_leaves_nothing(tmp_path):

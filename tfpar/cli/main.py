@@ -12,6 +12,8 @@ COMMANDS = {
     "predict": "answer for inputs with an exported model",
     "bench": "time tfpar against its peers",
     "verify": "check an export's files against its manifest, and run them",
+    "seal": "sign an export, encrypt it, or make keys for that",
+    "unseal": "give back the plain export that was sealed",
 }
 
 USAGE = "usage: tfpar COMMAND [ARGUMENT ...]\n\n" + "\n".join(f"  {name:10} {text}" for name, text in COMMANDS.items())

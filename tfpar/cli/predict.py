@@ -3,17 +3,25 @@
 import json
 import sys
 
-from tfpar.cli.arguments import Parser
-from tfpar.export.text_predictor import TextPredictor
+from tfpar.cli.arguments import Parser, add_keys, given_keys
+from tfpar.export.bundle import Bundle
+from tfpar.export.predictors import load_predictor
 
 
 def main(arguments: list[str]) -> None:
-    """Prints one JSON object: {"predictions": [{"input", "label", "probabilities"}]}."""
+    """Prints one JSON object: {"format", "predictions": [{"input", ...}]}; what is in each depends on the task."""
     parser = Parser(prog="tfpar predict", description="Answer for inputs with an exported model.")
-    parser.add_argument("export_dir", help="what a recipe left in --export_dir")
-    parser.add_argument("inputs", nargs="*", metavar="INPUT", help="texts; none: one per line of standard input")
-    parser.add_argument("--format", help="float32, float16, dynamic or int8; default: the first that is there")
+    parser.add_argument("export_dir", help="what a recipe or tfpar export left in --export_dir")
+    parser.add_argument(
+        "inputs",
+        nargs="*",
+        metavar="INPUT",
+        help="texts; for a model of tfpar export, files of rows: npz:FILE, npy:FILE, csv:FILE, or such a file's path. "
+        "None: one per line of standard input",
+    )
+    parser.add_argument("--format", help="float32, float16, dynamic, int8, ...; default: the first that is there")
+    add_keys(parser)
     options = parser.parse_args(arguments)
-    predictor = TextPredictor(options.export_dir, options.format)
-    texts = options.inputs or [line.rstrip("\n") for line in sys.stdin]
-    print(json.dumps({"format": predictor.format, "predictions": [predictor(text) for text in texts]}))
+    predictor = load_predictor(Bundle(options.export_dir, **given_keys(options)), options.format)
+    inputs = options.inputs or [line.rstrip("\n") for line in sys.stdin]
+    print(json.dumps({"format": predictor.format, "predictions": [predictor(given) for given in inputs]}))

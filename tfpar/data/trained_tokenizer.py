@@ -48,39 +48,24 @@ class TrainedTokenizer:
         """
         import_tokenizers()
         try:
-            text = Path(path).read_text(encoding="utf-8")
+            content = Path(path).read_bytes()
         except OSError as error:
             raise UserError(f"the tokenizer {path} cannot be read: {error.strerror}") from error
-        except UnicodeDecodeError as error:
-            raise UserError(f"{path} is not a tokenizer that tfpar saved: {error}") from error
-        return cls.from_json(text, where=str(path))
+        return cls.loads(content, str(path))
 
     @classmethod
-    def from_json(cls, text: str, where: str = "the text") -> Self:
-        """Makes a tokenizer of what `to_json` gave.
-
-        Args:
-            text: the JSON.
-            where: it came from, for messages.
-
-        Raises:
-            UserError: it is not a tokenizer of tfpar's.
-            MissingExtraError: `tokenizers` is not installed.
-        """
+    def loads(cls, content: str | bytes, name: str = "the content") -> Self:
+        """Reads the content of a file that `save` wrote; `name` is what errors call it, which are those of `load`."""
         tokenizers = import_tokenizers()
         try:
-            return cls(tokenizers.Tokenizer.from_str(text))
+            return cls(tokenizers.Tokenizer.from_str(content if isinstance(content, str) else content.decode("utf-8")))
         except Exception as error:  # the backend raises plain Exception for bad JSON
-            raise UserError(f"{where} is not a tokenizer that tfpar saved: {error}") from error
-
-    def to_json(self) -> str:
-        """The tokenizer as one JSON object."""
-        return self._backend.to_str()
+            raise UserError(f"{name} is not a tokenizer that tfpar saved: {error}") from error
 
     def save(self, path: Path | str) -> None:
         """Writes the tokenizer as JSON; a reader sees the old file or the new one, never a part."""
         with written_atomically(Path(path)) as temporary:
-            temporary.write_text(self.to_json(), encoding="utf-8")
+            temporary.write_text(self._backend.to_str(), encoding="utf-8")
 
     @property
     def vocabulary_size(self) -> int:

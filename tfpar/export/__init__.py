@@ -6,6 +6,7 @@ The names below load when they are first asked for: `TFLiteModel` needs NumPy an
 import importlib
 
 _HOME = {
+    "Bundle": "bundle",
     "FORMATS": "formats",
     "TFLiteModel": "interpreter",
     "TextClassifierExport": "classifier",
@@ -14,9 +15,12 @@ _HOME = {
     "export_model": "model_export",
     "from_keras": "stock_keras",
     "from_torch": "pytorch",
+    "load_predictor": "predictors",
     "saved_model": "to_saved_model",
+    "seal_bundle": "seal",
     "tflite": "to_tflite",
-    "verify_bundle": "bundle",
+    "unseal_bundle": "seal",
+    "verify_bundle": "verify",
     "write_bundle": "bundle",
 }
 

@@ -6,27 +6,29 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-
-from tfpar.errors import UserError
-from tfpar.export.interpreter import TFLiteModel
+from tfpar.errors import ChangedFileError, UserError
+from tfpar.export.encryption import ENCRYPTION, decrypt
+from tfpar.export.manifest import MANIFEST, Manifest, list_files
+from tfpar.export.signature import SIGNATURE, check_signature, sign
 from tfpar.files import check_writable_directory, directory_written_atomically
-
-MANIFEST = "manifest.json"
 
 
 @contextlib.contextmanager
-def write_bundle(path: Path | str, manifest: dict) -> Iterator[Path]:
+def write_bundle(path: Path | str, manifest: dict, signing_key=None) -> Iterator[Path]:
     """Yields an empty directory to put files into; they become `path`, with a manifest, if the body succeeds.
 
     Args:
         path: the export directory; a former export there is replaced as a whole.
         manifest: what to say beside the list of files. It is read after the body, which may add to it.
+        signing_key: an Ed25519 private key to sign the manifest with; None: it is not signed.
     """
     with directory_written_atomically(Path(path), signed_by=MANIFEST) as directory:
         yield directory
-        listed = {"manifest_version": 1, **manifest, "files": _list_files(directory)}
-        (directory / MANIFEST).write_text(json.dumps(listed, indent=2) + "\n", encoding="utf-8")
+        listed = {"manifest_version": 1, **manifest, "files": list_files(directory)}
+        content = (json.dumps(listed, indent=2) + "\n").encode()
+        (directory / MANIFEST).write_bytes(content)
+        if signing_key is not None:
+            (directory / SIGNATURE).write_bytes(sign(content, signing_key))
 
 
 def check_writable(path: Path | str) -> None:
@@ -34,70 +36,87 @@ def check_writable(path: Path | str) -> None:
     check_writable_directory(Path(path), signed_by=MANIFEST)
 
 
-def read_manifest(directory: Path, *lists: str) -> dict:
-    """Reads what `write_bundle` wrote.
+class Bundle:
+    """Reads an export; files that do not fit the manifest, and a manifest that does not fit its signature, are refused.
 
     Args:
         directory: the export.
-        *lists: entries that must be there, each a list.
+        encryption_key: 32 bytes, for the files of an encrypted export.
+        public_key: the Ed25519 key that must have signed; None: a signature is checked if there is one, by the key in
+            it.
+
+    Attributes:
+        directory: the export.
+        manifest: a `Manifest`.
+        signature: {"key": fingerprint of the key that signed, "trusted": whether it is `public_key`}; None: unsigned.
+        is_encrypted: whether its files are.
 
     Raises:
-        UserError: `directory` is no export, or its manifest is not ours.
+        UserError: `directory` is no export; it is not signed by `public_key`; it is encrypted in an unknown way or,
+            though a key is given, not at all.
+        ChangedFileError: manifest and signature do not fit.
+        MissingExtraError: it is signed, and `cryptography` is not installed.
     """
-    path = directory / MANIFEST
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"{directory} is not an export: {path} cannot be read ({error.strerror})") from error
-    except ValueError as error:
-        raise UserError(f"{path} is not valid JSON: {error}") from error
-    if not isinstance(manifest, dict):
-        raise UserError(f"{path} is not an export's manifest: expected a JSON object, got {type(manifest).__name__}")
-    for name in lists:
-        if not isinstance(manifest.get(name), list):
-            raise UserError(f"{path} is not an export's manifest: it has no list {name!r}")
-    return manifest
 
+    def __init__(self, directory: Path | str, encryption_key: bytes | None = None, public_key=None):
+        self.directory = Path(directory)
+        self._encryption_key = encryption_key
+        path = self.directory / MANIFEST
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise UserError(f"{directory} is not an export: {path} cannot be read ({error.strerror})") from error
+        self.signature = self._checked_signature(content, public_key)
+        self.manifest = Manifest(content, path)
+        self.is_encrypted = self._checked_encryption()
 
-def verify_bundle(directory: Path) -> dict:
-    """Compares the files with the manifest, and runs each TFLite file once.
+    def _checked_signature(self, manifest, public_key):
+        path = self.directory / SIGNATURE
+        try:
+            signature = path.read_bytes()
+        except FileNotFoundError as error:
+            if public_key is None:
+                return None
+            raise UserError(f"{self.directory} is not signed: --public_key needs {path}, which is not there") from error
+        except OSError as error:
+            raise UserError(f"{path} cannot be read: {error.strerror}") from error
+        return check_signature(manifest, signature, public_key)
 
-    Returns:
-        {"ok", "files" (how many), "changed", "missing", "unlisted" (names), "ran" (formats)}.
+    def _checked_encryption(self):
+        found = self.manifest.get("encryption")
+        if found not in (None, ENCRYPTION):
+            raise UserError(f"{self.directory / MANIFEST} names an encryption that this tfpar does not know: {found}")
+        # Else whoever puts plain files in the place of encrypted ones would go unnoticed.
+        if found is None and self._encryption_key is not None:
+            raise UserError(
+                f"{self.directory} is not encrypted, but --encryption_key is given; leave it out if that is right"
+            )
+        return found is not None
 
-    Raises:
-        UserError: `directory` is no export.
-    """
-    listed = {entry["path"]: entry for entry in read_manifest(directory, "files")["files"]}
-    found = {entry["path"]: entry for entry in _list_files(directory)}
-    same = sorted(name for name in listed if name in found and found[name]["sha256"] == listed[name]["sha256"])
-    report = {
-        "files": len(listed),
-        "changed": sorted((set(listed) & set(found)) - set(same)),
-        "missing": sorted(set(listed) - set(found)),
-        "unlisted": sorted(set(found) - set(listed)),
-        # Only what is known to be ours is run.
-        "ran": [name for name in same if name.endswith(".tflite") and _runs(directory / name)],
-    }
-    expected_to_run = sum(name.endswith(".tflite") for name in listed)
-    ok = not (report["changed"] or report["missing"] or report["unlisted"]) and len(report["ran"]) == expected_to_run
-    return {"ok": ok, **report}
+    @property
+    def can_be_read(self) -> bool:
+        """Whether files can be: they are plain, or a key is there."""
+        return not self.is_encrypted or self._encryption_key is not None
 
+    def read(self, name: str) -> bytes:
+        """The content of a listed file, decrypted in memory.
 
-def _runs(path):
-    model = TFLiteModel(path)
-    zeros = {name: np.zeros([max(size, 1) for size in shape], dtype) for name, (shape, dtype) in model.inputs.items()}
-    return all(np.isfinite(output).all() for output in model(**zeros).values())
+        Args:
+            name: the file's path in the export.
 
-
-def _list_files(directory):
-    """Path, size and sha256 of every file but the manifest of the directory itself, sorted by path."""
-    return [
-        {
-            "path": path.relative_to(directory).as_posix(),
-            "bytes": path.stat().st_size,
-            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-        }
-        for path in sorted(directory.rglob("*"))
-        if path.is_file() and path != directory / MANIFEST
-    ]
+        Raises:
+            UserError: the manifest does not list it; it cannot be read, or not be decrypted.
+            ChangedFileError: its sha256 is not the manifest's.
+        """
+        path, sha256 = self.directory / name, self.manifest.files().get(name)
+        if sha256 is None:
+            raise UserError(f"{path} is not listed in {MANIFEST}; get the whole export again from where it was made")
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise UserError(f"{path} cannot be read: {error.strerror}") from error
+        if hashlib.sha256(content).hexdigest() != sha256:
+            raise ChangedFileError(name, f"its sha256 is not the one in {MANIFEST}")
+        if not self.can_be_read:
+            raise UserError(f"{path} is encrypted; give --encryption_key file:PATH or env:NAME")
+        return decrypt(content, self._encryption_key, name) if self.is_encrypted else content

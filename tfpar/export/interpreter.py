@@ -13,21 +13,23 @@ class TFLiteModel:
     """One signature of a `.tflite` file, on one thread.
 
     Args:
-        path: the file.
+        file: its path, or its content.
         signature: its name.
+        name: of the file, for errors; None: its path.
 
     Raises:
         UserError: the file cannot be read or is no TFLite model, or has no such signature.
         MissingExtraError: LiteRT is not installed.
     """
 
-    def __init__(self, path: Path | str, signature: str = "serving_default"):
-        content = _read(Path(path))
+    def __init__(self, file: Path | str | bytes, signature: str = "serving_default", name: str | None = None):
+        content = file if isinstance(file, bytes) else _read(Path(file))
         try:
             self._interpreter = _interpreter_class()(model_content=content, num_threads=1)
             runner = self._interpreter.get_signature_runner(signature)
         except ValueError as error:
-            raise UserError(f"{path} is not a TFLite model with the signature {signature!r}: {error}") from error
+            name = name or ("the content" if isinstance(file, bytes) else file)
+            raise UserError(f"{name} is not a TFLite model with the signature {signature!r}: {error}") from error
         self._runner = runner
 
     @property

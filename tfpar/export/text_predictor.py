@@ -1,13 +1,10 @@
-"""Answers for texts from an export directory: tokenizer, LiteRT, labels; no TensorFlow."""
-
-from pathlib import Path
+"""Answers for texts from an export: tokenizer, LiteRT, labels; no TensorFlow."""
 
 import numpy as np
 
 from tfpar.data.text import Tokenizer
-from tfpar.errors import UserError
-from tfpar.export.bundle import read_manifest
-from tfpar.export.interpreter import TFLiteModel
+from tfpar.export.bundle import Bundle
+from tfpar.export.bundle_model import load_model
 
 TASK = "text_classification"
 
@@ -16,25 +13,17 @@ class TextPredictor:
     """Classifies texts with an exported model.
 
     Args:
-        directory: the export.
+        bundle: the export of a text classifier.
         format_name: "float32", "float16", "dynamic" or "int8"; None for the first of these that is there.
 
     Raises:
-        UserError: the directory is no export of a text classifier, or lacks the format.
+        UserError: the export lacks the format or a file, or one was changed.
     """
 
-    def __init__(self, directory: Path | str, format_name: str | None = None):
-        directory = Path(directory)
-        manifest = read_manifest(directory, "exports")
-        if manifest.get("task") != TASK:
-            raise UserError(f"{directory} holds a model for {manifest.get('task')!r}, not for {TASK!r}")
-        there = [entry["format"] for entry in manifest["exports"] if entry["format"] != "saved_model"]
-        self.format = format_name or next(iter(there), None)
-        if self.format not in there:
-            raise UserError(f"{directory} has no {self.format or 'TFLite'} file; it has {', '.join(there) or 'none'}")
-        self._model = TFLiteModel(directory / f"model.{self.format}.tflite")
-        self._tokenizer = Tokenizer.load(directory / "tokenizer.json")
-        self._labels = _read_labels(directory / "labels.txt")
+    def __init__(self, bundle: Bundle, format_name: str | None = None):
+        self.format, self._model = load_model(bundle, format_name)
+        self._tokenizer = Tokenizer.loads(bundle.read("tokenizer.json"), "tokenizer.json")
+        self._labels = bundle.read("labels.txt").decode("utf-8").splitlines()
         (self._length,) = self._model.inputs["tokens"][0][1:]
 
     def __call__(self, text: str) -> dict:
@@ -46,13 +35,6 @@ class TextPredictor:
             "label": self._labels[int(np.argmax(probabilities))],
             "probabilities": {name: float(p) for name, p in zip(self._labels, probabilities, strict=True)},
         }
-
-
-def _read_labels(path: Path) -> list[str]:
-    try:
-        return path.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise UserError(f"the class names {path} cannot be read: {error.strerror}") from error
 
 
 def pad_tokens(tokens: np.ndarray, length: int) -> np.ndarray:

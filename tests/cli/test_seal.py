@@ -1,0 +1,158 @@
+"""`tfpar seal` and `unseal`, and what `predict` and `verify` make of sealed exports."""
+
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+TEXT = "a gripping film"
+
+
+@dataclasses.dataclass(frozen=True)
+class Keys:
+    """Arguments that name key files."""
+
+    private: str
+    public: str
+    stranger: str
+    encryption: str
+    wrong: str
+
+
+def answer(run, returncode=0):
+    assert run.returncode == returncode, run.stderr
+    return json.loads(run.stdout)
+
+
+@pytest.fixture(scope="module")
+def keys(tfpar, tmp_path_factory):
+    directory = tmp_path_factory.mktemp("keys")
+    own, other = (answer(tfpar("seal", "--new_signing_key", directory / name)) for name in ("own", "other"))
+    secret, wrong = (
+        answer(tfpar("seal", "--new_encryption_key", directory / name))["encryption_key"] for name in ("key", "wrong")
+    )
+    return Keys(
+        private="file:" + own["private_key"],
+        public=own["public_key"],
+        stranger=other["public_key"],
+        encryption="file:" + secret,
+        wrong="file:" + wrong,
+    )
+
+
+@pytest.fixture(scope="module")
+def signed(tfpar, export_dir, keys, tmp_path_factory):
+    path = tmp_path_factory.mktemp("signed") / "export"
+    answer(tfpar("seal", export_dir, "--signing_key", keys.private, "--output", path))
+    return path
+
+
+@pytest.fixture(scope="module")
+def encrypted(tfpar, export_dir, keys, tmp_path_factory):
+    path = tmp_path_factory.mktemp("encrypted") / "export"
+    shutil.copytree(export_dir, path)
+    report = answer(tfpar("seal", path, "--signing_key", keys.private, "--encryption_key", keys.encryption))
+    assert report["path"] == str(path) and report["encrypted"] is True
+    return path
+
+
+def test_no_file_of_an_encrypted_export_is_plain(encrypted, export_dir):
+    for path in export_dir.rglob("*"):
+        if path.is_file() and path.name != "manifest.json":
+            sealed = (encrypted / path.relative_to(export_dir)).read_bytes()
+            assert len(sealed) == path.stat().st_size + 28 and path.read_bytes() not in sealed
+
+
+def test_predict(tfpar, export_dir, signed, encrypted, keys):
+    plain = answer(tfpar("predict", export_dir, TEXT))
+    assert answer(tfpar("predict", signed, TEXT)) == plain
+    assert answer(tfpar("predict", signed, TEXT, "--public_key", keys.public)) == plain
+    opened = ("--encryption_key", keys.encryption, "--public_key", keys.public)
+    assert answer(tfpar("predict", encrypted, TEXT, *opened)) == plain
+
+
+def test_verify(tfpar, signed, encrypted, keys):
+    ran = ["model.float32.tflite", "model.int8.tflite"]
+    untrusted = answer(tfpar("verify", signed))
+    assert untrusted["ok"] and untrusted["ran"] == ran and untrusted["signature"]["trusted"] is False
+    trusted = answer(tfpar("verify", signed, "--public_key", keys.public))
+    assert trusted["signature"] == {**untrusted["signature"], "trusted": True}
+    closed = answer(tfpar("verify", encrypted))
+    assert closed["ok"] and closed["ran"] == [] and closed["encrypted"] is True
+    assert answer(tfpar("verify", encrypted, "--encryption_key", keys.encryption))["ran"] == ran
+
+
+def test_a_pinned_key_refuses_others(tfpar, export_dir, signed, keys):
+    for command in (["predict", "DIR", TEXT], ["verify", "DIR"]):
+        for directory, public_key, words in (
+            (export_dir, keys.public, "is not signed"),
+            (signed, keys.stranger, "the export comes from somebody else"),
+            (signed, keys.private.removeprefix("file:"), "must hold an Ed25519 public key"),
+        ):
+            arguments = [directory if argument == "DIR" else argument for argument in command]
+            assert words in tfpar(*arguments, "--public_key", public_key).error
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "manifest.sig", "model.float32.tflite", "tokenizer.json"])
+def test_a_changed_file_is_named(tfpar, signed, tmp_path, name):
+    copy = shutil.copytree(signed, tmp_path / "copy")
+    content = bytearray((copy / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (copy / name).write_bytes(content)
+    assert name in tfpar("predict", copy, TEXT).error
+    run = tfpar("verify", copy)
+    found = answer(run, 1)
+    assert found["ok"] is False and len(found["changed"]) == 1
+    assert name in (run.stderr if name.startswith("manifest") else found["changed"])
+
+
+def test_wrong_and_missing_encryption_keys(tfpar, export_dir, encrypted, keys):
+    assert "is encrypted; give --encryption_key" in tfpar("predict", encrypted, TEXT).error
+    for command in (["predict", encrypted, TEXT], ["verify", encrypted]):
+        assert "cannot be decrypted" in tfpar(*command, "--encryption_key", keys.wrong).error
+    assert "is not encrypted" in tfpar("predict", export_dir, TEXT, "--encryption_key", keys.encryption).error
+
+
+def test_unseal(tfpar, export_dir, encrypted, keys, tmp_path):
+    out = tmp_path / "out"
+    arguments = ("--output", out, "--encryption_key", keys.encryption, "--public_key", keys.public)
+    assert answer(tfpar("unseal", encrypted, *arguments))["encrypted"] is False
+    files = [path.relative_to(export_dir) for path in export_dir.rglob("*") if path.is_file()]
+    assert {path.relative_to(out) for path in out.rglob("*") if path.is_file()} == set(files)
+    assert all((out / path).read_bytes() == (export_dir / path).read_bytes() for path in files)
+
+
+def test_a_literal_key_is_not_repeated(tfpar, export_dir, encrypted, keys, tmp_path):
+    secret = Path(keys.encryption.removeprefix("file:")).read_text().strip()
+    for command in (
+        ["predict", encrypted, TEXT, "--encryption_key", secret],
+        ["verify", encrypted, "--encryption_key", secret],
+        ["unseal", encrypted, "--output", tmp_path / "out", "--encryption_key", secret],
+        ["seal", export_dir, "--output", tmp_path / "out", "--signing_key", secret],
+        ["seal", export_dir, "--output", tmp_path / "out", "--signing_key", keys.private, "--encryption_key", secret],
+    ):
+        error = tfpar(*command).error
+        assert "must be file:PATH or env:NAME" in error and "shells keep them" in error and secret not in error
+    assert not (tmp_path / "out").exists()
+
+
+REFUSED = [
+    ([], "one of the arguments --signing_key --new_signing_key --new_encryption_key is required"),
+    (["--signing_key", "KEY"], "export_dir is required"),
+    (["DIR", "--new_signing_key", "prefix"], "a new key is made alone"),
+    (["--new_encryption_key", "file", "--output", "out"], "a new key is made alone"),
+    (["nowhere", "--signing_key", "KEY"], "nowhere is not an export"),
+    (["SIGNED", "--signing_key", "KEY"], "is signed already"),
+    (["DIR", "--signing_key", "file:absent"], "cannot be read"),
+    (["DIR", "--signing_key", "SECRET"], "must hold an Ed25519 private key as PEM"),
+    (["DIR", "--signing_key", "KEY", "--encryption_key", "KEY"], "must hold 32 bytes in base64"),
+]
+
+
+@pytest.mark.parametrize("arguments, words", REFUSED)
+def test_refusals(tfpar, export_dir, signed, keys, arguments, words):
+    names = {"DIR": export_dir, "SIGNED": signed, "KEY": keys.private, "SECRET": keys.encryption}
+    assert words in tfpar("seal", *(names.get(argument, argument) for argument in arguments)).error
+    assert not (export_dir / "manifest.sig").exists()

@@ -1,0 +1,44 @@
+"""`tfpar seal`: signs an export, encrypts it if asked to, and makes the keys for that."""
+
+import json
+
+from tfpar.cli.arguments import Parser
+from tfpar.export.keys import new_encryption_key, new_signing_key, read_encryption_key, read_signing_key
+from tfpar.export.seal import seal_bundle
+
+_SOURCE = "file:PATH|env:NAME"
+
+
+def main(arguments: list[str]) -> None:
+    """Prints one JSON object: what was sealed, or where new keys were written."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.signing_key is not None:
+        if options.export_dir is None:
+            parser.error("the argument export_dir is required with --signing_key")
+        print(json.dumps(_seal(options)))
+        return
+    if options.export_dir is not None or options.encryption_key is not None or options.output is not None:
+        parser.error("a new key is made alone: leave out export_dir, --encryption_key and --output")
+    if options.new_signing_key is not None:
+        print(json.dumps(new_signing_key(options.new_signing_key)))
+    else:
+        print(json.dumps(new_encryption_key(options.new_encryption_key)))
+
+
+def _seal(options):
+    signing_key = read_signing_key(options.signing_key)
+    encryption_key = read_encryption_key(options.encryption_key) if options.encryption_key is not None else None
+    return seal_bundle(options.export_dir, signing_key, encryption_key, options.output)
+
+
+def _parser():
+    parser = Parser(prog="tfpar seal", description="Sign an export, encrypt it, or make keys for that.")
+    parser.add_argument("export_dir", nargs="?", help="a plain export; its files must agree with its manifest")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--signing_key", metavar=_SOURCE, help="Ed25519 private key, PEM")
+    what.add_argument("--new_signing_key", metavar="PREFIX", help="write PREFIX.private.pem and PREFIX.public.pem")
+    what.add_argument("--new_encryption_key", metavar="FILE", help="write 32 random bytes in base64")
+    parser.add_argument("--encryption_key", metavar=_SOURCE, help="encrypt the files, too")
+    parser.add_argument("--output", metavar="DIR", help="where the sealed export is left; default: in place")
+    return parser

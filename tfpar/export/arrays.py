@@ -1,0 +1,71 @@
+"""Reads rows of a model's inputs from NumPy's files and from lines of numbers, without TensorFlow."""
+
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from tfpar.errors import UserError
+
+KINDS = ("npz", "npy", "csv")
+_LARGEST_EXACT = 2.0**53  # up to here float64 holds every integer
+
+
+def read_arrays(kind: str, path: Path | str, shapes: dict[str, tuple[int | None, ...]]) -> dict[str, np.ndarray]:
+    """Reads arrays of inputs.
+
+    Args:
+        kind: "npz", arrays by the names of the inputs; or, for a model of one input, "npy", one array, or "csv", the
+            numbers of one example in each line, time step by time step, shorter lines padded with zeros.
+        path: of the file.
+        shapes: of one row of each input, by name; None: any size.
+
+    Returns:
+        Arrays by input name, not checked against `shapes`. Those of a csv file are (lines, ...), int64 if all numbers
+        are whole, else float64.
+
+    Raises:
+        UserError: the file cannot be read, or lacks an input.
+    """
+    if kind != "npz" and len(shapes) > 1:
+        raise UserError(f"the model has the inputs {', '.join(shapes)}; give their arrays as npz:FILE")
+    readers = {"npz": _read_npz, "npy": _read_npy, "csv": _read_csv}
+    try:
+        return readers[kind](Path(path), shapes)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise UserError(f"{kind}:{path} cannot be read: {error}") from error
+
+
+def _read_npz(path, shapes):
+    with path.open("rb") as file:  # np.load takes other files, too
+        if not zipfile.is_zipfile(file):
+            raise ValueError("it is no npz file")
+    with np.load(path) as file:
+        missing = [name for name in shapes if name not in file.files]
+        if missing:
+            raise ValueError(f"it has no array {', '.join(missing)}, but {', '.join(file.files) or 'none'}")
+        return {name: file[name] for name in shapes}
+
+
+def _read_npy(path, shapes):
+    with path.open("rb") as file:
+        return {next(iter(shapes)): np.lib.format.read_array(file, allow_pickle=False)}
+
+
+def _read_csv(path, shapes):
+    ((name, shape),) = shapes.items()
+    lines = [line.split(",") for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    rows = [np.array(line, np.float64) for line in lines]
+    step = int(np.prod([size for size in shape if size]))
+    for number, row in enumerate(rows, start=1):
+        if len(row) % step:
+            raise ValueError(f"line {number} has {len(row)} numbers, not a multiple of the input's {step}")
+    longest = max(map(len, rows), default=step)
+    padded = np.stack([np.pad(row, (0, longest - len(row))) for row in rows]) if rows else np.zeros((0, step))
+    return {name: _whole(padded).reshape(len(rows), *(size or longest // step for size in shape))}
+
+
+def _whole(array):
+    is_whole = (np.abs(array) < _LARGEST_EXACT) & (array == np.round(array))
+    return array.astype(np.int64) if is_whole.all() else array

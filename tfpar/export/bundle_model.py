@@ -1,0 +1,27 @@
+"""The TFLite file of an export, checked and loaded from memory."""
+
+from tfpar.errors import UserError
+from tfpar.export.bundle import Bundle
+from tfpar.export.interpreter import TFLiteModel
+
+
+def load_model(bundle: Bundle, format_name: str | None = None) -> tuple[str, TFLiteModel]:
+    """Loads `model.<format>.tflite`.
+
+    Args:
+        bundle: the export.
+        format_name: the format; None: the first that is there.
+
+    Returns:
+        The format's name, and the model.
+
+    Raises:
+        UserError: the export lacks the format, or the file was changed.
+    """
+    formats = [entry["format"] for entry in bundle.manifest.entries("exports", "format")]
+    there = [name for name in formats if name != "saved_model"]
+    chosen = format_name or next(iter(there), None)
+    if chosen not in there:
+        raise UserError(f"{bundle.directory} has no {chosen or 'TFLite'} file; it has {', '.join(there) or 'none'}")
+    name = f"model.{chosen}.tflite"
+    return chosen, TFLiteModel(bundle.read(name), name=name)

@@ -1,0 +1,64 @@
+"""`manifest.json`: what an export says of itself, and the sha256 of each of its files."""
+
+import hashlib
+import json
+from pathlib import Path, PurePosixPath
+
+from tfpar.errors import UserError
+from tfpar.export.signature import SIGNATURE
+
+MANIFEST = "manifest.json"
+
+
+class Manifest(dict):
+    """A manifest as a dict.
+
+    Args:
+        content: the bytes of the file.
+        path: of the file, for errors.
+
+    Raises:
+        UserError: it is no JSON object.
+    """
+
+    def __init__(self, content: bytes, path: Path):
+        self._path = path
+        try:
+            fields = json.loads(content)
+        except ValueError as error:
+            raise UserError(f"{path} is not valid JSON: {error}") from error
+        if not isinstance(fields, dict):
+            raise UserError(f"{path} is not an export's manifest: expected a JSON object, got {type(fields).__name__}")
+        super().__init__(fields)
+
+    def entries(self, name: str, *keys: str) -> list[dict]:
+        """The list `name`, in which each entry has these keys, as text; raises UserError if there is none."""
+        entries = self.get(name)
+        if not isinstance(entries, list):
+            raise UserError(f"{self._path} is not an export's manifest: it has no list {name!r}")
+        for entry in entries:
+            if not isinstance(entry, dict) or not all(isinstance(entry.get(key), str) for key in keys):
+                raise UserError(f"{self._path}: each of {name!r} must be an object with {', '.join(keys)}; got {entry}")
+        return entries
+
+    def files(self) -> dict[str, str]:
+        """The sha256 of each listed file, as it is on the disk, by its path; UserError if one leaves the directory."""
+        files = {entry["path"]: entry["sha256"] for entry in self.entries("files", "path", "sha256")}
+        for name in files:
+            path = PurePosixPath(name)
+            if path.is_absolute() or ".." in path.parts or str(path) != name or name == "." or "\0" in name:
+                raise UserError(f"{self._path} lists {name!r}, which is not a path within the export")
+        return files
+
+
+def list_files(directory: Path) -> list[dict]:
+    """Path, size and sha256 of every file but the directory's own manifest and signature, sorted by path."""
+    return [
+        {
+            "path": path.relative_to(directory).as_posix(),
+            "bytes": path.stat().st_size,
+            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        }
+        for path in sorted(directory.rglob("*"))
+        if path.is_file() and path not in (directory / MANIFEST, directory / SIGNATURE)
+    ]

@@ -1,0 +1,71 @@
+"""Answers for arrays from files, with any exported model; no TensorFlow."""
+
+from pathlib import Path
+
+import numpy as np
+
+from tfpar.errors import UserError
+from tfpar.export.arrays import KINDS, read_arrays
+from tfpar.export.bundle import Bundle
+from tfpar.export.bundle_model import load_model
+from tfpar.export.rows import InputRows
+
+
+class ModelPredictor:
+    """Runs an exported model on rows of its inputs.
+
+    Args:
+        bundle: the export of any model.
+        format_name: "float32", ...; None for the first TFLite format that is there.
+
+    Raises:
+        UserError: the export lacks the format, or its file was changed.
+    """
+
+    def __init__(self, bundle: Bundle, format_name: str | None = None):
+        self.format, self._model = load_model(bundle, format_name)
+        self._inputs = {name: InputRows(name, *tensor) for name, tensor in self._model.inputs.items()}
+
+    def __call__(self, source: str) -> dict:
+        """Answers for one file.
+
+        Args:
+            source: "npz:FILE", "npy:FILE", "csv:FILE" or the path of a file that ends so; see `read_arrays`.
+
+        Returns:
+            {"input": `source`, "outputs": nested lists (rows, ...) by the names of the outputs}.
+
+        Raises:
+            UserError: the file cannot be read, or does not fit the model's inputs.
+        """
+        kind, path = _kind_and_path(source)
+        arrays = read_arrays(kind, path, {name: rows.row_shape for name, rows in self._inputs.items()})
+        try:
+            batch = {name: rows.fit(arrays[name]) for name, rows in self._inputs.items()}
+        except UserError as error:
+            raise UserError(f"{source}: {error}") from error
+        counts = {name: len(rows) for name, rows in batch.items()}
+        if len(set(counts.values())) > 1:
+            raise UserError(f"{source}: all inputs must have as many rows; got {counts}")
+        return {"input": source, "outputs": {name: array.tolist() for name, array in self._run(batch).items()}}
+
+    def _run(self, rows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Runs rows in calls of as many as the signature takes; the last call is filled up with its last row."""
+        count = len(next(iter(rows.values())))
+        size = next(iter(self._inputs.values())).shape[0]
+        size = count if size == -1 else size
+        answers = []
+        for first in range(0, count, size):
+            places = np.minimum(np.arange(first, first + size), count - 1)
+            answers.append(self._model(**{name: array[places] for name, array in rows.items()}))
+        return {name: np.concatenate([answer[name] for answer in answers])[:count] for name in answers[0]}
+
+
+def _kind_and_path(source):
+    kind, _, path = source.partition(":")
+    if kind in KINDS:
+        return kind, path
+    kind = Path(source).suffix.removeprefix(".")
+    if kind not in KINDS:
+        raise UserError(f"an input must be npz:FILE, npy:FILE, csv:FILE, or a file that ends so; got {source!r}")
+    return kind, source

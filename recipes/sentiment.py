@@ -12,19 +12,14 @@ Needs: pip install '.[recipes]'. The last line on stdout is one JSON object with
 """
 
 import dataclasses
-import functools
-import platform
 import sys
-import time
-from pathlib import Path
 
 from absl import flags
 
-from tfpar import cluster
-from tfpar.cli.compilations import count_compilations
+from tfpar.cli import recipe
 from tfpar.cli.flags import define_common
-from tfpar.cli.run import run_recipe, start_tensorflow
-from tfpar.errors import UserError
+from tfpar.cli.recipe import log
+from tfpar.cli.run import run_recipe
 
 FLAGS = flags.FLAGS
 
@@ -195,57 +190,28 @@ def pretrain(classifier, encoded):
     log("pretraining a sequence autoencoder")
     copies = batches.map(lambda tokens, labels, weights: (tokens, (tokens,) * directions))
     steps = {"steps_per_epoch": 2} if FLAGS.smoke else {}
-    autoencoder.fit(copies, epochs=1 if FLAGS.smoke else FLAGS.pretrain_epochs, verbose=progress(), **steps)
+    autoencoder.fit(copies, epochs=1 if FLAGS.smoke else FLAGS.pretrain_epochs, verbose=recipe.progress(), **steps)
     models.initialize_from_autoencoder(classifier, autoencoder)
 
 
 def optimizer(steps):
-    from tfpar import train
-
-    return train.adamw(
-        learning_rate=FLAGS.learning_rate,
-        steps=max(1, steps // FLAGS.accumulate_steps),
-        weight_decay=FLAGS.weight_decay,
-        # The members' gradients do not meet: the bound is for each, as if it were alone.
-        clip_norm=FLAGS.clip_norm * FLAGS.members**-0.5,
-        accumulate_steps=FLAGS.accumulate_steps,
-        ema=FLAGS.ema,
-    )
+    # The members' gradients do not meet: the bound is for each, as if it were alone.
+    return recipe.optimizer(steps, clip_norm=FLAGS.clip_norm * FLAGS.members**-0.5)
 
 
 def fit(model, encoded):
     """Trains; returns the history and what was measured on the way."""
-    import keras
+    from tfpar import cluster, train
 
-    from tfpar import train
-
-    first_epoch = train.finished_epochs(FLAGS.model_dir) if FLAGS.model_dir else 0
-    batches, validation = encoded.batches("train", first_epoch), encoded.batches("validation")
-    steps = FLAGS.steps or FLAGS.epochs * len(batches)
+    batches = encoded.batches("train", recipe.first_epoch())
     model.compile(
-        optimizer(steps),
+        optimizer(recipe.training_steps(batches)),
         train.CommitteeCrossentropy(label_smoothing=FLAGS.label_smoothing),
         weighted_metrics=[train.CommitteeAccuracy(shares())],
         jit_compile=FLAGS.xla,
     )
-    throughput = train.Throughput(len(encoded.labels("train")))
-    callbacks = [throughput]
-    if FLAGS.steps:
-        callbacks.append(train.StopAtStep(FLAGS.steps))
-    if FLAGS.patience:
-        callbacks.append(keras.callbacks.EarlyStopping("val_loss", patience=FLAGS.patience, restore_best_weights=True))
-    if FLAGS.model_dir:
-        callbacks += train.logging_callbacks(FLAGS.model_dir)
-    epochs = -(-steps // len(batches))
     model.lanes = cluster.cpu_lanes(model.distribute_strategy, FLAGS.batch_size)
-    start = time.perf_counter()
-    fit = functools.partial(model.fit, batches, validation_data=validation, shuffle=False)  # the batches shuffle
-    history = fit(epochs=epochs, callbacks=callbacks, verbose=progress()).history
-    return history, {
-        "train_seconds": time.perf_counter() - start,
-        "examples_per_second": throughput.examples_per_second,
-        "epochs": len(history["loss"]),
-    }
+    return recipe.fit(model, batches, encoded.batches("validation"), examples=len(encoded.labels("train")))
 
 
 def export(model, encoded, history, result):
@@ -275,11 +241,11 @@ def export(model, encoded, history, result):
             "command": " ".join(["python", *sys.argv]),
             "metrics": result["metrics"],
             "train_seconds": result["train_seconds"],
-            "versions": versions(),
+            "versions": tfpar.export.versions(),
         },
         form=FLAGS.form,
         target=FLAGS.target,
-    ).write(FLAGS.export_dir, tuple(FLAGS.export), gate=not FLAGS.smoke)
+    ).write(FLAGS.export_dir, recipe.formats(), gate=not FLAGS.smoke)
 
 
 def summary():
@@ -295,76 +261,25 @@ def counts(encoded):
     return ", ".join(f"{len(encoded.labels(split)):,} {split}" for split in encoded.tokens)
 
 
-def versions():
-    import keras
-    import tensorflow as tf
-
-    import tfpar
-
-    return {
-        "tfpar": tfpar.__version__,
-        "tensorflow": tf.__version__,
-        "keras": keras.__version__,
-        "python": platform.python_version(),
-    }
-
-
-def log(line):
-    if cluster.is_chief():
-        print(line, file=sys.stderr, flush=True)
-
-
-def progress():
-    return 1 if sys.stderr.isatty() else 2
-
-
-def use_smoke_settings():
-    for name, value in SMOKE.items():
-        if not FLAGS[name].present:
-            setattr(FLAGS, name, value)
-    if not FLAGS["export_dir"].present:
-        FLAGS.export = []
-
-
 def main():
     if FLAGS.smoke:
-        use_smoke_settings()
-    import tfpar
-
-    formats = [name for name in FLAGS.export if name]
-    if formats:
-        tfpar.export.check_writable(FLAGS.export_dir)
-    if FLAGS.model_dir and Path(FLAGS.model_dir).is_file():
-        raise UserError(f"--model_dir {FLAGS.model_dir} is a file; name a directory")
-    compilations = count_compilations()
-    start_tensorflow()
-    strategy = cluster.make_strategy(FLAGS.strategy, FLAGS.replicas, timeout_s=FLAGS.worker_timeout_s)
-    log(f"strategy: {strategy.tfpar_choice}; XLA {'on' if FLAGS.xla else 'off'}; {FLAGS.precision}")
-    import keras
-
-    keras.utils.set_random_seed(FLAGS.seed)
-    keras.config.set_dtype_policy(FLAGS.precision)
-    encoded = load(strategy.num_replicas_in_sync)
+        recipe.use_smoke_settings(**SMOKE)
+    run = recipe.start()
+    encoded = load(run.replicas)
     log(f"{encoded.data.name}: {counts(encoded)}; buckets {encoded.boundaries}; {encoded.data.notice}")
-    with strategy.scope():
+    with run.scope():
         model = build(encoded)
         history, measured = fit(model, encoded)
         scores = model.evaluate(encoded.batches("test"), verbose=0, return_dict=True)
-    result = {
-        "recipe": "sentiment",
-        "dataset": FLAGS.dataset if not FLAGS.smoke else "generated",
-        "cell": FLAGS.cell,
-        "strategy": strategy.tfpar_choice.name,
-        "replicas": strategy.num_replicas_in_sync,
-        "xla": FLAGS.xla,
-        "examples": {split: len(encoded.labels(split)) for split in encoded.tokens},
-        "metrics": {name: float(scores[name]) for name in ("accuracy", "loss")},
-        **measured,
-        "compilations": compilations(),
-        "padding_fraction": encoded.padding_fraction(),
-        "weights_abs_sum": float(sum(abs(v.numpy()).sum(dtype="float64") for v in model.trainable_variables)),
-    }
-    exports = export(model, encoded, history, result) if formats and cluster.is_chief() else []
+    result = run.report(
+        "sentiment",
+        model,
+        examples={split: len(encoded.labels(split)) for split in encoded.tokens},
+        metrics={name: scores[name] for name in ("accuracy", "loss")},
+        measured=measured,
+        padding_fraction=encoded.padding_fraction(),
+    )
+    exports = export(model, encoded, history, result) if recipe.formats() else []
     return {**result, "exports": exports}
 
 

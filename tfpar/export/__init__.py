@@ -20,6 +20,7 @@ _HOME = {
     "seal_bundle": "seal",
     "tflite": "to_tflite",
     "unseal_bundle": "seal",
+    "versions": "versions",
     "verify_bundle": "verify",
     "write_bundle": "bundle",
 }

@@ -1,8 +1,6 @@
 """Leaves any Keras model: every format measured, all in one directory or nothing."""
 
-import platform
 import sys
-from importlib import metadata
 from pathlib import Path
 
 import keras
@@ -11,6 +9,7 @@ from tfpar.export.bundle import write_bundle
 from tfpar.export.interpreter import TFLiteModel
 from tfpar.export.to_saved_model import saved_model_in_bundle
 from tfpar.export.to_tflite import tflite
+from tfpar.export.versions import versions
 
 TASK = "model"
 
@@ -43,9 +42,14 @@ def export_model(model: keras.Model, directory: Path | str, formats: tuple[str, 
     Raises:
         UserError: the directory cannot be written, or a file strays further than its format may; nothing is left then.
     """
-    versions = {name: metadata.version(name) for name in ("tfpar", "tensorflow", "keras")}
-    manifest = {"task": TASK, "name": model.name, "source": source, "exports": [], "signatures": {}}
-    manifest["versions"] = {"python": platform.python_version(), **versions}
+    manifest = {
+        "task": TASK,
+        "name": model.name,
+        "source": source,
+        "exports": [],
+        "signatures": {},
+        "versions": versions(),
+    }
     with write_bundle(directory, manifest) as temporary:
         for name in formats:
             print(f"exporting {name} ...", file=sys.stderr)

@@ -1,0 +1,182 @@
+"""What all recipes do alike, as the common flags say: start, train, report."""
+
+import contextlib
+import dataclasses
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from absl import flags
+
+from tfpar import cluster
+from tfpar.cli.compilations import count_compilations
+from tfpar.cli.run import start_tensorflow
+from tfpar.errors import UserError
+
+FLAGS = flags.FLAGS
+
+
+def log(line: str) -> None:
+    """Prints a line on stderr, in a cluster by the chief alone."""
+    if cluster.is_chief():
+        print(line, file=sys.stderr, flush=True)
+
+
+def progress() -> int:
+    """`verbose` for Keras: a bar on a terminal, else one line an epoch."""
+    return 1 if sys.stderr.isatty() else 2
+
+
+def use_smoke_settings(**settings) -> None:
+    """Sets flags that were not given, and exports nothing unless told where to."""
+    for name, value in settings.items():
+        if not FLAGS[name].present:
+            setattr(FLAGS, name, value)
+    if not FLAGS["export_dir"].present:
+        FLAGS.export = []
+
+
+def formats() -> tuple[str, ...]:
+    """What is to be exported by this process."""
+    return tuple(name for name in FLAGS.export if name) if cluster.is_chief() else ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A recipe that has started.
+
+    Attributes:
+        strategy: how it trains.
+        compilations: how many programs XLA has compiled so far.
+    """
+
+    strategy: object
+    compilations: Callable[[], int]
+
+    @property
+    def replicas(self) -> int:
+        return self.strategy.num_replicas_in_sync
+
+    @contextlib.contextmanager
+    def scope(self):
+        """Within it models are made and trained."""
+        with self.strategy.scope():
+            yield
+
+    def report(self, recipe: str, model, *, examples: dict, metrics: dict, measured: dict, padding_fraction: float):
+        """The recipe's JSON object, but for its exports.
+
+        Args:
+            recipe: its name.
+            model: the trained one.
+            examples: how many there are, by split.
+            metrics: on the test set, by name.
+            measured: what `fit` returned.
+            padding_fraction: of the training batches.
+        """
+        return {
+            "recipe": recipe,
+            "dataset": FLAGS.dataset if not FLAGS.smoke else "generated",
+            "cell": FLAGS.cell,
+            "strategy": self.strategy.tfpar_choice.name,
+            "replicas": self.replicas,
+            "xla": FLAGS.xla,
+            "examples": examples,
+            "metrics": {name: float(value) for name, value in metrics.items()},
+            **measured,
+            "compilations": self.compilations(),
+            "padding_fraction": padding_fraction,
+            "weights_abs_sum": float(sum(abs(v.numpy()).sum(dtype="float64") for v in model.trainable_variables)),
+        }
+
+
+def start() -> Run:
+    """Checks where the run will write, and starts TensorFlow: strategy, seed, precision.
+
+    Raises:
+        UserError: something cannot be written, or the strategy cannot be had.
+    """
+    import tfpar
+
+    if formats():
+        tfpar.export.check_writable(FLAGS.export_dir)
+    if FLAGS.model_dir and Path(FLAGS.model_dir).is_file():
+        raise UserError(f"--model_dir {FLAGS.model_dir} is a file; name a directory")
+    compilations = count_compilations()
+    start_tensorflow()
+    strategy = cluster.make_strategy(FLAGS.strategy, FLAGS.replicas, timeout_s=FLAGS.worker_timeout_s)
+    log(f"strategy: {strategy.tfpar_choice}; XLA {'on' if FLAGS.xla else 'off'}; {FLAGS.precision}")
+    import keras
+
+    keras.utils.set_random_seed(FLAGS.seed)
+    keras.config.set_dtype_policy(FLAGS.precision)
+    return Run(strategy, compilations)
+
+
+def first_epoch() -> int:
+    """The epoch that training begins with: behind those that an earlier run has finished."""
+    from tfpar import train
+
+    return train.finished_epochs(FLAGS.model_dir) if FLAGS.model_dir else 0
+
+
+def optimizer(steps: int, clip_norm: float | None = None):
+    """AdamW as the flags say, for so many steps; `clip_norm` replaces the flag's."""
+    from tfpar import train
+
+    return train.adamw(
+        learning_rate=FLAGS.learning_rate,
+        steps=max(1, steps // FLAGS.accumulate_steps),
+        weight_decay=FLAGS.weight_decay,
+        clip_norm=FLAGS.clip_norm if clip_norm is None else clip_norm,
+        accumulate_steps=FLAGS.accumulate_steps,
+        ema=FLAGS.ema,
+    )
+
+
+def training_steps(batches) -> int:
+    """How many steps the flags ask for."""
+    return FLAGS.steps or FLAGS.epochs * len(batches)
+
+
+def fit(model, batches, validation, *, examples: int, monitor: str = "val_loss", callbacks=()):
+    """Trains a compiled model as the flags say.
+
+    Args:
+        model: a compiled `tfpar.train.Model`.
+        batches: the training dataset, which shuffles by itself and knows its length.
+        validation: the validation dataset.
+        examples: in an epoch.
+        monitor: what early stopping looks at.
+        callbacks: more of them.
+
+    Returns:
+        The history, and {"train_seconds", "examples_per_second", "epochs"}.
+    """
+    import keras
+
+    from tfpar import train
+
+    throughput = train.Throughput(examples)
+    callbacks = [throughput, *callbacks]
+    if FLAGS.steps:
+        callbacks.append(train.StopAtStep(FLAGS.steps))
+    if FLAGS.patience:
+        callbacks.append(keras.callbacks.EarlyStopping(monitor, patience=FLAGS.patience, restore_best_weights=True))
+    if FLAGS.model_dir:
+        callbacks += train.logging_callbacks(FLAGS.model_dir)
+    start = time.perf_counter()
+    history = model.fit(
+        batches,
+        validation_data=validation,
+        shuffle=False,  # the batches do
+        epochs=-(-training_steps(batches) // len(batches)),
+        callbacks=callbacks,
+        verbose=progress(),
+    ).history
+    return history, {
+        "train_seconds": time.perf_counter() - start,
+        "examples_per_second": throughput.examples_per_second,
+        "epochs": len(history["loss"]),
+    }

@@ -20,7 +20,7 @@ _HOME = {
     "seal_bundle": "seal",
     "tflite": "to_tflite",
     "unseal_bundle": "seal",
-    "versions": "versions",
+    "versions": "made_with",
     "verify_bundle": "verify",
     "write_bundle": "bundle",
 }

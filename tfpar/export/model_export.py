@@ -7,9 +7,9 @@ import keras
 
 from tfpar.export.bundle import write_bundle
 from tfpar.export.interpreter import TFLiteModel
+from tfpar.export.made_with import versions
 from tfpar.export.to_saved_model import saved_model_in_bundle
 from tfpar.export.to_tflite import tflite
-from tfpar.export.versions import versions
 
 TASK = "model"
 

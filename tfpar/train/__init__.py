@@ -4,6 +4,7 @@ from tfpar.train.callbacks import StopAtStep, Throughput, finished_epochs, loggi
 from tfpar.train.committee import CommitteeAccuracy, CommitteeCrossentropy, committee_probabilities
 from tfpar.train.model import Model
 from tfpar.train.optimizers import adamw
+from tfpar.train.token_crossentropy import TokenCrossentropy
 
 __all__ = [
     "CommitteeAccuracy",
@@ -11,6 +12,7 @@ __all__ = [
     "Model",
     "StopAtStep",
     "Throughput",
+    "TokenCrossentropy",
     "adamw",
     "committee_probabilities",
     "finished_epochs",

@@ -95,6 +95,7 @@ class Choice(NamedTuple):
 def choose(
     recurrence: Recurrence,
     *,
+    steps: int | None,
     unroll: bool,
     has_initial_states: bool,
     returns_states: bool,
@@ -104,6 +105,7 @@ def choose(
 
     Args:
         recurrence: what one step computes.
+        steps: how many there are, if that is known.
         unroll: the layer's `unroll`.
         has_initial_states: the call was given initial states, or the layer is stateful.
         returns_states: the caller wants the states after the last step.
@@ -113,6 +115,8 @@ def choose(
     target, form = _export.get()
     if unroll:
         return Choice("unrolled", "unroll=True was asked for")
+    if steps == 1 and target is not None:
+        return Choice("unrolled", "one step needs no loop")
     if target is None and obstacle_to_cudnn is None:
         return Choice("cudnn", "the device is a GPU; batches whose padding is not at the right take the loop")
     if target is None:

@@ -1,0 +1,216 @@
+"""An encoder, and a decoder that attends to what it read: training, and the two functions that translate.
+
+    memory   = encoder(source)                                      bidirectional, stacked
+    y[t]     = recurrent_0(target[t - 1], y[t - 1])                 first layer of the decoder
+    context  = attention(y, memory)                                 of all steps at once
+    y[t]     = recurrent_l(y[t], context[t])                        further layers
+    p[t]     = softmax(E tanh(W [y[t] context[t]]))                 E: the embedding, if it is tied
+
+The query of a step comes from the layer below and not from the step before, so nothing but the recurrences is sequential:
+in training, projections, attention and output are matmuls over all steps (the decoder of Wu et al. 2016,
+arXiv:1609.08144, with attention between its first two layers; with one layer the one of Luong et al. 2015,
+arXiv:1508.04025, without input feeding).
+"""
+
+import dataclasses
+
+import keras
+from keras import ops
+
+from tfpar import layers
+from tfpar.checks import check_one_of, check_positive_integer
+
+CELLS = {"lstm": layers.LSTM, "gru": layers.GRU}
+ATTENTIONS = ("luong", "bahdanau", "multi_head")
+_HEADS = 4
+
+
+@dataclasses.dataclass(frozen=True)
+class SequenceToSequence:
+    """Three models that share their layers.
+
+    Attributes:
+        model: (int32 (batch, source_time) "source", int32 (batch, target_time) "target") -> float32 (batch, target_time,
+            vocabulary_size) logits of the token behind each target token.
+        encoder: "source" -> "memory", "keys" float (batch, source_time, features) and a "state_..." float (batch, units)
+            for each state of the decoder.
+        decoder_step: int32 (batch, 1) "token", "source", "memory", "keys" and the states -> float32 (batch,
+            vocabulary_size) "log_probabilities" of the next token, float (batch, source_time) "alignment", and
+            "new_state_...".
+    """
+
+    model: keras.Model
+    encoder: keras.Model
+    decoder_step: keras.Model
+
+
+def sequence_to_sequence(
+    *,
+    vocabulary_size: int,
+    cell: str = "lstm",
+    units: int = 256,
+    embedding_size: int = 256,
+    encoder_layers: int = 1,
+    decoder_layers: int = 1,
+    attention: str = "luong",
+    tied: bool = True,
+    layer_norm: bool = False,
+    dropout: float = 0.1,
+    seed: int = 0,
+) -> SequenceToSequence:
+    """Builds the three models.
+
+    Args:
+        vocabulary_size: number of token ids, of source and target alike; 0 is padding.
+        cell: one of `CELLS`.
+        units: of each layer of the decoder, and of both directions of one of the encoder together.
+        embedding_size: of a token.
+        encoder_layers, decoder_layers: how many are stacked, with residual connections between those behind the first.
+        attention: one of `ATTENTIONS`; "multi_head" has four heads.
+        tied: the output layer's weights are those of the embedding.
+        layer_norm: normalise the outputs of each recurrent layer.
+        dropout: of embeddings and of each layer's outputs.
+        seed: of the initial weights and the dropout.
+
+    Raises:
+        ValueError: an argument is out of range.
+    """
+    check_one_of("cell", cell, tuple(CELLS))
+    check_one_of("attention", attention, ATTENTIONS)
+    check_positive_integer("encoder_layers", encoder_layers)
+    check_positive_integer("decoder_layers", decoder_layers)
+    if units % (2 * _HEADS):
+        raise ValueError(f"`units` must be a multiple of {2 * _HEADS}; got {units}")
+    parts = _Parts(
+        vocabulary_size, cell, units, embedding_size, encoder_layers, decoder_layers, attention, tied, layer_norm, dropout,
+        seed,
+    )  # fmt: skip
+    return SequenceToSequence(_training_model(parts), *_inference_models(parts))
+
+
+class _Parts:
+    """The layers, and how they are put together."""
+
+    def __init__(
+        self, vocabulary_size, cell, units, embedding_size, encoder_layers, decoder_layers, attention, tied, layer_norm,
+        dropout, seed,
+    ):  # fmt: skip
+        seeds = iter(range(1000 * seed, 1000 * seed + 1000))
+        self.cell, self.units, self.layer_norm = cell, units, layer_norm
+        self.embedding = keras.layers.ReversibleEmbedding(
+            vocabulary_size,
+            embedding_size,
+            tie_weights=tied,
+            embeddings_initializer=keras.initializers.RandomNormal(stddev=embedding_size**-0.5, seed=next(seeds)),
+            reverse_dtype="float32",
+            name="embedding",
+        )
+
+        def recurrent(size, name, **options):
+            return CELLS[cell](
+                size,
+                kernel_initializer=keras.initializers.GlorotUniform(next(seeds)),
+                recurrent_initializer=keras.initializers.Orthogonal(seed=next(seeds)),
+                return_sequences=True,
+                name=name,
+                **options,
+            )
+
+        def dense(size, name, **options):
+            return keras.layers.Dense(
+                size, kernel_initializer=keras.initializers.GlorotUniform(next(seeds)), name=name, **options
+            )
+
+        def dropped(name):
+            return layers.Dropout(dropout, seed=next(seeds), name=f"{name}_dropout")
+
+        self.encoder = [
+            layers.Bidirectional(
+                recurrent(units // 2, f"encoder_{depth}"),
+                backward_layer=recurrent(units // 2, f"encoder_{depth}_backward", go_backwards=True),
+                name=f"encoder_{depth}",
+            )
+            for depth in range(encoder_layers)
+        ]
+        self.decoder = [recurrent(units, f"decoder_{depth}", return_state=True) for depth in range(decoder_layers)]
+        self.pooling = layers.MeanPooling(name="summary")
+        self.initial_states = {n: dense(units, f"first_{n}", activation="tanh") for n in self.state_names}
+        self.keys, self.query = dense(units, "keys_of_memory", use_bias=False), dense(units, "query")
+        heads = _HEADS if attention == "multi_head" else 1
+        self.attention = layers.Attention("additive" if attention == "bahdanau" else "dot", heads, name="attention")
+        self.combined = dense(embedding_size, "combined", activation="tanh")
+        self.norms = {
+            layer.name: keras.layers.LayerNormalization(name=f"{layer.name}_norm")
+            for layer in self.encoder + self.decoder
+        }
+        self.dropouts = {
+            name: dropped(name)
+            for name in ("source", "target", "output", *(layer.name for layer in self.encoder + self.decoder))
+        }
+
+    @property
+    def state_names(self) -> list[str]:
+        kinds = "hc" if self.cell == "lstm" else "h"
+        return [f"state_{depth}_{kind}" for depth in range(len(self.decoder)) for kind in kinds]
+
+    def _finished(self, layer, x, below):
+        """A layer's outputs: dropout, a residual connection where the sizes allow it, normalisation."""
+        x = self.dropouts[layer.name](x)
+        if below is not None:
+            x = x + below
+        return self.norms[layer.name](x) if self.layer_norm else x
+
+    def encode(self, source):
+        """Memory, keys and the decoder's first states."""
+        valid = ops.not_equal(source, 0)
+        x = self.dropouts["source"](self.embedding(source))
+        for depth, layer in enumerate(self.encoder):
+            x = self._finished(layer, layer(x, mask=valid), x if depth else None)
+        summary = self.pooling(x, mask=valid)
+        return x, self.keys(x), [layer(summary) for layer in self.initial_states.values()]
+
+    def decode(self, target, source, memory, keys, states):
+        """Logits, alignment and new states."""
+        valid, per_layer = ops.not_equal(source, 0), len(states) // len(self.decoder)
+        x, context, new_states = self.dropouts["target"](self.embedding(target)), None, []
+        for depth, layer in enumerate(self.decoder):
+            inputs = x if context is None else ops.concatenate([x, context], axis=-1)
+            own = states[depth * per_layer : (depth + 1) * per_layer]
+            y, *after = layer(inputs, initial_state=own)
+            new_states += after
+            x = self._finished(layer, y, x if depth else None)
+            if context is None:
+                context, alignment = self.attention(self.query(x), keys, memory, valid)
+        combined = self.combined(ops.concatenate([x, context], axis=-1))
+        return self.embedding(self.dropouts["output"](combined), reverse=True), alignment, new_states
+
+
+def _training_model(parts) -> keras.Model:
+    source, target = (keras.Input((None,), dtype="int32", name=name) for name in ("source", "target"))
+    memory, keys, states = parts.encode(source)
+    logits, _, _ = parts.decode(target, source, memory, keys, states)
+    return keras.Model([source, target], logits, name="sequence_to_sequence")
+
+
+def _inference_models(parts) -> tuple[keras.Model, keras.Model]:
+    source = keras.Input((None,), dtype="int32", name="source")
+    memory, keys, states = parts.encode(source)
+    encoder = keras.Model(
+        source,
+        [_named(tensor, name) for name, tensor in zip(("memory", "keys", *parts.state_names), (memory, keys, *states))],
+        name="encode",
+    )
+    token = keras.Input((1,), dtype="int32", name="token")
+    given = [keras.Input((None, x.shape[-1]), name=name) for name, x in (("memory", memory), ("keys", keys))]
+    own = [keras.Input((parts.units,), name=name) for name in parts.state_names]
+    logits, alignment, new_states = parts.decode(token, source, *given, own)
+    outputs = {"log_probabilities": ops.log_softmax(logits[:, 0]), "alignment": alignment[:, 0]}
+    outputs.update({f"new_{name}": state for name, state in zip(parts.state_names, new_states)})
+    step = keras.Model(
+        [token, source, *given, *own], [_named(x, name) for name, x in outputs.items()], name="decode_step"
+    )
+    return encoder, step
+
+
+def _named(tensor, name):
+    return keras.layers.Identity(name=name, dtype="float32")(tensor)

@@ -1,7 +1,7 @@
 """The TFLite converter in a process of its own: it may end its process with a segmentation fault, or never come back.
 
-Run as `python -m tfpar.export.convert DIRECTORY FORMAT`; the directory holds `saved_model/` and, for 8-bit formats,
-`calibration.pickle`, and receives `model.tflite`.
+Run as `python -m tfpar.export.convert DIRECTORY FORMAT TARGET`; the directory holds `saved_model/` and, for 8-bit
+formats, `calibration.pickle`, and receives `model.tflite`.
 """
 
 import os
@@ -22,13 +22,15 @@ _OPERATIONS = {
 LAST_LINES = 15
 
 
-def convert(directory: Path, format_name: str, timeout_s: float) -> bytes:
+def convert(directory: Path, format_name: str, timeout_s: float, target: str = "phone") -> bytes:
     """Converts `directory/saved_model` in a fresh process.
+
+    For the target "micro" an int8 file takes and gives 8-bit numbers; those of other targets take and give floats.
 
     Raises:
         UserError: the converter failed, died or took longer than `timeout_s`; the message ends with its last words.
     """
-    command = [sys.executable, "-m", "tfpar.export.convert", str(directory), format_name]
+    command = [sys.executable, "-m", "tfpar.export.convert", str(directory), format_name, target]
     root = str(Path(__file__).parents[2])
     environment = {
         **os.environ,
@@ -55,7 +57,7 @@ def save_calibration(directory: Path, rows: dict[str, list[dict[str, np.ndarray]
         pickle.dump(rows, file)
 
 
-def _main(directory: Path, format_name: str) -> None:
+def _main(directory: Path, format_name: str, target: str) -> None:
     import tensorflow as tf
 
     with open(directory / "calibration.pickle", "rb") as file:
@@ -69,8 +71,10 @@ def _main(directory: Path, format_name: str) -> None:
     if format_name in CALIBRATED:
         converter.target_spec.supported_ops = [getattr(tf.lite.OpsSet, _OPERATIONS[format_name])]
         converter.representative_dataset = lambda: ((name, row) for name, of in rows.items() for row in of)
+    if target == "micro" and format_name == "int8":
+        converter.inference_input_type = converter.inference_output_type = tf.int8  # integer inputs stay as they are
     (directory / "model.tflite").write_bytes(converter.convert())
 
 
 if __name__ == "__main__":
-    _main(Path(sys.argv[1]), sys.argv[2])
+    _main(Path(sys.argv[1]), *sys.argv[2:])

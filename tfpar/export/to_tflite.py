@@ -12,9 +12,11 @@ import tensorflow as tf
 from tfpar.checks import check_one_of, check_positive_integer
 from tfpar.errors import UserError
 from tfpar.export.convert import convert, save_calibration
-from tfpar.export.formats import CALIBRATED, FORMATS, FORMS, FORMS_OF, TARGETS, Format
+from tfpar.export.formats import CALIBRATED, FORMATS, FORMS, FORMS_OF, MICRO_REASONS, TARGETS, Format
 from tfpar.export.interpreter import TFLiteModel
 from tfpar.export.mend import mend_cells
+from tfpar.export.micro import check_installed
+from tfpar.export.micro_process import measure_in_micro
 from tfpar.export.samples import sample_inputs
 from tfpar.export.signatures import DEFAULT, STEP, Sequences, Steps, recurrent_layers, shapes_of
 from tfpar.files import written_atomically
@@ -51,8 +53,9 @@ def tflite(
             `calibration`; without either, any length. Several lengths become signatures "length_N", which share
             weights; "serving_default" is the longest.
         form: one of the above, or "auto", which goes by `target`.
-        target: "phone" and "micro" take the fused operation, the smallest file; "desktop" makes all forms and takes
-            the one that is fastest on this machine.
+        target: "phone" takes the fused operation, the smallest file; "desktop" makes all forms and takes the one that
+            is fastest on this machine; "micro" takes the first that TFLite Micro runs, and there an int8 file takes and
+            gives 8-bit numbers.
         batch_size: rows of each call.
         streaming: add a signature "step": one time step and the states "LAYER_h" (and "LAYER_c") to the outputs
             after it and the new states.
@@ -60,11 +63,13 @@ def tflite(
 
     Returns:
         {"format", "form", "form_reason", "path", "bytes", "ops", "signatures", "max_abs_error" (to Keras, over at most
-        `PARITY_ROWS` inputs of each signature), "latency_ms": {"median"} (of "serving_default")}.
+        `PARITY_ROWS` inputs of each signature), "latency_ms": {"median"} (of "serving_default")}; for "micro" also
+        "arena_bytes", the memory that it needs, and "micro_max_abs_error", measured in TFLite Micro.
 
     Raises:
         UserError: a format that needs `calibration` has none; the model cannot take the form, or be streamed; the
-            conversion failed; the file strays further than its format may.
+            conversion failed; the file strays further than its format may; TFLite Micro cannot run it.
+        MissingExtraError: for "micro", tflite-micro is not installed.
         ValueError: an argument is out of range.
     """
     chosen = FORMATS[check_one_of("quantize", quantize or "float32", tuple(FORMATS))]
@@ -74,6 +79,8 @@ def tflite(
     if chosen.name == "int16x8" and any(tf.as_dtype(tensor.dtype).is_integer for tensor in model.inputs):
         raise UserError("quantize='int16x8' cannot be had for integer inputs: the converter calibrates none; use int8.")
     lengths = _checked_lengths(sequence_length)
+    if target == "micro":
+        _check_micro(lengths, streaming)
     if chosen.name in CALIBRATED and calibration is None:
         raise UserError(f"quantize={chosen.name!r} needs `calibration`: a dataset of inputs like those of training.")
     samples = sample_inputs(model, calibration, max(lengths, default=None))
@@ -82,10 +89,12 @@ def tflite(
     files, failures = {}, []
     for name in forms:
         try:
-            file = _File.made(model, chosen, name, signatures, timeout_s)
+            file = _File.made(model, chosen, name, signatures, target, timeout_s)
             files.setdefault(file.form, file)
         except UserError as error:
             failures.append(error)
+        if files and target == "micro":
+            break
     if not files:
         raise failures[0]
     best = min(files, key=lambda name: files[name].report["latency_ms"]["median"])
@@ -119,7 +128,7 @@ def _signatures(model, batch_size, lengths, samples, is_calibrated, streaming):
 
 
 def _forms(model, format_name, form, target, sequences) -> list[str]:
-    """Forms to make, of which the fastest is kept."""
+    """Forms to make, of which the fastest is kept; for "micro", the first that runs."""
     possible = FORMS_OF.get(format_name, FORMS[1:])
     if form != "auto":
         if form not in possible:
@@ -127,14 +136,25 @@ def _forms(model, format_name, form, target, sequences) -> list[str]:
         if form in ("chunked", "unrolled") and sequences.is_open:
             raise UserError(f"form={form!r} needs a static number of time steps; give `sequence_length`")
         return [form]
-    if target != "desktop" or not recurrent_layers(model):
+    if target == "phone" or not recurrent_layers(model):
         return [possible[0]]
     return [name for name in possible if name in ("fused", "loop") or not sequences.is_open]
+
+
+def _check_micro(lengths, streaming):
+    check_installed()
+    if len(lengths) > 1 or streaming:
+        raise UserError(
+            "target='micro' takes one `sequence_length` and no `streaming`: TFLite Micro runs a file's first signature "
+            "alone; make one file for each"
+        )
 
 
 def _reason(files, form, target):
     if form != "auto":
         return "it was asked for"
+    if target == "micro":
+        return MICRO_REASONS[next(iter(files))]
     if target != "desktop":
         return f"for target {target!r} the smallest form that its format allows was taken"
     measured = ", ".join(f"{file.form} {file.report['latency_ms']['median']:.2f} ms" for file in files.values())
@@ -157,27 +177,29 @@ class _File:
         return "loop" if "WHILE" in self.report["ops"] else "unrolled"
 
     @classmethod
-    def made(cls, model, chosen: Format, form, signatures, timeout_s) -> "_File":
+    def made(cls, model, chosen: Format, form, signatures, target, timeout_s) -> "_File":
         rows = {name: signature.rows() for name, signature in signatures.items()}
-        content = _convert(model, chosen.name, form, signatures, rows, timeout_s)
+        content = _convert(model, chosen.name, form, signatures, rows, target, timeout_s)
         with tempfile.TemporaryDirectory() as directory:
             path = Path(directory) / "model.tflite"
             path.write_bytes(content)
             report = _measure(path, chosen, signatures, rows)
+        if target == "micro":
+            report |= measure_in_micro(content, signatures[DEFAULT], rows[DEFAULT][:PARITY_ROWS], timeout_s)
         _gate(report, chosen)
         return cls(content, report, form)
 
 
-def _convert(model, format_name, form, signatures, rows, timeout_s):
+def _convert(model, format_name, form, signatures, rows, target, timeout_s):
     # As variables, weights would keep the converter from fusing; see tfpar.ops.fused_lstm.
     weights = [v.numpy() for v in model.variables]
-    target = "tflite_int8" if format_name in CALIBRATED else "tflite"
-    functions = {name: signature.function(weights, target, form) for name, signature in signatures.items()}
+    kind = "tflite_int8" if format_name in CALIBRATED else "tflite"
+    functions = {name: signature.function(weights, kind, form) for name, signature in signatures.items()}
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         tf.saved_model.save(tf.Module(), str(directory / "saved_model"), signatures=functions)
         save_calibration(directory, rows)
-        return mend_cells(convert(directory, format_name, timeout_s))
+        return mend_cells(convert(directory, format_name, timeout_s, target))
 
 
 def _measure(path, chosen, signatures, rows):
@@ -200,8 +222,9 @@ def _gate(report, chosen):
     flex = [name for name in report["ops"] if name.startswith("Flex")]
     if flex:
         raise UserError(f"the {chosen.name} file would need TensorFlow operations that phones lack: {', '.join(flex)}")
-    if chosen.max_abs_error is not None and not report["max_abs_error"] <= chosen.max_abs_error:
+    error = float(np.max([report["max_abs_error"], report.get("micro_max_abs_error", 0.0)]))
+    if chosen.max_abs_error is not None and not error <= chosen.max_abs_error:
         raise UserError(
-            f"the {chosen.name} file differs from Keras by {report['max_abs_error']:.2g}, more than the allowed "
+            f"the {chosen.name} file differs from Keras by {error:.2g}, more than the allowed "
             f"{chosen.max_abs_error:.2g}; {chosen.remedy}"
         )

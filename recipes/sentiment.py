@@ -318,6 +318,25 @@ def progress():
     return 1 if sys.stderr.isatty() else 2
 
 
+def use_micro_settings():
+    """A linear model of words has no place on a chip, and files of halves do not run there."""
+    from tfpar.export.micro import check_installed
+
+    check_installed()
+    if not FLAGS["wide"].present:
+        log("--target micro: no linear model of words (--wide 0)")
+        FLAGS.wide = 0.0
+    if FLAGS.wide:
+        raise UserError(f"--wide must be 0 for --target micro, which takes embedded tokens; got {FLAGS.wide}")
+    if not FLAGS["export"].present:
+        log("--target micro: --export int8")
+        FLAGS.export = ["int8"]
+    if not set(FLAGS.export) <= {"", "saved_model", "float32", "int8"}:
+        raise UserError(
+            f"--export for --target micro must list int8, float32, saved_model; got {','.join(FLAGS.export)}"
+        )
+
+
 def use_smoke_settings():
     for name, value in SMOKE.items():
         if not FLAGS[name].present:
@@ -329,6 +348,8 @@ def use_smoke_settings():
 def main():
     if FLAGS.smoke:
         use_smoke_settings()
+    if FLAGS.target == "micro":
+        use_micro_settings()
     import tfpar
 
     formats = [name for name in FLAGS.export if name]

@@ -17,6 +17,9 @@ class TFLiteModel:
         path: the file.
         signature: its name.
 
+    Attributes:
+        input_quantisation, output_quantisation: `Quantisation` by name.
+
     Raises:
         UserError: the file cannot be read or is no TFLite model, or has no such signature.
         MissingExtraError: LiteRT is not installed.
@@ -30,8 +33,8 @@ class TFLiteModel:
         except ValueError as error:
             raise UserError(f"{path} is not a TFLite model with the signature {signature!r}: {error}") from error
         self._runner = runner
-        self._given = {name: _quantisation(detail) for name, detail in runner.get_input_details().items()}
-        self._answered = {name: _quantisation(detail) for name, detail in runner.get_output_details().items()}
+        self.input_quantisation = {name: _quantisation(detail) for name, detail in runner.get_input_details().items()}
+        self.output_quantisation = {name: _quantisation(detail) for name, detail in runner.get_output_details().items()}
 
     @property
     def operations(self) -> list[str]:
@@ -52,7 +55,7 @@ class TFLiteModel:
     def __call__(self, **inputs: np.ndarray) -> dict[str, np.ndarray]:
         """Runs the model once, on real numbers, which are quantised if its inputs are; its outputs are dequantised."""
         outputs = self._runner(**self._stored(inputs))
-        return {name: self._answered[name].real(array) for name, array in outputs.items()}
+        return {name: self.output_quantisation[name].real(array) for name, array in outputs.items()}
 
     def latency_s(self, inputs: dict[str, np.ndarray], runs: int = 30) -> float:
         """Median time of one run, in seconds, after a warm-up."""
@@ -60,9 +63,13 @@ class TFLiteModel:
         return median_seconds(lambda: self._runner(**stored), runs)
 
     def _stored(self, inputs):
-        return {
-            name: self._given[name].stored(array) if name in self._given else array for name, array in inputs.items()
+        # A name that the file lacks is left for LiteRT to refuse.
+        known = {
+            name: self.input_quantisation[name].stored(array)
+            for name, array in inputs.items()
+            if name in self.input_quantisation
         }
+        return {**inputs, **known}
 
 
 def median_seconds(run: Callable[[], object], runs: int) -> float:

@@ -1,6 +1,6 @@
 """TFLite Micro in a process of its own: it may end its process with a segmentation fault, and says why on stderr.
 
-Run as `python -m tfpar.export.micro_process DIRECTORY TRIAL_S`; the directory holds `model.tflite` and `inputs.npz` with
+Run as `python -m tfpar.export.micro_process DIRECTORY TRIAL_S`; the directory holds `model.tflite` and `inputs.npz`,
 arrays (runs, *shape), and receives `outputs.npz` and `arena_bytes`.
 """
 
@@ -92,11 +92,12 @@ def _explanation(returncode, words):
         died = f"died of signal {-returncode}" if returncode < 0 else "failed"
         return f"TFLite Micro {died} on the file. Its last words: {words.strip()[-_LAST_WORDS:]}"
     lacks, fails = culprit.groups()
-    said = f"it has no operation {lacks}" if lacks else f"its {fails} fails: {words[: culprit.start()].strip()[-150:]}"
+    before = words[: culprit.start()].strip().splitlines() or ["it does not say why"]
+    said = f"it has no operation {lacks}" if lacks else f"its {fails} fails: {before[-1]}"
     return (
-        f"TFLite Micro cannot run the file: {said}. Use quantize='int8', give a fixed `sequence_length`, "
-        f"leave out the layer that needs {lacks or fails} (of a text model, export what follows the Embedding), or take "
-        "target='phone'"
+        f"TFLite Micro cannot run the file: {said}. What helps: quantize='int8', a fixed `sequence_length`, a model "
+        f"without the layer that needs {lacks or fails} (of a text model, what follows its Embedding); "
+        "or another target"
     )
 
 

@@ -35,12 +35,16 @@ class TextPredictor:
         self._model = TFLiteModel(directory / f"model.{self.format}.tflite")
         self._tokenizer = Tokenizer.load(directory / "tokenizer.json")
         self._labels = _read_labels(directory / "labels.txt")
-        (self._length,) = self._model.inputs["tokens"][0][1:]
+        self._embedding = _read_embedding(directory / manifest["embedding"]) if "embedding" in manifest else None
+        ((shape, _),) = self._model.inputs.values()
+        self._length = shape[1]
 
     def __call__(self, text: str) -> dict:
         """Returns {"input", "label", "probabilities" (by label)}."""
         (tokens,) = self._tokenizer.encode([text], self._length)
-        probabilities = self._model(tokens=pad_tokens(tokens, self._length))["probabilities"][0]
+        padded = pad_tokens(tokens, self._length)
+        given = {"tokens": padded} if self._embedding is None else {"embedded": self._embedding[padded]}
+        probabilities = self._model(**given)["probabilities"][0]
         return {
             "input": text,
             "label": self._labels[int(np.argmax(probabilities))],
@@ -58,3 +62,11 @@ def _read_labels(path: Path) -> list[str]:
 def pad_tokens(tokens: np.ndarray, length: int) -> np.ndarray:
     """int32 (1, length): the tokens, then zeros."""
     return np.pad(tokens, (0, length - len(tokens)))[None].astype(np.int32)
+
+
+def _read_embedding(path: Path) -> np.ndarray:
+    """float32 (vocabulary, features), which a file for a microcontroller takes in place of tokens."""
+    try:
+        return np.load(path, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise UserError(f"the table of embeddings {path} cannot be read: {error}") from error

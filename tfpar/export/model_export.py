@@ -29,8 +29,8 @@ reset.
 {micro}"""
 
 _MICRO = """
-On a microcontroller: `{source}` and `{header}` hold the {format} file as a C array. In TFLite Micro it differs from Keras
-by {micro_max_abs_error:.1e} at most and needs an arena of {arena_bytes:,} bytes.
+On a microcontroller: `{source}` and `{header}` hold the {format} file as a C array. In TFLite Micro it differs from
+Keras by {micro_max_abs_error:.1e} at most and needs an arena of {arena_bytes:,} bytes.
 """
 
 

@@ -319,16 +319,16 @@ def progress():
 
 
 def use_micro_settings():
-    """A linear model of words has no place on a chip, and files of halves do not run there."""
-    from tfpar.export.micro import check_installed
+    """A linear model of words has no place on a chip, and not every format runs there."""
+    import tfpar
 
-    check_installed()
+    tfpar.export.check_micro()
     if not FLAGS["wide"].present:
         log("--target micro: no linear model of words (--wide 0)")
         FLAGS.wide = 0.0
     if FLAGS.wide:
         raise UserError(f"--wide must be 0 for --target micro, which takes embedded tokens; got {FLAGS.wide}")
-    if not FLAGS["export"].present:
+    if FLAGS.export and not FLAGS["export"].present:
         log("--target micro: --export int8")
         FLAGS.export = ["int8"]
     if not set(FLAGS.export) <= {"", "saved_model", "float32", "int8"}:

@@ -10,7 +10,7 @@ from pathlib import Path
 from tfpar.cli.arguments import Parser
 from tfpar.errors import UserError
 from tfpar.export.formats import CALIBRATED, FORMATS, FORMS, TARGETS
-from tfpar.export.micro import check_installed
+from tfpar.export.micro import check_micro
 
 
 def main(arguments: list[str]) -> None:
@@ -28,7 +28,7 @@ def main(arguments: list[str]) -> None:
         raise UserError(f"--format {options.format} needs --calibration npz:FILE, npy:FILE or csv:FILE")
     lengths = _lengths(options.sequence_length)
     if options.target == "micro":
-        check_installed()
+        check_micro()
     from tfpar.export.bundle import check_writable
 
     check_writable(options.export_dir)

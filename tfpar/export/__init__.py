@@ -7,13 +7,16 @@ import importlib
 
 _HOME = {
     "FORMATS": "formats",
+    "MicroModel": "micro",
     "TFLiteModel": "interpreter",
     "TextClassifierExport": "classifier",
     "TextPredictor": "text_predictor",
+    "check_micro": "micro",
     "check_writable": "bundle",
     "export_model": "model_export",
     "from_keras": "stock_keras",
     "from_torch": "pytorch",
+    "run_in_micro": "micro_process",
     "saved_model": "to_saved_model",
     "tflite": "to_tflite",
     "verify_bundle": "bundle",

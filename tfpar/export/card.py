@@ -49,8 +49,8 @@ It knows the language and the kind of text that it was trained on, and gives a c
 
 _MICRO = """
 `{source}` and `{header}` hold the {format} file as a C array. It runs in TFLite Micro, where its accuracy was
-measured on {examples:,} test texts; there it differs from Keras by {micro_max_abs_error:.1e} at most, and needs an arena
-of {arena_bytes:,} bytes. It takes, of each token, the row of `{embedding}`; behind the last token, zeros.
+measured on {examples:,} test texts; there it differs from Keras by {micro_max_abs_error:.1e} at most, and needs an
+arena of {arena_bytes:,} bytes. It takes, of each token, the row of `{embedding}`; behind the last token, zeros.
 """
 
 

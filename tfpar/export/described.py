@@ -4,7 +4,7 @@ from tfpar.export.interpreter import TFLiteModel
 
 
 def described(file: TFLiteModel) -> dict:
-    """Returns {"inputs", "outputs"}, lists of {"name", "shape", "dtype"} and, if quantised, "scale" and "zero_point"."""
+    """Returns {"inputs", "outputs"}, lists of {"name", "shape", "dtype"}; if quantised, with "scale", "zero_point"."""
     return {
         "inputs": _tensors(file.inputs, file.input_quantisation),
         "outputs": _tensors(file.outputs, file.output_quantisation),

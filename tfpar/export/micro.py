@@ -39,7 +39,7 @@ class MicroModel:
     """
 
     def __init__(self, content: bytes, arena_bytes: int):
-        check_installed()
+        check_micro()
         from tflite_micro import runtime
 
         self.inputs, self.outputs = _ports(content)
@@ -80,7 +80,7 @@ class MicroModel:
         self._interpreter.print_allocations()
 
 
-def check_installed() -> None:
+def check_micro() -> None:
     """Raises MissingExtraError unless tflite-micro can be imported."""
     if importlib.util.find_spec("tflite_micro") is None:
         raise MissingExtraError("tflite-micro", "micro", "to run files as a microcontroller would")

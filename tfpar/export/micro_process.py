@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from tfpar.errors import UserError
-from tfpar.export.micro import MicroModel, check_installed
+from tfpar.export.micro import MicroModel, check_micro
 
 _LARGE_ARENA_BYTES = 64 << 20  # more than any such chip has
 _ALIGNMENT_BYTES = 16
@@ -49,7 +49,7 @@ def run_in_micro(content: bytes, inputs: dict[str, np.ndarray], timeout_s: float
         UserError: TFLite Micro cannot run the file, died, or took too long. The message names the operation.
         MissingExtraError: tflite-micro is not installed.
     """
-    check_installed()
+    check_micro()
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         (directory / "model.tflite").write_bytes(content)

@@ -15,7 +15,7 @@ from tfpar.export.convert import convert, save_calibration
 from tfpar.export.formats import CALIBRATED, FORMATS, FORMS, FORMS_OF, MICRO_REASONS, TARGETS, Format
 from tfpar.export.interpreter import TFLiteModel
 from tfpar.export.mend import mend_cells
-from tfpar.export.micro import check_installed
+from tfpar.export.micro import check_micro
 from tfpar.export.micro_process import measure_in_micro
 from tfpar.export.samples import sample_inputs
 from tfpar.export.signatures import DEFAULT, STEP, Sequences, Steps, recurrent_layers, shapes_of
@@ -142,7 +142,7 @@ def _forms(model, format_name, form, target, sequences) -> list[str]:
 
 
 def _check_micro(lengths, streaming):
-    check_installed()
+    check_micro()
     if len(lengths) > 1 or streaming:
         raise UserError(
             "target='micro' takes one `sequence_length` and no `streaming`: TFLite Micro runs a file's first signature "

@@ -108,9 +108,9 @@ def _ports(content):
 
 
 def _port(tensor, index, names):
-    dtype = np.dtype(_DTYPES[names[tensor.type]])
+    dtype, shape = np.dtype(_DTYPES[names[tensor.type]]), tuple(int(size) for size in tensor.shape)
     scales = tensor.quantization.scale if tensor.quantization is not None else None
     if scales is None or not len(scales):
-        return Port(index, tuple(tensor.shape), Quantisation(dtype, 0.0, 0))
+        return Port(index, shape, Quantisation(dtype, 0.0, 0))
     zero_point = int(tensor.quantization.zeroPoint[0])
-    return Port(index, tuple(tensor.shape), Quantisation(dtype, float(scales[0]), zero_point))
+    return Port(index, shape, Quantisation(dtype, float(scales[0]), zero_point))

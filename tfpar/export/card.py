@@ -46,11 +46,11 @@ files forget between runs: no variable has to be reset.
 It knows the language and the kind of text that it was trained on, and gives a confident answer for any other too.
 """
 
-
 _MICRO = """
 `{source}` and `{header}` hold the {format} file as a C array. It runs in TFLite Micro, where its accuracy was
 measured on {examples:,} test texts; there it differs from Keras by {micro_max_abs_error:.1e} at most, and needs an
-arena of {arena_bytes:,} bytes. It takes, of each token, the row of `{embedding}`; behind the last token, zeros.
+arena of {arena_bytes:,} bytes. It takes, of each token, the row of `{embedding}`; behind the last token, zeros. An
+8-bit input stores x as round(x / scale) + zero_point; both are in `manifest.json`.
 """
 
 

@@ -15,9 +15,9 @@ from tfpar.export.card import write_card
 from tfpar.export.described import described
 from tfpar.export.formats import FORMATS
 from tfpar.export.interpreter import TFLiteModel
-from tfpar.export.micro_text import EMBEDDING, MicroText
+from tfpar.export.micro_text import MicroText
 from tfpar.export.pictures import draw_confusion_matrix, draw_learning_curve
-from tfpar.export.text_predictor import TASK, pad_tokens
+from tfpar.export.text_predictor import EMBEDDING, TASK, pad_tokens
 from tfpar.export.to_saved_model import saved_model_in_bundle
 from tfpar.export.to_tflite import tflite
 

@@ -10,8 +10,6 @@ from tfpar.export.micro_process import run_in_micro
 from tfpar.export.samples import sample_inputs
 from tfpar.export.to_tflite import tflite
 
-EMBEDDING = "embedding.npy"
-
 
 class MicroText:
     """Both parts of a classifier.

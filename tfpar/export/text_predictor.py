@@ -10,6 +10,7 @@ from tfpar.export.bundle import read_manifest
 from tfpar.export.interpreter import TFLiteModel
 
 TASK = "text_classification"
+EMBEDDING = "embedding.npy"  # beside files for microcontrollers, which take its rows in place of tokens
 
 
 class TextPredictor:
@@ -35,7 +36,7 @@ class TextPredictor:
         self._model = TFLiteModel(directory / f"model.{self.format}.tflite")
         self._tokenizer = Tokenizer.load(directory / "tokenizer.json")
         self._labels = _read_labels(directory / "labels.txt")
-        self._embedding = _read_embedding(directory / manifest["embedding"]) if "embedding" in manifest else None
+        self._embedding = _read_embedding(directory / EMBEDDING) if "embedding" in manifest else None
         ((shape, _),) = self._model.inputs.values()
         self._length = shape[1]
 
@@ -65,7 +66,7 @@ def pad_tokens(tokens: np.ndarray, length: int) -> np.ndarray:
 
 
 def _read_embedding(path: Path) -> np.ndarray:
-    """float32 (vocabulary, features), which a file for a microcontroller takes in place of tokens."""
+    """float32 (vocabulary, features)."""
     try:
         return np.load(path, allow_pickle=False)
     except (OSError, ValueError) as error:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from tfpar.errors import MissingExtraError, UserError
+from tfpar.export.quantisation import Quantisation
 
 
 class TFLiteModel:
@@ -16,6 +17,9 @@ class TFLiteModel:
         file: its path, or its content.
         signature: its name.
         name: of the file, for errors; None: its path.
+
+    Attributes:
+        input_quantisation, output_quantisation: `Quantisation` by name.
 
     Raises:
         UserError: the file cannot be read or is no TFLite model, or has no such signature.
@@ -31,6 +35,8 @@ class TFLiteModel:
             name = name or ("the content" if isinstance(file, bytes) else file)
             raise UserError(f"{name} is not a TFLite model with the signature {signature!r}: {error}") from error
         self._runner = runner
+        self.input_quantisation = {name: _quantisation(detail) for name, detail in runner.get_input_details().items()}
+        self.output_quantisation = {name: _quantisation(detail) for name, detail in runner.get_output_details().items()}
 
     @property
     def operations(self) -> list[str]:
@@ -49,12 +55,18 @@ class TFLiteModel:
         return {name: _signature(detail) for name, detail in self._runner.get_output_details().items()}
 
     def __call__(self, **inputs: np.ndarray) -> dict[str, np.ndarray]:
-        """Runs the model once."""
-        return self._runner(**inputs)
+        """Runs the model once, on real numbers, which are quantised if its inputs are; its outputs are dequantised."""
+        outputs = self._runner(**self._stored(inputs))
+        return {name: self.output_quantisation[name].real(array) for name, array in outputs.items()}
 
     def latency_s(self, inputs: dict[str, np.ndarray], runs: int = 30) -> float:
         """Median time of one run, in seconds, after a warm-up."""
-        return median_seconds(lambda: self._runner(**inputs), runs)
+        stored = self._stored(inputs)
+        return median_seconds(lambda: self._runner(**stored), runs)
+
+    def _stored(self, inputs):
+        known = self.input_quantisation  # a name that the file lacks is left for LiteRT to refuse
+        return {name: known[name].stored(array) if name in known else array for name, array in inputs.items()}
 
 
 def median_seconds(run: Callable[[], object], runs: int) -> float:
@@ -80,6 +92,11 @@ def _interpreter_class():
     except ImportError as error:
         raise MissingExtraError("ai-edge-litert", "recipes", "to run TFLite files") from error
     return Interpreter
+
+
+def _quantisation(detail):
+    scale, zero_point = detail["quantization"]
+    return Quantisation(np.dtype(detail["dtype"]), float(scale), int(zero_point))
 
 
 def _signature(detail):

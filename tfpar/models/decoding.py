@@ -54,8 +54,8 @@ class Decoder:
             source: int32 (batch, source_time), padded by zeros at the right.
 
         Returns:
-            Tokens int32 (batch, beam_size, max_length), the best first, without [BOS], padded by zeros behind [EOS]; and
-            their ranks, float32 (batch, beam_size).
+            Tokens int32 (batch, beam_size, max_length), the best first, without [BOS], zeros behind [EOS]; and their
+            ranks, float32 (batch, beam_size).
         """
         return self._search(tf.convert_to_tensor(source, tf.int32))
 

@@ -6,8 +6,8 @@
     y[t]     = recurrent_l(y[t], context[t])                        further layers
     p[t]     = softmax(E tanh(W [y[t] context[t]]))                 E: the embedding, if it is tied
 
-The query of a step comes from the layer below and not from the step before, so nothing but the recurrences is sequential:
-in training, projections, attention and output are matmuls over all steps (the decoder of Wu et al. 2016,
+The query of a step comes from the layer below and not from the step before, so the recurrences alone are sequential: in
+training, projections, attention and output are matmuls over all steps (the decoder of Wu et al. 2016,
 arXiv:1609.08144, with attention between its first two layers; with one layer the one of Luong et al. 2015,
 arXiv:1508.04025, without input feeding).
 """
@@ -30,10 +30,10 @@ class SequenceToSequence:
     """Three models that share their layers.
 
     Attributes:
-        model: (int32 (batch, source_time) "source", int32 (batch, target_time) "target") -> float32 (batch, target_time,
-            vocabulary_size) logits of the token behind each target token.
-        encoder: "source" -> "memory", "keys" float (batch, source_time, features) and a "state_..." float (batch, units)
-            for each state of the decoder.
+        model: int32 (batch, source_time) "source", int32 (batch, target_time) "target" -> float32 (batch, target_time,
+            vocabulary_size), logits of the token behind each target token.
+        encoder: "source" -> "memory", "keys" float (batch, source_time, features) and for each state of the decoder a
+            "state_..." float (batch, units).
         decoder_step: int32 (batch, 1) "token", "source", "memory", "keys" and the states -> float32 (batch,
             vocabulary_size) "log_probabilities" of the next token, float (batch, source_time) "alignment", and
             "new_state_...".
@@ -197,7 +197,7 @@ def _inference_models(parts) -> tuple[keras.Model, keras.Model]:
     memory, keys, states = parts.encode(source)
     encoder = keras.Model(
         source,
-        [_named(tensor, name) for name, tensor in zip(("memory", "keys", *parts.state_names), (memory, keys, *states))],
+        [_named(tensor, name) for name, tensor in zip(("memory", "keys", *parts.state_names), (memory, keys, *states), strict=True)],
         name="encode",
     )
     token = keras.Input((1,), dtype="int32", name="token")
@@ -205,7 +205,7 @@ def _inference_models(parts) -> tuple[keras.Model, keras.Model]:
     own = [keras.Input((parts.units,), name=name) for name in parts.state_names]
     logits, alignment, new_states = parts.decode(token, source, *given, own)
     outputs = {"log_probabilities": ops.log_softmax(logits[:, 0]), "alignment": alignment[:, 0]}
-    outputs.update({f"new_{name}": state for name, state in zip(parts.state_names, new_states)})
+    outputs.update({f"new_{name}": state for name, state in zip(parts.state_names, new_states, strict=True)})
     step = keras.Model(
         [token, source, *given, *own], [_named(x, name) for name, x in outputs.items()], name="decode_step"
     )

@@ -8,8 +8,8 @@ import tensorflow as tf
 class TokenCrossentropy(keras.losses.Loss):
     """-log p(token), or with smoothing e: (1 - e) of it and e of the mean of -log p over the vocabulary.
 
-    Sample weights are those of tokens, and the loss is the sum over tokens divided by the sum of their weights, also where
-    replicas and lanes have different numbers of them.
+    Sample weights are those of tokens, and the loss is the sum over tokens divided by the sum of their weights, also
+    where replicas and lanes have different numbers of them.
 
     Args:
         label_smoothing: e, in [0, 1).

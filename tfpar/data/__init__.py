@@ -7,6 +7,8 @@ TensorFlow Datasets.
 import importlib
 
 _HOME = {
+    "BEGIN_ID": "trained_tokenizer",
+    "END_ID": "trained_tokenizer",
     "LabelledTexts": "labelled_texts",
     "Pairs": "translation_pairs",
     "PinnedMember": "wheels",
@@ -25,6 +27,7 @@ _HOME = {
     "load_translation": "translation_sources",
     "log_odds": "naive_bayes",
     "ngram_ids": "naive_bayes",
+    "padded_batches": "padded",
     "padding_fraction": "bucketing",
     "plan_epoch": "bucketing",
     "translation_batches": "pair_batches",

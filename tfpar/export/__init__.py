@@ -11,6 +11,7 @@ _HOME = {
     "MicroModel": "micro",
     "TFLiteModel": "interpreter",
     "TextClassifierExport": "classifier",
+    "TranslatorExport": "translator",
     "TextPredictor": "text_predictor",
     "check_micro": "micro",
     "check_writable": "bundle",

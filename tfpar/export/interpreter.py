@@ -34,15 +34,18 @@ class TFLiteModel:
         except ValueError as error:
             name = name or ("the content" if isinstance(file, bytes) else file)
             raise UserError(f"{name} is not a TFLite model with the signature {signature!r}: {error}") from error
-        self._runner = runner
+        self._content, self._runner = content, runner
         self.input_quantisation = {name: _quantisation(detail) for name, detail in runner.get_input_details().items()}
         self.output_quantisation = {name: _quantisation(detail) for name, detail in runner.get_output_details().items()}
 
     @property
     def operations(self) -> list[str]:
-        """The names of the operations in the file, each once, sorted."""
-        details = self._interpreter._get_ops_details()
-        return sorted({detail["op_name"] for detail in details} - {"DELEGATE"})
+        """The names of the operations in the file, of all signatures and of loops' bodies, each once, sorted."""
+        from ai_edge_litert import schema_py_generated as schema
+
+        names = {value: name for name, value in vars(schema.BuiltinOperator).items() if not name.startswith("_")}
+        codes = schema.ModelT.InitFromPackedBuf(self._content, 0).operatorCodes
+        return sorted({_custom_name(code) or names[code.builtinCode] for code in codes})
 
     @property
     def inputs(self) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
@@ -69,6 +72,14 @@ class TFLiteModel:
         return {name: known[name].stored(array) if name in known else array for name, array in inputs.items()}
 
 
+def signatures_of(content: bytes, name: str) -> list[str]:
+    """The names of a file's signatures; `name` is what errors call it, which are those of `TFLiteModel`."""
+    try:
+        return sorted(_interpreter_class()(model_content=content).get_signature_list())
+    except ValueError as error:
+        raise UserError(f"{name} is not a TFLite model: {error}") from error
+
+
 def median_seconds(run: Callable[[], object], runs: int) -> float:
     """Median time of one run, after a warm-up."""
     times = []
@@ -92,6 +103,10 @@ def _interpreter_class():
     except ImportError as error:
         raise MissingExtraError("ai-edge-litert", "recipes", "to run TFLite files") from error
     return Interpreter
+
+
+def _custom_name(code) -> str | None:
+    return code.customCode.decode() if isinstance(code.customCode, bytes) else code.customCode
 
 
 def _quantisation(detail):

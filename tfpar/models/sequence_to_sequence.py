@@ -13,6 +13,7 @@ arXiv:1508.04025, without input feeding).
 """
 
 import dataclasses
+from typing import NamedTuple
 
 import keras
 from keras import ops
@@ -82,75 +83,84 @@ def sequence_to_sequence(
     if units % (2 * _HEADS):
         raise ValueError(f"`units` must be a multiple of {2 * _HEADS}; got {units}")
     parts = _Parts(
-        vocabulary_size, cell, units, embedding_size, encoder_layers, decoder_layers, attention, tied, layer_norm, dropout,
+        _Settings(vocabulary_size, cell, units, embedding_size, attention, tied, layer_norm, dropout),
+        (encoder_layers, decoder_layers),
         seed,
-    )  # fmt: skip
+    )
     return SequenceToSequence(_training_model(parts), *_inference_models(parts))
+
+
+class _Settings(NamedTuple):
+    vocabulary_size: int
+    cell: str
+    units: int
+    embedding_size: int
+    attention: str
+    tied: bool
+    layer_norm: bool
+    dropout: float
 
 
 class _Parts:
     """The layers, and how they are put together."""
 
-    def __init__(
-        self, vocabulary_size, cell, units, embedding_size, encoder_layers, decoder_layers, attention, tied, layer_norm,
-        dropout, seed,
-    ):  # fmt: skip
-        seeds = iter(range(1000 * seed, 1000 * seed + 1000))
-        self.cell, self.units, self.layer_norm = cell, units, layer_norm
+    def __init__(self, settings, depths, seed):
+        self.settings = settings
+        self._seeds = iter(range(1000 * seed, 1000 * seed + 1000))
+        units, embedding_size = settings.units, settings.embedding_size
         self.embedding = keras.layers.ReversibleEmbedding(
-            vocabulary_size,
+            settings.vocabulary_size,
             embedding_size,
-            tie_weights=tied,
-            embeddings_initializer=keras.initializers.RandomNormal(stddev=embedding_size**-0.5, seed=next(seeds)),
+            tie_weights=settings.tied,
+            embeddings_initializer=keras.initializers.RandomNormal(stddev=embedding_size**-0.5, seed=next(self._seeds)),
             reverse_dtype="float32",
             name="embedding",
         )
-
-        def recurrent(size, name, **options):
-            return CELLS[cell](
-                size,
-                kernel_initializer=keras.initializers.GlorotUniform(next(seeds)),
-                recurrent_initializer=keras.initializers.Orthogonal(seed=next(seeds)),
-                return_sequences=True,
-                name=name,
-                **options,
-            )
-
-        def dense(size, name, **options):
-            return keras.layers.Dense(
-                size, kernel_initializer=keras.initializers.GlorotUniform(next(seeds)), name=name, **options
-            )
-
-        def dropped(name):
-            return layers.Dropout(dropout, seed=next(seeds), name=f"{name}_dropout")
-
-        self.encoder = [
-            layers.Bidirectional(
-                recurrent(units // 2, f"encoder_{depth}"),
-                backward_layer=recurrent(units // 2, f"encoder_{depth}_backward", go_backwards=True),
-                name=f"encoder_{depth}",
-            )
-            for depth in range(encoder_layers)
-        ]
-        self.decoder = [recurrent(units, f"decoder_{depth}", return_state=True) for depth in range(decoder_layers)]
+        self.encoder = [self._encoder_layer(depth) for depth in range(depths[0])]
+        self.decoder = [self._recurrent(units, f"decoder_{depth}", return_state=True) for depth in range(depths[1])]
         self.pooling = layers.MeanPooling(name="summary")
-        self.initial_states = {n: dense(units, f"first_{n}", activation="tanh") for n in self.state_names}
-        self.keys, self.query = dense(units, "keys_of_memory", use_bias=False), dense(units, "query")
-        heads = _HEADS if attention == "multi_head" else 1
-        self.attention = layers.Attention("additive" if attention == "bahdanau" else "dot", heads, name="attention")
-        self.combined = dense(embedding_size, "combined", activation="tanh")
-        self.norms = {
-            layer.name: keras.layers.LayerNormalization(name=f"{layer.name}_norm")
-            for layer in self.encoder + self.decoder
-        }
+        self.first = [self._dense(units, f"first_{name}", activation="tanh") for name in self.state_names]
+        self.keys = self._dense(units, "keys_of_memory", use_bias=False)
+        self.query = self._dense(units, "query")
+        self.attention = layers.Attention(
+            "additive" if settings.attention == "bahdanau" else "dot",
+            _HEADS if settings.attention == "multi_head" else 1,
+            name="attention",
+        )
+        self.combined = self._dense(embedding_size, "combined", activation="tanh")
+        recurrent = [layer.name for layer in self.encoder + self.decoder]
+        self.norms = {name: keras.layers.LayerNormalization(name=f"{name}_norm") for name in recurrent}
         self.dropouts = {
-            name: dropped(name)
-            for name in ("source", "target", "output", *(layer.name for layer in self.encoder + self.decoder))
+            name: layers.Dropout(settings.dropout, seed=next(self._seeds), name=f"{name}_dropout")
+            for name in ("source", "target", "output", *recurrent)
         }
+
+    def _recurrent(self, units, name, **options):
+        return CELLS[self.settings.cell](
+            units,
+            kernel_initializer=keras.initializers.GlorotUniform(next(self._seeds)),
+            recurrent_initializer=keras.initializers.Orthogonal(seed=next(self._seeds)),
+            return_sequences=True,
+            name=name,
+            **options,
+        )
+
+    def _encoder_layer(self, depth):
+        units, name = self.settings.units // 2, f"encoder_{depth}"
+        return layers.Bidirectional(
+            self._recurrent(units, name),
+            backward_layer=self._recurrent(units, f"{name}_backward", go_backwards=True),
+            name=name,
+        )
+
+    def _dense(self, units, name, **options):
+        return keras.layers.Dense(
+            units, kernel_initializer=keras.initializers.GlorotUniform(next(self._seeds)), name=name, **options
+        )
 
     @property
     def state_names(self) -> list[str]:
-        kinds = "hc" if self.cell == "lstm" else "h"
+        kinds = "hc" if self.settings.cell == "lstm" else "h"
         return [f"state_{depth}_{kind}" for depth in range(len(self.decoder)) for kind in kinds]
 
     def _finished(self, layer, x, below):
@@ -158,7 +168,7 @@ class _Parts:
         x = self.dropouts[layer.name](x)
         if below is not None:
             x = x + below
-        return self.norms[layer.name](x) if self.layer_norm else x
+        return self.norms[layer.name](x) if self.settings.layer_norm else x
 
     def encode(self, source):
         """Memory, keys and the decoder's first states."""
@@ -167,7 +177,7 @@ class _Parts:
         for depth, layer in enumerate(self.encoder):
             x = self._finished(layer, layer(x, mask=valid), x if depth else None)
         summary = self.pooling(x, mask=valid)
-        return x, self.keys(x), [layer(summary) for layer in self.initial_states.values()]
+        return x, self.keys(x), [layer(summary) for layer in self.first]
 
     def decode(self, target, source, memory, keys, states):
         """Logits, alignment and new states."""
@@ -197,12 +207,15 @@ def _inference_models(parts) -> tuple[keras.Model, keras.Model]:
     memory, keys, states = parts.encode(source)
     encoder = keras.Model(
         source,
-        [_named(tensor, name) for name, tensor in zip(("memory", "keys", *parts.state_names), (memory, keys, *states), strict=True)],
+        [
+            _named(tensor, name)
+            for name, tensor in zip(("memory", "keys", *parts.state_names), (memory, keys, *states), strict=True)
+        ],
         name="encode",
     )
     token = keras.Input((1,), dtype="int32", name="token")
     given = [keras.Input((None, x.shape[-1]), name=name) for name, x in (("memory", memory), ("keys", keys))]
-    own = [keras.Input((parts.units,), name=name) for name in parts.state_names]
+    own = [keras.Input((parts.settings.units,), name=name) for name in parts.state_names]
     logits, alignment, new_states = parts.decode(token, source, *given, own)
     outputs = {"log_probabilities": ops.log_softmax(logits[:, 0]), "alignment": alignment[:, 0]}
     outputs.update({f"new_{name}": state for name, state in zip(parts.state_names, new_states, strict=True)})

@@ -1,9 +1,9 @@
 """One competitor's answer to one sequence from a file, timed: `python -m tfpar.bench.export COMPETITOR CASE`.
 
 A classifier of 100 steps of 128 features, two classes, one thread, the same weights for all. Ours is the file that
-`tfpar.export.tflite` writes in the case's format for a desktop or, if the case says so, for a phone; Keras' is what the TFLite converter makes of stock
-layers in float32 (with the batch fixed to one, or it would need operations that LiteRT lacks); ONNX Runtime has its own
-LSTM, in float32.
+`tfpar.export.tflite` writes in the case's format for a desktop or, if the case says so, for a phone; Keras' is what the
+TFLite converter makes of stock layers in float32 (with the batch fixed to one, or it would need operations that LiteRT
+lacks); ONNX Runtime has its own LSTM, in float32.
 """
 
 import json

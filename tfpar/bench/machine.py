@@ -7,7 +7,6 @@ from pathlib import Path
 
 from tfpar.cluster import usable_cores
 
-
 _VERSIONS = ("tfpar", "tensorflow", "keras", "torch", "jax", "ai-edge-litert", "onnxruntime")
 
 

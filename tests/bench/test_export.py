@@ -14,7 +14,7 @@ SMALL = """
 import json, sys
 from tfpar.bench import export
 export.TIME, export.FEATURES, export.RUNS = 4, 3, 5
-print(json.dumps(export.COMPETITORS[sys.argv[1]](True, 2, "int8")))
+print(json.dumps(export.COMPETITORS[sys.argv[1]](True, 2, "int8", "phone")))
 """
 
 
@@ -39,9 +39,9 @@ def test_onnx_runtime_has_our_network(bidirectional, monkeypatch):
     np.testing.assert_allclose(found, answer, atol=1e-5)
 
 
-def test_cases_name_network_units_and_format():
+def test_cases_name_network_units_format_and_target():
     assert [export._parsed(case) for case in export.CASES] == [
-        (bidirectional, units, name)
+        (bidirectional, units, *name)
         for bidirectional, units in ((True, 128), (False, 256))
-        for name in ("float32", "dynamic", "int8")
+        for name in (("float32", "desktop"), ("dynamic", "desktop"), ("int8", "desktop"), ("int8", "phone"))
     ]

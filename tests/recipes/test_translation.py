@@ -27,9 +27,6 @@ def pairs(run_recipe):
 
 def test_a_run_on_a_file_of_pairs(run_recipe, pairs):
     flags = "--source_column en --target_column es --max_tokens 16 --units 8 --export float32 --export_dir out".split()
-    run = run_recipe("translation", "--smoke", "--dataset", f"tsv:{pairs}", *flags, "--file_sentences", 3)
-    # A smoke run is of generated data; without it the file is read.
-    assert run.result["dataset"] == "generated"
     more = "--steps 2 --embedding_size 8 --vocabulary_size 300 --buckets 1 --beam_size 2 --file_sentences 3 --noxla"
     run = run_recipe("translation", "--dataset", f"tsv:{pairs}", *flags, *more.split())
     result = run.result
@@ -38,7 +35,7 @@ def test_a_run_on_a_file_of_pairs(run_recipe, pairs):
     assert 0 <= result["padding_fraction"] < 1 and result["scoring"]["bleu"].startswith("nrefs:1")
     assert "skipped 1 row(s)" in run.stderr
     (export,) = result["exports"]
-    assert export["identical"] == export["sentences"] == 3
+    assert export["sentences"] == 3 and export["max_abs_error"] < 1e-5
     manifest = json.loads((run_recipe.directory / "out" / "manifest.json").read_text())
     assert manifest["task"] == "translation" and manifest["search"]["beam_size"] == 2
 

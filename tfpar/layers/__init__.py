@@ -2,6 +2,7 @@
 
 from tfpar.layers.attention_pooling import AttentionPooling
 from tfpar.layers.bag_of_ngrams import BagOfNgrams
+from tfpar.layers.cosine_logits import CosineLogits
 from tfpar.layers.dropout import Dropout, TokenDropout
 from tfpar.layers.pooling import MaxPooling, MeanPooling
 from tfpar.layers.recurrent.bidirectional import Bidirectional
@@ -15,6 +16,7 @@ __all__ = [
     "AttentionPooling",
     "BagOfNgrams",
     "Bidirectional",
+    "CosineLogits",
     "Dropout",
     "MaxPooling",
     "MeanPooling",

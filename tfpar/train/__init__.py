@@ -2,12 +2,14 @@
 
 from tfpar.train.callbacks import StopAtStep, Throughput, finished_epochs, logging_callbacks
 from tfpar.train.committee import CommitteeAccuracy, CommitteeCrossentropy, committee_probabilities
+from tfpar.train.margin import MarginCrossentropy
 from tfpar.train.model import Model
 from tfpar.train.optimizers import adamw
 
 __all__ = [
     "CommitteeAccuracy",
     "CommitteeCrossentropy",
+    "MarginCrossentropy",
     "Model",
     "StopAtStep",
     "Throughput",

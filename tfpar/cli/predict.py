@@ -4,6 +4,7 @@ import json
 import sys
 
 from tfpar.cli.arguments import Parser, add_keys, given_keys
+from tfpar.errors import UserError
 from tfpar.export.bundle import Bundle
 from tfpar.export.predictors import load_predictor
 
@@ -16,7 +17,7 @@ def main(arguments: list[str]) -> None:
         "inputs",
         nargs="*",
         metavar="INPUT",
-        help="texts; for a model of tfpar export, files of rows: npz:FILE, npy:FILE, csv:FILE, or such a file's path. "
+        help="texts; image files, for faces in pairs; for a model of tfpar export, files of rows: npz:FILE, npy:FILE, csv:FILE, or such a file's path. "
         "None: one per line of standard input",
     )
     parser.add_argument("--format", help="float32, float16, dynamic, int8, ...; default: the first that is there")
@@ -24,4 +25,11 @@ def main(arguments: list[str]) -> None:
     options = parser.parse_args(arguments)
     predictor = load_predictor(Bundle(options.export_dir, **given_keys(options)), options.format)
     inputs = options.inputs or [line.rstrip("\n") for line in sys.stdin]
-    print(json.dumps({"format": predictor.format, "predictions": [predictor(given) for given in inputs]}))
+    predictions = [predictor(*group) for group in _grouped(inputs, getattr(predictor, "inputs_each", 1))]
+    print(json.dumps({"format": predictor.format, "predictions": predictions}))
+
+
+def _grouped(inputs: list[str], size: int) -> list[list[str]]:
+    if len(inputs) % size:
+        raise UserError(f"this model compares inputs, {size} by {size}; got {len(inputs)} of them")
+    return [inputs[begin : begin + size] for begin in range(0, len(inputs), size)]

@@ -1,25 +1,26 @@
-"""Leaves a text classifier: every format measured on the test set, all in one directory or nothing."""
+"""What leaves with a text classifier."""
 
 import dataclasses
-import sys
-from pathlib import Path
 
-import keras
 import numpy as np
 
-from tfpar.errors import UserError
-from tfpar.export.bundle import write_bundle
-from tfpar.export.card import write_card
-from tfpar.export.formats import FORMATS
 from tfpar.export.interpreter import TFLiteModel
+from tfpar.export.measured_export import MeasuredExport
 from tfpar.export.pictures import draw_confusion_matrix, draw_learning_curve
 from tfpar.export.text_predictor import TASK, pad_tokens
-from tfpar.export.to_saved_model import saved_model_in_bundle
-from tfpar.export.to_tflite import tflite
+
+_USE = """    tfpar predict . "a text"
+
+`tokenizer.json` turns text into token ids (0 is padding, at the right), `labels.txt` names the classes. The TFLite
+files forget between runs: no variable has to be reset."""
+
+_LIMITS = (
+    "It knows the language and the kind of text that it was trained on, and gives a confident answer for any other too."
+)
 
 
-@dataclasses.dataclass(frozen=True)
-class TextClassifierExport:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TextClassifierExport(MeasuredExport):
     """What leaves with a text classifier, and what it is measured on.
 
     Attributes:
@@ -27,113 +28,54 @@ class TextClassifierExport:
         tokenizer: a `tfpar.data.Tokenizer`.
         class_names: by class.
         sequence_length: tokens of a TFLite file's input; longer texts are cut, shorter ones padded.
-        calibration: a dataset of training batches.
         test_tokens: the test set's sequences, each int32 (length,).
-        test_labels: int32 (examples,).
-        history: of training.
-        form, target: of the TFLite files; see `tflite`.
-        facts: what the card and the manifest shall say: "name", "data", "split", "notice", "command", "metrics", ...
     """
 
-    model: keras.Model
     tokenizer: object
     class_names: tuple[str, ...]
     sequence_length: int
-    calibration: object
     test_tokens: list[np.ndarray]
-    test_labels: np.ndarray
-    history: dict[str, list[float]]
-    facts: dict
-    form: str = "auto"
-    target: str = "phone"
 
-    def write(self, directory: Path | str, formats: tuple[str, ...], gate: bool = True) -> list[dict]:
-        """Writes the export directory.
+    def task_facts(self):
+        return {"task": TASK, "sequence_length": self.sequence_length}
 
-        Args:
-            directory: where; a former export there is replaced.
-            formats: "saved_model" and names of `FORMATS`.
-            gate: refuse a file that loses accuracy. False is for a model that has not learnt anything yet: its
-                answers stand at the decision boundary.
+    def card_words(self):
+        return {
+            "input": f"Classes: {', '.join(self.class_names)}. Input: at most {self.sequence_length} tokens; longer "
+            "texts are cut.",
+            "pictures": "![confusion matrix](confusion_matrix.png)",
+            "use": _USE,
+            "limits": _LIMITS,
+        }
 
-        Returns:
-            One report for each format; see `tflite`.
-
-        Raises:
-            UserError: the directory cannot be written, or a file strays further than its format may. Nothing is left
-                then.
-        """
-        answers = self._keras_answers()
-        manifest = {"task": TASK, "sequence_length": self.sequence_length, **self.facts}
-        with write_bundle(directory, manifest) as temporary:
-            self._write_surroundings(temporary, answers)
-            manifest["exports"] = [self._write_format(temporary, name, answers, gate) for name in formats]
-            manifest["signatures"] = self._signatures()
-            write_card(temporary / "card.md", manifest, self.class_names)
-        return [{**report, "path": str(Path(directory) / report["path"])} for report in manifest["exports"]]
-
-    def _write_surroundings(self, directory, answers):
-        (directory / "labels.txt").write_text("\n".join(self.class_names) + "\n", encoding="utf-8")
+    def write_surroundings(self, directory, answers):
+        write_labels(directory, self.class_names)
         self.tokenizer.save(directory / "tokenizer.json")
         draw_learning_curve(self.history, directory / "learning_curve.png")
         draw_confusion_matrix(self.test_labels, answers, self.class_names, directory / "confusion_matrix.png")
 
-    def _write_format(self, directory, name, answers, gate):
-        print(f"exporting {name} ...", file=sys.stderr)
-        if name == "saved_model":
-            return saved_model_in_bundle(self.model, directory)
-        path = directory / f"model.{name}.tflite"
-        report = tflite(
-            self.model,
-            path,
-            quantize=name,
-            calibration=self.calibration,
-            sequence_length=self.sequence_length,
-            form=self.form,
-            target=self.target,
-        )
-        accuracy = float(np.mean(self._tflite_answers(path) == self.test_labels))
-        expected = float(np.mean(answers == self.test_labels))
-        if gate:
-            self._gate(FORMATS[name], accuracy, expected)
-        return {**report, "path": path.name, "metrics": {"accuracy": accuracy}}
-
-    def _gate(self, chosen, accuracy, expected):
-        # Two examples either way are rounding at the decision boundary, not a loss.
-        allowed = max(chosen.max_accuracy_loss, 2 / len(self.test_labels))
-        if accuracy < expected - allowed:
-            raise UserError(
-                f"the {chosen.name} file has a test accuracy of {accuracy:.4f}, Keras {expected:.4f}; at most "
-                f"{allowed:.4f} may be lost. What helps: {chosen.remedy}; or leave {chosen.name} out of --export"
-            )
-
-    def _padded(self, tokens):
-        return pad_tokens(tokens[: self.sequence_length], self.sequence_length)
-
-    def _keras_answers(self):
+    def keras_answers(self):
         inputs = np.concatenate([self._padded(tokens) for tokens in self.test_tokens])
         return np.argmax(self.model.predict(inputs, batch_size=256, verbose=0), axis=-1)
 
-    def _tflite_answers(self, path):
+    def tflite_answers(self, path):
         model = TFLiteModel(path)
         rows = (model(tokens=self._padded(tokens))["probabilities"] for tokens in self.test_tokens)
         return np.array([int(np.argmax(row)) for row in rows])
 
-    def _signatures(self):
-        tokens = {"name": "tokens", "dtype": "int32"}
-        probabilities = {"name": "probabilities", "dtype": "float32"}
-        classes = len(self.class_names)
-        return {
-            "saved_model": {
-                "serving_default": {
-                    "inputs": [{**tokens, "shape": [-1, -1]}],
-                    "outputs": [{**probabilities, "shape": [-1, classes]}],
-                }
-            },
-            "tflite": {
-                "serving_default": {
-                    "inputs": [{**tokens, "shape": [1, self.sequence_length]}],
-                    "outputs": [{**probabilities, "shape": [1, classes]}],
-                }
-            },
-        }
+    def tflite_options(self):
+        return {"sequence_length": self.sequence_length}
+
+    def signatures(self):
+        signatures = super().signatures()
+        for kind, length in (("saved_model", -1), ("tflite", self.sequence_length)):
+            signatures[kind]["serving_default"]["inputs"][0]["shape"][1] = length
+        return signatures
+
+    def _padded(self, tokens):
+        return pad_tokens(tokens[: self.sequence_length], self.sequence_length)
+
+
+def write_labels(directory, class_names) -> None:
+    """Writes `labels.txt`, a class a line."""
+    (directory / "labels.txt").write_text("\n".join(class_names) + "\n", encoding="utf-8")

@@ -32,6 +32,5 @@ def face_embedder(
     image = image_input(encode)
     x = dropout(dropout_rate, encode.seed + 1000, "dropout_features")(encode(image))
     x = dense(check_positive_integer("embedding_size", embedding_size), "projection", encode.seed + 1001)(x)
-    x = keras.layers.BatchNormalization(momentum=0.9, name="projection_normalisation")(x)
     embedding = keras.layers.UnitNormalization(dtype="float32", name="embedding")(x)
     return keras.Model(image, embedding, name="face_embedder")

@@ -70,12 +70,16 @@ class ImageEncoder:
         return x
 
     def _convolution(self, x, name, channels, seed):
-        initializer = keras.initializers.HeNormal(seed)
-        x = keras.layers.Conv2D(
-            channels, 3, padding="same", use_bias=False, kernel_initializer=initializer, name=f"convolution_{name}"
-        )(x)
-        x = keras.layers.BatchNormalization(momentum=0.9, name=f"normalisation_{name}")(x)
-        return keras.layers.ReLU(name=f"relu_{name}")(x)
+        # No batch normalisation: replicas would each normalise by their own share of the batch.
+        convolution = keras.layers.Conv2D(
+            channels,
+            3,
+            padding="same",
+            activation="relu",
+            kernel_initializer=keras.initializers.HeNormal(seed),
+            name=f"convolution_{name}",
+        )
+        return convolution(x)
 
     def _recurrent(self, x):
         for depth in range(self.recurrent_layers):

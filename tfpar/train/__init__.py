@@ -2,6 +2,7 @@
 
 from tfpar.train.callbacks import StopAtStep, Throughput, finished_epochs, logging_callbacks
 from tfpar.train.committee import CommitteeAccuracy, CommitteeCrossentropy, committee_probabilities
+from tfpar.train.crossentropy import SmoothedCrossentropy
 from tfpar.train.margin import MarginCrossentropy
 from tfpar.train.model import Model
 from tfpar.train.optimizers import adamw
@@ -11,6 +12,7 @@ __all__ = [
     "CommitteeCrossentropy",
     "MarginCrossentropy",
     "Model",
+    "SmoothedCrossentropy",
     "StopAtStep",
     "Throughput",
     "adamw",

@@ -1,4 +1,4 @@
-"""Image classification by convolutions, or by recurrent networks over an image's rows; leaves a SavedModel and TFLite files.
+"""Image classification by convolutions or recurrent networks over rows; leaves a SavedModel and TFLite files.
 
     python recipes/image_classification.py                    # 5,000 digits of MNIST, by convolutions
     python recipes/image_classification.py --model row_lstm   # read row by row
@@ -32,8 +32,8 @@ flags.DEFINE_integer("pretrain_epochs", 5, "Epochs of pretraining.", 1)
 
 # XLA's convolutions on a CPU take twice as long as oneDNN's.
 BY_MODEL = {
-    "cnn": dict(epochs=45, xla=False),
-    "cnn_lstm": dict(epochs=45, xla=False, stages=1, width=16, units=64),
+    "cnn": dict(epochs=45, batch_size=32, xla=False),
+    "cnn_lstm": dict(epochs=45, batch_size=32, xla=False, stages=1, width=16, units=64),
     "row_lstm": dict(epochs=120, xla=True),
 }
 SMOKE = dict(epochs=1, steps=2, width=4, units=8, hidden=8, batch_size=8)

@@ -38,11 +38,11 @@ def _define_data(defaults):
 
 def _define_augmentation(augment, defaults):
     flags.DEFINE_list("augment", augment.split(","), f"Some of {', '.join(AUGMENTATIONS)}; empty: none.")
-    flags.DEFINE_float("rotation_degrees", defaults.get("rotation_degrees", 12.0), "affine: at most.", 0, 180)
+    flags.DEFINE_float("rotation_degrees", defaults.get("rotation_degrees", 10.0), "affine: at most.", 0, 180)
     flags.DEFINE_float("shift", defaults.get("shift", 0.1), "affine: at most, as a share of height and width.", 0, 1)
-    flags.DEFINE_float("zoom", defaults.get("zoom", 0.12), "affine: at most, as a share of the size.", 0, 0.9)
-    flags.DEFINE_float("shear", defaults.get("shear", 0.25), "affine: at most.", 0, 2)
-    flags.DEFINE_float("bend", defaults.get("bend", 0.04), "elastic: deviation, as a share of the size.", 0, 1)
+    flags.DEFINE_float("zoom", defaults.get("zoom", 0.1), "affine: at most, as a share of the size.", 0, 0.9)
+    flags.DEFINE_float("shear", defaults.get("shear", 0.2), "affine: at most.", 0, 2)
+    flags.DEFINE_float("bend", defaults.get("bend", 0.025), "elastic: deviation, as a share of the size.", 0, 1)
     flags.DEFINE_float("brightness", defaults.get("brightness", 0.2), "light: at most, of the full range.", 0, 1)
     flags.DEFINE_float("contrast", defaults.get("contrast", 0.3), "light: at most.", 0, 1)
     flags.DEFINE_float("noise", defaults.get("noise", 0.05), "noise: deviation, of the full range.", 0, 1)

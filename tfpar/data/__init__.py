@@ -38,6 +38,7 @@ _HOME = {
     "noise": "augment_values",
     "padding_fraction": "bucketing",
     "plan_epoch": "bucketing",
+    "split_classes": "image_people",
     "translation_batches": "pair_batches",
     "translation_boundaries": "pair_buckets",
     "translation_padding_fraction": "pair_plan",

@@ -1,8 +1,8 @@
 """Augmentation of image batches: steps from dataset to dataset, whose random numbers come from a seed and a place.
 
 A numbered dataset has elements (number, (images, labels, weights)): the number of the batch, counted over all epochs,
-int32, and images float32 (batch, height, width, channels) from 0 to 255. A step changes the images. What it draws depends
-on the seed, on the batch's number and on the step's place among the steps, and on nothing else.
+int32, and images float32 (batch, height, width, channels) from 0 to 255. A step changes the images. What it draws
+depends on the seed, on the batch's number and on the step's place among the steps, and on nothing else.
 """
 
 import dataclasses

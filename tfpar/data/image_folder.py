@@ -12,7 +12,7 @@ def read_image_folder(path: Path) -> CollectedImages:
     """Reads all images; files that are none, or damaged, and classes without any are counted and left out.
 
     Args:
-        path: the folder. Sub-folders are classes, sorted by name, numbers in names by value. Hidden ones are no classes.
+        path: the folder. Sub-folders are classes, sorted by name, numbers in names by value; hidden ones are not.
 
     Raises:
         UserError: no such folder, or no sub-folder in it.

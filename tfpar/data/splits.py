@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 SPLITS = ("train", "validation", "test")
 CUT_RULE = (
-    "{splits} cut from train: in each class the distinct {examples} are sorted by md5 and a tenth of them (at least one) "
-    "goes to each, so that equal {examples} share a split"
+    "{splits} cut from train: in each class the distinct {examples} are sorted by md5 and a tenth of them (at least "
+    "one) goes to each, so that equal {examples} share a split"
 )
 
 

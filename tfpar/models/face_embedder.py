@@ -22,8 +22,8 @@ def face_embedder(
         dropout_rate: of the features.
 
     Returns:
-        float32 (batch, height, width, channels) "image", from 0 to 255 -> float32 (batch, embedding_size) "embedding", of
-        length 1.
+        float32 (batch, height, width, channels) "image", from 0 to 255 -> float32 (batch, embedding_size)
+        "embedding", of length 1.
 
     Raises:
         ValueError: an argument is out of range.

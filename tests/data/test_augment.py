@@ -11,7 +11,7 @@ RANDOM = np.random.default_rng(0)
 IMAGES = RANDOM.integers(0, 256, (20, 12, 10, 3)).astype(np.uint8)
 SPLIT = LabelledImages(IMAGES, np.arange(20, dtype=np.int32))
 STEPS = {
-    "affine": data.affine(20, 0.1, 0.1, 0.1),
+    "affine": data.affine(20, 0.1, 0.1, 0.1, 0.1),
     "elastic": data.elastic(1.0),
     "flip": data.flip(),
     "light": data.light(0.2, 0.3),
@@ -103,6 +103,16 @@ def test_zoom_changes_the_distance():
     found = places(moved(data.affine(zoom=0.2), dot()))
     assert 14 * 0.79 < found[:, 1].min() < 13 and 15 < found[:, 1].max() < 14 * 1.21
     assert np.abs(found[:, 0]).max() < 0.1
+
+
+def test_stretching_changes_height_and_width_apart():
+    image = dot() + np.rot90(dot(), axes=(0, 1))
+    images = moved(data.affine(stretch=0.2), image)
+    wide, tall = (
+        places(images * (np.arange(41) > 25)[:, None])[:, 1],
+        places(images * (np.arange(41) < 15)[:, None, None]),
+    )
+    assert np.corrcoef(wide, -tall[:, 0])[0, 1] < 0.5 and wide.std() > 1 and tall[:, 0].std() > 1
 
 
 def test_shear_moves_rows_aside():

@@ -41,6 +41,7 @@ def _define_augmentation(augment, defaults):
     flags.DEFINE_float("rotation_degrees", defaults.get("rotation_degrees", 10.0), "affine: at most.", 0, 180)
     flags.DEFINE_float("shift", defaults.get("shift", 0.1), "affine: at most, as a share of height and width.", 0, 1)
     flags.DEFINE_float("zoom", defaults.get("zoom", 0.1), "affine: at most, as a share of the size.", 0, 0.9)
+    flags.DEFINE_float("stretch", defaults.get("stretch", 0.1), "affine: of height and of width apart.", 0, 0.9)
     flags.DEFINE_float("shear", defaults.get("shear", 0.2), "affine: at most.", 0, 2)
     flags.DEFINE_float("bend", defaults.get("bend", 0.025), "elastic: deviation, as a share of the size.", 0, 1)
     flags.DEFINE_float("brightness", defaults.get("brightness", 0.2), "light: at most, of the full range.", 0, 1)
@@ -117,7 +118,9 @@ def _augmentation(shape):
     from tfpar import data
 
     makers = {
-        "affine": lambda: data.affine(FLAGS.rotation_degrees, FLAGS.shift, FLAGS.zoom, FLAGS.shear, fill="nearest"),
+        "affine": lambda: data.affine(
+            FLAGS.rotation_degrees, FLAGS.shift, FLAGS.zoom, FLAGS.stretch, FLAGS.shear, fill="nearest"
+        ),
         "elastic": lambda: data.elastic(FLAGS.bend * max(shape[:2])),
         "flip": data.flip,
         "light": lambda: data.light(FLAGS.brightness, FLAGS.contrast),

@@ -9,6 +9,7 @@ def affine(
     rotation_degrees: float = 0.0,
     shift: float = 0.0,
     zoom: float = 0.0,
+    stretch: float = 0.0,
     shear: float = 0.0,
     fill: str = "constant",
 ) -> Step:
@@ -17,7 +18,8 @@ def affine(
     Args:
         rotation_degrees: at most, to either side.
         shift: at most, to either side, as a share of height and of width.
-        zoom: the size changes by a factor from 1 - zoom to 1 + zoom, for height and width apart.
+        zoom: the size changes by a factor from 1 - zoom to 1 + zoom.
+        stretch: and that of height and width apart, likewise.
         shear: at most, to either side: a row moves by so much of its distance from the centre.
         fill: what comes from beyond the border: "constant" (black), "nearest" or "reflect".
     """
@@ -28,8 +30,9 @@ def affine(
         rows, height, width = images.shape[0], images.shape[1], images.shape[2]
         angle = uniform(seed, 0, [rows], -1, 1) * math.radians(rotation_degrees)
         down, right = (uniform(seed, place, [rows], -1, 1) * shift * side for place, side in ((1, height), (2, width)))
-        tall, wide = (1 / (1 + uniform(seed, place, [rows], -1, 1) * zoom) for place in (3, 4))
-        slant = uniform(seed, 5, [rows], -1, 1) * shear
+        size = 1 + uniform(seed, 3, [rows], -1, 1) * zoom
+        tall, wide = (1 / (size * (1 + uniform(seed, place, [rows], -1, 1) * stretch)) for place in (4, 5))
+        slant = uniform(seed, 6, [rows], -1, 1) * shear
         # From a place in the result to one in the image: source = A (place - centre) + centre - shift.
         sine, cosine = tf.sin(angle), tf.cos(angle)
         a, b = wide * cosine, wide * (slant * cosine - sine)

@@ -52,9 +52,9 @@ SMOKE = dict(epochs=1, steps=2, width=4, units=8, embedding_size=8, batch_size=8
 
 LIMITS = (
     "Trained and tested on few people ({people} in training): the figures say how it does on pictures taken like "
-    "these, and no more. In the bundled set, 40 people of one British laboratory, nearly all of them men, before one dark "
-    "background, age, sex and skin colour are not balanced and not recorded, so that error rates for groups of people "
-    "cannot be told, and must be expected to differ. For research; not for deciding anything about anybody. {threshold}"
+    "these, and no more. In the bundled set, 40 people around one British laboratory, most of them men, before one dark "
+    "background, age, sex and skin colour are not balanced and not recorded: error rates for groups of people cannot be "
+    "told, and must be expected to differ. For research; not for deciding anything about anybody. {threshold}"
 )
 THRESHOLD = (
     "The threshold is where both errors were equal on the test pairs themselves; set it anew on pictures of your own, "

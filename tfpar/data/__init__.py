@@ -9,6 +9,8 @@ import importlib
 _HOME = {
     "ImageData": "labelled_images",
     "LabelledImages": "labelled_images",
+    "BEGIN_ID": "trained_tokenizer",
+    "END_ID": "trained_tokenizer",
     "LabelledTexts": "labelled_texts",
     "Pairs": "translation_pairs",
     "PinnedMember": "wheels",
@@ -36,6 +38,7 @@ _HOME = {
     "log_odds": "naive_bayes",
     "ngram_ids": "naive_bayes",
     "noise": "augment_values",
+    "padded_batches": "padded",
     "padding_fraction": "bucketing",
     "plan_epoch": "bucketing",
     "split_classes": "image_people",

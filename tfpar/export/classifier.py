@@ -1,13 +1,21 @@
 """What leaves with a text classifier."""
 
 import dataclasses
+import functools
 
 import numpy as np
 
+from tfpar.export.c_array import write_c_array
+from tfpar.export.described import described
+from tfpar.export.formats import FORMATS
 from tfpar.export.interpreter import TFLiteModel
 from tfpar.export.measured_export import MeasuredExport
+from tfpar.export.micro_text import MicroText
 from tfpar.export.pictures import draw_confusion_matrix, draw_learning_curve
-from tfpar.export.text_predictor import TASK, pad_tokens
+from tfpar.export.text_predictor import EMBEDDING, TASK, pad_tokens
+
+MICRO_EXAMPLES = 3000  # TFLite Micro is slow here: it answers for so many test texts, evenly spread
+MICRO_REMEDY = "an LSTM, whose cells have 16 bits, or fewer tokens, whose errors add up"
 
 _USE = """    tfpar predict . "a text"
 
@@ -22,6 +30,8 @@ _LIMITS = (
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TextClassifierExport(MeasuredExport):
     """What leaves with a text classifier, and what it is measured on.
+
+    For the target "micro" its files take what `embedding.npy` has for the tokens, and are measured in TFLite Micro.
 
     Attributes:
         model: int32 (batch, time) "tokens" -> float (batch, classes) "probabilities".
@@ -40,9 +50,9 @@ class TextClassifierExport(MeasuredExport):
         return {"task": TASK, "sequence_length": self.sequence_length}
 
     def card_words(self):
+        classes = ", ".join(self.class_names)
         return {
-            "input": f"Classes: {', '.join(self.class_names)}. Input: at most {self.sequence_length} tokens; longer "
-            "texts are cut.",
+            "input": f"Classes: {classes}. Input: at most {self.sequence_length} tokens; longer texts are cut.",
             "pictures": "![confusion matrix](confusion_matrix.png)",
             "use": _USE,
             "limits": _LIMITS,
@@ -58,19 +68,49 @@ class TextClassifierExport(MeasuredExport):
         inputs = np.concatenate([self._padded(tokens) for tokens in self.test_tokens])
         return np.argmax(self.model.predict(inputs, batch_size=256, verbose=0), axis=-1)
 
-    def tflite_answers(self, path):
+    def tflite_answers(self, path, rows):
         model = TFLiteModel(path)
-        rows = (model(tokens=self._padded(tokens))["probabilities"] for tokens in self.test_tokens)
-        return np.array([int(np.argmax(row)) for row in rows])
+        answers = (model(tokens=self._padded(self.test_tokens[row]))["probabilities"] for row in rows)
+        return np.array([int(np.argmax(row)) for row in answers])
 
     def tflite_options(self):
         return {"sequence_length": self.sequence_length}
 
     def signatures(self):
         signatures = super().signatures()
-        for kind, length in (("saved_model", -1), ("tflite", self.sequence_length)):
-            signatures[kind]["serving_default"]["inputs"][0]["shape"][1] = length
+        signatures["tflite"]["serving_default"]["inputs"][0]["shape"] = [1, self.sequence_length]
         return signatures
+
+    def measured_rows(self):
+        count = len(self.test_labels)
+        measured = min(count, MICRO_EXAMPLES) if self.target == "micro" else count
+        return np.linspace(0, count - 1, measured).astype(int)
+
+    def write_file(self, path, name, rows):
+        if self.target != "micro":
+            return super().write_file(path, name, rows)
+        report = self._micro.write(path, name, self.form)
+        report["c_array"] = write_c_array(path, report["arena_bytes"], report["ops"])
+        tokens = np.concatenate([self._padded(self.test_tokens[row]) for row in rows])
+        return report, np.argmax(self._micro.probabilities(path, tokens), axis=-1)
+
+    def remedy(self, chosen):
+        return MICRO_REMEDY if self.target == "micro" else super().remedy(chosen)
+
+    def more_facts(self, directory, formats):
+        if self.target != "micro":
+            return {}
+        np.save(directory / EMBEDDING, self._micro.table)
+        files = {name: directory / f"model.{name}.tflite" for name in formats if name in FORMATS}
+        signatures = {name: {"serving_default": described(TFLiteModel(path))} for name, path in files.items()}
+        return {
+            "embedding": EMBEDDING,
+            "signatures": {"saved_model": self.signatures()["saved_model"], **signatures},
+        }
+
+    @functools.cached_property
+    def _micro(self):
+        return MicroText(self.model, self.calibration, self.sequence_length)
 
     def _padded(self, tokens):
         return pad_tokens(tokens[: self.sequence_length], self.sequence_length)

@@ -16,8 +16,8 @@ from tfpar.export.verification import equal_error_rate, pair_cosines
 
 _INPUT = (
     "Input: float32 (1, {height}, {width}, {channels}), grey or red, green, blue from 0 to 255; the network itself "
-    "brings it to mean 0 and deviation 1 (mean {mean:.2f}, deviation {deviation:.2f}). Images of other sizes are scaled until "
-    "they fit, and filled up with black."
+    "brings it to mean 0 and deviation 1 (mean {mean:.2f}, deviation {deviation:.2f}). Images of other sizes are scaled "
+    "until they fit, and filled up with black."
 )
 
 
@@ -88,8 +88,8 @@ class ImageClassifierExport(ImageExport):
     def keras_answers(self):
         return np.argmax(self.keras_outputs(self.test_images), axis=-1)
 
-    def tflite_answers(self, path):
-        return np.argmax(self.tflite_outputs(path, self.test_images), axis=-1)
+    def tflite_answers(self, path, rows):
+        return np.argmax(self.tflite_outputs(path, self.test_images[rows]), axis=-1)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -122,9 +122,9 @@ class FaceExport(ImageExport):
     def keras_answers(self):
         return averaged(self.keras_outputs(self.test_images), self.keras_outputs(self.test_images[:, :, ::-1]))
 
-    def tflite_answers(self, path):
-        mirrored = self.tflite_outputs(path, self.test_images[:, :, ::-1])
-        return averaged(self.tflite_outputs(path, self.test_images), mirrored)
+    def tflite_answers(self, path, rows):
+        images = self.test_images[rows]
+        return averaged(self.tflite_outputs(path, images), self.tflite_outputs(path, images[:, :, ::-1]))
 
-    def score(self, answers):
-        return {"eer": equal_error_rate(*pair_cosines(answers, self.test_labels))[0]}
+    def score(self, answers, rows):
+        return {"eer": equal_error_rate(*pair_cosines(answers, self.test_labels[rows]))[0]}

@@ -10,7 +10,7 @@ import numpy as np
 from tfpar.errors import UserError
 from tfpar.export.bundle import write_bundle
 from tfpar.export.card import write_card
-from tfpar.export.formats import FORMATS
+from tfpar.export.formats import FORMATS, Format
 from tfpar.export.to_saved_model import input_names, saved_model_in_bundle
 from tfpar.export.to_tflite import tflite
 
@@ -46,7 +46,7 @@ class MeasuredExport:
                 stand at the decision boundary.
 
         Returns:
-            One report for each format; see `tflite`.
+            One report for each format; see `tflite`. "metrics" is measured on "examples" of the test set.
 
         Raises:
             UserError: the directory cannot be written, or a file strays further than its format may. Nothing is left
@@ -58,6 +58,7 @@ class MeasuredExport:
             self.write_surroundings(temporary, answers)
             manifest["exports"] = [self._write_format(temporary, name, answers, gate) for name in formats]
             manifest["signatures"] = self.signatures()
+            manifest |= self.more_facts(temporary, formats)
             write_card(temporary / "card.md", manifest, self.card_words())
         return [{**report, "path": str(Path(directory) / report["path"])} for report in manifest["exports"]]
 
@@ -77,13 +78,38 @@ class MeasuredExport:
         """What the Keras model answers for the test set: (examples, ...)."""
         raise NotImplementedError
 
-    def tflite_answers(self, path: Path) -> np.ndarray:
-        """As `keras_answers`, by a TFLite file."""
+    def tflite_answers(self, path: Path, rows: np.ndarray) -> np.ndarray:
+        """As `keras_answers`, by a TFLite file, for some rows of the test set."""
         raise NotImplementedError
 
-    def score(self, answers: np.ndarray) -> dict[str, float]:
-        """How good answers are: one measure, by its name."""
-        return {"accuracy": float(np.mean(answers == self.test_labels))}
+    def more_facts(self, directory: Path, formats: tuple[str, ...]) -> dict:
+        """What else is written when the files are there, and what the manifest says of it."""
+        return {}
+
+    def score(self, answers: np.ndarray, rows: np.ndarray) -> dict[str, float]:
+        """How good answers for these rows of the test set are: one measure, by its name."""
+        return {"accuracy": float(np.mean(answers == self.test_labels[rows]))}
+
+    def measured_rows(self) -> np.ndarray:
+        """Rows of the test set that files are measured on."""
+        return np.arange(len(self.test_labels))
+
+    def write_file(self, path: Path, name: str, rows: np.ndarray) -> tuple[dict, np.ndarray]:
+        """Writes a TFLite file; returns its report, and its answers for these rows."""
+        report = tflite(
+            self.model,
+            path,
+            quantize=name,
+            calibration=self.calibration,
+            form=self.form,
+            target=self.target,
+            **self.tflite_options(),
+        )
+        return report, self.tflite_answers(path, rows)
+
+    def remedy(self, chosen: Format) -> str:
+        """What helps where a file of this format does worse."""
+        return chosen.remedy
 
     def signatures(self) -> dict:
         """Names, shapes and dtypes of inputs and outputs."""
@@ -106,20 +132,12 @@ class MeasuredExport:
         print(f"exporting {name} ...", file=sys.stderr)
         if name == "saved_model":
             return saved_model_in_bundle(self.model, directory)
-        path = directory / f"model.{name}.tflite"
-        report = tflite(
-            self.model,
-            path,
-            quantize=name,
-            calibration=self.calibration,
-            form=self.form,
-            target=self.target,
-            **self.tflite_options(),
-        )
-        metrics = self.score(self.tflite_answers(path))
+        path, rows = directory / f"model.{name}.tflite", self.measured_rows()
+        report, found = self.write_file(path, name, rows)
+        metrics = self.score(found, rows)
         if gate:
-            self._gate(FORMATS[name], metrics, self.score(answers))
-        return {**report, "path": path.name, "metrics": metrics}
+            self._gate(FORMATS[name], metrics, self.score(answers[rows], rows))
+        return {**report, "path": path.name, "metrics": metrics, "examples": len(rows)}
 
     def _gate(self, chosen, metrics, expected):
         (name,) = metrics
@@ -129,9 +147,9 @@ class MeasuredExport:
         if (-lost if name == "eer" else lost) > allowed:
             raise UserError(
                 f"the {chosen.name} file has a test {name} of {metrics[name]:.4f}, Keras {expected[name]:.4f}; at most "
-                f"{allowed:.4f} may be lost. What helps: {chosen.remedy}; or leave {chosen.name} out of --export"
+                f"{allowed:.4f} may be lost. What helps: {self.remedy(chosen)}; or leave {chosen.name} out of --export"
             )
 
 
 def _described(name, tensor, rows):
-    return {"name": name, "dtype": tensor.dtype, "shape": [rows, *tensor.shape[1:]]}
+    return {"name": name, "dtype": tensor.dtype, "shape": [rows, *(side or -1 for side in tensor.shape[1:])]}

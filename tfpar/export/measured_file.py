@@ -11,6 +11,7 @@ from tfpar.export.convert import convert, save_calibration
 from tfpar.export.formats import CALIBRATED, Format
 from tfpar.export.interpreter import TFLiteModel
 from tfpar.export.mend import mend_file
+from tfpar.export.micro_process import measure_in_micro
 from tfpar.export.signatures import Difference, Signatures, recurrent_layers
 
 PARITY_ROWS = 32
@@ -43,6 +44,7 @@ class MeasuredFile:
         chosen: Format,
         form: str,
         signatures: Signatures,
+        target: str,
         tolerance: float | None,
         timeout_s: float,
     ) -> "MeasuredFile":
@@ -52,22 +54,27 @@ class MeasuredFile:
             UserError: the conversion failed, or the file strays further than it may.
         """
         rows = {name: signature.rows() for name, signature in signatures.items()}
-        content = _convert(chosen.name, form, signatures, rows, timeout_s)
+        content = _convert(chosen.name, form, signatures, rows, target, timeout_s)
         with tempfile.TemporaryDirectory() as directory:
             path = Path(directory) / "model.tflite"
             path.write_bytes(content)
             report = _measure(path, chosen, signatures, rows, tolerance)
+        if target == "micro":
+            ((name, sequences),) = signatures.items()
+            measured, difference = measure_in_micro(content, sequences, rows[name][:PARITY_ROWS], timeout_s)
+            _gate(difference, chosen, tolerance, signatures)
+            report |= measured
         return cls(content, report, form)
 
 
-def _convert(format_name, form, signatures, rows, timeout_s):
-    target = "tflite_int8" if format_name in CALIBRATED else "tflite"
-    functions = {name: signature.function(target, form) for name, signature in signatures.items()}
+def _convert(format_name, form, signatures, rows, target, timeout_s):
+    kind = "tflite_int8" if format_name in CALIBRATED else "tflite"
+    functions = {name: signature.function(kind, form) for name, signature in signatures.items()}
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         tf.saved_model.save(tf.Module(), str(directory / "saved_model"), signatures=functions)
         save_calibration(directory, rows)
-        return mend_file(convert(directory, format_name, timeout_s))
+        return mend_file(convert(directory, format_name, timeout_s, target))
 
 
 def _measure(path, chosen, signatures, rows, tolerance):

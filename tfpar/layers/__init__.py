@@ -1,5 +1,6 @@
 """Keras layers."""
 
+from tfpar.layers.attention import Attention
 from tfpar.layers.attention_pooling import AttentionPooling
 from tfpar.layers.bag_of_ngrams import BagOfNgrams
 from tfpar.layers.cosine_logits import CosineLogits
@@ -13,6 +14,7 @@ from tfpar.layers.recurrent.simple_rnn import SimpleRNN
 __all__ = [
     "GRU",
     "LSTM",
+    "Attention",
     "AttentionPooling",
     "BagOfNgrams",
     "Bidirectional",

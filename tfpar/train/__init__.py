@@ -6,6 +6,7 @@ from tfpar.train.crossentropy import SmoothedCrossentropy
 from tfpar.train.margin import MarginCrossentropy
 from tfpar.train.model import Model
 from tfpar.train.optimizers import adamw
+from tfpar.train.token_crossentropy import TokenCrossentropy
 
 __all__ = [
     "CommitteeAccuracy",
@@ -15,6 +16,7 @@ __all__ = [
     "SmoothedCrossentropy",
     "StopAtStep",
     "Throughput",
+    "TokenCrossentropy",
     "adamw",
     "committee_probabilities",
     "finished_epochs",

@@ -2,8 +2,8 @@
 
 A folder for each person holds ten pictures. Every fourth file has been through a conversion of line ends: each byte 10
 became 13 and 10, among the pixels, too. That is undone, else a reader shifts the rest of the picture with each such
-pixel. In two files a 13 and a 10 stood side by side before the conversion, and were left as they were: that pair is found by
-trying each, and taking the smoothest picture.
+pixel. In two files a 13 and a 10 stood side by side before the conversion, and were left as they were: that pair is
+found by trying each, and taking the smoothest picture.
 """
 
 from typing import NamedTuple

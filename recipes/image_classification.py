@@ -10,7 +10,7 @@ Needs: pip install '.[recipes]'. The last line on stdout is one JSON object with
 
 from absl import flags
 
-from tfpar.cli import image_flags, recipe
+from tfpar.cli import image_facts, image_flags, image_recipe, recipe
 from tfpar.cli.flags import define_common
 from tfpar.cli.recipe import log
 from tfpar.cli.run import run_recipe
@@ -32,9 +32,9 @@ flags.DEFINE_integer("pretrain_epochs", 5, "Epochs of pretraining.", 1)
 
 # XLA's convolutions on a CPU take twice as long as oneDNN's.
 BY_MODEL = {
-    "cnn": dict(epochs=45, batch_size=32, xla=False),
+    "cnn": dict(epochs=65, batch_size=32, width=24, xla=False),
     "cnn_lstm": dict(epochs=45, batch_size=32, xla=False, stages=1, width=16, units=64),
-    "row_lstm": dict(epochs=120, xla=True),
+    "row_lstm": dict(epochs=120, bend=0.015, xla=True),
 }
 SMOKE = dict(epochs=1, steps=2, width=4, units=8, hidden=8, batch_size=8)
 
@@ -48,7 +48,7 @@ def build(data):
         num_classes=len(data.class_names),
         hidden=FLAGS.hidden,
         dropout_rate=FLAGS.dropout,
-        **image_flags.encoder(data),
+        **image_recipe.encoder(data),
     )
     if FLAGS.pretrain == "autoencoder":
         pretrain(classifier, data)
@@ -62,7 +62,7 @@ def pretrain(classifier, data):
 
     from tfpar import models, train
 
-    batches = image_flags.batches(data.train, training=True)
+    batches = image_recipe.batches(data.train, training=True)
     built = models.denoising_autoencoder(classifier)
     autoencoder = train.Model(built.inputs, built.outputs[0], name=built.name)
     steps = len(batches) * FLAGS.pretrain_epochs
@@ -73,7 +73,7 @@ def pretrain(classifier, data):
     )
     log("pretraining a denoising autoencoder")
     copies = batches.map(lambda images, _, weights: (images, tf.reshape(images / 255, [len(images), -1]), weights))
-    autoencoder.lanes = image_flags.lanes(autoencoder)
+    autoencoder.lanes = image_recipe.lanes(autoencoder)
     limit = {"steps_per_epoch": 2} if FLAGS.smoke else {}
     autoencoder.fit(copies, epochs=1 if FLAGS.smoke else FLAGS.pretrain_epochs, verbose=recipe.progress(), **limit)
 
@@ -83,18 +83,18 @@ def main():
     if FLAGS.smoke:
         recipe.use_smoke_settings(**SMOKE)
     run = recipe.start()
+    data = image_recipe.load()
     with run.scope():
-        data = image_flags.load()
         model = build(data)
         history, measured = fit(model, data)
-        scores = model.evaluate(image_flags.batches(data.test), verbose=0, return_dict=True)
+        scores = model.evaluate(image_recipe.batches(data.test), verbose=0, return_dict=True)
     result = run.report(
         "image_classification",
         model,
-        examples=image_flags.sizes(data),
+        examples=image_facts.sizes(data),
         metrics={name: scores[name] for name in ("accuracy", "loss")},
         measured=measured,
-        padding_fraction=0.0,
+        padding_fraction=image_recipe.padding_fraction(data),
     )
     result["model"] = FLAGS.model
     exports = export(model, data, history, result) if recipe.formats() else []
@@ -104,7 +104,7 @@ def main():
 def fit(model, data):
     from tfpar import train
 
-    return image_flags.fit(model, data, train.SmoothedCrossentropy(label_smoothing=FLAGS.label_smoothing))
+    return image_recipe.fit(model, data, train.SmoothedCrossentropy(label_smoothing=FLAGS.label_smoothing))
 
 
 def export(model, data, history, result):
@@ -118,8 +118,8 @@ def export(model, data, history, result):
         model=keras.Model(model.input, probabilities),
         class_names=data.class_names,
         limits="It knows images like those that it was trained on, and gives a confident answer for any other too.",
-        **image_flags.exported(data, data.test, history),
-        facts=image_flags.facts("image_classification", f"{image_flags.network()}.", data, result),
+        **image_recipe.exported(data, data.test, history),
+        facts=image_facts.facts("image_classification", f"{image_facts.network()}.", data, result),
     ).write(FLAGS.export_dir, recipe.formats(), gate=not FLAGS.smoke)
 
 

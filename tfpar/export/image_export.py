@@ -16,8 +16,8 @@ from tfpar.export.verification import equal_error_rate, pair_cosines
 
 _INPUT = (
     "Input: float32 (1, {height}, {width}, {channels}), grey or red, green, blue from 0 to 255; the network itself "
-    "brings it to mean 0 and deviation 1 (mean {mean:.2f}, deviation {deviation:.2f}). Images of other sizes are scaled "
-    "until they fit, and filled up with black."
+    "brings it to mean 0 and deviation 1 (mean {mean:.2f}, deviation {deviation:.2f}). Images of other sizes are "
+    "scaled until they fit, and filled up with black."
 )
 
 

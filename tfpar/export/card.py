@@ -6,7 +6,7 @@ _CARD = """# {name}
 
 {summary}
 
-Classes: {classes}. Input: at most {sequence_length} tokens; longer texts are cut.
+{input}
 
 ## Data
 
@@ -20,13 +20,13 @@ Split: {split}
 
 Keras: {metrics}.
 
-| format | bytes | accuracy | largest difference to Keras | median latency, batch 1 |
+| format | bytes | {metric} | largest difference to Keras | median latency, batch 1 |
 |---|---|---|---|---|
 {rows}
 {micro}
 ![learning curve](learning_curve.png)
 
-![confusion matrix](confusion_matrix.png)
+{pictures}
 
 ## Made by
 
@@ -36,14 +36,11 @@ Training took {train_seconds:.0f} s with {versions}.
 
 ## Use
 
-    tfpar predict . "a text"
-
-`tokenizer.json` turns text into token ids (0 is padding, at the right), `labels.txt` names the classes. The TFLite
-files forget between runs: no variable has to be reset.
+{use}
 
 ## Limits
 
-It knows the language and the kind of text that it was trained on, and gives a confident answer for any other too.
+{limits}
 """
 
 _MICRO = """
@@ -54,20 +51,29 @@ arena of {arena_bytes:,} bytes. It takes, of each token, the row of `{embedding}
 """
 
 
-def write_card(path: Path, manifest: dict, class_names: tuple[str, ...]) -> None:
-    """Writes the card from a manifest's facts."""
+def write_card(path: Path, manifest: dict, words: dict[str, str]) -> None:
+    """Writes the card.
+
+    Args:
+        path: of the card.
+        manifest: its facts.
+        words: "input", "pictures", "use" and "limits", by the task.
+    """
     metrics = ", ".join(f"{name} {value:.4f}" for name, value in manifest["metrics"].items())
     versions = ", ".join(f"{name} {version}" for name, version in manifest["versions"].items())
-    fields = {**manifest, "metrics": metrics, "versions": versions, "classes": ", ".join(class_names)}
-    rows, micro = "\n".join(map(_row, manifest["exports"])), "".join(_micro(r, manifest) for r in manifest["exports"])
+    reports = manifest["exports"]
+    metric = next((name for report in reports for name in report.get("metrics", ())), "accuracy")
+    fields = {**manifest, **words, "metrics": metrics, "versions": versions, "metric": metric}
+    rows, micro = "\n".join(map(_row, reports)), "".join(_micro(report, manifest) for report in reports)
     path.write_text(_CARD.format(**fields, rows=rows, micro=micro), encoding="utf-8")
 
 
 def _row(report):
     if "metrics" not in report:
         return f"| {report['format']} | {report['bytes']:,} | | | |"
+    (value,) = report["metrics"].values()
     return (
-        f"| {report['format']} | {report['bytes']:,} | {report['metrics']['accuracy']:.4f} | "
+        f"| {report['format']} | {report['bytes']:,} | {value:.4f} | "
         f"{report['max_abs_error']:.1e} | {report['latency_ms']['median']:.2f} ms |"
     )
 

@@ -6,8 +6,11 @@ from tfpar.errors import UserError
 from tfpar.export.bundle import Bundle
 
 # Task: module and class. A class takes (bundle, format_name), has the attribute `format`, and answers for one input,
-# given as a string, with a JSON object. Its module imports no TensorFlow.
+# given as a string, with a JSON object; for `inputs_each` inputs, if it has that attribute. Its module imports no
+# TensorFlow.
 PREDICTORS = {
+    "face_verification": ("face_predictor", "FacePredictor"),
+    "image_classification": ("image_predictor", "ImagePredictor"),
     "model": ("model_predictor", "ModelPredictor"),
     "translation": ("translation_predictor", "TranslationPredictor"),
     "text_classification": ("text_predictor", "TextPredictor"),

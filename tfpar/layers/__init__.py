@@ -3,6 +3,7 @@
 from tfpar.layers.attention import Attention
 from tfpar.layers.attention_pooling import AttentionPooling
 from tfpar.layers.bag_of_ngrams import BagOfNgrams
+from tfpar.layers.cosine_logits import CosineLogits
 from tfpar.layers.dropout import Dropout, TokenDropout
 from tfpar.layers.pooling import MaxPooling, MeanPooling
 from tfpar.layers.recurrent.bidirectional import Bidirectional
@@ -17,6 +18,7 @@ __all__ = [
     "AttentionPooling",
     "BagOfNgrams",
     "Bidirectional",
+    "CosineLogits",
     "Dropout",
     "MaxPooling",
     "MeanPooling",

@@ -1,6 +1,9 @@
 """Builders of Keras models from layers. Wrap what they return in `tfpar.train.Model` to train it."""
 
 from tfpar.models.decoding import Decoder
+from tfpar.models.denoising_autoencoder import denoising_autoencoder
+from tfpar.models.face_embedder import face_embedder
+from tfpar.models.image_classifier import image_classifier
 from tfpar.models.sequence_autoencoder import initialize_from_autoencoder, sequence_autoencoder
 from tfpar.models.sequence_to_sequence import SequenceToSequence, sequence_to_sequence
 from tfpar.models.text_classifier import CELLS, POOLINGS, text_classifier
@@ -10,6 +13,9 @@ __all__ = [
     "POOLINGS",
     "Decoder",
     "SequenceToSequence",
+    "denoising_autoencoder",
+    "face_embedder",
+    "image_classifier",
     "initialize_from_autoencoder",
     "sequence_autoencoder",
     "sequence_to_sequence",

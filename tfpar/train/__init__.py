@@ -2,6 +2,8 @@
 
 from tfpar.train.callbacks import StopAtStep, Throughput, finished_epochs, logging_callbacks
 from tfpar.train.committee import CommitteeAccuracy, CommitteeCrossentropy, committee_probabilities
+from tfpar.train.crossentropy import SmoothedCrossentropy
+from tfpar.train.margin import MarginCrossentropy
 from tfpar.train.model import Model
 from tfpar.train.optimizers import adamw
 from tfpar.train.token_crossentropy import TokenCrossentropy
@@ -9,7 +11,9 @@ from tfpar.train.token_crossentropy import TokenCrossentropy
 __all__ = [
     "CommitteeAccuracy",
     "CommitteeCrossentropy",
+    "MarginCrossentropy",
     "Model",
+    "SmoothedCrossentropy",
     "StopAtStep",
     "Throughput",
     "TokenCrossentropy",

@@ -1,0 +1,86 @@
+"""Images from files, as arrays of one size; needs Pillow, and no TensorFlow."""
+
+import io
+
+import numpy as np
+
+from tfpar.errors import MissingExtraError
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".pgm", ".ppm")
+
+
+class UndecodableImageError(ValueError):
+    """The bytes are no image that can be read here."""
+
+
+def decoded(content: bytes) -> np.ndarray:
+    """Decodes a PNG, JPEG, GIF, BMP or PGM file; of an animation, its first picture.
+
+    The picture is turned as its EXIF data say. Transparency is laid over white; 16 bits become 8.
+
+    Returns:
+        uint8 (height, width, 1) if it is grey, else (height, width, 3).
+
+    Raises:
+        UndecodableImageError: it is none of these, or damaged.
+        MissingExtraError: Pillow is not installed.
+    """
+    pillow = _pillow()
+    try:
+        with pillow.open(io.BytesIO(content)) as image:
+            image.load()
+            return _as_array(image)
+    except (OSError, ValueError, SyntaxError, EOFError, IndexError, pillow.DecompressionBombError) as error:
+        raise UndecodableImageError(str(error)) from error
+
+
+def _as_array(image) -> np.ndarray:
+    from PIL import ImageOps
+
+    image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I"):  # 16 bits of grey
+        return np.clip(np.asarray(image) // 256, 0, 255).astype(np.uint8)[..., None]
+    if image.has_transparency_data:
+        over = image.convert("RGBA")
+        image = _pillow().new("RGBA", over.size, "white")
+        image.alpha_composite(over)
+        image = image.convert("L" if _is_grey(over) else "RGB")
+    array = np.asarray(image.convert("L" if image.mode in ("1", "L") else "RGB"))
+    return array[..., None] if array.ndim == 2 else array
+
+
+def _is_grey(image) -> bool:
+    red, green, blue, _ = np.moveaxis(np.asarray(image), -1, 0)
+    return bool((red == green).all() and (green == blue).all())
+
+
+def fitted(image: np.ndarray, height: int, width: int, channels: int) -> np.ndarray:
+    """Scales an image until it fits, and fills up with black at both sides; its aspect ratio is kept.
+
+    Args:
+        image: uint8 (any height, any width, 1 or 3).
+        height, width: wanted.
+        channels: wanted, 1 (grey) or 3 (colour).
+
+    Returns:
+        uint8 (height, width, channels).
+    """
+    if image.shape == (height, width, channels):
+        return image
+    picture = _pillow().fromarray(image[..., 0] if image.shape[2] == 1 else image)
+    picture = picture.convert("L" if channels == 1 else "RGB")
+    scale = min(height / image.shape[0], width / image.shape[1])
+    inner = [min(limit, max(1, round(side * scale))) for side, limit in zip(image.shape, (height, width), strict=False)]
+    picture = np.asarray(picture.resize(inner[::-1], _pillow().Resampling.BILINEAR)).reshape(*inner, channels)
+    result = np.zeros((height, width, channels), np.uint8)
+    top, left = (height - inner[0]) // 2, (width - inner[1]) // 2
+    result[top : top + inner[0], left : left + inner[1]] = picture
+    return result
+
+
+def _pillow():
+    try:
+        from PIL import Image
+    except ImportError as error:
+        raise MissingExtraError("pillow", "recipes", "to read images") from error
+    return Image

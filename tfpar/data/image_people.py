@@ -1,0 +1,42 @@
+"""Deals out whole classes, to test on people that training never shows."""
+
+import dataclasses
+
+import numpy as np
+
+from tfpar.data.labelled_images import ImageData, LabelledImages
+from tfpar.errors import UserError
+
+_TRAIN_SHARE = 0.75
+_FEWEST = 2  # people in each split, else there are no pairs to tell apart
+
+
+def split_classes(images: ImageData) -> ImageData:
+    """Makes the first three quarters of the classes training, the others test, each with all of its images.
+
+    Args:
+        images: splits that share their classes.
+
+    Returns:
+        The same images, sorted by class; labels of the test split go on where those of training end.
+
+    Raises:
+        UserError: there are too few classes, or no class of the test has two images.
+    """
+    parts = (images.train, images.validation, images.test)
+    pixels, labels = (np.concatenate([getattr(part, name) for part in parts]) for name in ("images", "labels"))
+    count = int(len(images.class_names) * _TRAIN_SHARE)
+    if min(count, len(images.class_names) - count) < _FEWEST or np.bincount(labels)[count:].max() < 2:
+        raise UserError(
+            f"{images.name}: to test on other people than are trained on, at least {2 * _FEWEST + 1} are needed, and "
+            f"several pictures of each; got {len(images.class_names)} people"
+        )
+    order = np.argsort(labels, kind="stable")
+    train, test = order[labels[order] < count], order[labels[order] >= count]
+    return dataclasses.replace(
+        images,
+        train=LabelledImages(pixels[train], labels[train]),
+        validation=LabelledImages(pixels[:0], labels[:0]),
+        test=LabelledImages(pixels[test], labels[test]),
+        split_rule=f"by person: the first {count} are training, the other {len(images.class_names) - count} test",
+    )

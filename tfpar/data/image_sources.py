@@ -1,0 +1,46 @@
+"""The one door to labelled images: a spec goes in, checked splits of images of one size come out."""
+
+from pathlib import Path
+
+from tfpar.data.image_folder import read_image_folder
+from tfpar.data.labelled_images import ImageData, assemble
+from tfpar.data.specs import FOLDER, notice_of_file, parsed
+from tfpar.data.tfds_images import read_tfds_images
+from tfpar.errors import UserError
+
+_BUNDLED = {"mnist_5k": "mnist_5k", "orl_faces": "orl_faces"}
+
+
+def load_images(
+    dataset: str = "mnist_5k",
+    *,
+    image_size: int = 0,
+    cut_validation: bool = False,
+    cache_dir: Path | str | None = None,
+) -> ImageData:
+    """Loads labelled images.
+
+    Published splits are taken as they are. A missing test split is cut from the training images by their md5, class by
+    class; `split_rule` of the result says so. Images are grey only if all are. They keep their aspect ratio: where they
+    differ in size, black fills them up to squares.
+
+    Args:
+        dataset: "mnist_5k" or "orl_faces" (bundled), "tfds:NAME[/CONFIG]", or "folder:PATH", with a sub-folder for each
+            class and PNG, JPEG, GIF, BMP or PGM files in it.
+        image_size: pixels of the longer side; 0: as they are, or 64 where they differ.
+        cut_validation: cut a validation split from training in the same way, if the source has none.
+        cache_dir: where to fetch and prepare; by default $TFPAR_CACHE, else the user's cache directory.
+
+    Raises:
+        UserError: the spec, the folder, the size or the classes are not what is needed.
+        MissingExtraError: TensorFlow Datasets or Pillow is needed and not installed.
+    """
+    if image_size and image_size < 8:
+        raise UserError(f"image_size must be 0 or at least 8 pixels; got {image_size}")
+    kind, rest = parsed(dataset, _BUNDLED, holds="images", kinds=FOLDER)
+    if kind == "tfds":
+        collected, notice = read_tfds_images(rest, Path(cache_dir).expanduser() if cache_dir is not None else None)
+    else:
+        path = Path(rest).expanduser()
+        collected, notice = read_image_folder(path), notice_of_file(path)
+    return assemble(dataset, collected, notice, image_size, cut_validation)

@@ -1,0 +1,150 @@
+"""What the readers of images hand over: labelled images in three splits, and the checks that every source must pass."""
+
+import hashlib
+from collections import Counter
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from tfpar.data.image_files import fitted
+from tfpar.data.splits import CUT_RULE, SPLITS, cut_missing
+from tfpar.errors import UserError
+
+DEFAULT_SIZE = 64  # of images that have no size in common
+_NAMED_AT_MOST = 5
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledImages:
+    """One split.
+
+    Attributes:
+        images: uint8 (examples, height, width, channels).
+        labels: int32 (examples,); indices into the class names.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+@dataclass(frozen=True, eq=False)
+class ImageData:
+    """A data set of labelled images of one size.
+
+    Attributes:
+        name: the spec that it was loaded by.
+        train, validation, test: the splits; `validation` is empty where nobody asked for one.
+        class_names: by label.
+        split_rule: one sentence: how the splits came about.
+        notice: licence, attribution or citation to show to the user.
+        skipped: reason -> number of files or images left out for it.
+    """
+
+    name: str
+    train: LabelledImages
+    validation: LabelledImages
+    test: LabelledImages
+    class_names: tuple[str, ...]
+    split_rule: str
+    notice: str
+    skipped: dict[str, int]
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Height, width and channels."""
+        return self.train.images.shape[1:]
+
+
+@dataclass
+class CollectedImages:
+    """Examples as a reader found them.
+
+    Attributes:
+        where: the folder or set, as error messages name it.
+        class_names: by label.
+        images: uint8 (height, width, 1 or 3) each, of any sizes.
+        labels, splits: one entry per example; a split is one of SPLITS.
+        skipped: reason -> files or images.
+        given_rule: how the splits that the source brought came about; "" if it brought none.
+    """
+
+    where: str
+    class_names: tuple[str, ...] = ()
+    images: list[np.ndarray] = field(default_factory=list)
+    labels: list[int] = field(default_factory=list)
+    splits: list[str] = field(default_factory=list)
+    skipped: Counter = field(default_factory=Counter)
+    given_rule: str = ""
+
+
+def assemble(
+    name: str, collected: CollectedImages, notice: str, image_size: int = 0, cut_validation: bool = False
+) -> ImageData:
+    """Checks the classes, cuts the missing splits out of `train` and gives all images one size.
+
+    Args:
+        name: the spec.
+        collected: what was read.
+        notice: see `ImageData`.
+        image_size: see `load_images`.
+        cut_validation: cut a validation split, too, if the source has none.
+
+    Raises:
+        UserError: fewer than two classes, a class with too few images, or one that training never shows.
+    """
+    wanted = ("test", "validation") if cut_validation else ("test",)
+    keys = [hashlib.md5(image.tobytes()).hexdigest() for image in collected.images]
+    splits, missing = cut_missing(keys, collected.labels, collected.splits, wanted)
+    _check_classes(collected, keys, splits, missing)
+    images = _of_one_size(collected.images, image_size)
+    labels, splits = np.array(collected.labels, np.int32), np.array(splits)
+    rule = CUT_RULE.format(splits=" and ".join(missing), examples="images") if missing else ""
+    return ImageData(
+        name=name,
+        **{split: LabelledImages(images[splits == split], labels[splits == split]) for split in SPLITS},
+        class_names=collected.class_names,
+        split_rule="; ".join(filter(None, (collected.given_rule, rule))),
+        notice=notice,
+        skipped=dict(collected.skipped),
+    )
+
+
+def _of_one_size(images: list[np.ndarray], image_size: int) -> np.ndarray:
+    """uint8 (examples, height, width, channels)."""
+    shapes = {image.shape[:2] for image in images}
+    channels = max(image.shape[2] for image in images)
+    if len(shapes) > 1:
+        size = (image_size or DEFAULT_SIZE,) * 2
+    else:
+        (size,) = shapes
+        if image_size:
+            size = tuple(max(1, round(side * image_size / max(size))) for side in size)
+    return np.stack([fitted(image, *size, channels) for image in images])
+
+
+def _check_classes(collected: CollectedImages, keys: list[str], splits: list[str], missing: tuple[str, ...]) -> None:
+    distinct = Counter(label for _, label in set(zip(keys, collected.labels, strict=True)))
+    if len(distinct) < 2:
+        only = repr(collected.class_names[next(iter(distinct))]) if distinct else "none"
+        raise UserError(f"{collected.where}: expected images of at least two classes; got {only}")
+    fewest = 1 + len(missing)
+    rare = {name: distinct[label] for label, name in enumerate(collected.class_names) if distinct[label] < fewest}
+    if rare:
+        raise UserError(
+            f"{collected.where}: every class needs at least {fewest} different images, one for each of "
+            f"{', '.join(('train', *missing))}; got {_some(rare)}; add images or remove the class"
+        )
+    shown = {label for label, split in zip(collected.labels, splits, strict=True) if split == "train"}
+    absent = {name: 0 for label, name in enumerate(collected.class_names) if label not in shown}
+    if absent:
+        raise UserError(f"{collected.where}: the training split must show every class; got {_some(absent)} there")
+
+
+def _some(counts: dict[str, int]) -> str:
+    """The first few classes with their counts."""
+    named = ", ".join(f"{count} of {name!r}" for name, count in list(counts.items())[:_NAMED_AT_MOST])
+    more = len(counts) - _NAMED_AT_MOST
+    return f"{named} and {more} more such classes" if more > 0 else named

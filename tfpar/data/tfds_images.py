@@ -1,0 +1,57 @@
+"""Reads labelled images from any TensorFlow Datasets set with one image and one label."""
+
+from pathlib import Path
+
+import numpy as np
+
+from tfpar.data.labelled_images import CollectedImages
+from tfpar.data.tfds_sets import notice, prepared, published_splits, rows, split_rule
+from tfpar.errors import UserError
+
+
+def read_tfds_images(name: str, cache_dir: Path | None = None) -> tuple[CollectedImages, str]:
+    """Prepares the set if need be, and reads it.
+
+    Args:
+        name: NAME or NAME/CONFIG, as TFDS spells it.
+        cache_dir: where to prepare it, in a folder `tfds`.
+
+    Returns:
+        The examples, and a notice with licence and citation.
+
+    Raises:
+        UserError: no such set, it cannot be prepared, or its features are not one image and one label.
+        MissingExtraError: TensorFlow Datasets is not installed.
+    """
+    builder = prepared(name, cache_dir)
+    image_key, label_key = _image_and_label_keys(builder.info.features, name)
+    collected = CollectedImages(where=f"tfds:{name}", class_names=tuple(builder.info.features[label_key].names))
+    for split, source in published_splits(builder, name).items():
+        for row in rows(builder, source, (image_key, label_key)):
+            if row[label_key] < 0:
+                collected.skipped["no label"] += 1
+                continue
+            collected.images.append(_grey_or_colour(row[image_key]))
+            collected.labels.append(int(row[label_key]))
+            collected.splits.append(split)
+    collected.given_rule = split_rule(builder)
+    return collected, notice(builder.info)
+
+
+def _grey_or_colour(image: np.ndarray) -> np.ndarray:
+    """uint8 (height, width, 1 or 3), without transparency."""
+    return image[..., : 1 if image.shape[2] < 3 else 3]
+
+
+def _image_and_label_keys(features, name: str) -> tuple[str, str]:
+    import tensorflow_datasets as tfds
+
+    flat = dict(features.items()) if isinstance(features, tfds.features.FeaturesDict) else {}
+    images = [key for key, f in flat.items() if isinstance(f, tfds.features.Image) and np.dtype(f.np_dtype) == np.uint8]
+    labels = [key for key, feature in flat.items() if isinstance(feature, tfds.features.ClassLabel)]
+    if len(images) == 1 and len(labels) == 1:
+        return images[0], labels[0]
+    raise UserError(
+        f"tfds:{name} is not an image classification set: expected one image of 8 bits and one class label; got images "
+        f"{images or 'none'} and labels {labels or 'none'}. Write the images into folders, and give folder:PATH"
+    )

@@ -1,0 +1,60 @@
+"""Answers for image files from an export: Pillow, LiteRT, labels; no TensorFlow."""
+
+from pathlib import Path
+
+import numpy as np
+
+from tfpar.data.image_files import UndecodableImageError, decoded, fitted
+from tfpar.errors import UserError
+from tfpar.export.bundle import Bundle
+from tfpar.export.bundle_model import load_model
+
+TASK = "image_classification"
+
+
+class ImagePredictor:
+    """Classifies images with an exported model.
+
+    Args:
+        bundle: the export of an image classifier.
+        format_name: "float32", "float16", "dynamic" or "int8"; None for the first of these that is there.
+
+    Raises:
+        UserError: the export lacks the format or a file, or one was changed.
+    """
+
+    def __init__(self, bundle: Bundle, format_name: str | None = None):
+        self.format, self._model = load_model(bundle, format_name)
+        self._labels = bundle.read("labels.txt").decode("utf-8").splitlines()
+        self._shape = self._model.inputs["image"][0][1:]
+
+    def __call__(self, path: str) -> dict:
+        """Returns {"input", "label", "probabilities" (by label)}; raises UserError if there is no image at `path`."""
+        probabilities = self._model(image=read_image(path, self._shape)[None])["probabilities"][0]
+        return {
+            "input": path,
+            "label": self._labels[int(np.argmax(probabilities))],
+            "probabilities": {name: float(p) for name, p in zip(self._labels, probabilities, strict=True)},
+        }
+
+
+def read_image(path: str, shape) -> np.ndarray:
+    """Reads an image file as a model's input.
+
+    Args:
+        path: of a PNG, JPEG, GIF, BMP or PGM file.
+        shape: height, width and channels.
+
+    Returns:
+        float32 of `shape`, from 0 to 255.
+
+    Raises:
+        UserError: the file cannot be read, or is no such image.
+    """
+    try:
+        image = decoded(Path(path).read_bytes())
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}; an input must be an image file") from error
+    except UndecodableImageError as error:
+        raise UserError(f"{path} is no image that can be read, or is damaged: {error}") from error
+    return fitted(image, *map(int, shape)).astype(np.float32)

@@ -1,0 +1,155 @@
+"""Leaves a trained model: every format measured on the test set, all in one directory or nothing."""
+
+import dataclasses
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from tfpar.errors import UserError
+from tfpar.export.bundle import write_bundle
+from tfpar.export.card import write_card
+from tfpar.export.formats import FORMATS, Format
+from tfpar.export.to_saved_model import input_names, saved_model_in_bundle
+from tfpar.export.to_tflite import tflite
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MeasuredExport:
+    """What leaves with a model, and what it is measured on; a task is a subclass.
+
+    Attributes:
+        model: with one named input and one named output.
+        calibration: a dataset of training batches.
+        test_labels: int32 (examples,).
+        history: of training.
+        form, target: of the TFLite files; see `tflite`.
+        facts: what the card and the manifest shall say: "name", "data", "split", "notice", "command", "metrics", ...
+    """
+
+    model: keras.Model
+    calibration: object
+    test_labels: np.ndarray
+    history: dict[str, list[float]]
+    facts: dict
+    form: str = "auto"
+    target: str = "phone"
+
+    def write(self, directory: Path | str, formats: tuple[str, ...], gate: bool = True) -> list[dict]:
+        """Writes the export directory.
+
+        Args:
+            directory: where; a former export there is replaced.
+            formats: "saved_model" and names of `FORMATS`.
+            gate: refuse a file that does worse. False is for a model that has not learnt anything yet: its answers
+                stand at the decision boundary.
+
+        Returns:
+            One report for each format; see `tflite`. "metrics" is measured on "examples" of the test set.
+
+        Raises:
+            UserError: the directory cannot be written, or a file strays further than its format may. Nothing is left
+                then.
+        """
+        answers = self.keras_answers()
+        manifest = {**self.task_facts(), **self.facts}
+        with write_bundle(directory, manifest) as temporary:
+            self.write_surroundings(temporary, answers)
+            manifest["exports"] = [self._write_format(temporary, name, answers, gate) for name in formats]
+            manifest["signatures"] = self.signatures()
+            manifest |= self.more_facts(temporary, formats)
+            write_card(temporary / "card.md", manifest, self.card_words())
+        return [{**report, "path": str(Path(directory) / report["path"])} for report in manifest["exports"]]
+
+    def task_facts(self) -> dict:
+        """What the manifest says of the task: "task", ..."""
+        raise NotImplementedError
+
+    def card_words(self) -> dict[str, str]:
+        """What the card says of the task: "input", "pictures", "use", "limits"."""
+        raise NotImplementedError
+
+    def write_surroundings(self, directory: Path, answers: np.ndarray) -> None:
+        """Writes what stands beside the model's files."""
+        raise NotImplementedError
+
+    def keras_answers(self) -> np.ndarray:
+        """What the Keras model answers for the test set: (examples, ...)."""
+        raise NotImplementedError
+
+    def tflite_answers(self, path: Path, rows: np.ndarray) -> np.ndarray:
+        """As `keras_answers`, by a TFLite file, for some rows of the test set."""
+        raise NotImplementedError
+
+    def more_facts(self, directory: Path, formats: tuple[str, ...]) -> dict:
+        """What else is written when the files are there, and what the manifest says of it."""
+        return {}
+
+    def score(self, answers: np.ndarray, rows: np.ndarray) -> dict[str, float]:
+        """How good answers for these rows of the test set are: one measure, by its name."""
+        return {"accuracy": float(np.mean(answers == self.test_labels[rows]))}
+
+    def measured_rows(self) -> np.ndarray:
+        """Rows of the test set that files are measured on."""
+        return np.arange(len(self.test_labels))
+
+    def write_file(self, path: Path, name: str, rows: np.ndarray) -> tuple[dict, np.ndarray]:
+        """Writes a TFLite file; returns its report, and its answers for these rows."""
+        report = tflite(
+            self.model,
+            path,
+            quantize=name,
+            calibration=self.calibration,
+            form=self.form,
+            target=self.target,
+            **self.tflite_options(),
+        )
+        return report, self.tflite_answers(path, rows)
+
+    def remedy(self, chosen: Format) -> str:
+        """What helps where a file of this format does worse."""
+        return chosen.remedy
+
+    def signatures(self) -> dict:
+        """Names, shapes and dtypes of inputs and outputs."""
+        (given,), (answer,) = self.model.inputs, self.model.outputs
+        return {
+            kind: {
+                "serving_default": {
+                    "inputs": [_described(input_names(self.model)[0], given, rows)],
+                    "outputs": [_described(self.model.output_names[0], answer, rows)],
+                }
+            }
+            for kind, rows in (("saved_model", -1), ("tflite", 1))
+        }
+
+    def tflite_options(self) -> dict:
+        """More arguments of `tflite`."""
+        return {}
+
+    def _write_format(self, directory, name, answers, gate):
+        print(f"exporting {name} ...", file=sys.stderr)
+        if name == "saved_model":
+            return saved_model_in_bundle(self.model, directory)
+        path, rows = directory / f"model.{name}.tflite", self.measured_rows()
+        report, found = self.write_file(path, name, rows)
+        metrics = self.score(found, rows)
+        if gate:
+            self._gate(FORMATS[name], metrics, self.score(answers[rows], rows))
+        return {**report, "path": path.name, "metrics": metrics, "examples": len(rows)}
+
+    def _gate(self, chosen, metrics, expected):
+        (name,) = metrics
+        # Two examples either way are rounding at the decision boundary, not a loss.
+        allowed = max(chosen.max_accuracy_loss, 2 / len(self.test_labels))
+        lost = expected[name] - metrics[name]
+        if (-lost if name == "eer" else lost) > allowed:
+            raise UserError(
+                f"the {chosen.name} file has a test {name} of {metrics[name]:.4f}, Keras {expected[name]:.4f}; at most "
+                f"{allowed:.4f} may be lost. What helps: {self.remedy(chosen)}; or leave {chosen.name} out of --export"
+            )
+
+
+def _described(name, tensor, rows):
+    return {"name": name, "dtype": tensor.dtype, "shape": [rows, *(side or -1 for side in tensor.shape[1:])]}

@@ -1,0 +1,119 @@
+"""Blocks that image models share: from pixels to a vector of features."""
+
+import dataclasses
+
+import keras
+
+from tfpar import layers
+from tfpar.checks import check_fraction, check_one_of, check_positive_integer
+
+CELLS = {"lstm": layers.LSTM, "gru": layers.GRU, "rnn": layers.SimpleRNN}
+KINDS = ("cnn", "row_lstm", "cnn_lstm")
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageEncoder:
+    """From images to features.
+
+    Attributes:
+        kind: "cnn", convolutions; "row_lstm", a recurrent network that reads an image row by row; "cnn_lstm",
+            convolutions, whose rows a recurrent network reads.
+        image_shape: height, width and channels.
+        mean, deviation: of the pixels, which are brought to mean 0 and deviation 1.
+        width: channels of the first convolution; each stage has twice as many as the one before.
+        stages: of convolutions, each of which halves height and width.
+        cell: "lstm", "gru" or "rnn".
+        units: of each recurrent layer and direction.
+        recurrent_layers: how many are stacked.
+        bidirectional: read from below, too.
+        seed: of the initial weights and the dropout.
+    """
+
+    kind: str
+    image_shape: tuple[int, int, int]
+    mean: float = 0.0
+    deviation: float = 255.0
+    width: int = 32
+    stages: int = 2
+    cell: str = "lstm"
+    units: int = 128
+    recurrent_layers: int = 1
+    bidirectional: bool = True
+    seed: int = 0
+
+    def __post_init__(self):
+        check_one_of("kind", self.kind, KINDS)
+        check_one_of("cell", self.cell, tuple(CELLS))
+        for name in ("width", "stages", "units", "recurrent_layers"):
+            check_positive_integer(name, getattr(self, name))
+        if self.kind != "row_lstm" and min(self.image_shape[:2]) < 2**self.stages:
+            raise ValueError(
+                f"`stages` halve the image so often: {self.stages} need {2**self.stages} pixels in height and width; "
+                f"got {self.image_shape[0]} x {self.image_shape[1]}"
+            )
+
+    def __call__(self, images):
+        """float (batch, height, width, channels) from 0 to 255 -> float (batch, features)."""
+        x = keras.layers.Rescaling(1 / self.deviation, -self.mean / self.deviation, name="normalised")(images)
+        if self.kind != "row_lstm":
+            x = self._convolutions(x)
+        if self.kind == "cnn":
+            return keras.layers.Flatten(name="flat")(x)
+        height, width, channels = x.shape[1:]
+        return self._recurrent(keras.layers.Reshape((height, width * channels), name="rows")(x))
+
+    def _convolutions(self, x):
+        for stage in range(self.stages):
+            for place in range(2):
+                x = self._convolution(x, f"{stage}_{place}", self.width * 2**stage, self.seed + 10 * stage + place)
+            x = keras.layers.MaxPooling2D(name=f"pool_{stage}")(x)
+        return x
+
+    def _convolution(self, x, name, channels, seed):
+        # No batch normalisation: replicas would each normalise by their own share of the batch.
+        convolution = keras.layers.Conv2D(
+            channels,
+            3,
+            padding="same",
+            activation="relu",
+            kernel_initializer=keras.initializers.HeNormal(seed),
+            name=f"convolution_{name}",
+        )
+        return convolution(x)
+
+    def _recurrent(self, x):
+        for depth in range(self.recurrent_layers):
+            x = self._recurrent_layer(f"recurrent_{depth}", self.seed + 100 * (depth + 1))(x)
+        mean, largest = layers.MeanPooling(name="mean_pooling")(x), layers.MaxPooling(name="max_pooling")(x)
+        return keras.layers.Concatenate(name="pooled")([mean, largest])
+
+    def _recurrent_layer(self, name, seed):
+        def one_direction(go_backwards, seed):
+            return CELLS[self.cell](
+                self.units,
+                kernel_initializer=keras.initializers.GlorotUniform(seed),
+                recurrent_initializer=keras.initializers.Orthogonal(seed=seed + 1),
+                return_sequences=True,
+                go_backwards=go_backwards,
+                name=f"backward_{name}" if go_backwards else name,
+            )
+
+        forward = one_direction(False, seed)
+        if not self.bidirectional:
+            return forward
+        return layers.Bidirectional(forward, backward_layer=one_direction(True, seed + 2), name=name)
+
+
+def image_input(encoder: ImageEncoder):
+    """The input of a model: float32 (batch, height, width, channels) "image", from 0 to 255."""
+    return keras.Input(encoder.image_shape, dtype="float32", name="image")
+
+
+def dense(units: int, name: str, seed: int, **kwargs):
+    """A dense layer with an initial weight of its own seed."""
+    return keras.layers.Dense(units, kernel_initializer=keras.initializers.GlorotUniform(seed), name=name, **kwargs)
+
+
+def dropout(rate: float, seed: int, name: str):
+    """Dropout of features."""
+    return layers.Dropout(check_fraction("dropout", rate), seed=seed, name=name)

@@ -28,11 +28,16 @@ def progress() -> int:
     return 1 if sys.stderr.isatty() else 2
 
 
-def use_smoke_settings(**settings) -> None:
-    """Sets flags that were not given, and exports nothing unless told where to."""
+def use_unless_given(**settings) -> None:
+    """Sets flags that were not given."""
     for name, value in settings.items():
         if not FLAGS[name].present:
             setattr(FLAGS, name, value)
+
+
+def use_smoke_settings(**settings) -> None:
+    """Sets flags that were not given, and exports nothing unless told where to."""
+    use_unless_given(**settings)
     if not FLAGS["export_dir"].present:
         FLAGS.export = []
 

@@ -10,6 +10,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import tensorflow as tf
 
+# Between so many frequencies, evenly spaced, filters are straight lines.
+_INTERVALS = 125
+
 Step = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
@@ -71,8 +74,9 @@ def placed(audio, lengths, seed, speed=(0.75, 1.3), crop=0.08):
     whole = tf.floor(source)
     index = tf.cast(whole, tf.int32)
     fraction = source - whole
-    left = tf.gather(audio, tf.clip_by_value(index, 0, samples - 1), batch_dims=1)
-    right = tf.gather(audio, tf.clip_by_value(index + 1, 0, samples - 1), batch_dims=1)
+    # One gather of pairs takes half as long as two.
+    pairs = tf.stack([audio, tf.pad(audio[:, 1:], [[0, 0], [0, 1]])], axis=-1)
+    left, right = tf.unstack(tf.gather(pairs, tf.clip_by_value(index, 0, samples - 1), batch_dims=1), axis=-1)
     inside = (source >= 0) & (source < tf.cast(lengths[:, None], tf.float32))
     return tf.where(inside, left + fraction * (right - left), 0.0)
 
@@ -104,20 +108,28 @@ def room(audio, seed, *, rate_hz=8000, equaliser_db=9.0, band_share=0.5, reverb_
     """
     seeds = split_seed(seed, 6)
     samples = tf.shape(audio)[1]
-    size = samples + rate_hz // 4
-    size += size % 2
+    # Room for the tail of the last sound, and a whole number of intervals for `_on_all_bins`.
+    size = (samples + rate_hz // 4 + 2 * _INTERVALS - 1) // (2 * _INTERVALS) * 2 * _INTERVALS
     spectrum = tf.signal.rfft(audio, [size])
-    frequency_hz = tf.linspace(0.0, rate_hz / 2, size // 2 + 1)
+    frequency_hz = tf.linspace(0.0, rate_hz / 2, _INTERVALS + 1)
     gain = _equaliser(seeds[0], audio, frequency_hz, rate_hz, equaliser_db)
     gain *= tf.where(chosen(seeds[1], audio, band_share), _band(seeds[2], audio, frequency_hz, rate_hz), 1.0)
     response = tf.signal.rfft(_impulse_response(seeds[3], audio, rate_hz, reverb_share), [size])
-    filtered = spectrum * response * tf.cast(gain, tf.complex64)
-    heard = tf.signal.irfft(filtered + _noise(seeds[4], seeds[5], filtered, frequency_hz, snr_db), [size])
+    filtered = spectrum * response * tf.cast(_on_all_bins(gain, size), tf.complex64)
+    heard = tf.signal.irfft(filtered + _noise(seeds[4], seeds[5], filtered, frequency_hz, snr_db, size), [size])
     return heard[:, :samples]
 
 
+def _on_all_bins(gains, size):
+    """(batch, size // 2 + 1): smooth gains (batch, intervals + 1), interpolated. Powers of all bins would take long."""
+    within = size // (2 * _INTERVALS)
+    rise = (gains[:, 1:] - gains[:, :-1])[..., None] * tf.range(tf.cast(within, tf.float32)) / tf.cast(within, tf.float32)
+    lines = tf.reshape(gains[:, :-1, None] + rise, (tf.shape(gains)[0], size // 2))
+    return tf.concat([lines, gains[:, -1:]], axis=1)
+
+
 def _equaliser(seed, audio, frequency_hz, rate_hz, deviation_db):
-    """Gains (batch, bins): random at ten points that are evenly spaced on the mel scale, and smooth between them."""
+    """Gains (batch, frequencies): random at ten points that are evenly spaced on the mel scale, and smooth between them."""
     points = 10
     gains_db = deviation_db * tf.random.stateless_normal((tf.shape(audio)[0], points), seed)
     gains_db = (gains_db[:, :-1] + gains_db[:, 1:]) / 2
@@ -127,7 +139,7 @@ def _equaliser(seed, audio, frequency_hz, rate_hz, deviation_db):
 
 
 def _band(seed, audio, frequency_hz, rate_hz):
-    """Gains (batch, bins) of a high-pass and a low-pass of random corners and order."""
+    """Gains (batch, frequencies) of a high-pass and a low-pass of random corners and order."""
     draws = uniform(seed, (tf.shape(audio)[0], 3))
     low = 60 * (500 / 60) ** draws[:, :1]
     high = rate_hz * (0.25 + 0.22 * draws[:, 1:2])
@@ -142,19 +154,19 @@ def _impulse_response(seed, audio, rate_hz, share):
     rows, samples = tf.shape(audio)[0], rate_hz // 4
     decay_s = uniform(lengths, (rows, 1), 0.05, 0.6)
     time_s = tf.range(float(samples)) / rate_hz
-    tail = tf.random.stateless_normal((rows, samples), noise) * 10 ** (-3 * time_s / decay_s)
+    tail = uniform(noise, (rows, samples), -1.0, 1.0) * 10 ** (-3 * time_s / decay_s)
     tail *= tf.math.rsqrt(tf.reduce_sum(tail**2, axis=1, keepdims=True))
     level = tf.where(chosen(which, audio, share), uniform(levels, (rows, 1), 0.1, 1.0), 0.0)
     return tf.one_hot(0, samples) + level * tail
 
 
-def _noise(seed, level_seed, spectrum, frequency_hz, snr_db):
+def _noise(seed, level_seed, spectrum, frequency_hz, snr_db, size):
     """Spectra (batch, bins): power falls as frequency to the power of -2 to 0."""
     normal, colours = split_seed(seed, 2)
     rows, bins = tf.unstack(tf.shape(spectrum))
-    parts = tf.random.stateless_normal((2, rows, bins), normal)
+    parts = uniform(normal, (2, rows, bins), -1.0, 1.0)  # sums of them, the samples, are as good as normal
     slope = uniform(colours, (rows, 1), -1.0, 0.0)
-    colour = tf.maximum(frequency_hz / 50, 1.0) ** slope
+    colour = _on_all_bins(tf.maximum(frequency_hz / 50, 1.0) ** slope, size)
     noise = tf.complex(parts[0] * colour, parts[1] * colour)
     return tf.cast(_scale(noise, spectrum, level_seed, snr_db), tf.complex64) * noise
 
@@ -192,6 +204,6 @@ def fades(audio, seed, share=0.3, longest=0.25):
     return tf.where(chosen(which, audio, share), audio * envelope, audio)
 
 
-def standard_steps(rate_hz: int) -> tuple[Step, ...]:
+def standard_distortions(rate_hz: int) -> tuple[Step, ...]:
     """What makes a model that heard one synthesiser understand people."""
     return fades, babble, functools.partial(room, rate_hz=rate_hz), recorder

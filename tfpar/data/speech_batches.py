@@ -8,15 +8,16 @@ from tfpar.data.batch_stream import as_dataset
 from tfpar.data.clips import Clips
 
 
-def speech_batches(clips: Clips, *, batch_size: int, seed: int = 0, steps=None, first_epoch: int = 0, **placing):
+def speech_batches(clips: Clips, *, batch_size: int, seed: int = 0, shuffle: bool = False, distortions=None, first_epoch: int = 0, **placing):
     """Makes batches of raw audio.
 
     Args:
         clips: of one split.
         batch_size: rows of each batch. The last one is filled up with rows of weight zero.
         seed: of the order and of what is drawn; equal seeds make equal batches.
-        steps: None for clips as they are, in their order; else a new order for each epoch, and steps of
-            `tfpar.data.audio_augmentation` behind a random placement.
+        shuffle: in a new order for each epoch.
+        distortions: None for clips as they are, in the middle of their rows; else steps of
+            `tfpar.data.audio_augmentation`, behind a random placement.
         first_epoch: the first iteration is of this epoch.
         **placing: arguments of `placed`.
 
@@ -29,20 +30,20 @@ def speech_batches(clips: Clips, *, batch_size: int, seed: int = 0, steps=None, 
     from tfpar.data.audio_augmentation import augmented, placed
 
     batches = -(-len(clips) // batch_size)
-    source = clips.audio if steps is not None else (clips.centred() * 32768).astype(np.int16)
+    source = clips.audio if distortions is not None else (clips.centred() * 32768).astype(np.int16)
     audio, lengths, labels = (tf.constant(array) for array in (source, clips.lengths, clips.labels))
-    next_plan = _Plans(len(clips), batches, batch_size, seed, steps is not None, first_epoch)
+    next_plan = _Plans(len(clips), batches, batch_size, seed, shuffle, first_epoch)
 
     def gather(number, rows):
         kept = tf.maximum(rows, 0)
         rows_audio = tf.cast(tf.gather(audio, kept), tf.float32) / 32768
-        if steps is not None:
+        if distortions is not None:
             place_seed = tf.stack([tf.constant(seed, tf.int32), number])
             rows_audio = placed(rows_audio, tf.gather(lengths, kept), place_seed, **placing)
         rows_audio = tf.ensure_shape(rows_audio, [batch_size, clips.audio.shape[1]])
         return number, rows_audio, tf.gather(labels, kept), tf.cast(rows >= 0, tf.float32)
 
-    distort = functools.partial(augmented, steps=steps or (), seed=seed + 1)
+    distort = functools.partial(augmented, steps=distortions or (), seed=seed + 1)
     return as_dataset(next_plan, gather, batches, batch_size, distort)
 
 

@@ -13,7 +13,7 @@ from tfpar.data.clips import Clips, pack, trim
 from tfpar.data.espeak import Synthesiser
 from tfpar.data.resampling import resample
 from tfpar.data.splits import SPLITS
-from tfpar.data.voices import ACCENTS, DIGITS, WORDS, split_variants
+from tfpar.data.voices import ACCENTS, DIGITS, LONGEST_STRING, WORDS, split_variants
 from tfpar.errors import UserError
 from tfpar.files import written_atomically
 
@@ -21,11 +21,10 @@ RATE_HZ = 8000
 KINDS = (*WORDS, "strings")
 # In what is cached; another number where it would be made otherwise.
 _VERSION = 1
-_SAMPLES = {"strings": 4 * RATE_HZ}
-_WORD_SAMPLES = RATE_HZ
+WORD_SAMPLES = RATE_HZ
+STRING_SAMPLES = 4 * RATE_HZ
 _WORD_TAKES = {"train": 2, "validation": 1, "test": 1}
 _STRINGS_PER_VOICE = {"train": 8, "validation": 4, "test": 4}
-_LONGEST_STRING = 6
 
 
 class Utterance(NamedTuple):
@@ -60,19 +59,14 @@ def plan(kind: str, split: str, variants: list[str]) -> Iterator[Utterance]:
 
 def _texts(kind, split, generator):
     if kind != "strings":
-        return list(enumerate_words(WORDS[kind])) * _WORD_TAKES[split]
+        return [(word, label) for label, word in enumerate(WORDS[kind])] * _WORD_TAKES[split]
     strings = [
-        generator.integers(0, 10, generator.integers(1, _LONGEST_STRING + 1)) for _ in range(_STRINGS_PER_VOICE[split])
+        generator.integers(0, 10, generator.integers(1, LONGEST_STRING + 1)) for _ in range(_STRINGS_PER_VOICE[split])
     ]
     return [
-        (" ".join(DIGITS[digit] for digit in string), np.pad(string, (0, _LONGEST_STRING - len(string)), constant_values=-1))
+        (" ".join(DIGITS[digit] for digit in string), np.pad(string, (0, LONGEST_STRING - len(string)), constant_values=-1))
         for string in strings
     ]
-
-
-def enumerate_words(words):
-    """(word, class) of each."""
-    return ((word, label) for label, word in enumerate(words))
 
 
 def synthesised(kind: str, cache_dir: Path | None = None) -> dict[str, Clips]:
@@ -115,7 +109,7 @@ def write(kind: str, path: Path) -> None:
     synthesiser = Synthesiser()
     arrays = {}
     for split, variants in split_variants(synthesiser.variants()).items():
-        clips = _spoken(synthesiser, list(plan(kind, split, variants)), _SAMPLES.get(kind, _WORD_SAMPLES))
+        clips = _spoken(synthesiser, list(plan(kind, split, variants)), STRING_SAMPLES if kind == "strings" else WORD_SAMPLES)
         arrays |= {f"{split}_{name}": getattr(clips, name) for name in ("audio", "lengths", "labels")}
     with written_atomically(path) as temporary, open(temporary, "wb") as file:
         np.savez(file, **arrays)
@@ -123,7 +117,9 @@ def write(kind: str, path: Path) -> None:
 
 def _spoken(synthesiser, utterances, samples):
     signals = [_signal(synthesiser, utterance) for utterance in utterances]
-    kept = [index for index, signal in enumerate(signals) if 0 < len(signal) and (samples == _WORD_SAMPLES or len(signal) <= samples)]
+    # A word that is too long is cut by `pack`; of a string that is too long, digits would be missing.
+    longest = samples if samples == STRING_SAMPLES else np.inf
+    kept = [index for index, signal in enumerate(signals) if 0 < len(signal) <= longest]
     return pack([signals[index] for index in kept], [utterances[index].label for index in kept], samples)
 
 

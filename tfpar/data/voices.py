@@ -7,6 +7,8 @@ DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight"
 COMMANDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
 WORDS = {"digits": DIGITS, "commands": COMMANDS, "all": DIGITS + COMMANDS}
 
+LONGEST_STRING = 6  # digits
+
 ACCENTS = (
     "en-029",
     "en-gb-scotland",

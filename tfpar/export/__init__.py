@@ -8,6 +8,7 @@ import importlib
 _HOME = {
     "Bundle": "bundle",
     "FORMATS": "formats",
+    "SpeechExport": "speech_export",
     "TFLiteModel": "interpreter",
     "TextClassifierExport": "classifier",
     "TextPredictor": "text_predictor",

@@ -48,6 +48,15 @@ class TFLiteModel:
         """Shape (-1: any) and dtype of each output."""
         return {name: _signature(detail) for name, detail in self._runner.get_output_details().items()}
 
+    def described(self) -> dict[str, list[dict]]:
+        """Inputs and outputs as a manifest lists them."""
+        return {
+            kind: [
+                {"name": name, "shape": list(shape), "dtype": str(dtype)} for name, (shape, dtype) in tensors.items()
+            ]
+            for kind, tensors in (("inputs", self.inputs), ("outputs", self.outputs))
+        }
+
     def __call__(self, **inputs: np.ndarray) -> dict[str, np.ndarray]:
         """Runs the model once."""
         return self._runner(**inputs)

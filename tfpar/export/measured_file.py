@@ -2,6 +2,7 @@
 
 import dataclasses
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import tensorflow as tf
@@ -45,6 +46,7 @@ class MeasuredFile:
         signatures: Signatures,
         tolerance: float | None,
         timeout_s: float,
+        float_layers: Sequence[str] = (),
     ) -> "MeasuredFile":
         """Converts, mends and measures a file.
 
@@ -52,7 +54,7 @@ class MeasuredFile:
             UserError: the conversion failed, or the file strays further than it may.
         """
         rows = {name: signature.rows() for name, signature in signatures.items()}
-        content = _convert(chosen.name, form, signatures, rows, timeout_s)
+        content = _convert(chosen.name, form, signatures, rows, timeout_s, float_layers)
         with tempfile.TemporaryDirectory() as directory:
             path = Path(directory) / "model.tflite"
             path.write_bytes(content)
@@ -60,13 +62,13 @@ class MeasuredFile:
         return cls(content, report, form)
 
 
-def _convert(format_name, form, signatures, rows, timeout_s):
+def _convert(format_name, form, signatures, rows, timeout_s, float_layers):
     target = "tflite_int8" if format_name in CALIBRATED else "tflite"
     functions = {name: signature.function(target, form) for name, signature in signatures.items()}
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         tf.saved_model.save(tf.Module(), str(directory / "saved_model"), signatures=functions)
-        save_calibration(directory, rows)
+        save_calibration(directory, rows, float_layers)
         return mend_file(convert(directory, format_name, timeout_s))
 
 

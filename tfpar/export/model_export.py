@@ -64,15 +64,8 @@ def _write_format(model, directory, name, signatures, options):
         return saved_model_in_bundle(model, directory)
     path = directory / f"model.{name}.tflite"
     report = tflite(model, path, quantize=name, **options)
-    signatures[name] = {signature: _described(TFLiteModel(path, signature)) for signature in report["signatures"]}
+    signatures[name] = {signature: TFLiteModel(path, signature).described() for signature in report["signatures"]}
     return {**report, "path": path.name}
-
-
-def _described(file):
-    return {
-        kind: [{"name": name, "shape": list(shape), "dtype": str(dtype)} for name, (shape, dtype) in tensors.items()]
-        for kind, tensors in (("inputs", file.inputs), ("outputs", file.outputs))
-    }
 
 
 def _row(report):

@@ -9,6 +9,7 @@ from tfpar.export.bundle import Bundle
 # given as a string, with a JSON object. Its module imports no TensorFlow.
 PREDICTORS = {
     "model": ("model_predictor", "ModelPredictor"),
+    "speech": ("speech_predictor", "SpeechPredictor"),
     "text_classification": ("text_predictor", "TextPredictor"),
 }
 

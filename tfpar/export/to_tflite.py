@@ -33,6 +33,7 @@ def tflite(
     target: str = "phone",
     batch_size: int = 1,
     streaming: bool = False,
+    float_layers: Sequence[str] = (),
     tolerance: float | None = None,
     timeout_s: float = 600,
 ) -> dict:
@@ -58,6 +59,7 @@ def tflite(
         batch_size: rows of each call.
         streaming: add a signature "step": one time step and the states "LAYER_h" (and "LAYER_c") to the outputs
             after it and the new states.
+        float_layers: names of layers that compute in float32 in an int8 file, since their values span more than 8 bits.
         tolerance: how far an output may be from Keras'; None: as far as the format allows, see `FORMATS`.
         timeout_s: what the converter may take, for each form.
 
@@ -81,7 +83,7 @@ def tflite(
         raise UserError(f"quantize={chosen.name!r} needs `calibration`: a dataset of inputs like those of training.")
     samples = sample_inputs(model, calibration, max(lengths, default=None))
     signatures = _signatures(model, batch_size, lengths, samples, calibration is not None, streaming)
-    return write_signatures(signatures, path, chosen, form, target, tolerance, timeout_s)
+    return write_signatures(signatures, path, chosen, form, target, tolerance, timeout_s, float_layers)
 
 
 def write_signatures(
@@ -92,12 +94,13 @@ def write_signatures(
     target: str = "phone",
     tolerance: float | None = None,
     timeout_s: float = 600,
+    float_layers: Sequence[str] = (),
 ) -> dict:
     """Writes a file that can be asked for several things, which may be of several models; they share equal weights.
 
     Args:
         signatures: by name. The latency is that of the first one.
-        path, form, target, tolerance, timeout_s: see `tflite`.
+        path, form, target, tolerance, timeout_s, float_layers: see `tflite`.
         chosen: the format.
 
     Returns:
@@ -106,7 +109,7 @@ def write_signatures(
     files, failures = {}, []
     for name in _forms(signatures, chosen.name, form, target):
         try:
-            file = MeasuredFile.made(chosen, name, signatures, tolerance, timeout_s)
+            file = MeasuredFile.made(chosen, name, signatures, tolerance, timeout_s, float_layers)
             files.setdefault(file.form, file)
         except UserError as error:
             failures.append(error)

@@ -1,6 +1,7 @@
 """Builders of Keras models from layers. Wrap what they return in `tfpar.train.Model` to train it."""
 
 from tfpar.models.sequence_autoencoder import initialize_from_autoencoder, sequence_autoencoder
+from tfpar.models.speech_recogniser import speech_recogniser
 from tfpar.models.text_classifier import CELLS, POOLINGS, text_classifier
 
-__all__ = ["CELLS", "POOLINGS", "initialize_from_autoencoder", "sequence_autoencoder", "text_classifier"]
+__all__ = ["CELLS", "POOLINGS", "initialize_from_autoencoder", "sequence_autoencoder", "speech_recogniser", "text_classifier"]

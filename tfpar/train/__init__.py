@@ -2,6 +2,7 @@
 
 from tfpar.train.callbacks import StopAtStep, Throughput, finished_epochs, logging_callbacks
 from tfpar.train.committee import CommitteeAccuracy, CommitteeCrossentropy, committee_probabilities
+from tfpar.train.crossentropy import SmoothedCrossentropy
 from tfpar.train.model import Model
 from tfpar.train.optimizers import adamw
 
@@ -9,6 +10,7 @@ __all__ = [
     "CommitteeAccuracy",
     "CommitteeCrossentropy",
     "Model",
+    "SmoothedCrossentropy",
     "StopAtStep",
     "Throughput",
     "adamw",

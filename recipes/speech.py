@@ -208,8 +208,8 @@ def check_flags():
         )
     if FLAGS.task == "digits":
         data.import_jiwer()
-    # XLA's convolutions on a CPU are slower than oneDNN's; its recurrences are faster.
-    recipe.use_unless_given(xla=FLAGS.model == "lstm")
+    # XLA's convolutions on a CPU are slower than oneDNN's; its recurrences, and CTC, are faster.
+    recipe.use_unless_given(xla=FLAGS.model == "lstm" or FLAGS.task == "digits")
 
 
 def main():

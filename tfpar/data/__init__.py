@@ -36,7 +36,7 @@ _HOME = {
     "plan_epoch": "bucketing",
     "read_wav": "wav",
     "resample": "resampling",
-    "speech_batches": "speech_batches",
+    "speech_batches": "speech_stream",
     "spelt": "transcripts",
     "standard_distortions": "audio_augmentation",
     "string_errors": "transcripts",

@@ -85,10 +85,11 @@ class CollectedSpeech:
 
 
 def is_clipped(signal: np.ndarray) -> bool:
-    """Whether a hundredth of the samples stand at the signal's own limit, and at least eight of them."""
+    """Whether neighbouring samples stand at the signal's own limit together, a few times and often."""
     size = np.abs(signal)
     limit = size.max(initial=0)
-    return bool(limit > 0.1 and np.sum(size >= 0.999 * limit) > max(8, len(signal) / 100))
+    at_limit = size >= 0.999 * limit
+    return bool(limit > 0.1 and np.sum(at_limit[1:] & at_limit[:-1]) > max(8, len(signal) / 200))
 
 
 def assemble_speech(

@@ -5,9 +5,10 @@ import numpy as np
 from keras import ops
 
 from tfpar.checks import check_one_of, check_positive_integer
+from tfpar.layers.recurrent.kernels import is_exporting
 
 NORMALIZATIONS = ("level", "none")
-_FLOOR = 1e-9  # of power: far below a step of 16 bits
+_FLOOR = 1e-12  # of power: the noise of 16 bits
 
 
 @keras.saving.register_keras_serializable(package="tfpar")
@@ -20,7 +21,7 @@ class LogMelSpectrogram(keras.layers.Layer):
 
         y[t, band] = 1 + max(log p[t, band] - max over t, band of log p, -range) / (range / 2)
 
-    which no gain changes, and which lies in [-1, 1]. With "none" it is log(p + 1e-9) / 8 + 1: frames do not see each
+    which no gain changes, and which lies in [-1, 1]. With "none" it is log(p + 1e-12) / 10 + 1: frames do not see each
     other, as a stream needs it.
 
     Args:
@@ -66,7 +67,9 @@ class LogMelSpectrogram(keras.layers.Layer):
         self.normalization = check_one_of("normalization", normalization, NORMALIZATIONS)
         self.range_nepers = float(range_nepers)
         window = hop * hops_per_frame
-        self._dft = dft_matrix(window)
+        if window % 2:
+            raise ValueError(f"`hop` * `hops_per_frame` must be even; got {hop} * {hops_per_frame}")
+        self._cosines, self._sines = dft_matrices(window)
         self._mel = mel_matrix(rate_hz, window, bands, low_hz, self._high_hz())
         self.built = True
 
@@ -75,12 +78,14 @@ class LogMelSpectrogram(keras.layers.Layer):
 
     def call(self, audio):
         hops = audio if len(audio.shape) == 3 else self._hops(audio)
-        parts = ops.matmul(self._frames(hops), self._dft)
-        bins = self._dft.shape[1] // 2
-        power = ops.square(parts[..., :bins]) + ops.square(parts[..., bins:])
-        log_power = ops.log(ops.matmul(power, self._mel) + _FLOOR)
+        cosines, sines, mel = (precise(matrix, audio) for matrix in (self._cosines, self._sines, self._mel))
+        # The transform of a window is that of its two halves, folded: half as many products.
+        frames = self._frames(hops)
+        left, right = frames[..., : frames.shape[-1] // 2], ops.flip(frames[..., frames.shape[-1] // 2 :], axis=-1)
+        power = ops.square(ops.matmul(left + right, cosines)) + ops.square(ops.matmul(left - right, sines))
+        log_power = ops.log(ops.matmul(power, mel) + _FLOOR)
         if self.normalization == "none":
-            return log_power / 8 + 1
+            return log_power / 10 + 1
         loudest = ops.max(log_power, axis=(1, 2), keepdims=True)
         return 1 + ops.maximum(log_power - loudest, -self.range_nepers) / (self.range_nepers / 2)
 
@@ -117,13 +122,30 @@ class LogMelSpectrogram(keras.layers.Layer):
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
 
-def dft_matrix(window: int) -> np.ndarray:
-    """float32 (window, 2 * bins): Hann times cosines, then Hann times sines; a full-scale sine has power 1."""
-    time = np.arange(window)
-    hann = 0.5 - 0.5 * np.cos(2 * np.pi * (time + 0.5) / window)
+def precise(matrix: np.ndarray, inputs):
+    """A constant that stays precise in any TFLite file.
+
+    Weights of products would become 8-bit or 16-bit numbers, and with them powers that span more than those can tell
+    apart. In a file the constant is a sum of two that 16 bits hold, and of a zero that only a run can know to be one.
+    """
+    if not is_exporting("tflite"):
+        return matrix
+    high = matrix.astype(np.float16).astype(np.float32)
+    zero = ops.minimum(ops.square(ops.max(inputs)), 0.0)
+    return (high + zero) + (matrix - high)
+
+
+def dft_matrices(window: int) -> tuple[np.ndarray, np.ndarray]:
+    """Hann times cosines, and Hann times sines, over the left half of a window that is folded about its middle.
+
+    Returns:
+        float32 (window // 2, window // 2 + 1) each; a full-scale sine has power 1.
+    """
+    time = np.arange(window // 2) - (window - 1) / 2
+    hann = 0.5 + 0.5 * np.cos(2 * np.pi * time / window)
     angle = 2 * np.pi * time[:, None] * np.arange(window // 2 + 1) / window
-    parts = np.concatenate([np.cos(angle), np.sin(angle)], axis=1)
-    return (hann[:, None] * parts * 2 / hann.sum()).astype(np.float32)
+    scale = hann[:, None] / hann.sum()
+    return (scale * np.cos(angle)).astype(np.float32), (scale * np.sin(angle)).astype(np.float32)
 
 
 def mel_matrix(rate_hz: int, window: int, bands: int, low_hz: float, high_hz: float) -> np.ndarray:

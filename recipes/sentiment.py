@@ -20,6 +20,7 @@ from tfpar.cli import recipe
 from tfpar.cli.flags import define_common
 from tfpar.cli.recipe import log
 from tfpar.cli.run import run_recipe
+from tfpar.errors import UserError
 
 FLAGS = flags.FLAGS
 
@@ -261,9 +262,30 @@ def counts(encoded):
     return ", ".join(f"{len(encoded.labels(split)):,} {split}" for split in encoded.tokens)
 
 
+def use_micro_settings():
+    """A linear model of words has no place on a chip, and not every format runs there."""
+    import tfpar
+
+    tfpar.export.check_micro()
+    if not FLAGS["wide"].present:
+        log("--target micro: no linear model of words (--wide 0)")
+        FLAGS.wide = 0.0
+    if FLAGS.wide:
+        raise UserError(f"--wide must be 0 for --target micro, which takes embedded tokens; got {FLAGS.wide}")
+    if FLAGS.export and not FLAGS["export"].present:
+        log("--target micro: --export int8")
+        FLAGS.export = ["int8"]
+    if not set(FLAGS.export) <= {"", "saved_model", "float32", "int8"}:
+        raise UserError(
+            f"--export for --target micro must list int8, float32, saved_model; got {','.join(FLAGS.export)}"
+        )
+
+
 def main():
     if FLAGS.smoke:
         recipe.use_smoke_settings(**SMOKE)
+    if FLAGS.target == "micro":
+        use_micro_settings()
     run = recipe.start()
     encoded = load(run.replicas)
     log(f"{encoded.data.name}: {counts(encoded)}; buckets {encoded.boundaries}; {encoded.data.notice}")

@@ -206,6 +206,8 @@ def check_flags():
             f"--streaming needs --model lstm and --task word; got --model {FLAGS.model} --task {FLAGS.task}: "
             "convolutions and backward layers see what is still to come"
         )
+    if FLAGS.target == "micro" and recipe.formats():
+        raise UserError("--target micro is not for speech: the front end computes in float32; use phone or desktop")
     if FLAGS.task == "digits":
         data.import_jiwer()
     # XLA's convolutions on a CPU are slower than oneDNN's; its recurrences, and CTC, are faster.

@@ -64,7 +64,24 @@ def test_torch(tfpar, files, tmp_path):
     assert report["form"] == "unrolled" and report["signatures"] == ["serving_default", "step"]
 
 
+def test_a_microcontroller(tfpar, files, tmp_path):
+    out = tmp_path / "out"
+    arguments = ["--format", "int8", "--calibration", f"csv:{files / 'rows.csv'}", "--target", "micro"]
+    run = tfpar("export", "--keras", str(files / "model.keras"), "--export_dir", str(out), *arguments)
+    assert run.returncode == 0, run.stderr
+    manifest = json.loads((out / "manifest.json").read_text())
+    (report,) = manifest["exports"]
+    assert report["form"] == "fused" and report["micro_max_abs_error"] < 0.05
+    assert {"model.int8.cc", "model.int8.h", "model.int8.tflite"} < {entry["path"] for entry in manifest["files"]}
+    assert f"model_int8_arena_bytes = {report['arena_bytes']};" in (out / "model.int8.h").read_text()
+    assert f"{report['arena_bytes']:,} bytes" in (out / "card.md").read_text()
+    (given,) = manifest["signatures"]["int8"]["serving_default"]["inputs"]
+    assert given["dtype"] == "int8" and given["scale"] > 0 and -128 <= given["zero_point"] <= 127
+    assert tfpar("verify", str(out)).returncode == 0
+
+
 REFUSED = [
+    (["--keras", "DIR/model.keras", "--target", "micro", "--streaming"], "make one file for each"),
     (["--keras", "absent.keras"], "there is no Keras model absent.keras"),
     (["--torch", "DIR/rows.csv"], "cannot be read as safetensors"),
     (["--keras", "DIR/model.keras", "--calibration", "csv:absent.csv"], "cannot be read"),

@@ -26,9 +26,7 @@ def encoded(samples, rate_hz, code, bits, channels=1):
     else:
         whole = np.round(samples * (2 ** (bits - 1) - 1)).astype("<i4")
         data = whole.view(np.uint8).reshape(-1, 4)[:, : bits // 8].tobytes()
-    form = struct.pack(
-        "<HHIIHH", code, channels, rate_hz, rate_hz * channels * bits // 8, channels * bits // 8, bits
-    )
+    form = struct.pack("<HHIIHH", code, channels, rate_hz, rate_hz * channels * bits // 8, channels * bits // 8, bits)
     body = b"WAVEfmt " + struct.pack("<I", 16) + form
     body += b"LIST" + struct.pack("<I", 3) + b"abc\0"  # a chunk of odd size that nobody asked for
     body += b"data" + struct.pack("<I", len(data)) + data

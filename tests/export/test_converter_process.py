@@ -13,7 +13,7 @@ PROGRAM = """
 import os, signal, sys, time
 from tfpar.export.converter_process import serve
 
-def convert(directory, format_name):
+def convert(directory, format_name, target):
 {body}
 
 serve(convert)

@@ -12,7 +12,9 @@ from tfpar.ops.lstm import LSTM
 
 TANH, SIGMOID, RELU = (Activation(f) for f in (activations.tanh, activations.sigmoid, activations.relu))
 STANDARD = LSTM(TANH, SIGMOID)
-USUAL = dict(unroll=False, has_initial_states=False, returns_states=False, obstacle_to_cudnn="the device is a CPU")
+USUAL = dict(
+    steps=None, unroll=False, has_initial_states=False, returns_states=False, obstacle_to_cudnn="the device is a CPU"
+)
 
 EXPORTS = [
     ("saved_model", STANDARD, {}, Choice("inference", "a SavedModel needs no gradient and runs on any device")),
@@ -39,6 +41,8 @@ EXPORTS = [
         {},
         Choice("unrolled", "TFLite has a fused operation for the LSTM alone, and it cannot calibrate loops"),
     ),
+    ("saved_model", GRU(TANH, SIGMOID), {"steps": 1}, Choice("unrolled", "one step needs no loop")),
+    ("tflite", STANDARD, {"steps": 1}, Choice("unrolled", "one step needs no loop")),
     ("tflite", STANDARD, {"unroll": True}, Choice("unrolled", "unroll=True was asked for")),
 ]
 

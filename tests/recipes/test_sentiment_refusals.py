@@ -68,3 +68,12 @@ def test_one_device_with_two_replicas(refused):
 
 def test_model_dir_is_a_file(refused):
     assert "logs.csv" in refused("--smoke", "--noxla", "--model_dir", "logs.csv", logs_csv="precious")
+
+
+def test_a_linear_model_of_words_on_a_microcontroller(refused):
+    assert "--wide must be 0" in refused("--smoke", "--target", "micro", "--wide", 0.5)
+
+
+def test_a_format_that_microcontrollers_lack(refused):
+    error = refused("--smoke", "--target", "micro", "--export", "float16", "--export_dir", "out")
+    assert "int8, float32, saved_model; got float16" in error

@@ -10,6 +10,7 @@ from pathlib import Path
 from tfpar.cli.arguments import Parser
 from tfpar.errors import UserError
 from tfpar.export.formats import CALIBRATED, FORMATS, FORMS, TARGETS
+from tfpar.export.micro import check_micro
 
 
 def main(arguments: list[str]) -> None:
@@ -28,6 +29,8 @@ def main(arguments: list[str]) -> None:
     if not options.calibration and set(CALIBRATED) & set(formats):
         raise UserError(f"--format {options.format} needs --calibration npz:FILE, npy:FILE or csv:FILE")
     lengths = _lengths(options.sequence_length)
+    if options.target == "micro":
+        check_micro()
     from tfpar.export.bundle import check_writable
 
     check_writable(options.export_dir)

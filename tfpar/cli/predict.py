@@ -2,8 +2,10 @@
 
 import json
 import sys
+from pathlib import Path
 
 from tfpar.cli.arguments import Parser, add_keys, given_keys
+from tfpar.errors import UserError
 from tfpar.export.bundle import Bundle
 from tfpar.export.predictors import load_predictor
 
@@ -20,8 +22,20 @@ def main(arguments: list[str]) -> None:
         "None: one per line of standard input",
     )
     parser.add_argument("--format", help="float32, float16, dynamic, int8, ...; default: the first that is there")
+    parser.add_argument("--attention", metavar="FILE.png", help="of a translator: draw the first input's alignment")
     add_keys(parser)
     options = parser.parse_args(arguments)
     predictor = load_predictor(Bundle(options.export_dir, **given_keys(options)), options.format)
     inputs = options.inputs or [line.rstrip("\n") for line in sys.stdin]
+    if options.attention:
+        _draw_attention(predictor, inputs, options.attention)
     print(json.dumps({"format": predictor.format, "predictions": [predictor(given) for given in inputs]}))
+
+
+def _draw_attention(predictor, inputs, path):
+    if not hasattr(predictor, "best") or not inputs:
+        raise UserError("--attention is for one sentence and an export of a translator")
+    from tfpar.export.pictures import draw_alignment
+
+    best = predictor.best(inputs[0])
+    draw_alignment(best.source, best.target, best.alignment, Path(path))

@@ -7,7 +7,9 @@ TensorFlow Datasets.
 import importlib
 
 _HOME = {
+    "BEGIN_ID": "trained_tokenizer",
     "Clips": "clips",
+    "END_ID": "trained_tokenizer",
     "LabelledTexts": "labelled_texts",
     "Pairs": "translation_pairs",
     "PinnedMember": "wheels",
@@ -32,6 +34,7 @@ _HOME = {
     "load_translation": "translation_sources",
     "log_odds": "naive_bayes",
     "ngram_ids": "naive_bayes",
+    "padded_batches": "padded",
     "padding_fraction": "bucketing",
     "plan_epoch": "bucketing",
     "read_wav": "wav",

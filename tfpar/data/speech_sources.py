@@ -44,9 +44,7 @@ def load_speech(dataset: str, *, task: str = "word", words: str = "digits", cach
     if dataset == _BUNDLED:
         splits = synthesised(words if task == "word" else "strings", cache_dir)
         names = WORDS[words] if task == "word" else DIGITS
-        return SpeechData(
-            dataset, **splits, class_names=names, rate_hz=RATE_HZ, split_rule=SPLIT_RULE, notice=_NOTICE
-        )
+        return SpeechData(dataset, **splits, class_names=names, rate_hz=RATE_HZ, split_rule=SPLIT_RULE, notice=_NOTICE)
     if kind == "folder" and rest:
         path = Path(rest).expanduser()
         if task == "digits":

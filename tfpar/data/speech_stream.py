@@ -8,7 +8,16 @@ from tfpar.data.batch_stream import as_dataset
 from tfpar.data.clips import Clips
 
 
-def speech_batches(clips: Clips, *, batch_size: int, seed: int = 0, shuffle: bool = False, distortions=None, first_epoch: int = 0, **placing):
+def speech_batches(
+    clips: Clips,
+    *,
+    batch_size: int,
+    seed: int = 0,
+    shuffle: bool = False,
+    distortions=None,
+    first_epoch: int = 0,
+    **placing,
+):
     """Makes batches of raw audio.
 
     Args:

@@ -64,7 +64,10 @@ def _texts(kind, split, generator):
         generator.integers(0, 10, generator.integers(1, LONGEST_STRING + 1)) for _ in range(_STRINGS_PER_VOICE[split])
     ]
     return [
-        (" ".join(DIGITS[digit] for digit in string), np.pad(string, (0, LONGEST_STRING - len(string)), constant_values=-1))
+        (
+            " ".join(DIGITS[digit] for digit in string),
+            np.pad(string, (0, LONGEST_STRING - len(string)), constant_values=-1),
+        )
         for string in strings
     ]
 
@@ -109,7 +112,9 @@ def write(kind: str, path: Path) -> None:
     synthesiser = Synthesiser()
     arrays = {}
     for split, variants in split_variants(synthesiser.variants()).items():
-        clips = _spoken(synthesiser, list(plan(kind, split, variants)), STRING_SAMPLES if kind == "strings" else WORD_SAMPLES)
+        clips = _spoken(
+            synthesiser, list(plan(kind, split, variants)), STRING_SAMPLES if kind == "strings" else WORD_SAMPLES
+        )
         arrays |= {f"{split}_{name}": getattr(clips, name) for name in ("audio", "lengths", "labels")}
     with written_atomically(path) as temporary, open(temporary, "wb") as file:
         np.savez(file, **arrays)

@@ -5,15 +5,15 @@ from tfpar.export.bundle import Bundle
 from tfpar.export.interpreter import TFLiteModel
 
 
-def load_model(bundle: Bundle, format_name: str | None = None) -> tuple[str, TFLiteModel]:
-    """Loads `model.<format>.tflite`.
+def load_content(bundle: Bundle, format_name: str | None = None) -> tuple[str, bytes]:
+    """Reads `model.<format>.tflite`.
 
     Args:
         bundle: the export.
         format_name: the format; None: the first that is there.
 
     Returns:
-        The format's name, and the model.
+        The format's name, and the file's content.
 
     Raises:
         UserError: the export lacks the format, or the file was changed.
@@ -24,4 +24,10 @@ def load_model(bundle: Bundle, format_name: str | None = None) -> tuple[str, TFL
     if chosen not in there:
         raise UserError(f"{bundle.directory} has no {chosen or 'TFLite'} file; it has {', '.join(there) or 'none'}")
     name = f"model.{chosen}.tflite"
-    return chosen, TFLiteModel(bundle.read(name), name=name)
+    return chosen, bundle.read(name)
+
+
+def load_model(bundle: Bundle, format_name: str | None = None) -> tuple[str, TFLiteModel]:
+    """As `load_content`, but the content as a model."""
+    chosen, content = load_content(bundle, format_name)
+    return chosen, TFLiteModel(content, name=f"model.{chosen}.tflite")

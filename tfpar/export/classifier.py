@@ -1,6 +1,7 @@
 """Leaves a text classifier: every format measured on the test set, all in one directory or nothing."""
 
 import dataclasses
+import functools
 import sys
 from pathlib import Path
 
@@ -9,13 +10,19 @@ import numpy as np
 
 from tfpar.errors import UserError
 from tfpar.export.bundle import write_bundle
+from tfpar.export.c_array import write_c_array
 from tfpar.export.card import write_card
+from tfpar.export.described import described
 from tfpar.export.formats import FORMATS
 from tfpar.export.interpreter import TFLiteModel
+from tfpar.export.micro_text import MicroText
 from tfpar.export.pictures import draw_confusion_matrix, draw_learning_curve
-from tfpar.export.text_predictor import TASK, pad_tokens
+from tfpar.export.text_predictor import EMBEDDING, TASK, pad_tokens
 from tfpar.export.to_saved_model import saved_model_in_bundle
 from tfpar.export.to_tflite import tflite
+
+MICRO_EXAMPLES = 3000  # TFLite Micro is slow here: it answers for so many test texts, evenly spread
+MICRO_REMEDY = "an LSTM, whose cells have 16 bits, or fewer tokens, whose errors add up"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,7 +38,8 @@ class TextClassifierExport:
         test_tokens: the test set's sequences, each int32 (length,).
         test_labels: int32 (examples,).
         history: of training.
-        form, target: of the TFLite files; see `tflite`.
+        form, target: of the TFLite files; see `tflite`. For "micro" they take what `embedding.npy` has for the tokens,
+            and are measured in TFLite Micro.
         facts: what the card and the manifest shall say: "name", "data", "split", "notice", "command", "metrics", ...
     """
 
@@ -57,7 +65,7 @@ class TextClassifierExport:
                 answers stand at the decision boundary.
 
         Returns:
-            One report for each format; see `tflite`.
+            One report for each format; see `tflite`. "metrics" is measured on "examples" test texts.
 
         Raises:
             UserError: the directory cannot be written, or a file strays further than its format may. Nothing is left
@@ -69,6 +77,9 @@ class TextClassifierExport:
             self._write_surroundings(temporary, answers)
             manifest["exports"] = [self._write_format(temporary, name, answers, gate) for name in formats]
             manifest["signatures"] = self._signatures()
+            if self.target == "micro":
+                np.save(temporary / EMBEDDING, self._micro.table)
+                manifest |= {"embedding": EMBEDDING, "signatures": self._micro_signatures(temporary, formats)}
             write_card(temporary / "card.md", manifest, self.class_names)
         return [{**report, "path": str(Path(directory) / report["path"])} for report in manifest["exports"]]
 
@@ -83,6 +94,32 @@ class TextClassifierExport:
         if name == "saved_model":
             return saved_model_in_bundle(self.model, directory)
         path = directory / f"model.{name}.tflite"
+        rows = self._measured_rows()
+        report, found = (self._write_micro if self.target == "micro" else self._write_tokens)(path, name, rows)
+        accuracy = float(np.mean(found == self.test_labels[rows]))
+        expected = float(np.mean(answers[rows] == self.test_labels[rows]))
+        if gate:
+            self._gate(FORMATS[name], accuracy, expected)
+        return {**report, "path": path.name, "metrics": {"accuracy": accuracy}, "examples": len(rows)}
+
+    def _measured_rows(self):
+        count = len(self.test_labels)
+        measured = min(count, MICRO_EXAMPLES) if self.target == "micro" else count
+        return np.linspace(0, count - 1, measured).astype(int)
+
+    @functools.cached_property
+    def _micro(self):
+        return MicroText(self.model, self.calibration, self.sequence_length)
+
+    def _write_micro(self, path, name, rows):
+        """The report, and the classes that the file finds."""
+        report = self._micro.write(path, name, self.form)
+        report["c_array"] = write_c_array(path, report["arena_bytes"], report["ops"])
+        tokens = np.concatenate([self._padded(self.test_tokens[row]) for row in rows])
+        return report, np.argmax(self._micro.probabilities(path, tokens), axis=-1)
+
+    def _write_tokens(self, path, name, rows):
+        """As `_write_micro`, for a file that takes tokens."""
         report = tflite(
             self.model,
             path,
@@ -92,19 +129,18 @@ class TextClassifierExport:
             form=self.form,
             target=self.target,
         )
-        accuracy = float(np.mean(self._tflite_answers(path) == self.test_labels))
-        expected = float(np.mean(answers == self.test_labels))
-        if gate:
-            self._gate(FORMATS[name], accuracy, expected)
-        return {**report, "path": path.name, "metrics": {"accuracy": accuracy}}
+        model = TFLiteModel(path)
+        answers = (model(tokens=self._padded(self.test_tokens[row]))["probabilities"] for row in rows)
+        return report, np.array([int(np.argmax(row)) for row in answers])
 
     def _gate(self, chosen, accuracy, expected):
         # Two examples either way are rounding at the decision boundary, not a loss.
         allowed = max(chosen.max_accuracy_loss, 2 / len(self.test_labels))
         if accuracy < expected - allowed:
+            remedy = MICRO_REMEDY if self.target == "micro" else chosen.remedy
             raise UserError(
                 f"the {chosen.name} file has a test accuracy of {accuracy:.4f}, Keras {expected:.4f}; at most "
-                f"{allowed:.4f} may be lost. What helps: {chosen.remedy}; or leave {chosen.name} out of --export"
+                f"{allowed:.4f} may be lost. What helps: {remedy}; or leave {chosen.name} out of --export"
             )
 
     def _padded(self, tokens):
@@ -113,11 +149,6 @@ class TextClassifierExport:
     def _keras_answers(self):
         inputs = np.concatenate([self._padded(tokens) for tokens in self.test_tokens])
         return np.argmax(self.model.predict(inputs, batch_size=256, verbose=0), axis=-1)
-
-    def _tflite_answers(self, path):
-        model = TFLiteModel(path)
-        rows = (model(tokens=self._padded(tokens))["probabilities"] for tokens in self.test_tokens)
-        return np.array([int(np.argmax(row)) for row in rows])
 
     def _signatures(self):
         tokens = {"name": "tokens", "dtype": "int32"}
@@ -137,3 +168,8 @@ class TextClassifierExport:
                 }
             },
         }
+
+    def _micro_signatures(self, directory, formats):
+        files = {name: directory / f"model.{name}.tflite" for name in formats if name in FORMATS}
+        signatures = {name: {"serving_default": described(TFLiteModel(path))} for name, path in files.items()}
+        return {"saved_model": self._signatures()["saved_model"], **signatures}

@@ -22,13 +22,15 @@ COMMAND = [sys.executable, "-m", "tfpar.export.converter_process"]
 LAST_LINES = 15
 
 
-def convert(directory: Path, format_name: str, timeout_s: float) -> bytes:
+def convert(directory: Path, format_name: str, timeout_s: float, target: str = "phone") -> bytes:
     """Converts `directory/saved_model` in another process.
+
+    For the target "micro" an int8 file takes and gives 8-bit numbers; those of other targets take and give floats.
 
     Raises:
         UserError: the converter failed, died or took longer than `timeout_s`; the message ends with its last words.
     """
-    code = _converter().ask(directory, format_name, timeout_s)
+    code = _converter().ask([str(directory), format_name, target], timeout_s)
     if code is None:
         raise UserError(f"the TFLite converter did not finish the {format_name} file within {timeout_s:.0f} s")
     if code:
@@ -69,12 +71,12 @@ class _Converter:
     def is_usable(self) -> bool:
         return self._owner == os.getpid() and self._process.poll() is None
 
-    def ask(self, directory: Path, format_name: str, timeout_s: float) -> int | None:
+    def ask(self, request: list[str], timeout_s: float) -> int | None:
         """The exit code of the conversion, negative for a signal; None if it took too long."""
         with self._lock:
             try:
                 with contextlib.suppress(BrokenPipeError):  # then it has ended, and so has its answer
-                    self._process.stdin.write(json.dumps([str(directory), format_name]).encode() + b"\n")
+                    self._process.stdin.write(json.dumps(request).encode() + b"\n")
                     self._process.stdin.flush()
                 ready, _, _ = select.select([self._process.stdout], [], [], timeout_s)
                 answer = self._process.stdout.readline() if ready else None
@@ -87,7 +89,7 @@ class _Converter:
             if answer is None:
                 return None
             self._words.seek(0)
-            (directory / WORDS).write_bytes(self._words.read())
+            (Path(request[0]) / WORDS).write_bytes(self._words.read())
             return self._process.returncode or 1
 
     def stop(self) -> None:

@@ -1,7 +1,7 @@
 """The TFLite converter's own process: it may end with a segmentation fault, or never come back.
 
 Run as `python -m tfpar.export.converter_process`. It imports TensorFlow once and forks for each line of standard input,
-a JSON list of a directory and a format. The directory holds `saved_model/` and `calibration.pickle`, and receives
+a JSON list of a directory, a format and a target. The directory holds `saved_model/` and `calibration.pickle`, and gets
 `model.tflite` and, in `words.txt`, what the converter said. The answer is a line with the exit code of the fork.
 """
 
@@ -23,18 +23,18 @@ _OPERATIONS = {
 }
 
 
-def convert_saved_model(directory: Path, format_name: str) -> None:
+def convert_saved_model(directory: Path, format_name: str, target: str) -> None:
     """Makes `directory/model.tflite`."""
     with open(directory / "calibration.pickle", "rb") as file:
         rows, float_layers = pickle.load(file)  # our own, written by the process that started this one
     if float_layers and format_name == "int8":
-        content = _converted_but_for(float_layers, directory, rows)
+        content = _converted_but_for(float_layers, directory, rows, target)
     else:
-        content = _converter(directory, format_name, rows).convert()
+        content = _converter(directory, format_name, rows, target).convert()
     (directory / "model.tflite").write_bytes(content)
 
 
-def _converter(directory, format_name, rows):
+def _converter(directory, format_name, rows, target):
     import tensorflow as tf
 
     converter = tf.lite.TFLiteConverter.from_saved_model(str(directory / "saved_model"), signature_keys=list(rows))
@@ -46,19 +46,21 @@ def _converter(directory, format_name, rows):
     if format_name in CALIBRATED:
         converter.target_spec.supported_ops = [getattr(tf.lite.OpsSet, _OPERATIONS[format_name])]
         converter.representative_dataset = lambda: ((name, row) for name, of in rows.items() for row in of)
+    if target == "micro" and format_name == "int8":
+        converter.inference_input_type = converter.inference_output_type = tf.int8  # integer inputs stay as they are
     return converter
 
 
-def _converted_but_for(float_layers, directory, rows) -> bytes:
+def _converted_but_for(float_layers, directory, rows, target) -> bytes:
     """An int8 file in which the operations of some layers stay in float32."""
     import tensorflow as tf
 
-    calibrator = _converter(directory, "int8", rows)
+    calibrator = _converter(directory, "int8", rows, target)
     calibrator._experimental_calibrate_only = True
     names = _output_names(calibrator.convert())
     kept = [name for name in names if any(f"/{layer}" in name for layer in float_layers)]
     debugger = tf.lite.experimental.QuantizationDebugger(
-        converter=_converter(directory, "int8", rows),
+        converter=_converter(directory, "int8", rows, target),
         debug_dataset=lambda: iter(()),
         debug_options=tf.lite.experimental.QuantizationDebugOptions(denylisted_nodes=kept),
     )
@@ -78,30 +80,30 @@ def _output_names(content) -> list[str]:
     return names
 
 
-def serve(convert: Callable[[Path, str], None]) -> None:
+def serve(convert: Callable[[Path, str, str], None]) -> None:
     """Answers requests until standard input ends."""
     import tensorflow  # noqa: F401 - what each fork would have to wait for
 
     for line in sys.stdin:
-        directory, format_name = json.loads(line)
-        print(_in_fork(convert, Path(directory), format_name), flush=True)
+        directory, *options = json.loads(line)
+        print(_in_fork(convert, Path(directory), *options), flush=True)
 
 
-def _in_fork(convert, directory, format_name) -> int:
+def _in_fork(convert, directory, *options) -> int:
     child = os.fork()
     if child == 0:
-        _run_and_exit(convert, directory, format_name)
+        _run_and_exit(convert, directory, *options)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-def _run_and_exit(convert, directory, format_name):
+def _run_and_exit(convert, directory, *options):
     """Ends the process without the interpreter's clean-up, which belongs to the process that forked."""
     code = 1
     try:
         with open(directory / WORDS, "wb", buffering=0) as words:
             for stream in (sys.stdout, sys.stderr):
                 os.dup2(words.fileno(), stream.fileno())
-        convert(directory, format_name)
+        convert(directory, *options)
         code = 0
     except BaseException:
         traceback.print_exc()

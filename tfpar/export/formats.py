@@ -40,3 +40,11 @@ FORMS_OF = {"int8": ("fused", "unrolled"), "int16x8": ("unrolled",)}
 
 FORMS = ("auto", "fused", "loop", "chunked", "unrolled")
 TARGETS = ("phone", "desktop", "micro")
+
+# Why target "micro" took a form: the first of those that its format allows and TFLite Micro runs.
+MICRO_REASONS = {
+    "fused": "TFLite Micro has one operation for a whole LSTM, the smallest form",
+    "loop": "TFLite Micro has no operation for the whole cell; a loop is the smallest form that it runs",
+    "chunked": "TFLite Micro has no operation for the whole cell, and cannot run its plain loop",
+    "unrolled": "TFLite Micro has no operation for the whole cell, and no loop over it that this format allows",
+}

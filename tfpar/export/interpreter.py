@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from tfpar.errors import MissingExtraError, UserError
+from tfpar.export.quantisation import Quantisation
 
 
 class TFLiteModel:
@@ -16,6 +17,9 @@ class TFLiteModel:
         file: its path, or its content.
         signature: its name.
         name: of the file, for errors; None: its path.
+
+    Attributes:
+        input_quantisation, output_quantisation: `Quantisation` by name.
 
     Raises:
         UserError: the file cannot be read or is no TFLite model, or has no such signature.
@@ -30,13 +34,18 @@ class TFLiteModel:
         except ValueError as error:
             name = name or ("the content" if isinstance(file, bytes) else file)
             raise UserError(f"{name} is not a TFLite model with the signature {signature!r}: {error}") from error
-        self._runner = runner
+        self._content, self._runner = content, runner
+        self.input_quantisation = {name: _quantisation(detail) for name, detail in runner.get_input_details().items()}
+        self.output_quantisation = {name: _quantisation(detail) for name, detail in runner.get_output_details().items()}
 
     @property
     def operations(self) -> list[str]:
-        """The names of the operations in the file, each once, sorted."""
-        details = self._interpreter._get_ops_details()
-        return sorted({detail["op_name"] for detail in details} - {"DELEGATE"})
+        """The names of the operations in the file, of all signatures and of loops' bodies, each once, sorted."""
+        from ai_edge_litert import schema_py_generated as schema
+
+        names = {value: name for name, value in vars(schema.BuiltinOperator).items() if not name.startswith("_")}
+        codes = schema.ModelT.InitFromPackedBuf(self._content, 0).operatorCodes
+        return sorted({_custom_name(code) or names[code.builtinCode] for code in codes})
 
     @property
     def inputs(self) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
@@ -48,22 +57,27 @@ class TFLiteModel:
         """Shape (-1: any) and dtype of each output."""
         return {name: _signature(detail) for name, detail in self._runner.get_output_details().items()}
 
-    def described(self) -> dict[str, list[dict]]:
-        """Inputs and outputs as a manifest lists them."""
-        return {
-            kind: [
-                {"name": name, "shape": list(shape), "dtype": str(dtype)} for name, (shape, dtype) in tensors.items()
-            ]
-            for kind, tensors in (("inputs", self.inputs), ("outputs", self.outputs))
-        }
-
     def __call__(self, **inputs: np.ndarray) -> dict[str, np.ndarray]:
-        """Runs the model once."""
-        return self._runner(**inputs)
+        """Runs the model once, on real numbers, which are quantised if its inputs are; its outputs are dequantised."""
+        outputs = self._runner(**self._stored(inputs))
+        return {name: self.output_quantisation[name].real(array) for name, array in outputs.items()}
 
     def latency_s(self, inputs: dict[str, np.ndarray], runs: int = 30) -> float:
         """Median time of one run, in seconds, after a warm-up."""
-        return median_seconds(lambda: self._runner(**inputs), runs)
+        stored = self._stored(inputs)
+        return median_seconds(lambda: self._runner(**stored), runs)
+
+    def _stored(self, inputs):
+        known = self.input_quantisation  # a name that the file lacks is left for LiteRT to refuse
+        return {name: known[name].stored(array) if name in known else array for name, array in inputs.items()}
+
+
+def signatures_of(content: bytes, name: str) -> list[str]:
+    """The names of a file's signatures; `name` is what errors call it, which are those of `TFLiteModel`."""
+    try:
+        return sorted(_interpreter_class()(model_content=content).get_signature_list())
+    except ValueError as error:
+        raise UserError(f"{name} is not a TFLite model: {error}") from error
 
 
 def median_seconds(run: Callable[[], object], runs: int) -> float:
@@ -89,6 +103,15 @@ def _interpreter_class():
     except ImportError as error:
         raise MissingExtraError("ai-edge-litert", "recipes", "to run TFLite files") from error
     return Interpreter
+
+
+def _custom_name(code) -> str | None:
+    return code.customCode.decode() if isinstance(code.customCode, bytes) else code.customCode
+
+
+def _quantisation(detail):
+    scale, zero_point = detail["quantization"]
+    return Quantisation(np.dtype(detail["dtype"]), float(scale), int(zero_point))
 
 
 def _signature(detail):

@@ -2,7 +2,6 @@
 
 import dataclasses
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 
 import tensorflow as tf
@@ -12,6 +11,7 @@ from tfpar.export.convert import convert, save_calibration
 from tfpar.export.formats import CALIBRATED, Format
 from tfpar.export.interpreter import TFLiteModel
 from tfpar.export.mend import mend_file
+from tfpar.export.micro_process import measure_in_micro
 from tfpar.export.signatures import Difference, Signatures, recurrent_layers
 
 PARITY_ROWS = 32
@@ -44,9 +44,9 @@ class MeasuredFile:
         chosen: Format,
         form: str,
         signatures: Signatures,
+        target: str,
         tolerance: float | None,
         timeout_s: float,
-        float_layers: Sequence[str] = (),
     ) -> "MeasuredFile":
         """Converts, mends and measures a file.
 
@@ -54,22 +54,33 @@ class MeasuredFile:
             UserError: the conversion failed, or the file strays further than it may.
         """
         rows = {name: signature.rows() for name, signature in signatures.items()}
-        content = _convert(chosen.name, form, signatures, rows, timeout_s, float_layers)
+        content = _convert(chosen.name, form, signatures, rows, target, timeout_s)
         with tempfile.TemporaryDirectory() as directory:
             path = Path(directory) / "model.tflite"
             path.write_bytes(content)
             report = _measure(path, chosen, signatures, rows, tolerance)
+        if target == "micro":
+            ((name, sequences),) = signatures.items()
+            measured, difference = measure_in_micro(content, sequences, rows[name][:PARITY_ROWS], timeout_s)
+            _gate(difference, chosen, tolerance, signatures)
+            report |= measured
         return cls(content, report, form)
 
 
-def _convert(format_name, form, signatures, rows, timeout_s, float_layers):
-    target = "tflite_int8" if format_name in CALIBRATED else "tflite"
-    functions = {name: signature.function(target, form) for name, signature in signatures.items()}
+def _convert(format_name, form, signatures, rows, target, timeout_s):
+    kind = "tflite_int8" if format_name in CALIBRATED else "tflite"
+    functions = {name: signature.function(kind, form) for name, signature in signatures.items()}
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         tf.saved_model.save(tf.Module(), str(directory / "saved_model"), signatures=functions)
-        save_calibration(directory, rows, float_layers)
-        return mend_file(convert(directory, format_name, timeout_s))
+        save_calibration(directory, rows, _float_layers(signatures))
+        return mend_file(convert(directory, format_name, timeout_s, target))
+
+
+def _float_layers(signatures) -> list[str]:
+    """Names of layers that compute in float32 in an int8 file, since their values span more than 8 bits hold."""
+    layers = (layer for signature in signatures.values() for layer in signature.model._flatten_layers())
+    return sorted({layer.name for layer in layers if getattr(layer, "stays_float", False)})
 
 
 def _measure(path, chosen, signatures, rows, tolerance):

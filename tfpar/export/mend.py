@@ -5,6 +5,10 @@ the application resets all variables before each run. The converter cannot be to
 constants as initial states. So the finished file gets a `SLICE` in front of each such operation, which copies zeros
 into its states whenever the model runs.
 
+An 8-bit LSTM feeds the h that it writes into its output back as its state, so both must have one scale. Calibration
+gives three: it sees the output of every step, but the state only after the last one, which may be far smaller. LiteRT
+and TFLite Micro then each go astray, in ways of their own. The output's scale is taken for all.
+
 An 8-bit LSTM holds c in 16 bits, scaled by what calibration saw. For a range below 1 the kernel has no tanh and
 leaves its output as it was, without a word; such a scale is raised to the smallest that works.
 
@@ -22,6 +26,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 _STATE_INPUTS = (18, 19)  # input_activation_state, input_cell_state
+_HIDDEN_INTERMEDIATE = 4
 _SMALLEST_CELL_SCALE = 2.0**-15
 _SLICES = (
     schema.BuiltinOperator.SLICE,
@@ -42,7 +47,10 @@ def mend_file(content: bytes) -> bytes:
     model = schema.ModelT.InitFromPackedBuf(content, 0)
     for subgraph in model.subgraphs:
         _widen_addends(model, subgraph)
-        states = _state_tensors(model, subgraph)
+        lstms = _fused_lstms(model, subgraph)
+        for operator in lstms:
+            _scale_hidden_as_output(subgraph, operator)
+        states = {operator.inputs[i] for operator in lstms for i in _STATE_INPUTS}
         for state in states:
             _widen(subgraph.tensors[state])
         if states:
@@ -74,12 +82,19 @@ def _share_buffers(model):
         holder.buffer = place[holder.buffer]
 
 
-def _state_tensors(model, subgraph):
+def _fused_lstms(model, subgraph):
     def is_fused_lstm(operator):
         code = model.operatorCodes[operator.opcodeIndex].builtinCode
         return code == schema.BuiltinOperator.UNIDIRECTIONAL_SEQUENCE_LSTM
 
-    return {op.inputs[i] for op in subgraph.operators if is_fused_lstm(op) for i in _STATE_INPUTS}
+    return [operator for operator in subgraph.operators if is_fused_lstm(operator)]
+
+
+def _scale_hidden_as_output(subgraph, lstm):
+    output = subgraph.tensors[lstm.outputs[0]]
+    if output.type == schema.TensorType.INT8:
+        for index in (lstm.inputs[_STATE_INPUTS[0]], lstm.intermediates[_HIDDEN_INTERMEDIATE]):
+            subgraph.tensors[index].quantization = output.quantization
 
 
 def _widen_addends(model, subgraph):

@@ -6,6 +6,8 @@ from pathlib import Path
 import keras
 
 from tfpar.export.bundle import write_bundle
+from tfpar.export.c_array import write_c_array
+from tfpar.export.described import described
 from tfpar.export.interpreter import TFLiteModel
 from tfpar.export.made_with import versions
 from tfpar.export.to_saved_model import saved_model_in_bundle
@@ -23,6 +25,11 @@ Made from {source}.
 
 Inputs and outputs of each signature are in `manifest.json`. The TFLite files forget between runs: no variable has to be
 reset.
+{micro}"""
+
+_MICRO = """
+On a microcontroller: `{source}` and `{header}` hold the {format} file as a C array. In TFLite Micro it differs from
+Keras by {micro_max_abs_error:.1e} at most and needs an arena of {arena_bytes:,} bytes.
 """
 
 
@@ -54,7 +61,8 @@ def export_model(model: keras.Model, directory: Path | str, formats: tuple[str, 
         for name in formats:
             print(f"exporting {name} ...", file=sys.stderr)
             manifest["exports"].append(_write_format(model, temporary, name, manifest["signatures"], options))
-        card = _CARD.format(name=model.name, source=source, rows="\n".join(map(_row, manifest["exports"])))
+        rows, micro = "\n".join(map(_row, manifest["exports"])), "".join(map(_micro, manifest["exports"]))
+        card = _CARD.format(name=model.name, source=source, rows=rows, micro=micro)
         (temporary / "card.md").write_text(card, encoding="utf-8")
     return manifest
 
@@ -64,7 +72,9 @@ def _write_format(model, directory, name, signatures, options):
         return saved_model_in_bundle(model, directory)
     path = directory / f"model.{name}.tflite"
     report = tflite(model, path, quantize=name, **options)
-    signatures[name] = {signature: TFLiteModel(path, signature).described() for signature in report["signatures"]}
+    signatures[name] = {signature: described(TFLiteModel(path, signature)) for signature in report["signatures"]}
+    if "arena_bytes" in report:
+        report["c_array"] = write_c_array(path, report["arena_bytes"], report["ops"])
     return {**report, "path": path.name}
 
 
@@ -75,3 +85,10 @@ def _row(report):
         f"| {report['format']} | {report['form']} | {report['bytes']:,} | {report['max_abs_error']:.1e} | "
         f"{report['latency_ms']['median']:.2f} ms |"
     )
+
+
+def _micro(report):
+    if "c_array" not in report:
+        return ""
+    source, header = report["c_array"]
+    return _MICRO.format(**report, source=source, header=header)

@@ -8,14 +8,15 @@ from tfpar.errors import MissingExtraError
 
 
 def draw_learning_curve(history: dict[str, list[float]], path: Path) -> None:
-    """Draws loss and accuracy by epoch, training and validation, as a PNG.
+    """Draws loss and, if it was measured, accuracy by epoch, training and validation, as a PNG.
 
     Args:
         history: `keras.callbacks.History.history`.
         path: of the picture.
     """
-    figure = new_figure(9, 3.5)
-    for axes, metric in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
+    metrics = [name for name in ("loss", "accuracy") if name in history]
+    figure = new_figure(4.5 * len(metrics), 3.5)
+    for axes, metric in zip(figure.subplots(1, len(metrics), squeeze=False)[0], metrics, strict=True):
         for name, label in ((metric, "training"), (f"val_{metric}", "validation")):
             values = history.get(name, [])
             axes.plot(range(1, len(values) + 1), values, marker="o", label=label)
@@ -51,6 +52,22 @@ def draw_confusion_matrix(labels: np.ndarray, answers: np.ndarray, class_names: 
     axes.set_yticks(ticks, class_names)
     figure.colorbar(image, label="share of the true class")
     figure.savefig(path, bbox_inches="tight")
+
+
+def draw_alignment(source: list[str], target: list[str], alignment: np.ndarray, path: Path) -> None:
+    """Draws which source tokens a translation looked at, as a PNG.
+
+    Args:
+        source, target: the tokens.
+        alignment: float (target tokens, source tokens), in [0, 1].
+        path: of the picture.
+    """
+    figure = new_figure(1.5 + 0.45 * len(source), 1.2 + 0.35 * len(target))
+    axes = figure.subplots()
+    axes.imshow(alignment, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    axes.set_xticks(range(len(source)), source, rotation=60, ha="right")
+    axes.set_yticks(range(len(target)), target)
+    figure.savefig(path)
 
 
 def new_figure(width_in: float, height_in: float, extra: str = "recipes"):

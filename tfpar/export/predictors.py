@@ -10,6 +10,7 @@ from tfpar.export.bundle import Bundle
 PREDICTORS = {
     "model": ("model_predictor", "ModelPredictor"),
     "speech": ("speech_predictor", "SpeechPredictor"),
+    "translation": ("translation_predictor", "TranslationPredictor"),
     "text_classification": ("text_predictor", "TextPredictor"),
 }
 

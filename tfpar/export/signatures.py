@@ -42,7 +42,7 @@ class Sequences:
 
     def rows(self) -> list[dict[str, np.ndarray]]:
         """Inputs to calibrate with and to measure on."""
-        batch = next(iter(self._shapes.values()))[0]
+        batch = next(iter(self._shapes.values()))[0] or 1
         return [
             {name: self._cut(name, array) for name, array in _batch_at(self._samples, first, batch).items()}
             for first in range(0, _row_count(self._samples), batch)

@@ -10,6 +10,7 @@ import numpy as np
 from tfpar.data.transcripts import decode, spelt
 from tfpar.errors import UserError
 from tfpar.export.bundle import write_bundle
+from tfpar.export.described import described
 from tfpar.export.formats import FORMATS
 from tfpar.export.interpreter import TFLiteModel
 from tfpar.export.pictures import draw_confusion_matrix, draw_learning_curve
@@ -83,7 +84,6 @@ class SpeechExport:
             form=self.form,
             target=self.target,
             streaming=self.streaming,
-            float_layers=("log_mel",),
         )
         accuracy = self._accuracy(self._tflite_answers(path))
         if gate:
@@ -118,7 +118,7 @@ class SpeechExport:
     @staticmethod
     def _signatures(directory, formats):
         return {
-            name: {"serving_default": TFLiteModel(directory / f"model.{name}.tflite").described()}
+            name: {"serving_default": described(TFLiteModel(directory / f"model.{name}.tflite"))}
             for name in formats
             if name != "saved_model"
         }

@@ -1,12 +1,16 @@
 """Answers for texts from an export: tokenizer, LiteRT, labels; no TensorFlow."""
 
+import io
+
 import numpy as np
 
 from tfpar.data.text import Tokenizer
+from tfpar.errors import UserError
 from tfpar.export.bundle import Bundle
 from tfpar.export.bundle_model import load_model
 
 TASK = "text_classification"
+EMBEDDING = "embedding.npy"  # beside files for microcontrollers, which take its rows in place of tokens
 
 
 class TextPredictor:
@@ -24,12 +28,16 @@ class TextPredictor:
         self.format, self._model = load_model(bundle, format_name)
         self._tokenizer = Tokenizer.loads(bundle.read("tokenizer.json"), "tokenizer.json")
         self._labels = bundle.read("labels.txt").decode("utf-8").splitlines()
-        (self._length,) = self._model.inputs["tokens"][0][1:]
+        self._embedding = _embedding(bundle) if "embedding" in bundle.manifest else None
+        ((shape, _),) = self._model.inputs.values()
+        self._length = shape[1]
 
     def __call__(self, text: str) -> dict:
         """Returns {"input", "label", "probabilities" (by label)}."""
         (tokens,) = self._tokenizer.encode([text], self._length)
-        probabilities = self._model(tokens=pad_tokens(tokens, self._length))["probabilities"][0]
+        padded = pad_tokens(tokens, self._length)
+        given = {"tokens": padded} if self._embedding is None else {"embedded": self._embedding[padded]}
+        probabilities = self._model(**given)["probabilities"][0]
         return {
             "input": text,
             "label": self._labels[int(np.argmax(probabilities))],
@@ -40,3 +48,11 @@ class TextPredictor:
 def pad_tokens(tokens: np.ndarray, length: int) -> np.ndarray:
     """int32 (1, length): the tokens, then zeros."""
     return np.pad(tokens, (0, length - len(tokens)))[None].astype(np.int32)
+
+
+def _embedding(bundle) -> np.ndarray:
+    """float32 (vocabulary, features)."""
+    try:
+        return np.load(io.BytesIO(bundle.read(EMBEDDING)), allow_pickle=False)
+    except ValueError as error:
+        raise UserError(f"the table of embeddings {bundle.directory / EMBEDDING} cannot be read: {error}") from error

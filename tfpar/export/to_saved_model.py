@@ -10,27 +10,33 @@ from tfpar.files import directory_written_atomically
 from tfpar.layers.recurrent.kernels import exporting
 
 
-def saved_model(model: keras.Model, path: Path | str) -> None:
+def saved_model(model: keras.Model | dict[str, keras.Model], path: Path | str) -> None:
     """Writes a model as a SavedModel with named inputs and outputs, any batch size and any length of time.
 
     It holds weights and plain TensorFlow operations, none that needs tfpar, Keras or a GPU.
 
     Args:
-        model: a built functional model.
+        model: a built functional model; or several by the names of their signatures, which share weights if they share
+            layers.
         path: the directory; one that holds a SavedModel is replaced as a whole.
 
     Raises:
         ValueError: the model has no defined inputs.
         UserError: the directory cannot be written.
     """
+    models = model if isinstance(model, dict) else {"serving_default": model}
+    own = {id(v): v for of in models.values() for v in of.variables}
+    weights = {key: tf.Variable(v.numpy(), trainable=v.trainable, name=v.name) for key, v in own.items()}
     module = tf.Module()
-    module.weights = [tf.Variable(v.numpy(), trainable=v.trainable, name=v.name) for v in model.variables]
-    serve = serving_function(model, module.weights, "saved_model")
+    module.weights = list(weights.values())
+    signatures = {
+        name: serving_function(of, [weights[id(v)] for v in of.variables], "saved_model") for name, of in models.items()
+    }
     with directory_written_atomically(Path(path), signed_by="saved_model.pb") as temporary:
-        tf.saved_model.save(module, str(temporary), signatures={"serving_default": serve})
+        tf.saved_model.save(module, str(temporary), signatures=signatures)
 
 
-def saved_model_in_bundle(model: keras.Model, directory: Path) -> dict:
+def saved_model_in_bundle(model: keras.Model | dict[str, keras.Model], directory: Path) -> dict:
     """Writes `directory/saved_model`; returns {"format", "path", "bytes"} for the bundle's manifest."""
     name = "saved_model"
     saved_model(model, directory / name)

@@ -8,8 +8,9 @@ import tensorflow as tf
 
 from tfpar.checks import check_one_of, check_positive_integer
 from tfpar.errors import UserError
-from tfpar.export.formats import CALIBRATED, FORMATS, FORMS, FORMS_OF, TARGETS, Format
+from tfpar.export.formats import CALIBRATED, FORMATS, FORMS, FORMS_OF, MICRO_REASONS, TARGETS, Format
 from tfpar.export.measured_file import MeasuredFile
+from tfpar.export.micro import check_micro
 from tfpar.export.samples import sample_inputs
 from tfpar.export.signatures import (
     DEFAULT,
@@ -33,7 +34,6 @@ def tflite(
     target: str = "phone",
     batch_size: int = 1,
     streaming: bool = False,
-    float_layers: Sequence[str] = (),
     tolerance: float | None = None,
     timeout_s: float = 600,
 ) -> dict:
@@ -54,22 +54,24 @@ def tflite(
             `calibration`; without either, any length. Several lengths become signatures "length_N", which share
             weights; "serving_default" is the longest.
         form: one of the above, or "auto", which goes by `target`.
-        target: "phone" and "micro" take the fused operation, the smallest file; "desktop" makes all forms and takes
-            the one that is fastest on this machine.
+        target: "phone" takes the fused operation, the smallest file; "desktop" makes all forms and takes the one that
+            is fastest on this machine; "micro" takes the first that TFLite Micro runs, and there an int8 file takes and
+            gives 8-bit numbers.
         batch_size: rows of each call.
         streaming: add a signature "step": one time step and the states "LAYER_h" (and "LAYER_c") to the outputs
             after it and the new states.
-        float_layers: names of layers that compute in float32 in an int8 file, since their values span more than 8 bits.
         tolerance: how far an output may be from Keras'; None: as far as the format allows, see `FORMATS`.
         timeout_s: what the converter may take, for each form.
 
     Returns:
         {"format", "form", "form_reason", "path", "bytes", "ops", "signatures", "max_abs_error" (to Keras, over at most
-        32 inputs of each signature), "latency_ms": {"median"} (of "serving_default")}.
+        32 inputs of each signature), "latency_ms": {"median"} (of "serving_default")}; for "micro" also "arena_bytes",
+        the memory that it needs, and "micro_max_abs_error", measured in TFLite Micro.
 
     Raises:
         UserError: a format that needs `calibration` has none; the model cannot take the form, or be streamed; the
-            conversion failed; the file strays further than its format may.
+            conversion failed; the file strays further than its format may; TFLite Micro cannot run it.
+        MissingExtraError: for "micro", tflite-micro is not installed.
         ValueError: an argument is out of range.
     """
     chosen = FORMATS[check_one_of("quantize", quantize or "float32", tuple(FORMATS))]
@@ -79,11 +81,13 @@ def tflite(
     if chosen.name == "int16x8" and any(tf.as_dtype(tensor.dtype).is_integer for tensor in model.inputs):
         raise UserError("quantize='int16x8' cannot be had for integer inputs: the converter calibrates none; use int8.")
     lengths = _checked_lengths(sequence_length)
+    if target == "micro":
+        _check_micro(lengths, streaming)
     if chosen.name in CALIBRATED and calibration is None:
         raise UserError(f"quantize={chosen.name!r} needs `calibration`: a dataset of inputs like those of training.")
     samples = sample_inputs(model, calibration, max(lengths, default=None))
     signatures = _signatures(model, batch_size, lengths, samples, calibration is not None, streaming)
-    return write_signatures(signatures, path, chosen, form, target, tolerance, timeout_s, float_layers)
+    return write_signatures(signatures, path, chosen, form, target, tolerance, timeout_s)
 
 
 def write_signatures(
@@ -94,13 +98,12 @@ def write_signatures(
     target: str = "phone",
     tolerance: float | None = None,
     timeout_s: float = 600,
-    float_layers: Sequence[str] = (),
 ) -> dict:
     """Writes a file that can be asked for several things, which may be of several models; they share equal weights.
 
     Args:
         signatures: by name. The latency is that of the first one.
-        path, form, target, tolerance, timeout_s, float_layers: see `tflite`.
+        path, form, target, tolerance, timeout_s: see `tflite`.
         chosen: the format.
 
     Returns:
@@ -109,10 +112,12 @@ def write_signatures(
     files, failures = {}, []
     for name in _forms(signatures, chosen.name, form, target):
         try:
-            file = MeasuredFile.made(chosen, name, signatures, tolerance, timeout_s, float_layers)
+            file = MeasuredFile.made(chosen, name, signatures, target, tolerance, timeout_s)
             files.setdefault(file.form, file)
         except UserError as error:
             failures.append(error)
+        if files and target == "micro":
+            break
     if not files:
         raise failures[0]
     best = min(files, key=lambda name: files[name].report["latency_ms"]["median"])
@@ -150,7 +155,7 @@ def _has_recurrence(signatures) -> bool:
 
 
 def _forms(signatures, format_name, form, target) -> list[str]:
-    """Forms to make, of which the fastest is kept."""
+    """Forms to make, of which the fastest is kept; for "micro", the first that runs."""
     is_open = any(signature.is_open for signature in signatures.values())
     possible = FORMS_OF.get(format_name, FORMS[1:])
     if form != "auto":
@@ -159,14 +164,25 @@ def _forms(signatures, format_name, form, target) -> list[str]:
         if form in ("chunked", "unrolled") and is_open:
             raise UserError(f"form={form!r} needs a static number of time steps; give `sequence_length`")
         return [form]
-    if target != "desktop" or not _has_recurrence(signatures):
+    if target == "phone" or not _has_recurrence(signatures):
         return [possible[0]]
     return [name for name in possible if name in ("fused", "loop") or not is_open]
+
+
+def _check_micro(lengths, streaming):
+    check_micro()
+    if len(lengths) > 1 or streaming:
+        raise UserError(
+            "target='micro' takes one `sequence_length` and no `streaming`: TFLite Micro runs a file's first signature "
+            "alone; make one file for each"
+        )
 
 
 def _reason(files, form, target):
     if form != "auto":
         return "it was asked for"
+    if target == "micro":
+        return MICRO_REASONS[next(iter(files))]
     if target != "desktop":
         return f"for target {target!r} the smallest form that its format allows was taken"
     measured = ", ".join(f"{file.form} {file.report['latency_ms']['median']:.2f} ms" for file in files.values())

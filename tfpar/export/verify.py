@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from tfpar.export.bundle import Bundle
-from tfpar.export.interpreter import TFLiteModel
+from tfpar.export.interpreter import TFLiteModel, signatures_of
 from tfpar.export.manifest import list_files
 
 
@@ -51,6 +51,10 @@ def compare(bundle: Bundle) -> dict:
 
 
 def _runs(bundle, name):
-    model = TFLiteModel(bundle.read(name), name=name)
+    content = bundle.read(name)
+    return all(_answers(TFLiteModel(content, signature, name)) for signature in signatures_of(content, name))
+
+
+def _answers(model):
     zeros = {name: np.zeros([max(size, 1) for size in shape], dtype) for name, (shape, dtype) in model.inputs.items()}
     return all(np.isfinite(output).all() for output in model(**zeros).values())

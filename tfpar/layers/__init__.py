@@ -1,5 +1,6 @@
 """Keras layers."""
 
+from tfpar.layers.attention import Attention
 from tfpar.layers.attention_pooling import AttentionPooling
 from tfpar.layers.bag_of_ngrams import BagOfNgrams
 from tfpar.layers.dropout import Dropout, TokenDropout
@@ -14,6 +15,7 @@ from tfpar.layers.spectrogram_augmentation import SpectrogramAugmentation
 __all__ = [
     "GRU",
     "LSTM",
+    "Attention",
     "AttentionPooling",
     "BagOfNgrams",
     "Bidirectional",

@@ -44,6 +44,8 @@ class LogMelSpectrogram(keras.layers.Layer):
         ValueError: an argument is out of range.
     """
 
+    stays_float = True  # in an int8 file
+
     def __init__(
         self,
         rate_hz=8000,

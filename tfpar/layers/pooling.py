@@ -38,7 +38,9 @@ class MaxPooling(_MaskedPooling):
         # The row's own minimum hides padding without stretching the range of values that 8 bits must cover.
         lowest = ops.min(sequences, axis=1, keepdims=True)
         largest = ops.max(ops.where(valid, sequences, lowest), axis=1)
-        return ops.where(ops.any(valid, axis=1), largest, ops.zeros_like(largest))
+        # The largest of ones and zeros, not `any`, which microcontrollers lack.
+        has_valid = ops.max(ops.cast(valid, sequences.dtype), axis=1) > 0.5
+        return ops.where(has_valid, largest, ops.zeros_like(largest))
 
 
 @keras.saving.register_keras_serializable(package="tfpar")

@@ -1,7 +1,19 @@
 """Builders of Keras models from layers. Wrap what they return in `tfpar.train.Model` to train it."""
 
+from tfpar.models.decoding import Decoder
 from tfpar.models.sequence_autoencoder import initialize_from_autoencoder, sequence_autoencoder
+from tfpar.models.sequence_to_sequence import SequenceToSequence, sequence_to_sequence
 from tfpar.models.speech_recogniser import speech_recogniser
 from tfpar.models.text_classifier import CELLS, POOLINGS, text_classifier
 
-__all__ = ["CELLS", "POOLINGS", "initialize_from_autoencoder", "sequence_autoencoder", "speech_recogniser", "text_classifier"]
+__all__ = [
+    "CELLS",
+    "POOLINGS",
+    "Decoder",
+    "SequenceToSequence",
+    "initialize_from_autoencoder",
+    "sequence_autoencoder",
+    "sequence_to_sequence",
+    "speech_recogniser",
+    "text_classifier",
+]

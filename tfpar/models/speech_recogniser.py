@@ -140,9 +140,7 @@ def speech_recogniser(
 
 def _streamed(builder, audio, rate_hz, hop):
     """float (batch, units), after the last frame."""
-    front_end = layers.LogMelSpectrogram(
-        rate_hz, hop, hops_per_frame=1, bands=32, normalization="none", name="log_mel"
-    )
+    front_end = layers.LogMelSpectrogram(rate_hz, hop, hops_per_frame=1, bands=32, normalization="none", name="log_mel")
     x = builder.distorted(front_end(audio))
     x = builder.recurrent("recurrent_0")(builder.projected(x))
     return builder.recurrent("recurrent_1", return_sequences=False)(x)

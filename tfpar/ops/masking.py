@@ -29,6 +29,12 @@ def valid_lengths(mask: tf.Tensor) -> tf.Tensor:
     return tf.reduce_sum(tf.cast(mask, tf.int32), axis=1)
 
 
+def first_masked_steps(mask: tf.Tensor) -> tf.Tensor:
+    """As `valid_lengths`, by an argmin over ones and zeros: microcontrollers have no sum of integers."""
+    valid = tf.pad(tf.cast(mask, tf.float32), [[0, 0], [0, 1]])  # a row without padding has its zero behind the end
+    return tf.argmin(valid, axis=1, output_type=tf.int32)
+
+
 def take_steps(sequence: tf.Tensor, steps: tf.Tensor) -> tf.Tensor:
     """Row by row, the steps of (batch, time, units) that int32 (batch, n) names; for one below 0 the first.
 

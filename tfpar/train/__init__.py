@@ -5,6 +5,7 @@ from tfpar.train.committee import CommitteeAccuracy, CommitteeCrossentropy, comm
 from tfpar.train.crossentropy import SmoothedCrossentropy
 from tfpar.train.model import Model
 from tfpar.train.optimizers import adamw
+from tfpar.train.token_crossentropy import TokenCrossentropy
 
 __all__ = [
     "CommitteeAccuracy",
@@ -13,6 +14,7 @@ __all__ = [
     "SmoothedCrossentropy",
     "StopAtStep",
     "Throughput",
+    "TokenCrossentropy",
     "adamw",
     "committee_probabilities",
     "finished_epochs",

@@ -173,7 +173,9 @@ class RecurrentLayer(keras.layers.Layer, abc.ABC):
         streams = streaming.streams()
         if streams:
             initial_state = streams.begin(self)
-        choice = self._choose_kernel(initial_state is not None, bool(training and self.recurrent_dropout))
+        choice = self._choose_kernel(
+            initial_state is not None, bool(training and self.recurrent_dropout), sequences.shape[1]
+        )
         result = kernels.run(choice, self._job(sequences, initial_state, mask, training))
         if self.stateful:
             self._carried.assign(result.states)
@@ -182,9 +184,10 @@ class RecurrentLayer(keras.layers.Layer, abc.ABC):
         output = result.sequence if self.return_sequences else result.last
         return (output, *result.states) if self.return_state else output
 
-    def _choose_kernel(self, has_initial_state, drops_states):
+    def _choose_kernel(self, has_initial_state, drops_states, steps=None):
         return kernels.choose(
             self.recurrence,
+            steps=steps,
             unroll=self.unroll,
             has_initial_states=has_initial_state or self.stateful,
             returns_states=self.return_state,
@@ -302,8 +305,8 @@ class GatedRecurrentLayer(RecurrentLayer):
             return "use_cudnn=False was asked for"
         return super()._obstacle_to_cudnn(drops_states)
 
-    def _choose_kernel(self, has_initial_state, drops_states):
-        choice = super()._choose_kernel(has_initial_state, drops_states)
+    def _choose_kernel(self, has_initial_state, drops_states, steps=None):
+        choice = super()._choose_kernel(has_initial_state, drops_states, steps)
         if self.use_cudnn is True and choice.kernel == "loop":
             self._refuse_cudnn(choice.reason)
         return choice

@@ -20,7 +20,7 @@ from tfpar.ops.fused_lstm import fused_lstm
 from tfpar.ops.gru import GRU
 from tfpar.ops.inference_loop import chunked_loop, inference_loop, unrolled_loop
 from tfpar.ops.lstm import LSTM
-from tfpar.ops.masking import mask_last_output, mask_outputs, take_steps, valid_lengths
+from tfpar.ops.masking import first_masked_steps, mask_last_output, mask_outputs, take_steps
 from tfpar.ops.recurrence import Recurrence, RecurrentWeights, Tensors, project
 from tfpar.ops.time_loop import time_loop
 
@@ -100,6 +100,7 @@ class Choice(NamedTuple):
 def choose(
     recurrence: Recurrence,
     *,
+    steps: int | None,
     unroll: bool,
     has_initial_states: bool,
     returns_states: bool,
@@ -109,6 +110,7 @@ def choose(
 
     Args:
         recurrence: what one step computes.
+        steps: how many there are, if that is known.
         unroll: the layer's `unroll`.
         has_initial_states: the call was given initial states, or the layer is stateful.
         returns_states: the caller wants the states after the last step.
@@ -118,6 +120,8 @@ def choose(
     target, form = _export.get()
     if unroll:
         return Choice("unrolled", "unroll=True was asked for")
+    if steps == 1 and target is not None:
+        return Choice("unrolled", "one step needs no loop")
     if target is None and obstacle_to_cudnn is None:
         return Choice("cudnn", "the device is a GPU; batches whose padding is not at the right take the loop")
     if target is None:
@@ -193,7 +197,9 @@ def _looped(loop: Callable, job: Job, bias: tf.Tensor | None) -> Result:
     is_interpreted = _export.get()[0] not in (None, "saved_model")
     recurrence = job.recurrence.for_interpreter() if is_interpreted else job.recurrence
     sequence, states = loop(recurrence, project(inputs, job.kernel, bias), _initial_states(job), job.weights, mask)
-    return _answer(job, sequence, states, mask)
+    # From zero states, steps that are masked at the start show zeros as it is.
+    shows_states = job.initial_states is None and not job.zero_output_for_mask
+    return _answer(job, sequence, states, None if shows_states else mask)
 
 
 def _initial_states(job: Job) -> Tensors:
@@ -276,7 +282,7 @@ def _fused(job: Job) -> Result:
     if job.mask is None:
         sequence = run_forward(tf.reverse(job.inputs, [1]) if job.go_backwards else job.inputs)
         return Result(sequence, sequence[:, -1], ())
-    lengths = valid_lengths(job.mask)[:, None]
+    lengths = first_masked_steps(job.mask)[:, None]
     step = tf.range(tf.shape(job.mask)[1])[None, :]
     if job.go_backwards:
         compact = run_forward(take_steps(job.inputs, lengths - 1 - step))

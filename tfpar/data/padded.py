@@ -1,0 +1,29 @@
+"""Sequences in batches of a few shapes, for inference."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+_STEP = 8
+
+
+def padded_batches(sequences: Sequence[np.ndarray], batch_size: int) -> Iterator[tuple[list[int], np.ndarray]]:
+    """Goes through sequences by length.
+
+    Args:
+        sequences: token ids, one (length,) each.
+        batch_size: rows of every batch.
+
+    Yields:
+        Places of sequences, and int32 (batch_size, time) padded by zeros, time being a multiple of 8; if too few are
+        left, the first of them comes again.
+    """
+    order = sorted(range(len(sequences)), key=lambda place: len(sequences[place]))
+    for first in range(0, len(order), batch_size):
+        places = order[first : first + batch_size]
+        longest = max(len(sequences[place]) for place in places)
+        padded = np.zeros((batch_size, -(-longest // _STEP) * _STEP), np.int32)
+        for row in range(batch_size):
+            ids = sequences[places[row] if row < len(places) else places[0]]
+            padded[row, : len(ids)] = ids
+        yield places, padded

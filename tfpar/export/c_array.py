@@ -1,0 +1,52 @@
+"""A `.tflite` file as a C array, which is how a microcontroller without a file system holds it."""
+
+import re
+from pathlib import Path
+
+_HEADER = """// Made from {source}; {length:,} bytes. Memory of the interpreter: {name}_arena_bytes.
+// Operations: {operations}.
+#ifndef {guard}
+#define {guard}
+
+extern const unsigned char {name}[];
+extern const unsigned int {name}_length;
+constexpr unsigned int {name}_arena_bytes = {arena_bytes};
+
+#endif  // {guard}
+"""
+
+_SOURCE = """#include "{header}"
+
+alignas(16) const unsigned char {name}[] = {{
+{bytes}
+}};
+const unsigned int {name}_length = sizeof({name});
+"""
+_BYTES_PER_LINE = 16
+
+
+def write_c_array(path: Path, arena_bytes: int, operations: list[str]) -> list[str]:
+    """Writes `model.int8.cc` and `model.int8.h` beside `model.int8.tflite`: the array `model_int8`.
+
+    Args:
+        path: of the `.tflite` file.
+        arena_bytes: see `tfpar.export.micro_process.MicroRun`.
+        operations: the file's, for the header's comment: a chip's interpreter has to be given each.
+
+    Returns:
+        The names of the two files.
+    """
+    content = path.read_bytes()
+    name = re.sub(r"\W", "_", path.stem, flags=re.ASCII)
+    name = f"_{name}" if name[0].isdigit() else name
+    header, source = path.with_suffix(".h"), path.with_suffix(".cc")
+    fields = dict(name=name, header=header.name, source=path.name, guard=f"{name.upper()}_H_")
+    text = _HEADER.format(**fields, length=len(content), arena_bytes=arena_bytes, operations=", ".join(operations))
+    header.write_text(text, encoding="utf-8")
+    source.write_text(_SOURCE.format(**fields, bytes=_lines(content)), encoding="utf-8")
+    return [source.name, header.name]
+
+
+def _lines(content):
+    starts = range(0, len(content), _BYTES_PER_LINE)
+    return "\n".join("    " + " ".join(f"{byte}," for byte in content[i : i + _BYTES_PER_LINE]) for i in starts)

@@ -1,0 +1,24 @@
+"""One signature of a `.tflite` file, as the manifest lists it."""
+
+from tfpar.export.interpreter import TFLiteModel
+
+
+def described(file: TFLiteModel) -> dict:
+    """Returns {"inputs", "outputs"}, lists of {"name", "shape", "dtype"}; if quantised, with "scale", "zero_point"."""
+    return {
+        "inputs": _tensors(file.inputs, file.input_quantisation),
+        "outputs": _tensors(file.outputs, file.output_quantisation),
+    }
+
+
+def _tensors(tensors, quantisation):
+    return [
+        {"name": name, "shape": list(shape), "dtype": str(dtype), **_scaling(quantisation[name])}
+        for name, (shape, dtype) in tensors.items()
+    ]
+
+
+def _scaling(quantisation):
+    if not quantisation.is_quantised:
+        return {}
+    return {"scale": quantisation.scale, "zero_point": quantisation.zero_point}

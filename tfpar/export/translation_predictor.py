@@ -1,0 +1,101 @@
+"""Translates with an exported encoder and decoder: tokenizer, LiteRT, beam search in NumPy; no TensorFlow."""
+
+import dataclasses
+
+import numpy as np
+
+from tfpar.data.subwords import SubwordTokenizer
+from tfpar.errors import UserError
+from tfpar.export.beam_search import beam_search
+from tfpar.export.bundle import Bundle
+from tfpar.export.bundle_model import load_content
+from tfpar.export.interpreter import TFLiteModel
+
+TASK = "translation"
+ENCODE, DECODE_STEP = "encode", "decode_step"
+
+
+@dataclasses.dataclass(frozen=True)
+class Translation:
+    """One hypothesis.
+
+    Attributes:
+        text: the translation.
+        rank: what it was ranked by; the higher, the better.
+        source, target: the tokens of both sides.
+        alignment: float32 (target tokens, source tokens).
+    """
+
+    text: str
+    rank: float
+    source: list[str]
+    target: list[str]
+    alignment: np.ndarray
+
+
+class Translator:
+    """Translates sentences with a `.tflite` file.
+
+    Args:
+        content: of the file, with the signatures `encode` and `decode_step`.
+        tokenizer: a `SubwordTokenizer`.
+        search: arguments of `beam_search`; "max_length" also bounds the source.
+    """
+
+    def __init__(self, content: bytes, tokenizer: SubwordTokenizer, search: dict):
+        self._encode, self._decode_step = (TFLiteModel(content, signature) for signature in (ENCODE, DECODE_STEP))
+        self._tokenizer, self._search = tokenizer, search
+
+    def translate(self, text: str) -> list[Translation]:
+        """All hypotheses of the beam, the best first. An empty text is its own translation."""
+        if not text.strip():
+            return [Translation(text, 0.0, [], [], np.zeros((0, 0), np.float32))]
+        (ids,) = self._tokenizer.encode([text], self._search["max_length"])
+        source = np.asarray(ids, np.int32)[None]
+        hypotheses = beam_search(self._encode, self._decode_step, source, **self._search)
+        return [
+            Translation(
+                self._tokenizer.decode(found.tokens),
+                found.rank,
+                [self._piece(index) for index in ids],
+                [self._piece(index) for index in found.tokens],
+                found.alignment,
+            )
+            for found in hypotheses
+        ]
+
+    def _piece(self, index) -> str:
+        return self._tokenizer.decode([index]) or self._tokenizer.vocabulary[index]
+
+
+class TranslationPredictor:
+    """Translates with an export.
+
+    Args:
+        bundle: the export of a translator.
+        format_name: "float32", "float16", "dynamic" or "int8"; None for the first of these that is there.
+
+    Raises:
+        UserError: the export lacks the format or a file, or one was changed.
+    """
+
+    def __init__(self, bundle: Bundle, format_name: str | None = None):
+        self.format, content = load_content(bundle, format_name)
+        search = bundle.manifest.get("search")
+        if not isinstance(search, dict):
+            raise UserError(f"{bundle.directory} is not an export of a translator: its manifest has no 'search'")
+        tokenizer = SubwordTokenizer.loads(bundle.read("tokenizer.json"), "tokenizer.json")
+        self._translator = Translator(content, tokenizer, search)
+
+    def __call__(self, text: str) -> dict:
+        """Returns {"input", "translation", "n_best": [{"translation", "rank"}]}."""
+        found = self._translator.translate(text)
+        return {
+            "input": text,
+            "translation": found[0].text,
+            "n_best": [{"translation": one.text, "rank": one.rank} for one in found],
+        }
+
+    def best(self, text: str) -> Translation:
+        """The best translation, with its alignment."""
+        return self._translator.translate(text)[0]

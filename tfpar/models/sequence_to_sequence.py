@@ -1,0 +1,229 @@
+"""An encoder, and a decoder that attends to what it read: training, and the two functions that translate.
+
+    memory   = encoder(source)                                      bidirectional, stacked
+    y[t]     = recurrent_0(target[t - 1], y[t - 1])                 first layer of the decoder
+    context  = attention(y, memory)                                 of all steps at once
+    y[t]     = recurrent_l(y[t], context[t])                        further layers
+    p[t]     = softmax(E tanh(W [y[t] context[t]]))                 E: the embedding, if it is tied
+
+The query of a step comes from the layer below and not from the step before, so the recurrences alone are sequential: in
+training, projections, attention and output are matmuls over all steps (the decoder of Wu et al. 2016,
+arXiv:1609.08144, with attention between its first two layers; with one layer the one of Luong et al. 2015,
+arXiv:1508.04025, without input feeding).
+"""
+
+import dataclasses
+from typing import NamedTuple
+
+import keras
+from keras import ops
+
+from tfpar import layers
+from tfpar.checks import check_one_of, check_positive_integer
+
+CELLS = {"lstm": layers.LSTM, "gru": layers.GRU}
+ATTENTIONS = ("luong", "bahdanau", "multi_head")
+_HEADS = 4
+
+
+@dataclasses.dataclass(frozen=True)
+class SequenceToSequence:
+    """Three models that share their layers.
+
+    Attributes:
+        model: int32 (batch, source_time) "source", int32 (batch, target_time) "target" -> float32 (batch, target_time,
+            vocabulary_size), logits of the token behind each target token.
+        encoder: "source" -> "memory", "keys" float (batch, source_time, features) and for each state of the decoder a
+            "state_..." float (batch, units).
+        decoder_step: int32 (batch, 1) "token", "source", "memory", "keys" and the states -> float32 (batch,
+            vocabulary_size) "log_probabilities" of the next token, float (batch, source_time) "alignment", and
+            "new_state_...".
+    """
+
+    model: keras.Model
+    encoder: keras.Model
+    decoder_step: keras.Model
+
+
+def sequence_to_sequence(
+    *,
+    vocabulary_size: int,
+    cell: str = "lstm",
+    units: int = 256,
+    embedding_size: int = 256,
+    encoder_layers: int = 1,
+    decoder_layers: int = 1,
+    attention: str = "luong",
+    tied: bool = True,
+    layer_norm: bool = False,
+    dropout: float = 0.1,
+    seed: int = 0,
+) -> SequenceToSequence:
+    """Builds the three models.
+
+    Args:
+        vocabulary_size: number of token ids, of source and target alike; 0 is padding.
+        cell: one of `CELLS`.
+        units: of each layer of the decoder, and of both directions of one of the encoder together.
+        embedding_size: of a token.
+        encoder_layers, decoder_layers: how many are stacked, with residual connections between those behind the first.
+        attention: one of `ATTENTIONS`; "multi_head" has four heads.
+        tied: the output layer's weights are those of the embedding.
+        layer_norm: normalise the outputs of each recurrent layer.
+        dropout: of embeddings and of each layer's outputs.
+        seed: of the initial weights and the dropout.
+
+    Raises:
+        ValueError: an argument is out of range.
+    """
+    check_one_of("cell", cell, tuple(CELLS))
+    check_one_of("attention", attention, ATTENTIONS)
+    check_positive_integer("encoder_layers", encoder_layers)
+    check_positive_integer("decoder_layers", decoder_layers)
+    if units % (2 * _HEADS):
+        raise ValueError(f"`units` must be a multiple of {2 * _HEADS}; got {units}")
+    parts = _Parts(
+        _Settings(vocabulary_size, cell, units, embedding_size, attention, tied, layer_norm, dropout),
+        (encoder_layers, decoder_layers),
+        seed,
+    )
+    return SequenceToSequence(_training_model(parts), *_inference_models(parts))
+
+
+class _Settings(NamedTuple):
+    vocabulary_size: int
+    cell: str
+    units: int
+    embedding_size: int
+    attention: str
+    tied: bool
+    layer_norm: bool
+    dropout: float
+
+
+class _Parts:
+    """The layers, and how they are put together."""
+
+    def __init__(self, settings, depths, seed):
+        self.settings = settings
+        self._seeds = iter(range(1000 * seed, 1000 * seed + 1000))
+        units, embedding_size = settings.units, settings.embedding_size
+        self.embedding = keras.layers.ReversibleEmbedding(
+            settings.vocabulary_size,
+            embedding_size,
+            tie_weights=settings.tied,
+            embeddings_initializer=keras.initializers.RandomNormal(stddev=embedding_size**-0.5, seed=next(self._seeds)),
+            reverse_dtype="float32",
+            name="embedding",
+        )
+        self.encoder = [self._encoder_layer(depth) for depth in range(depths[0])]
+        self.decoder = [self._recurrent(units, f"decoder_{depth}", return_state=True) for depth in range(depths[1])]
+        self.pooling = layers.MeanPooling(name="summary")
+        self.first = [self._dense(units, f"first_{name}", activation="tanh") for name in self.state_names]
+        self.keys = self._dense(units, "keys_of_memory", use_bias=False)
+        self.query = self._dense(units, "query")
+        self.attention = layers.Attention(
+            "additive" if settings.attention == "bahdanau" else "dot",
+            _HEADS if settings.attention == "multi_head" else 1,
+            name="attention",
+        )
+        self.combined = self._dense(embedding_size, "combined", activation="tanh")
+        recurrent = [layer.name for layer in self.encoder + self.decoder]
+        self.norms = {name: keras.layers.LayerNormalization(name=f"{name}_norm") for name in recurrent}
+        self.dropouts = {
+            name: layers.Dropout(settings.dropout, seed=next(self._seeds), name=f"{name}_dropout")
+            for name in ("source", "target", "output", *recurrent)
+        }
+
+    def _recurrent(self, units, name, **options):
+        return CELLS[self.settings.cell](
+            units,
+            kernel_initializer=keras.initializers.GlorotUniform(next(self._seeds)),
+            recurrent_initializer=keras.initializers.Orthogonal(seed=next(self._seeds)),
+            return_sequences=True,
+            name=name,
+            **options,
+        )
+
+    def _encoder_layer(self, depth):
+        units, name = self.settings.units // 2, f"encoder_{depth}"
+        return layers.Bidirectional(
+            self._recurrent(units, name),
+            backward_layer=self._recurrent(units, f"{name}_backward", go_backwards=True),
+            name=name,
+        )
+
+    def _dense(self, units, name, **options):
+        return keras.layers.Dense(
+            units, kernel_initializer=keras.initializers.GlorotUniform(next(self._seeds)), name=name, **options
+        )
+
+    @property
+    def state_names(self) -> list[str]:
+        kinds = "hc" if self.settings.cell == "lstm" else "h"
+        return [f"state_{depth}_{kind}" for depth in range(len(self.decoder)) for kind in kinds]
+
+    def _finished(self, layer, x, below):
+        """A layer's outputs: dropout, a residual connection where the sizes allow it, normalisation."""
+        x = self.dropouts[layer.name](x)
+        if below is not None:
+            x = x + below
+        return self.norms[layer.name](x) if self.settings.layer_norm else x
+
+    def encode(self, source):
+        """Memory, keys and the decoder's first states."""
+        valid = ops.not_equal(source, 0)
+        x = self.dropouts["source"](self.embedding(source))
+        for depth, layer in enumerate(self.encoder):
+            x = self._finished(layer, layer(x, mask=valid), x if depth else None)
+        summary = self.pooling(x, mask=valid)
+        return x, self.keys(x), [layer(summary) for layer in self.first]
+
+    def decode(self, target, source, memory, keys, states):
+        """Logits, alignment and new states."""
+        valid, per_layer = ops.not_equal(source, 0), len(states) // len(self.decoder)
+        x, context, new_states = self.dropouts["target"](self.embedding(target)), None, []
+        for depth, layer in enumerate(self.decoder):
+            inputs = x if context is None else ops.concatenate([x, context], axis=-1)
+            own = states[depth * per_layer : (depth + 1) * per_layer]
+            y, *after = layer(inputs, initial_state=own)
+            new_states += after
+            x = self._finished(layer, y, x if depth else None)
+            if context is None:
+                context, alignment = self.attention(self.query(x), keys, memory, valid)
+        combined = self.combined(ops.concatenate([x, context], axis=-1))
+        return self.embedding(self.dropouts["output"](combined), reverse=True), alignment, new_states
+
+
+def _training_model(parts) -> keras.Model:
+    source, target = (keras.Input((None,), dtype="int32", name=name) for name in ("source", "target"))
+    memory, keys, states = parts.encode(source)
+    logits, _, _ = parts.decode(target, source, memory, keys, states)
+    return keras.Model([source, target], logits, name="sequence_to_sequence")
+
+
+def _inference_models(parts) -> tuple[keras.Model, keras.Model]:
+    source = keras.Input((None,), dtype="int32", name="source")
+    memory, keys, states = parts.encode(source)
+    encoder = keras.Model(
+        source,
+        [
+            _named(tensor, name)
+            for name, tensor in zip(("memory", "keys", *parts.state_names), (memory, keys, *states), strict=True)
+        ],
+        name="encode",
+    )
+    token = keras.Input((1,), dtype="int32", name="token")
+    given = [keras.Input((None, x.shape[-1]), name=name) for name, x in (("memory", memory), ("keys", keys))]
+    own = [keras.Input((parts.settings.units,), name=name) for name in parts.state_names]
+    logits, alignment, new_states = parts.decode(token, source, *given, own)
+    outputs = {"log_probabilities": ops.log_softmax(logits[:, 0]), "alignment": alignment[:, 0]}
+    outputs.update({f"new_{name}": state for name, state in zip(parts.state_names, new_states, strict=True)})
+    step = keras.Model(
+        [token, source, *given, *own], [_named(x, name) for name, x in outputs.items()], name="decode_step"
+    )
+    return encoder, step
+
+
+def _named(tensor, name):
+    return keras.layers.Identity(name=name, dtype="float32")(tensor)

@@ -1,4 +1,4 @@
-"""Recognition of spoken words, or of strings of digits, that trains on synthesised voices; leaves a SavedModel and TFLite files.
+"""Recognition of spoken words or strings of digits, learnt from synthesised voices; leaves SavedModel and TFLite files.
 
     python recipes/speech.py                            # ten digits, by convolutions
     python recipes/speech.py --words all                # and ten commands
@@ -114,7 +114,7 @@ def input_shape(speech):
 
 def fit(model, speech):
     """Trains; returns the history and what was measured on the way."""
-    from tfpar import cluster, train
+    from tfpar import cluster
 
     training = batches(speech, "train", recipe.first_epoch())
     model.compile(

@@ -54,11 +54,11 @@ def forks(tmp_path_factory):
         process.stdin.close()
 
 
-def run_in(directory: Path, forks, flags, kill_at_epoch=0) -> Run:
-    """Runs recipes/sentiment.py in `directory / "work"`."""
+def run_in(directory: Path, forks, flags, kill_at_epoch=0, recipe="sentiment") -> Run:
+    """Runs a recipe in `directory / "work"`."""
     outputs = {name: directory / name for name in ("stdout", "stderr")}
     request = {
-        "recipe": str(RECIPES / "sentiment.py"),
+        "recipe": str(RECIPES / f"{recipe}.py"),
         "flags": [str(flag) for flag in flags],
         "cwd": str(directory / "work"),
         "kill_at_epoch": kill_at_epoch,
@@ -77,6 +77,19 @@ def sentiment(forks, tmp_path):
 
     def run(*flags, kill_at_epoch: int = 0) -> Run:
         return run_in(tmp_path, forks, flags, kill_at_epoch)
+
+    run.directory = work
+    return run
+
+
+@pytest.fixture
+def run_recipe(forks, tmp_path):
+    """`run_recipe(name, *flags)` -> Run, in a directory of its own: `run_recipe.directory`."""
+    work = tmp_path / "work"
+    work.mkdir()
+
+    def run(name: str, *flags) -> Run:
+        return run_in(tmp_path, forks, flags, recipe=name)
 
     run.directory = work
     return run

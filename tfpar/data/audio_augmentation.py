@@ -123,9 +123,8 @@ def room(audio, seed, *, rate_hz=8000, equaliser_db=9.0, band_share=0.5, reverb_
 def _on_all_bins(gains, size):
     """(batch, size // 2 + 1): smooth gains (batch, intervals + 1), interpolated. Powers of all bins would take long."""
     within = size // (2 * _INTERVALS)
-    rise = (
-        (gains[:, 1:] - gains[:, :-1])[..., None] * tf.range(tf.cast(within, tf.float32)) / tf.cast(within, tf.float32)
-    )
+    place = tf.range(tf.cast(within, tf.float32)) / tf.cast(within, tf.float32)
+    rise = (gains[:, 1:] - gains[:, :-1])[..., None] * place
     lines = tf.reshape(gains[:, :-1, None] + rise, (tf.shape(gains)[0], size // 2))
     return tf.concat([lines, gains[:, -1:]], axis=1)
 

@@ -12,8 +12,8 @@ from tfpar.errors import UserError
 # One for each split: with fewer, some split could not show the class at all.
 _FEWEST_PER_CLASS = len(SPLITS)
 _CUT_RULE = (
-    "{splits} cut from train: in each class clips are sorted by md5, of the speaker where file names tell it and else of "
-    "the clip, and a tenth (at least one) goes to each"
+    "{splits} cut from train: in each class clips are sorted by md5, of the speaker where file names tell it and else "
+    "of the clip, and a tenth (at least one) goes to each"
 )
 
 

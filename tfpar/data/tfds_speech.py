@@ -26,7 +26,7 @@ def read_tfds_speech(name: str, rate_hz: int, cache_dir: Path | None = None):
         `CollectedSpeech`; the class names; how the splits came about; a notice with licence and citation.
 
     Raises:
-        UserError: no such set, it cannot be prepared, or its features are not one audio, of a known rate, and one label.
+        UserError: no such set, it cannot be prepared, or its features are not one audio of known rate and one label.
         MissingExtraError: TensorFlow Datasets is not installed.
     """
     import tensorflow_datasets as tfds

@@ -64,7 +64,8 @@ class LogMelSpectrogram(keras.layers.Layer):
         self.low_hz, self.high_hz = low_hz, high_hz
         if not 0 <= low_hz < self._high_hz() <= rate_hz / 2:
             raise ValueError(
-                f"`low_hz` and `high_hz` must rise from 0 to at most {rate_hz / 2:g}; got low_hz={low_hz}, high_hz={high_hz}"
+                f"`low_hz` and `high_hz` must rise from 0 to at most {rate_hz / 2:g}; got low_hz={low_hz}, "
+                f"high_hz={high_hz}"
             )
         self.normalization = check_one_of("normalization", normalization, NORMALIZATIONS)
         self.range_nepers = float(range_nepers)

@@ -124,8 +124,8 @@ def speech_recogniser(
         check_positive_integer(name, value)
     if streaming and (model != "lstm" or strings):
         raise ValueError(
-            f"`streaming` takes model='lstm' and single words; got model={model!r}, strings={strings}: convolutions and "
-            "backward layers see what is still to come"
+            f"`streaming` takes model='lstm' and single words; got model={model!r}, strings={strings}: convolutions "
+            "and backward layers see what is still to come"
         )
     builder = _Builder(cell, width, units, augment, seed)
     hop = round(_STREAM_HOP_S * rate_hz)

@@ -130,7 +130,7 @@ def _on_all_bins(gains, size):
 
 
 def _equaliser(seed, audio, frequency_hz, rate_hz, deviation_db):
-    """Gains (batch, frequencies): random at ten points that are evenly spaced on the mel scale, and smooth between them."""
+    """Gains (batch, frequencies): random at nine points, evenly spaced in mel, and straight between them."""
     points = 10
     gains_db = deviation_db * tf.random.stateless_normal((tf.shape(audio)[0], points), seed)
     gains_db = (gains_db[:, :-1] + gains_db[:, 1:]) / 2

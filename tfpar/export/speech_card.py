@@ -37,7 +37,7 @@ Training took {train_seconds:.0f} s with {versions}.
     tfpar predict . a.wav
 
 `labels.txt` names the classes. The front end is inside: give raw audio, without silence at the ends and in the middle
-of zeros, as `tfpar predict` does. In the int8 file the front end computes in float32, since powers span more than 8 bits.
+of zeros, as `tfpar predict` does. In the int8 file the front end computes in float32: powers span more than 8 bits.
 
 ## Limits
 

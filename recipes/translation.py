@@ -50,6 +50,8 @@ flags.DEFINE_float("length_penalty", 0.6, "Exponent of what a translation's leng
 flags.DEFINE_float("coverage_penalty", 0.0, "Weight of source tokens that were not attended to.", 0)
 flags.DEFINE_integer("file_sentences", 200, "Test sentences that each exported file translates, to be measured.", 1)
 
+flags.register_validator("units", lambda units: units % 8 == 0, message="must be a multiple of 8")
+
 SMOKE = dict(epochs=1, steps=2, units=16, embedding_size=8, vocabulary_size=300, batch_size=32, buckets=1, beam_size=2)
 TOKENS_PER_PAIR = 16  # a batch has as many tokens a side as so many pairs of this length
 

@@ -1,9 +1,9 @@
 """One competitor's answer to one sequence from a file, timed: `python -m tfpar.bench.export COMPETITOR CASE`.
 
 A classifier of 100 steps of 128 features, two classes, one thread, the same weights for all. Ours is the file that
-`tfpar.export.tflite` writes for a desktop in the case's format; Keras' is what the TFLite converter makes of stock
-layers in float32 (with the batch fixed to one, or it would need operations that LiteRT lacks); ONNX Runtime has its own
-LSTM, in float32.
+`tfpar.export.tflite` writes in the case's format for a desktop or, if the case says so, for a phone; Keras' is what the
+TFLite converter makes of stock layers in float32 (with the batch fixed to one, or it would need operations that LiteRT
+lacks); ONNX Runtime has its own LSTM, in float32.
 """
 
 import json
@@ -18,16 +18,17 @@ TIME, FEATURES, CLASSES = 100, 128, 2
 CASES = tuple(
     f"{network} T{TIME} I{FEATURES}, {format_name}"
     for network in ("bilstm 128", "lstm 256")
-    for format_name in ("float32", "dynamic", "int8")
+    for format_name in ("float32", "dynamic", "int8", "int8 phone")
 )
 PEERS = ("keras", "onnxruntime")
+PACKAGES = {"onnxruntime": ("onnx", "onnxruntime")}
 REFERENCES = ()
 RUNS = 200
 
 
 def _parsed(case):
-    network, units, format_name = re.match(r"(\w+) (\d+) .*, (\w+)", case).groups()
-    return network == "bilstm", int(units), format_name
+    network, units, format_name, target = re.fullmatch(r"(\w+) (\d+) .*, (\w+)( phone)?", case).groups()
+    return network == "bilstm", int(units), format_name, "phone" if target else "desktop"
 
 
 def rows() -> np.ndarray:
@@ -58,19 +59,19 @@ def _model(bidirectional, units, ours):
     return model
 
 
-def time_tfpar(bidirectional: bool, units: int, format_name: str) -> dict:
-    """Our file for a desktop."""
+def time_tfpar(bidirectional: bool, units: int, format_name: str, target: str) -> dict:
+    """Our file."""
     import tfpar
 
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "model.tflite"
         model = _model(bidirectional, units, ours=True)
-        report = tfpar.export.tflite(model, path, quantize=format_name, calibration={"x": rows()}, target="desktop")
+        report = tfpar.export.tflite(model, path, quantize=format_name, calibration={"x": rows()}, target=target)
         seconds = tfpar.export.TFLiteModel(path).latency_s({"x": rows()[:1]}, RUNS)
     return {"seconds": seconds, "form": report["form"], "bytes": report["bytes"]}
 
 
-def time_keras(bidirectional: bool, units: int, _) -> dict:
+def time_keras(bidirectional: bool, units: int, *_) -> dict:
     """What the converter makes of stock Keras layers."""
     import tensorflow as tf
 
@@ -132,7 +133,7 @@ def onnx_session(bidirectional: bool, units: int):
     return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
 
-def time_onnxruntime(bidirectional: bool, units: int, _) -> dict:
+def time_onnxruntime(bidirectional: bool, units: int, *_) -> dict:
     """ONNX Runtime, float32."""
     from tfpar.export.interpreter import median_seconds
 

@@ -7,10 +7,12 @@ from pathlib import Path
 
 from tfpar.cluster import usable_cores
 
+_VERSIONS = ("tfpar", "tensorflow", "keras", "torch", "jax", "ai-edge-litert", "onnxruntime")
+
 
 def describe_machine() -> dict:
     """Processor, cores, memory in GB, and versions of what is installed of the competitors."""
-    versions = {name: _version(name) for name in ("tfpar", "tensorflow", "keras", "torch", "jax")}
+    versions = {name: _version(name) for name in _VERSIONS}
     return {
         "processor": _processor(),
         "cores": usable_cores(),

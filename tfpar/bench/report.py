@@ -9,7 +9,8 @@ from tfpar.export.pictures import new_figure
 from tfpar.files import written_atomically
 
 EXTRA = "bench"
-_MACHINE = ("tensorflow", "keras", "torch", "jax")
+_FURTHER = ("form", "bytes")
+_MACHINE = ("tensorflow", "keras", "torch", "jax", "ai-edge-litert", "onnxruntime")
 
 
 def read_report(path: Path) -> dict:
@@ -59,15 +60,24 @@ def table(report: dict) -> str:
     """The report as Markdown: each peer's time over ours by case, their geometric means, and the machine."""
     rows, peers = report["rows"], _peers(report["rows"])
     shares = any("peak_fraction" in row for row in rows)
-    heads = ["case", "ms", *(["share of matmul peak"] if shares else []), *peers, *(["best"] if len(peers) > 1 else [])]
+    further = [name for name in _FURTHER if any(name in row for row in rows)]
+    peak_head = ["share of matmul peak"] if shares else []
+    heads = ["case", *further, "ms", *peak_head, *peers, *(["best"] if len(peers) > 1 else [])]
     lines = [_line(heads), "|" + "---|" * len(heads)]
     for row in rows:
         ratios = [row["ratio"].get(peer) for peer in peers]
         peak = [_share(row.get("peak_fraction"))] if shares else []
-        lines.append(_line([row["case"], f"{1e3 * row['seconds']:.3g}", *peak, *map(_ratio, ratios + _best(ratios))]))
+        said = [_shown(row.get(name)) for name in further]
+        lines.append(
+            _line([row["case"], *said, f"{1e3 * row['seconds']:.3g}", *peak, *map(_ratio, ratios + _best(ratios))])
+        )
     means = [_mean([row["ratio"].get(peer) for row in rows]) for peer in peers]
     best = [_mean([min(row["ratio"].values()) for row in rows if row["ratio"]])] if len(peers) > 1 else []
-    lines.append(_line(["geometric mean", *[""] * (1 + shares), *(f"**{_ratio(mean)}**" for mean in means + best)]))
+    lines.append(
+        _line(
+            ["geometric mean", *[""] * (1 + len(further) + shares), *(f"**{_ratio(mean)}**" for mean in means + best)]
+        )
+    )
     return "\n".join(["", *lines, "", _described(report["machine"]), ""])
 
 
@@ -91,6 +101,10 @@ def _line(cells):
 
 def _ratio(ratio):
     return "" if ratio is None else f"{ratio:.2f}"
+
+
+def _shown(value):
+    return "" if value is None else f"{value:,}" if isinstance(value, int) else value
 
 
 def _share(fraction):

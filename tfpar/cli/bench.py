@@ -66,9 +66,9 @@ def _checked_peers(names, suite):
     for name in names:
         if name not in suite.PEERS:
             raise UserError(f"--peers must list some of {', '.join(suite.PEERS)}; got {name!r}")
-        package = name.split("_")[0]
-        if importlib.util.find_spec(package) is None:
-            raise MissingExtraError(package, EXTRA, "as a peer")
+        for package in getattr(suite, "PACKAGES", {}).get(name, (name.split("_")[0],)):
+            if importlib.util.find_spec(package) is None:
+                raise MissingExtraError(package, EXTRA, "as a peer")
     return names
 
 

@@ -129,12 +129,10 @@ def fit(model, speech):
 
 
 def loss():
-    import keras
-
     from tfpar import train
 
     if FLAGS.task == "digits":
-        return keras.losses.CTC(reduction="mean_with_sample_weight")
+        return train.CTCLoss()
     return train.SmoothedCrossentropy(label_smoothing=FLAGS.label_smoothing)
 
 

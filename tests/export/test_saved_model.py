@@ -12,6 +12,7 @@ import tensorflow as tf
 import tfpar
 from tfpar.errors import UserError
 from tfpar.export import to_saved_model
+from tfpar.layers.recurrent import placement
 
 STRANGER = """
 import json, sys
@@ -110,3 +111,22 @@ def test_a_model_without_inputs_is_refused(tmp_path):
     with pytest.raises(ValueError, match="no defined inputs"):
         tfpar.export.saved_model(keras.Sequential([keras.layers.Dense(1)], name="vague"), tmp_path / "m")
     assert not list(tmp_path.iterdir())
+
+
+def test_made_beside_a_mocked_gpu_it_runs_on_a_cpu(classifier, rows, tmp_path, monkeypatch):
+    """Where layers take cuDNN's operation, the file does not."""
+    expected = classifier(rows[:3]).numpy()
+    monkeypatch.setattr(placement, "device_type", lambda: "GPU")
+
+    def kinds(graph):
+        return {node.op for function in graph.library.function for node in function.node_def} | {
+            node.op for node in graph.node
+        }
+
+    specs = [tf.TensorSpec((None, None), tf.int32)]
+    trained = tf.function(lambda tokens: classifier(tokens), autograph=False, input_signature=specs)
+    assert "CudnnRNNV3" in kinds(trained.get_concrete_function().graph.as_graph_def())
+    tfpar.export.saved_model(classifier, tmp_path / "saved_model")
+    serve = tf.saved_model.load(str(tmp_path / "saved_model")).signatures["serving_default"]
+    assert not {kind for kind in kinds(serve.graph.as_graph_def()) if kind.startswith("Cudnn")}
+    np.testing.assert_allclose(serve(tokens=tf.constant(rows[:3]))["logits"], expected, atol=1e-5)

@@ -45,6 +45,7 @@ def test_the_synthesised_digits_and_their_split(tmp_path):
     assert [len(splits[name]) for name in ("train", "validation", "test")] == [78, 8, 18]
     assert np.bincount(speech.test.labels).tolist() == [126] * 10
     assert 0.2 < speech.test.lengths.mean() / speech.rate_hz < 0.5
-    (tmp_path / "speech" / "digits-1.npz").unlink()
+    (tmp_path / "speech" / "digits-2.npz").unlink()
     again = load_speech("espeak", cache_dir=tmp_path)
     np.testing.assert_array_equal(again.test.audio, speech.test.audio)  # a fresh process repeats
+    assert again.train.audio.shape == speech.train.audio.shape

@@ -112,8 +112,7 @@ def write(kind: str, path: Path) -> None:
     synthesiser = Synthesiser()
     arrays, samples = {}, STRING_SAMPLES if kind == "strings" else WORD_SAMPLES
     variants = split_variants(synthesiser.variants())
-    # After some thousand clips a last bit may differ from process to process: what is measured on comes first.
-    for split in ("test", "validation", "train"):
+    for split in SPLITS:
         clips = _spoken(synthesiser, list(plan(kind, split, variants[split])), samples)
         arrays |= {f"{split}_{name}": getattr(clips, name) for name in ("audio", "lengths", "labels")}
     with written_atomically(path) as temporary, open(temporary, "wb") as file:

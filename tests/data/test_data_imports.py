@@ -18,6 +18,8 @@ import tfpar.data
         "tfpar.data.translation_sources",
         "tfpar.data.bucketing",
         "tfpar.data.pair_batches",
+        "tfpar.data.speech_sources",
+        "tfpar.data.synthetic_speech",
     ],
 )
 def test_importing_starts_no_tensorflow(module):

@@ -4,7 +4,7 @@ _SMALL_POOL_THREADS = 2
 _PREFETCHED = 4
 
 
-def as_dataset(next_plan, make_batch, batches: int, batch_size: int):
+def as_dataset(next_plan, make_batch, batches: int, batch_size: int, then=None):
     """Python makes the plan of an epoch; TensorFlow makes the batches, and leaves Python's one thread to `fit`.
 
     Args:
@@ -13,6 +13,7 @@ def as_dataset(next_plan, make_batch, batches: int, batch_size: int):
         make_batch: from an entry of each to a batch, in TensorFlow.
         batches: of an epoch.
         batch_size: width of the plan.
+        then: Dataset -> Dataset, what else happens to the batches; None: nothing.
 
     Returns:
         Dataset of known cardinality; each new iterator is a new epoch.
@@ -27,6 +28,8 @@ def as_dataset(next_plan, make_batch, batches: int, batch_size: int):
     # a training step then spends a tenth of its time on page faults.
     dataset = tf.data.Dataset.from_tensors(0).map(plan).flat_map(lambda *p: tf.data.Dataset.from_tensor_slices(p))
     dataset = dataset.map(make_batch)
+    if then is not None:
+        dataset = then(dataset)
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(batches)).prefetch(_PREFETCHED)
     options = tf.data.Options()
     options.deterministic = True

@@ -7,14 +7,15 @@ import importlib
 
 _HOME = {
     "Bundle": "bundle",
-    "FaceExport": "image_export",
     "FORMATS": "formats",
+    "FaceExport": "image_export",
     "ImageClassifierExport": "image_export",
     "MicroModel": "micro",
+    "SpeechExport": "speech_export",
     "TFLiteModel": "interpreter",
     "TextClassifierExport": "classifier",
-    "TranslatorExport": "translator",
     "TextPredictor": "text_predictor",
+    "TranslatorExport": "translator",
     "averaged": "face_predictor",
     "check_micro": "micro",
     "check_writable": "bundle",
@@ -29,8 +30,8 @@ _HOME = {
     "seal_bundle": "seal",
     "tflite": "to_tflite",
     "unseal_bundle": "seal",
-    "versions": "made_with",
     "verify_bundle": "verify",
+    "versions": "made_with",
     "write_bundle": "bundle",
 }
 

@@ -39,10 +39,10 @@ def convert(directory: Path, format_name: str, timeout_s: float, target: str = "
     return (directory / "model.tflite").read_bytes()
 
 
-def save_calibration(directory: Path, rows: dict[str, list[dict[str, np.ndarray]]]) -> None:
-    """Writes representative inputs, rows by signature, for `convert` to read."""
+def save_calibration(directory: Path, rows: dict[str, list[dict[str, np.ndarray]]], float_layers=()) -> None:
+    """Writes representative inputs, rows by signature, and what stays in float32, for `convert` to read."""
     with open(directory / "calibration.pickle", "wb") as file:
-        pickle.dump(rows, file)
+        pickle.dump((rows, tuple(float_layers)), file)
 
 
 def _words(directory) -> str:

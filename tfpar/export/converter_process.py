@@ -25,10 +25,18 @@ _OPERATIONS = {
 
 def convert_saved_model(directory: Path, format_name: str, target: str) -> None:
     """Makes `directory/model.tflite`."""
+    with open(directory / "calibration.pickle", "rb") as file:
+        rows, float_layers = pickle.load(file)  # our own, written by the process that started this one
+    if float_layers and format_name == "int8":
+        content = _converted_but_for(float_layers, directory, rows, target)
+    else:
+        content = _converter(directory, format_name, rows, target).convert()
+    (directory / "model.tflite").write_bytes(content)
+
+
+def _converter(directory, format_name, rows, target):
     import tensorflow as tf
 
-    with open(directory / "calibration.pickle", "rb") as file:
-        rows = pickle.load(file)  # our own, written by the process that started this one
     converter = tf.lite.TFLiteConverter.from_saved_model(str(directory / "saved_model"), signature_keys=list(rows))
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
     if format_name != "float32":
@@ -40,7 +48,36 @@ def convert_saved_model(directory: Path, format_name: str, target: str) -> None:
         converter.representative_dataset = lambda: ((name, row) for name, of in rows.items() for row in of)
     if target == "micro" and format_name == "int8":
         converter.inference_input_type = converter.inference_output_type = tf.int8  # integer inputs stay as they are
-    (directory / "model.tflite").write_bytes(converter.convert())
+    return converter
+
+
+def _converted_but_for(float_layers, directory, rows, target) -> bytes:
+    """An int8 file in which the operations of some layers stay in float32."""
+    import tensorflow as tf
+
+    calibrator = _converter(directory, "int8", rows, target)
+    calibrator._experimental_calibrate_only = True
+    names = _output_names(calibrator.convert())
+    kept = [name for name in names if any(f"/{layer}" in name for layer in float_layers)]
+    debugger = tf.lite.experimental.QuantizationDebugger(
+        converter=_converter(directory, "int8", rows, target),
+        debug_dataset=lambda: iter(()),
+        debug_options=tf.lite.experimental.QuantizationDebugOptions(denylisted_nodes=kept),
+    )
+    return debugger.get_nondebug_quantized_model()
+
+
+def _output_names(content) -> list[str]:
+    """The names of all operations' outputs, in all signatures."""
+    from tensorflow.lite.python import schema_py_generated as schema
+
+    model = schema.Model.GetRootAs(content, 0)
+    names = []
+    for graph in map(model.Subgraphs, range(model.SubgraphsLength())):
+        for operator in map(graph.Operators, range(graph.OperatorsLength())):
+            outputs = (operator.Outputs(place) for place in range(operator.OutputsLength()))
+            names += [graph.Tensors(tensor).Name().decode() for tensor in outputs]
+    return names
 
 
 def serve(convert: Callable[[Path, str, str], None]) -> None:

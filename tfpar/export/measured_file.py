@@ -73,8 +73,14 @@ def _convert(format_name, form, signatures, rows, target, timeout_s):
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         tf.saved_model.save(tf.Module(), str(directory / "saved_model"), signatures=functions)
-        save_calibration(directory, rows)
+        save_calibration(directory, rows, _float_layers(signatures))
         return mend_file(convert(directory, format_name, timeout_s, target))
+
+
+def _float_layers(signatures) -> list[str]:
+    """Names of layers that compute in float32 in an int8 file, since their values span more than 8 bits hold."""
+    layers = (layer for signature in signatures.values() for layer in signature.model._flatten_layers())
+    return sorted({layer.name for layer in layers if getattr(layer, "stays_float", False)})
 
 
 def _measure(path, chosen, signatures, rows, tolerance):

@@ -12,6 +12,7 @@ PREDICTORS = {
     "face_verification": ("face_predictor", "FacePredictor"),
     "image_classification": ("image_predictor", "ImagePredictor"),
     "model": ("model_predictor", "ModelPredictor"),
+    "speech": ("speech_predictor", "SpeechPredictor"),
     "translation": ("translation_predictor", "TranslationPredictor"),
     "text_classification": ("text_predictor", "TextPredictor"),
 }

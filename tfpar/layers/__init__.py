@@ -5,11 +5,13 @@ from tfpar.layers.attention_pooling import AttentionPooling
 from tfpar.layers.bag_of_ngrams import BagOfNgrams
 from tfpar.layers.cosine_logits import CosineLogits
 from tfpar.layers.dropout import Dropout, TokenDropout
+from tfpar.layers.log_mel import LogMelSpectrogram
 from tfpar.layers.pooling import MaxPooling, MeanPooling
 from tfpar.layers.recurrent.bidirectional import Bidirectional
 from tfpar.layers.recurrent.gru import GRU
 from tfpar.layers.recurrent.lstm import LSTM
 from tfpar.layers.recurrent.simple_rnn import SimpleRNN
+from tfpar.layers.spectrogram_augmentation import SpectrogramAugmentation
 
 __all__ = [
     "GRU",
@@ -20,8 +22,10 @@ __all__ = [
     "Bidirectional",
     "CosineLogits",
     "Dropout",
+    "LogMelSpectrogram",
     "MaxPooling",
     "MeanPooling",
     "SimpleRNN",
+    "SpectrogramAugmentation",
     "TokenDropout",
 ]

@@ -6,6 +6,7 @@ from tfpar.models.face_embedder import face_embedder
 from tfpar.models.image_classifier import image_classifier
 from tfpar.models.sequence_autoencoder import initialize_from_autoencoder, sequence_autoencoder
 from tfpar.models.sequence_to_sequence import SequenceToSequence, sequence_to_sequence
+from tfpar.models.speech_recogniser import speech_recogniser
 from tfpar.models.text_classifier import CELLS, POOLINGS, text_classifier
 
 __all__ = [
@@ -19,5 +20,6 @@ __all__ = [
     "initialize_from_autoencoder",
     "sequence_autoencoder",
     "sequence_to_sequence",
+    "speech_recogniser",
     "text_classifier",
 ]

@@ -3,12 +3,14 @@
 from tfpar.train.callbacks import StopAtStep, Throughput, finished_epochs, logging_callbacks
 from tfpar.train.committee import CommitteeAccuracy, CommitteeCrossentropy, committee_probabilities
 from tfpar.train.crossentropy import SmoothedCrossentropy
+from tfpar.train.ctc import CTCLoss
 from tfpar.train.margin import MarginCrossentropy
 from tfpar.train.model import Model
 from tfpar.train.optimizers import adamw
 from tfpar.train.token_crossentropy import TokenCrossentropy
 
 __all__ = [
+    "CTCLoss",
     "CommitteeAccuracy",
     "CommitteeCrossentropy",
     "MarginCrossentropy",

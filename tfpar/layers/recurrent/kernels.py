@@ -40,6 +40,11 @@ def exporting(target: str, form: str = "fused"):
     return variable_set(_export, (target, form))
 
 
+def is_exporting(target: str) -> bool:
+    """Whether a model is leaving for that target."""
+    return _export.get()[0] == target
+
+
 @dataclasses.dataclass(frozen=True)
 class Job:
     """All that a kernel needs to run one layer once.

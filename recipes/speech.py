@@ -1,0 +1,239 @@
+"""Recognition of spoken words or strings of digits, learnt from synthesised voices; leaves SavedModel and TFLite files.
+
+    python recipes/speech.py                            # ten digits, by convolutions
+    python recipes/speech.py --words all                # and ten commands
+    python recipes/speech.py --model lstm --streaming   # answers every 20 ms
+    python recipes/speech.py --task digits --model cnn_lstm   # strings of digits, by CTC
+    python recipes/speech.py --dataset folder:clips     # one sub-folder of WAV files for each class
+    python recipes/speech.py --smoke                    # two steps on generated data
+
+Needs: pip install '.[recipes,speech]'. The last line on stdout is one JSON object with all results.
+"""
+
+import sys
+
+from absl import flags
+
+from tfpar.cli import recipe
+from tfpar.cli.flags import define_common
+from tfpar.cli.recipe import log
+from tfpar.cli.run import run_recipe
+from tfpar.errors import UserError
+
+FLAGS = flags.FLAGS
+
+define_common(
+    dataset="espeak",
+    cells=("lstm", "gru", "rnn"),
+    export_dir="exports/speech",
+    dropout=0.3,
+    epochs=16,
+    learning_rate=3e-3,
+    weight_decay=1e-3,
+    label_smoothing=0.1,
+)
+flags.DEFINE_enum("task", "word", ["word", "digits"], "One word in a clip, or a string of one to six digits, by CTC.")
+flags.DEFINE_enum("words", "digits", ["digits", "commands", "all"], "Which words of the bundled voices.")
+flags.DEFINE_enum("model", "cnn", ["cnn", "lstm", "cnn_lstm"], "Kind of network.")
+flags.DEFINE_bool("streaming", False, "lstm: take frames of 20 ms one by one.")
+flags.DEFINE_bool("augment", True, "Distort clips and spectrograms in training.")
+flags.DEFINE_integer("width", 16, "Channels of the first convolutions.", 1)
+flags.DEFINE_integer("units", 64, "Units of each recurrent layer and direction.", 1)
+
+SMOKE = dict(epochs=1, steps=2, width=4, units=8, batch_size=8)
+SPLITS = ("train", "validation", "test")
+
+
+def load():
+    """Reads the data set, or makes it."""
+    from tfpar import data
+
+    if FLAGS.smoke:
+        speech = data.generated_speech(seed=FLAGS.seed, task=FLAGS.task)
+    else:
+        speech = data.load_speech(FLAGS.dataset, task=FLAGS.task, words=FLAGS.words)
+    for reason, clips in speech.skipped.items():
+        log(f"skipped {clips} clip(s): {reason}")
+    if speech.clipped:
+        log(f"{speech.clipped} clip(s) are clipped; they are used")
+    log(f"{speech.name}: {counts(speech)}; {speech.notice}")
+    return speech
+
+
+def counts(speech):
+    return ", ".join(f"{len(getattr(speech, split)):,} {split}" for split in SPLITS)
+
+
+def build(speech):
+    """Builds the recogniser from flags."""
+    from tfpar import models, train
+
+    recogniser = models.speech_recogniser(
+        samples=speech.samples,
+        num_classes=len(speech.class_names),
+        rate_hz=speech.rate_hz,
+        model=FLAGS.model,
+        cell=FLAGS.cell,
+        strings=FLAGS.task == "digits",
+        streaming=FLAGS.streaming,
+        augment=FLAGS.augment,
+        width=FLAGS.width,
+        units=FLAGS.units,
+        dropout=FLAGS.dropout,
+        seed=FLAGS.seed,
+    )
+    return train.Model(recogniser.inputs, recogniser.outputs[0], name="speech")
+
+
+def batches(speech, split, first_epoch=0):
+    """Batches of (audio, labels, weights) as model and loss take them."""
+    import tensorflow as tf
+
+    from tfpar import data
+
+    distorted = split == "train" and FLAGS.augment
+    raw = data.speech_batches(
+        getattr(speech, split),
+        batch_size=FLAGS.batch_size,
+        seed=FLAGS.seed,
+        shuffle=split == "train",
+        distortions=data.standard_distortions(speech.rate_hz) if distorted else None,
+        first_epoch=first_epoch,
+    )
+    # CTC's class 0 is the blank, and what pads strings.
+    shift = 1 if FLAGS.task == "digits" else 0
+    shape = (-1, *input_shape(speech))
+    return raw.map(lambda audio, labels, weights: (tf.reshape(audio, shape), labels + shift, weights))
+
+
+def input_shape(speech):
+    """Of a row."""
+    frame = speech.rate_hz // 50
+    return (speech.samples // frame, frame) if FLAGS.streaming else (speech.samples,)
+
+
+def fit(model, speech):
+    """Trains; returns the history and what was measured on the way."""
+    from tfpar import cluster
+
+    training = batches(speech, "train", recipe.first_epoch())
+    model.compile(
+        recipe.optimizer(recipe.training_steps(training)),
+        loss(),
+        weighted_metrics=[] if FLAGS.task == "digits" else ["accuracy"],
+        jit_compile=FLAGS.xla,
+    )
+    if FLAGS.model != "cnn":
+        model.lanes = cluster.cpu_lanes(model.distribute_strategy, FLAGS.batch_size)
+    return recipe.fit(model, training, batches(speech, "validation"), examples=len(speech.train))
+
+
+def loss():
+    from tfpar import train
+
+    if FLAGS.task == "digits":
+        return train.CTCLoss()
+    return train.SmoothedCrossentropy(label_smoothing=FLAGS.label_smoothing)
+
+
+def score(model, speech):
+    """Metrics on the test set."""
+    scores = model.evaluate(batches(speech, "test"), verbose=0, return_dict=True)
+    if FLAGS.task == "word":
+        return {name: scores[name] for name in ("accuracy", "loss")}
+    from tfpar import data
+
+    logits = model.predict(test_audio(speech), batch_size=FLAGS.batch_size, verbose=0)
+    answers = [data.decode(row, speech.class_names) for row in logits]
+    return {**data.string_errors(data.spelt(speech.test.labels, speech.class_names), answers), "loss": scores["loss"]}
+
+
+def test_audio(speech):
+    return speech.test.centred().reshape(-1, *input_shape(speech))
+
+
+def export(model, speech, history, result):
+    """Leaves the model, which answers with probabilities."""
+    import keras
+
+    import tfpar
+
+    probabilities = keras.layers.Softmax(name="probabilities", dtype="float32")(model.output)
+    return tfpar.export.SpeechExport(
+        model=keras.Model(model.input, probabilities, name="speech"),
+        class_names=speech.class_names,
+        rate_hz=speech.rate_hz,
+        test_audio=test_audio(speech),
+        test_labels=speech.test.labels,
+        calibration=batches(speech, "train"),
+        history=history,
+        streaming=FLAGS.streaming,
+        facts={
+            "name": "speech",
+            "summary": summary(),
+            "data": f"{speech.name}: {counts(speech)}.",
+            "split": speech.split_rule,
+            "notice": speech.notice,
+            "command": " ".join(["python", *sys.argv]),
+            "metrics": result["metrics"],
+            "train_seconds": result["train_seconds"],
+            "versions": tfpar.export.versions(),
+        },
+        form=FLAGS.form,
+        target=FLAGS.target,
+    ).write(FLAGS.export_dir, recipe.formats(), gate=not FLAGS.smoke)
+
+
+def summary():
+    network = {
+        "cnn": f"convolutions, {FLAGS.width} channels at first",
+        "lstm": f"{FLAGS.cell.upper()} of {FLAGS.units} units, " + ("two, forward" if FLAGS.streaming else "both ways"),
+        "cnn_lstm": f"convolutions below {FLAGS.cell.upper()} of {FLAGS.units} units, both ways",
+    }[FLAGS.model]
+    return f"Log-mel spectrogram, then {network}; answers with " + (
+        "a string of digits, by CTC." if FLAGS.task == "digits" else "one word."
+    )
+
+
+def check_flags():
+    """Refuses what does not go together, and sets what depends on the model."""
+    from tfpar import data
+
+    if FLAGS.streaming and (FLAGS.model != "lstm" or FLAGS.task != "word"):
+        raise UserError(
+            f"--streaming needs --model lstm and --task word; got --model {FLAGS.model} --task {FLAGS.task}: "
+            "convolutions and backward layers see what is still to come"
+        )
+    if FLAGS.target == "micro" and recipe.formats():
+        raise UserError("--target micro is not for speech: the front end computes in float32; use phone or desktop")
+    if FLAGS.task == "digits":
+        data.import_jiwer()
+    # XLA's convolutions on a CPU are slower than oneDNN's; its recurrences, and CTC, are faster.
+    recipe.use_unless_given(xla=FLAGS.model == "lstm" or FLAGS.task == "digits")
+
+
+def main():
+    check_flags()
+    if FLAGS.smoke:
+        recipe.use_smoke_settings(**SMOKE)
+    run = recipe.start()
+    speech = load()
+    with run.scope():
+        model = build(speech)
+        history, measured = fit(model, speech)
+        metrics = score(model, speech)
+    result = run.report(
+        "speech",
+        model,
+        examples={split: len(getattr(speech, split)) for split in SPLITS},
+        metrics=metrics,
+        measured=measured,
+        padding_fraction=1 - float(speech.train.lengths.mean()) / speech.samples,
+    )
+    result |= {"model": FLAGS.model, "task": FLAGS.task, "streaming": FLAGS.streaming}
+    exports = export(model, speech, history, result) if recipe.formats() else []
+    return {**result, "exports": exports}
+
+
+if __name__ == "__main__":
+    run_recipe(main)

@@ -1,0 +1,107 @@
+"""The front end against NumPy's FFT, and what must make no difference to it."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfpar.layers import LogMelSpectrogram, SpectrogramAugmentation
+from tfpar.layers.log_mel import mel_matrix
+
+
+def sound(rows=2, samples=4000, seed=0):
+    generator = np.random.default_rng(seed)
+    time = np.arange(samples)
+    tone = np.sin(2 * np.pi * time * (0.05 + 0.00002 * time))
+    return (0.3 * tone + 0.05 * generator.normal(size=(rows, samples))).astype(np.float32)
+
+
+def oracle(audio, hop, hops_per_frame, bands, range_nepers=12.0, rate_hz=8000):
+    """By NumPy's FFT, in float64."""
+    window = hop * hops_per_frame
+    count = len(audio) // hop - hops_per_frame + 1
+    frames = np.stack([audio[n * hop : n * hop + window] for n in range(count)]).astype(np.float64)
+    hann = 0.5 - 0.5 * np.cos(2 * np.pi * (np.arange(window) + 0.5) / window)
+    power = np.abs(np.fft.rfft(frames * hann) * 2 / hann.sum()) ** 2
+    log_power = np.log(power @ mel_matrix(rate_hz, window, bands, 90.0, 3840.0) + 1e-12)
+    return 1 + np.maximum(log_power - log_power.max(), -range_nepers) / (range_nepers / 2), log_power
+
+
+@pytest.mark.parametrize("hop, hops_per_frame, bands", [(80, 3, 40), (160, 1, 32), (100, 2, 20)])
+def test_equals_an_oracle(hop, hops_per_frame, bands):
+    audio = sound()
+    levelled = LogMelSpectrogram(hop=hop, hops_per_frame=hops_per_frame, bands=bands)
+    plain = LogMelSpectrogram(hop=hop, hops_per_frame=hops_per_frame, bands=bands, normalization="none")
+    for row, found, found_plain in zip(audio, levelled(audio).numpy(), plain(audio).numpy(), strict=True):
+        expected, log_power = oracle(row, hop, hops_per_frame, bands)
+        np.testing.assert_allclose(found, expected, atol=1e-4)
+        np.testing.assert_allclose(found_plain, log_power / 10 + 1, atol=1e-4)
+        assert found.max() == pytest.approx(1) and found.min() >= -1
+    assert levelled.compute_output_shape(audio.shape) == levelled(audio).shape
+
+
+def test_neither_gain_nor_offset_makes_a_difference():
+    layer = LogMelSpectrogram()
+    np.testing.assert_allclose(layer(0.01 * sound()), layer(sound()), atol=0.01)
+    np.testing.assert_allclose(layer(sound() + 0.2), layer(sound()), atol=0.02)
+
+
+def test_frames_of_a_stream_do_not_see_each_other():
+    layer = LogMelSpectrogram(hop=160, hops_per_frame=1, normalization="none")
+    frames = sound().reshape(2, 25, 160)
+    one_by_one = tf.concat([layer(frames[:, n : n + 1]) for n in range(25)], axis=1)
+    np.testing.assert_allclose(one_by_one, layer(frames), atol=1e-5)
+    np.testing.assert_allclose(layer(frames), layer(sound()), atol=1e-5)
+
+
+def test_silence_is_finite():
+    assert np.isfinite(LogMelSpectrogram()(np.zeros((1, 800), np.float32))).all()
+
+
+def test_every_band_hears_something():
+    matrix = mel_matrix(8000, 240, 40, 90.0, 3840.0)
+    assert (matrix.sum(axis=0) > 0.3).all() and matrix[0].max() == 0
+
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        ({"hop": 0}, "`hop`"),
+        ({"high_hz": 5000.0}, "must rise from 0 to at most 4000"),
+        ({"normalization": "loud"}, "`normalization`"),
+        ({"hop": 15, "hops_per_frame": 3}, "must be even"),
+    ],
+)
+def test_bad_arguments(arguments, words):
+    with pytest.raises(ValueError, match=words):
+        LogMelSpectrogram(**arguments)
+
+
+def test_config_makes_the_same_layer():
+    layer = LogMelSpectrogram(hop=100, bands=20, normalization="none", low_hz=120.0)
+    again = LogMelSpectrogram.from_config(layer.get_config())
+    np.testing.assert_array_equal(again(sound()), layer(sound()))
+
+
+def test_distortions_happen_in_training_alone_and_repeat():
+    spectrogram = LogMelSpectrogram()(sound(rows=4))
+    first, again = SpectrogramAugmentation(seed=3), SpectrogramAugmentation(seed=3)
+    np.testing.assert_array_equal(first(spectrogram), spectrogram)
+    distorted = first(spectrogram, training=True)
+    np.testing.assert_array_equal(again(spectrogram, training=True), distorted)
+    assert not np.allclose(first(spectrogram, training=True), distorted)
+    assert distorted.shape == spectrogram.shape and np.isfinite(distorted).all()
+    assert np.mean(np.asarray(distorted) == -1) > 0.02  # masks
+
+
+def test_no_distortion_of_size_zero():
+    spectrogram = LogMelSpectrogram()(sound())
+    still = SpectrogramAugmentation(0.0, 0.0, 0.0, 0.0, 0.0, seed=1)
+    np.testing.assert_allclose(still(spectrogram, training=True), spectrogram, atol=1e-5)
+
+
+def test_a_longer_vocal_tract_moves_a_tone_to_lower_bands():
+    ridge = np.zeros((64, 10, 40), np.float32)
+    ridge[:, :, 20] = 1.0
+    warped = SpectrogramAugmentation(0.2, 0.0, 0.0, 0.0, 0.0, seed=1)(ridge, training=True).numpy()
+    places = warped[:, 5].argmax(axis=1)
+    assert places.min() <= 18 and places.max() >= 22

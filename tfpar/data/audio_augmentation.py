@@ -1,0 +1,210 @@
+"""Distortions of speech, for whole batches: one Fourier transform forth and back carries most of them.
+
+A step is a function (audio float32 (batch, samples), seed int32 (2,)) -> audio. What it draws depends on the seed
+alone. `augmented` applies steps to a dataset.
+"""
+
+import functools
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+# Between so many frequencies, evenly spaced, filters are straight lines.
+_INTERVALS = 125
+
+Step = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+
+
+def augmented(dataset: tf.data.Dataset, steps: Sequence[Step], seed: int) -> tf.data.Dataset:
+    """Distorts the batches of a dataset.
+
+    Args:
+        dataset: of (number, audio, *others); the number, an integer, tells batches apart, those of several epochs too.
+        steps: applied one after the other.
+        seed: equal seeds make equal batches.
+
+    Returns:
+        A dataset of (audio, *others).
+    """
+
+    def distort(number, audio, *others):
+        for place, step in enumerate(steps):
+            audio = step(audio, tf.stack([tf.cast(seed + 1_000_003 * place, tf.int32), tf.cast(number, tf.int32)]))
+        return (audio, *others)
+
+    return dataset.map(distort, num_parallel_calls=2, deterministic=True)
+
+
+def uniform(seed, shape, low=0.0, high=1.0):
+    """float32 `shape`, in [low, high)."""
+    return tf.random.stateless_uniform(shape, seed, low, high)
+
+
+def split_seed(seed, count: int):
+    """So many seeds (2,) out of one."""
+    return tf.unstack(tf.random.experimental.stateless_split(seed, count))
+
+
+def chosen(seed, audio, share: float):
+    """bool (batch, 1): True in such a share of rows."""
+    return uniform(seed, (tf.shape(audio)[0], 1)) < share
+
+
+def placed(audio, lengths, seed, speed=(0.75, 1.3), crop=0.08):
+    """Plays each clip at another speed, which moves pitch and formants along, from another place on.
+
+    Args:
+        audio: float32 (batch, samples), clips at the left.
+        lengths: int32 (batch,), of the clips.
+        seed: int32 (2,).
+        speed: the least and the largest.
+        crop: up to so much of a clip may fall out of the row at either end.
+
+    Returns:
+        float32 (batch, samples); zeros around the clips.
+    """
+    speeds, places = split_seed(seed, 2)
+    rows, samples = tf.unstack(tf.shape(audio))
+    rate = tf.exp(uniform(speeds, (rows, 1), np.log(speed[0]), np.log(speed[1])))
+    length = tf.cast(lengths[:, None], tf.float32) / rate
+    margin = crop * length
+    begin = -margin + uniform(places, (rows, 1)) * (tf.cast(samples, tf.float32) - length + 2 * margin)
+    source = (tf.range(tf.cast(samples, tf.float32)) - begin) * rate
+    whole = tf.floor(source)
+    index = tf.cast(whole, tf.int32)
+    fraction = source - whole
+    # One gather of pairs takes half as long as two.
+    pairs = tf.stack([audio, tf.pad(audio[:, 1:], [[0, 0], [0, 1]])], axis=-1)
+    left, right = tf.unstack(tf.gather(pairs, tf.clip_by_value(index, 0, samples - 1), batch_dims=1), axis=-1)
+    inside = (source >= 0) & (source < tf.cast(lengths[:, None], tf.float32))
+    return tf.where(inside, left + fraction * (right - left), 0.0)
+
+
+def babble(audio, seed, share=0.15, snr_db=(5.0, 25.0)):
+    """Other clips of the batch behind a clip, as if somebody else spoke."""
+    which, levels, shifts = split_seed(seed, 3)
+    shift = tf.random.stateless_uniform((2,), shifts, 0, tf.shape(audio)[1], tf.int32)
+    others = tf.roll(audio, [1, shift[0]], [0, 1]) + tf.roll(audio, [2, shift[1]], [0, 1])
+    return tf.where(chosen(which, audio, share), audio + _at_snr(others, audio, levels, snr_db), audio)
+
+
+def room(audio, seed, *, rate_hz=8000, equaliser_db=9.0, band_share=0.5, reverb_share=0.5, snr_db=(4.0, 45.0)):
+    """What stands between a mouth and a file: a room, a microphone, a line and noise, in one pair of transforms.
+
+    A decaying random impulse response; a smooth random equaliser; in some rows a high-pass and a low-pass, as of a
+    telephone; noise of a random colour from white over pink to brown, from before the first word to behind the last.
+
+    Args:
+        audio: float32 (batch, samples).
+        seed: int32 (2,).
+        rate_hz: of the samples.
+        equaliser_db: standard deviation of the equaliser's gain.
+        band_share, reverb_share: shares of rows with limits of the band, and with reverberation.
+        snr_db: least and largest ratio of signal to noise.
+
+    Returns:
+        float32 (batch, samples).
+    """
+    seeds = split_seed(seed, 6)
+    samples = tf.shape(audio)[1]
+    # Room for the tail of the last sound, and a whole number of intervals for `_on_all_bins`.
+    size = (samples + rate_hz // 4 + 2 * _INTERVALS - 1) // (2 * _INTERVALS) * 2 * _INTERVALS
+    spectrum = tf.signal.rfft(audio, [size])
+    frequency_hz = tf.linspace(0.0, rate_hz / 2, _INTERVALS + 1)
+    gain = _equaliser(seeds[0], audio, frequency_hz, rate_hz, equaliser_db)
+    gain *= tf.where(chosen(seeds[1], audio, band_share), _band(seeds[2], audio, frequency_hz, rate_hz), 1.0)
+    response = tf.signal.rfft(_impulse_response(seeds[3], audio, rate_hz, reverb_share), [size])
+    filtered = spectrum * response * tf.cast(_on_all_bins(gain, size), tf.complex64)
+    heard = tf.signal.irfft(filtered + _noise(seeds[4], seeds[5], filtered, frequency_hz, snr_db, size), [size])
+    return heard[:, :samples]
+
+
+def _on_all_bins(gains, size):
+    """(batch, size // 2 + 1): smooth gains (batch, intervals + 1), interpolated. Powers of all bins would take long."""
+    within = size // (2 * _INTERVALS)
+    place = tf.range(tf.cast(within, tf.float32)) / tf.cast(within, tf.float32)
+    rise = (gains[:, 1:] - gains[:, :-1])[..., None] * place
+    lines = tf.reshape(gains[:, :-1, None] + rise, (tf.shape(gains)[0], size // 2))
+    return tf.concat([lines, gains[:, -1:]], axis=1)
+
+
+def _equaliser(seed, audio, frequency_hz, rate_hz, deviation_db):
+    """Gains (batch, frequencies): random at nine points, evenly spaced in mel, and straight between them."""
+    points = 10
+    gains_db = deviation_db * tf.random.stateless_normal((tf.shape(audio)[0], points), seed)
+    gains_db = (gains_db[:, :-1] + gains_db[:, 1:]) / 2
+    mel = tf.math.log1p(frequency_hz / 700) / np.log1p(rate_hz / 2 / 700) * (points - 2)
+    hats = tf.maximum(0.0, 1 - tf.abs(mel - tf.range(points - 1.0)[:, None]))
+    return 10 ** (gains_db @ hats / 20)
+
+
+def _band(seed, audio, frequency_hz, rate_hz):
+    """Gains (batch, frequencies) of a high-pass and a low-pass of random corners and order."""
+    draws = uniform(seed, (tf.shape(audio)[0], 3))
+    low = 60 * (500 / 60) ** draws[:, :1]
+    high = rate_hz * (0.25 + 0.22 * draws[:, 1:2])
+    order = 2 + 6 * draws[:, 2:]
+    ratio = tf.maximum(frequency_hz, 1.0)
+    return tf.math.rsqrt((1 + (low / ratio) ** order) * (1 + (ratio / high) ** (2 * order)))
+
+
+def _impulse_response(seed, audio, rate_hz, share):
+    """(batch, rate_hz // 4): the direct sound and, in a share of rows, a tail of 0.05 to 0.6 s to -60 dB."""
+    which, lengths, levels, noise = split_seed(seed, 4)
+    rows, samples = tf.shape(audio)[0], rate_hz // 4
+    decay_s = uniform(lengths, (rows, 1), 0.05, 0.6)
+    time_s = tf.range(float(samples)) / rate_hz
+    tail = uniform(noise, (rows, samples), -1.0, 1.0) * 10 ** (-3 * time_s / decay_s)
+    tail *= tf.math.rsqrt(tf.reduce_sum(tail**2, axis=1, keepdims=True))
+    level = tf.where(chosen(which, audio, share), uniform(levels, (rows, 1), 0.1, 1.0), 0.0)
+    return tf.one_hot(0, samples) + level * tail
+
+
+def _noise(seed, level_seed, spectrum, frequency_hz, snr_db, size):
+    """Spectra (batch, bins): power falls as frequency to the power of -2 to 0."""
+    normal, colours = split_seed(seed, 2)
+    rows, bins = tf.unstack(tf.shape(spectrum))
+    parts = uniform(normal, (2, rows, bins), -1.0, 1.0)  # sums of them, the samples, are as good as normal
+    slope = uniform(colours, (rows, 1), -1.0, 0.0)
+    colour = _on_all_bins(tf.maximum(frequency_hz / 50, 1.0) ** slope, size)
+    noise = tf.complex(parts[0] * colour, parts[1] * colour)
+    return tf.cast(_scale(noise, spectrum, level_seed, snr_db), tf.complex64) * noise
+
+
+def _at_snr(noise, audio, seed, snr_db):
+    return _scale(noise, audio, seed, snr_db) * noise
+
+
+def _scale(noise, signal, seed, snr_db):
+    """(batch, 1): what brings the noise to a random ratio."""
+    ratio_db = uniform(seed, (tf.shape(signal)[0], 1), *snr_db)
+    power = tf.reduce_mean(tf.abs(signal) ** 2, axis=1, keepdims=True)
+    noise_power = tf.reduce_mean(tf.abs(noise) ** 2, axis=1, keepdims=True)
+    return tf.sqrt(power / (noise_power + 1e-12)) * 10 ** (-ratio_db / 20)
+
+
+def recorder(audio, seed, gain_db=(-35.0, 0.0), offset_share=0.3, clip_share=0.15):
+    """A recorder's level, offset and overload: the peak goes to `gain_db`; some rows are clipped."""
+    gains, which, offsets, clips, amounts = split_seed(seed, 5)
+    rows = tf.shape(audio)[0]
+    peak = tf.reduce_max(tf.abs(audio), axis=1, keepdims=True) + 1e-9
+    overload = tf.where(chosen(clips, audio, clip_share), uniform(amounts, (rows, 1), 1.0, 5.0), 1.0)
+    audio = tf.clip_by_value(audio / peak * overload, -1.0, 1.0)
+    offset = tf.where(chosen(which, audio, offset_share), uniform(offsets, (rows, 1), -0.2, 0.2), 0.0)
+    return (audio + offset) * 10 ** (uniform(gains, (rows, 1), *gain_db) / 20)
+
+
+def fades(audio, seed, share=0.3, longest=0.25):
+    """Lets some rows swell in and die away over up to `longest` of their length."""
+    which, ends = split_seed(seed, 2)
+    rows, samples = tf.unstack(tf.shape(audio))
+    place = tf.linspace(0.0, 1.0, samples)
+    width = longest * uniform(ends, (2, rows, 1)) + 1e-3
+    envelope = tf.minimum(1.0, place / width[0]) * tf.minimum(1.0, (1 - place) / width[1])
+    return tf.where(chosen(which, audio, share), audio * envelope, audio)
+
+
+def standard_distortions(rate_hz: int) -> tuple[Step, ...]:
+    """What makes a model that heard one synthesiser understand people."""
+    return fades, babble, functools.partial(room, rate_hz=rate_hz), recorder

@@ -1,0 +1,148 @@
+"""What the readers of speech hand over: clips in three splits, and the checks that every source must pass."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from tfpar.data.clips import Clips, pack, trim
+from tfpar.data.splits import SPLITS, cut_missing
+from tfpar.errors import UserError
+
+# One for each split: with fewer, some split could not show the class at all.
+_FEWEST_PER_CLASS = len(SPLITS)
+_CUT_RULE = (
+    "{splits} cut from train: in each class clips are sorted by md5, of the speaker where file names tell it and else "
+    "of the clip, and a tenth (at least one) goes to each"
+)
+
+
+@dataclass(frozen=True, eq=False)
+class SpeechData:
+    """A data set of speech.
+
+    Attributes:
+        name: the spec that it was loaded by.
+        train, validation, test: the splits.
+        class_names: by label; of strings, the symbols.
+        rate_hz: of the clips.
+        split_rule: one sentence: how the splits came about.
+        notice: licence, attribution or citation to show to the user.
+        skipped: reason -> number of clips left out for it.
+        clipped: how many clips stand at the limit of their range for long; they are used.
+    """
+
+    name: str
+    train: Clips
+    validation: Clips
+    test: Clips
+    class_names: tuple[str, ...]
+    rate_hz: int
+    split_rule: str
+    notice: str
+    skipped: dict[str, int] = field(default_factory=dict)
+    clipped: int = 0
+
+    @property
+    def samples(self) -> int:
+        """Of each row."""
+        return self.train.audio.shape[1]
+
+
+@dataclass
+class CollectedSpeech:
+    """Clips as a reader found them, in its order.
+
+    Attributes:
+        where: the folder or set, as error messages name it.
+        rate_hz: of the clips.
+        signals: float32 (samples,) each, trimmed.
+        labels: of each clip: a class, or a string of symbols padded by -1.
+        keys: of each clip: clips of one key share a split.
+        splits: of each clip: one of `SPLITS`.
+        skipped: reason -> clips.
+        clipped: see `SpeechData`.
+    """
+
+    where: str
+    rate_hz: int
+    signals: list = field(default_factory=list)
+    labels: list = field(default_factory=list)
+    keys: list = field(default_factory=list)
+    splits: list = field(default_factory=list)
+    skipped: Counter = field(default_factory=Counter)
+    clipped: int = 0
+
+    def add(self, signal: np.ndarray, label, key: str, split: str = "train") -> None:
+        """Takes a clip, float (samples,) at `rate_hz`, unless it is silent."""
+        self.clipped += is_clipped(signal)
+        signal = trim(signal, self.rate_hz)
+        if not len(signal):
+            self.skipped["silent"] += 1
+            return
+        for values, value in ((self.signals, signal), (self.labels, label), (self.keys, key), (self.splits, split)):
+            values.append(value)
+
+
+def is_clipped(signal: np.ndarray) -> bool:
+    """Whether neighbouring samples stand at the signal's own limit together, a few times and often."""
+    size = np.abs(signal)
+    limit = size.max(initial=0)
+    at_limit = size >= 0.999 * limit
+    return bool(limit > 0.1 and np.sum(at_limit[1:] & at_limit[:-1]) > max(8, len(signal) / 200))
+
+
+def assemble_speech(
+    name: str, collected: CollectedSpeech, class_names: tuple[str, ...], samples: int, given_rule: str, notice: str
+) -> SpeechData:
+    """Checks the classes, cuts the missing splits out of `train` and packs the result.
+
+    Args:
+        name: the spec.
+        collected: what was read.
+        class_names: by label; of strings, the symbols.
+        samples: of each row.
+        given_rule: how splits that the source brought came about; "" if it brought none.
+        notice: to show to the user.
+
+    Raises:
+        UserError: there are too few clips.
+    """
+    strings = bool(collected.labels) and np.ndim(collected.labels[0]) > 0
+    classes = [0 if strings else label for label in collected.labels]
+    _check_counts(collected, classes, () if strings else class_names)
+    splits, missing = cut_missing(collected.keys, classes, collected.splits)
+    absent = [split for split in SPLITS if split not in splits]
+    if absent:
+        raise UserError(
+            f"{collected.where}: there is no clip for {' and '.join(absent)}: clips of one speaker stay together, and "
+            f"there are {len(set(collected.keys))} speakers or clips; add more"
+        )
+    cut = _CUT_RULE.format(splits=" and ".join(missing)) if missing else ""
+
+    def split(wanted):
+        rows = [row for row, name in enumerate(splits) if name == wanted]
+        return pack([collected.signals[row] for row in rows], [collected.labels[row] for row in rows], samples)
+
+    return SpeechData(
+        name=name,
+        **{wanted: split(wanted) for wanted in SPLITS},
+        class_names=class_names,
+        rate_hz=collected.rate_hz,
+        split_rule="; ".join(filter(None, (given_rule, cut))),
+        notice=notice,
+        skipped=dict(collected.skipped),
+        clipped=collected.clipped,
+    )
+
+
+def _check_counts(collected, classes, class_names):
+    found = Counter(classes)
+    skipped = ", ".join(f"{count} {reason}" for reason, count in collected.skipped.items())
+    seen = f" (skipped: {skipped})" if skipped else ""
+    if not found or (class_names and len(found) < 2):
+        raise UserError(f"{collected.where}: expected clips of at least two classes, got {len(found)}{seen}")
+    rare = [name for label, name in enumerate(class_names) if found[label] < _FEWEST_PER_CLASS]
+    if rare or (not class_names and len(classes) < _FEWEST_PER_CLASS):
+        few = f"class {rare[0]!r} has {found[class_names.index(rare[0])]}" if rare else f"there are {len(classes)}"
+        raise UserError(f"{collected.where}: at least {_FEWEST_PER_CLASS} clips are needed of each class; {few}{seen}")

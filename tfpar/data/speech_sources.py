@@ -1,0 +1,102 @@
+"""The one door to speech: a spec goes in, three checked splits come out."""
+
+from pathlib import Path
+
+import numpy as np
+
+from tfpar.checks import check_one_of
+from tfpar.data.clips import pack
+from tfpar.data.specs import notice_of_file
+from tfpar.data.speech_data import SpeechData, assemble_speech
+from tfpar.data.speech_folder import read_class_folders, read_digit_strings
+from tfpar.data.synthetic_speech import RATE_HZ, STRING_SAMPLES, WORD_SAMPLES, synthesised
+from tfpar.data.voices import DIGITS, LONGEST_STRING, SPLIT_RULE, WORDS
+from tfpar.errors import UserError
+
+TASKS = ("word", "digits")
+_BUNDLED = "espeak"
+_NOTICE = (
+    "Synthesised by eSpeak NG (GPL-3), which is called and not part of tfpar: https://github.com/espeak-ng/espeak-ng"
+)
+
+
+def load_speech(dataset: str, *, task: str = "word", words: str = "digits", cache_dir: Path | str | None = None):
+    """Loads speech, all of it at 8 kHz, trimmed; words in a second, strings of digits in four.
+
+    Args:
+        dataset: "espeak" (synthesised, in the split of voices), "folder:PATH" or "tfds:NAME[/CONFIG]".
+        task: "word": one word of some classes in each clip; "digits": strings of one to six digits.
+        words: "digits", "commands" or "all", of "espeak".
+        cache_dir: where to synthesise and prepare; by default $TFPAR_CACHE, else the user's cache directory.
+
+    Returns:
+        `SpeechData`.
+
+    Raises:
+        UserError: the spec or what it names is not what is needed.
+        MissingExtraError: a package is needed and not installed.
+    """
+    check_one_of("task", task, TASKS)
+    check_one_of("words", words, tuple(WORDS))
+    cache_dir = Path(cache_dir).expanduser() if cache_dir is not None else None
+    samples = WORD_SAMPLES if task == "word" else STRING_SAMPLES
+    kind, _, rest = dataset.partition(":")
+    if dataset == _BUNDLED:
+        splits = synthesised(words if task == "word" else "strings", cache_dir)
+        names = WORDS[words] if task == "word" else DIGITS
+        return SpeechData(dataset, **splits, class_names=names, rate_hz=RATE_HZ, split_rule=SPLIT_RULE, notice=_NOTICE)
+    if kind == "folder" and rest:
+        path = Path(rest).expanduser()
+        if task == "digits":
+            collected, names = read_digit_strings(path, RATE_HZ), DIGITS
+        else:
+            collected, names = read_class_folders(path, RATE_HZ)
+        return assemble_speech(dataset, collected, names, samples, "", notice_of_file(path))
+    if kind == "tfds" and rest and task == "word":
+        from tfpar.data.tfds_speech import read_tfds_speech
+
+        collected, names, rule, notice = read_tfds_speech(rest, RATE_HZ, cache_dir)
+        return assemble_speech(dataset, collected, names, samples, rule, notice)
+    raise UserError(_unknown(dataset, task))
+
+
+def _unknown(dataset, task):
+    expected = f"{_BUNDLED}, folder:PATH" + (" or tfds:NAME[/CONFIG]" if task == "word" else "")
+    return f"unknown dataset {dataset!r} for --task {task}; expected {expected}"
+
+
+def generated_speech(seed: int = 0, task: str = "word", train: int = 32, held_out: int = 8) -> SpeechData:
+    """Made-up sounds, to try a recipe's whole path in seconds: words are tones of their own, strings a tone a digit.
+
+    Args:
+        seed: of the sounds.
+        task: "word" or "digits".
+        train: number of training examples.
+        held_out: number of validation examples, and of test examples.
+    """
+    generator = np.random.default_rng(seed)
+    samples = WORD_SAMPLES if task == "word" else 2 * WORD_SAMPLES
+
+    def tone(symbol):
+        time_s = np.arange(generator.integers(1600, 2400)) / RATE_HZ
+        return np.sin(2 * np.pi * (300 + 250 * symbol) * time_s) * np.hanning(len(time_s)) * generator.uniform(0.1, 0.9)
+
+    def split(count):
+        if task == "word":
+            labels = np.arange(count) % 4
+            return pack([tone(label) for label in labels], labels, samples)
+        strings = [generator.integers(0, 10, generator.integers(1, LONGEST_STRING + 1)) for _ in range(count)]
+        sounds = [np.concatenate([tone(digit) for digit in string]) for string in strings]
+        padded = [np.pad(string, (0, LONGEST_STRING - len(string)), constant_values=-1) for string in strings]
+        return pack(sounds, padded, samples)
+
+    return SpeechData(
+        name="generated",
+        train=split(train),
+        validation=split(held_out),
+        test=split(held_out),
+        class_names=DIGITS[:4] if task == "word" else DIGITS,
+        rate_hz=RATE_HZ,
+        split_rule="drawn independently",
+        notice="Made up by a random generator; no licence.",
+    )

@@ -1,0 +1,137 @@
+"""Synthesised speech: clips by eSpeak NG in many voices, made once in a process of its own and cached."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from tfpar.data.cache import cache_root, locked
+from tfpar.data.clips import Clips, pack, trim
+from tfpar.data.espeak import Synthesiser
+from tfpar.data.resampling import resample
+from tfpar.data.splits import SPLITS
+from tfpar.data.voices import ACCENTS, DIGITS, LONGEST_STRING, WORDS, split_variants
+from tfpar.errors import UserError
+from tfpar.files import written_atomically
+
+RATE_HZ = 8000
+KINDS = (*WORDS, "strings")
+# In what is cached; another number where it would be made otherwise.
+_VERSION = 2
+WORD_SAMPLES = RATE_HZ
+STRING_SAMPLES = 4 * RATE_HZ
+_WORD_TAKES = {"train": 2, "validation": 1, "test": 1}
+_STRINGS_PER_VOICE = {"train": 8, "validation": 4, "test": 4}
+
+
+class Utterance(NamedTuple):
+    """What is said in which way, and its label: a class, or a string of digits."""
+
+    text: str
+    voice: str
+    rate: int
+    pitch: int
+    pitch_range: int
+    label: object
+
+
+def plan(kind: str, split: str, variants: list[str]) -> Iterator[Utterance]:
+    """Yields a split's utterances. Training varies rate and pitch; held-out voices speak at the usual ones.
+
+    Args:
+        kind: one of `KINDS`.
+        split: "train", "validation" or "test".
+        variants: voice variants of the split.
+    """
+    generator = np.random.default_rng(SPLITS.index(split))
+    voices = [f"{accent}+{variant}" for accent in ACCENTS for variant in variants]
+    for voice in voices:
+        for text, label in _texts(kind, split, generator):
+            manner = (175, 50, 50)
+            if split == "train":
+                slowest = 150 if kind == "strings" else 110
+                manner = (int(generator.integers(slowest, 301)), *map(int, generator.integers(10, 91, 2)))
+            yield Utterance(text, voice, *manner, label)
+
+
+def _texts(kind, split, generator):
+    if kind != "strings":
+        return [(word, label) for label, word in enumerate(WORDS[kind])] * _WORD_TAKES[split]
+    strings = [
+        generator.integers(0, 10, generator.integers(1, LONGEST_STRING + 1)) for _ in range(_STRINGS_PER_VOICE[split])
+    ]
+    return [
+        (
+            " ".join(DIGITS[digit] for digit in string),
+            np.pad(string, (0, LONGEST_STRING - len(string)), constant_values=-1),
+        )
+        for string in strings
+    ]
+
+
+def synthesised(kind: str, cache_dir: Path | None = None) -> dict[str, Clips]:
+    """Clips by split, from the cache or else made, which takes a minute or two.
+
+    Args:
+        kind: "digits", "commands" or "all" for single words; "strings" for one to six digits.
+        cache_dir: by default `cache_root()`.
+
+    Raises:
+        UserError: they cannot be made, or not be cached.
+        MissingExtraError: eSpeak NG is not installed.
+    """
+    path = (cache_dir or cache_root()) / "speech" / f"{kind}-{_VERSION}.npz"
+    with locked(path.with_suffix(".lock")):
+        if not path.exists():
+            _make_in_fresh_process(kind, path)
+    with np.load(path) as stored:
+        return {
+            split: Clips(*(stored[f"{split}_{name}"] for name in ("audio", "lengths", "labels"))) for split in SPLITS
+        }
+
+
+def _make_in_fresh_process(kind, path):
+    """Only a fresh process repeats exactly."""
+    try:
+        import espeakng_loader  # noqa: F401
+    except ImportError:
+        Synthesiser()  # says what is missing
+    done = subprocess.run(
+        [sys.executable, "-m", "tfpar.data.synthetic_speech", kind, str(path)], capture_output=True, text=True
+    )
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+        raise UserError(f"speech could not be synthesised into {path}: {last}")
+
+
+def write(kind: str, path: Path) -> None:
+    """Synthesises all splits of a kind and writes them to `path`. For a fresh process."""
+    synthesiser = Synthesiser()
+    arrays, samples = {}, STRING_SAMPLES if kind == "strings" else WORD_SAMPLES
+    variants = split_variants(synthesiser.variants())
+    for split in SPLITS:
+        clips = _spoken(synthesiser, list(plan(kind, split, variants[split])), samples)
+        arrays |= {f"{split}_{name}": getattr(clips, name) for name in ("audio", "lengths", "labels")}
+    with written_atomically(path) as temporary, open(temporary, "wb") as file:
+        np.savez(file, **arrays)
+
+
+def _spoken(synthesiser, utterances, samples):
+    signals = [_signal(synthesiser, utterance) for utterance in utterances]
+    # A word that is too long is cut by `pack`; of a string that is too long, digits would be missing.
+    longest = samples if samples == STRING_SAMPLES else np.inf
+    kept = [index for index, signal in enumerate(signals) if 0 < len(signal) <= longest]
+    return pack([signals[index] for index in kept], [utterances[index].label for index in kept], samples)
+
+
+def _signal(synthesiser, utterance):
+    """Trimmed, at `RATE_HZ`."""
+    samples = synthesiser.speak(*utterance[:5])
+    return trim(resample(samples / 32768, synthesiser.rate_hz, RATE_HZ), RATE_HZ)
+
+
+if __name__ == "__main__":
+    write(sys.argv[1], Path(sys.argv[2]))

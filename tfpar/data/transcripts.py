@@ -1,0 +1,67 @@
+"""What was said, as text: answers of a recogniser, truths, and how far apart they are."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tfpar.errors import MissingExtraError
+
+
+def decode(probabilities: np.ndarray, names: Sequence[str]) -> str:
+    """The most probable word, or string of symbols.
+
+    Args:
+        probabilities: float (classes,), of a word; or (steps, 1 + symbols), of a string by CTC: class 0 is the blank.
+            Logits will do.
+        names: by class, without the blank.
+
+    Returns:
+        The word, or the symbols with spaces between them.
+
+    >>> decode(np.array([0.2, 0.8]), ["no", "yes"])
+    'yes'
+    >>> decode(np.eye(3)[[1, 1, 0, 1, 2]], ["no", "yes"])
+    'no no yes'
+    """
+    best = np.argmax(probabilities, axis=-1)
+    if best.ndim == 0:
+        return names[int(best)]
+    is_new = np.diff(best, prepend=0) != 0
+    return " ".join(names[place - 1] for place in best[is_new & (best > 0)])
+
+
+def spelt(labels: np.ndarray, names: Sequence[str]) -> list[str]:
+    """Truths as `decode` would write them.
+
+    Args:
+        labels: int (examples,) of words; or (examples, symbols) of strings, -1 behind their end.
+        names: by class.
+    """
+    if labels.ndim == 1:
+        return [names[label] for label in labels]
+    return [" ".join(names[symbol] for symbol in row if symbol >= 0) for row in labels]
+
+
+def string_errors(truths: Sequence[str], answers: Sequence[str]) -> dict[str, float]:
+    """Word error rate, and the share of strings without an error.
+
+    Args:
+        truths, answers: strings of words.
+
+    Returns:
+        {"wer", "accuracy"}.
+
+    Raises:
+        MissingExtraError: jiwer is not installed.
+    """
+    right = [truth == answer for truth, answer in zip(truths, answers, strict=True)]
+    return {"wer": float(import_jiwer().wer(list(truths), list(answers))), "accuracy": float(np.mean(right))}
+
+
+def import_jiwer():
+    """Imports jiwer; raises MissingExtraError if it is not installed."""
+    try:
+        import jiwer
+    except ImportError as error:
+        raise MissingExtraError("jiwer", "speech", "to count word errors") from error
+    return jiwer

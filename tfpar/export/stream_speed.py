@@ -1,0 +1,37 @@
+"""How much faster than its sound a stream is recognised."""
+
+import time
+from pathlib import Path
+
+import numpy as np
+
+from tfpar.export.interpreter import TFLiteModel
+from tfpar.export.signatures import STEP
+
+_REPEATS = 5
+
+
+def real_time_factor(path: Path, frames: np.ndarray, rate_hz: int) -> float:
+    """Seconds of sound for each second of computing, frame by frame, with states that go out and in again.
+
+    Args:
+        path: of a TFLite file with the signature "step".
+        frames: float32 (frames, samples of a frame).
+        rate_hz: of the samples.
+    """
+    model = TFLiteModel(path, STEP)
+    times_s = []
+    for _ in range(_REPEATS):
+        start = time.perf_counter()
+        stream(model, frames)
+        times_s.append(time.perf_counter() - start)
+    return float(frames.size / rate_hz / np.median(times_s))
+
+
+def stream(model: TFLiteModel, frames: np.ndarray) -> np.ndarray:
+    """The probabilities after the last frame, float (classes,)."""
+    states = {name: np.zeros(shape, dtype) for name, (shape, dtype) in model.inputs.items() if name != "audio"}
+    for frame in frames:
+        outputs = model(audio=frame[None, None], **states)
+        states = {name: outputs[name] for name in states}
+    return outputs["probabilities"][0]

@@ -1,0 +1,174 @@
+"""The front end of speech recognition, in the graph: waveform in, normalised log-mel spectrogram out."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from tfpar.checks import check_one_of, check_positive_integer
+from tfpar.layers.recurrent.kernels import is_exporting
+
+NORMALIZATIONS = ("level", "none")
+_FLOOR = 1e-12  # of power: the noise of 16 bits
+
+
+@keras.saving.register_keras_serializable(package="tfpar")
+class LogMelSpectrogram(keras.layers.Layer):
+    """Short-time spectra on the mel scale, in logarithms, by matrix products with constants.
+
+    Frames of several hops are windowed by Hann, transformed by a DFT written as a product, and their powers added up in
+    overlapping triangles. Bands begin above `low_hz`, so that an offset of the samples makes no difference. With
+    `normalization="level"`
+
+        y[t, band] = 1 + max(log p[t, band] - max over t, band of log p, -range) / (range / 2)
+
+    which no gain changes, and which lies in [-1, 1]. With "none" it is log(p + 1e-12) / 10 + 1: frames do not see each
+    other, as a stream needs it.
+
+    Args:
+        rate_hz: of the samples.
+        hop: samples from frame to frame.
+        hops_per_frame: length of a frame, in hops; 1: frames do not overlap, and a step of a stream is a frame.
+        bands: how many mel bands.
+        low_hz, high_hz: where the lowest band begins and the highest ends; `high_hz` None: 0.48 * rate_hz.
+        normalization: one of `NORMALIZATIONS`.
+        range_nepers: powers so far below the loudest, in natural logarithms, are silence.
+        **kwargs: see `keras.layers.Layer`.
+
+    Call arguments:
+        audio: float (batch, samples), or (batch, frames, hop).
+
+    Returns:
+        float32 (batch, frames, bands); frames = samples // hop - hops_per_frame + 1.
+
+    Raises:
+        ValueError: an argument is out of range.
+    """
+
+    stays_float = True  # in an int8 file
+
+    def __init__(
+        self,
+        rate_hz=8000,
+        hop=80,
+        hops_per_frame=3,
+        bands=40,
+        low_hz=90.0,
+        high_hz=None,
+        normalization="level",
+        range_nepers=12.0,
+        **kwargs,
+    ):
+        super().__init__(**{"dtype": "float32", **kwargs})  # powers span more than 16 bits hold
+        for name, value in (("rate_hz", rate_hz), ("hop", hop), ("hops_per_frame", hops_per_frame), ("bands", bands)):
+            setattr(self, name, check_positive_integer(name, value))
+        self.low_hz, self.high_hz = low_hz, high_hz
+        if not 0 <= low_hz < self._high_hz() <= rate_hz / 2:
+            raise ValueError(
+                f"`low_hz` and `high_hz` must rise from 0 to at most {rate_hz / 2:g}; got low_hz={low_hz}, "
+                f"high_hz={high_hz}"
+            )
+        self.normalization = check_one_of("normalization", normalization, NORMALIZATIONS)
+        self.range_nepers = float(range_nepers)
+        window = hop * hops_per_frame
+        if window % 2:
+            raise ValueError(f"`hop` * `hops_per_frame` must be even; got {hop} * {hops_per_frame}")
+        self._cosines, self._sines = dft_matrices(window)
+        self._mel = mel_matrix(rate_hz, window, bands, low_hz, self._high_hz())
+        self.built = True
+
+    def _high_hz(self):
+        return 0.48 * self.rate_hz if self.high_hz is None else self.high_hz
+
+    def call(self, audio):
+        hops = audio if len(audio.shape) == 3 else self._hops(audio)
+        cosines, sines, mel = (precise(matrix, audio) for matrix in (self._cosines, self._sines, self._mel))
+        # The transform of a window is that of its two halves, folded: half as many products.
+        frames = self._frames(hops)
+        left, right = frames[..., : frames.shape[-1] // 2], ops.flip(frames[..., frames.shape[-1] // 2 :], axis=-1)
+        power = ops.square(ops.matmul(left + right, cosines)) + ops.square(ops.matmul(left - right, sines))
+        log_power = ops.log(ops.matmul(power, mel) + _FLOOR)
+        if self.normalization == "none":
+            return log_power / 10 + 1
+        loudest = ops.max(log_power, axis=(1, 2), keepdims=True)
+        return 1 + ops.maximum(log_power - loudest, -self.range_nepers) / (self.range_nepers / 2)
+
+    def _hops(self, audio):
+        """(batch, samples // hop, hop)."""
+        samples = audio.shape[1]
+        whole = None if samples is None else samples // self.hop
+        cut = audio[:, : whole * self.hop] if whole else audio[:, : ops.shape(audio)[1] // self.hop * self.hop]
+        return ops.reshape(cut, (-1, whole or ops.shape(cut)[1] // self.hop, self.hop))
+
+    def _frames(self, hops):
+        """(batch, frames, window): each frame is some hops side by side."""
+        last = self.hops_per_frame - 1
+        if not last:
+            return hops
+        count = hops.shape[1] - last if hops.shape[1] else ops.shape(hops)[1] - last
+        return ops.concatenate([hops[:, place : place + count] for place in range(last + 1)], axis=-1)
+
+    def compute_output_shape(self, shape):
+        hops = shape[1] if len(shape) == 3 or shape[1] is None else shape[1] // self.hop
+        return shape[0], None if hops is None else hops - self.hops_per_frame + 1, self.bands
+
+    def get_config(self):
+        names = (
+            "rate_hz",
+            "hop",
+            "hops_per_frame",
+            "bands",
+            "low_hz",
+            "high_hz",
+            "normalization",
+            "range_nepers",
+        )
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+
+
+def precise(matrix: np.ndarray, inputs):
+    """A constant that stays precise in any TFLite file.
+
+    Weights of products would become 8-bit or 16-bit numbers, and with them powers that span more than those can tell
+    apart. In a file the constant is a sum of two that 16 bits hold, and of a zero that only a run can know to be one.
+    """
+    if not is_exporting("tflite"):
+        return matrix
+    high = matrix.astype(np.float16).astype(np.float32)
+    zero = ops.minimum(ops.square(ops.max(inputs)), 0.0)
+    return (high + zero) + (matrix - high)
+
+
+def dft_matrices(window: int) -> tuple[np.ndarray, np.ndarray]:
+    """Hann times cosines, and Hann times sines, over the left half of a window that is folded about its middle.
+
+    Returns:
+        float32 (window // 2, window // 2 + 1) each; a full-scale sine has power 1.
+    """
+    time = np.arange(window // 2) - (window - 1) / 2
+    hann = 0.5 + 0.5 * np.cos(2 * np.pi * time / window)
+    angle = 2 * np.pi * time[:, None] * np.arange(window // 2 + 1) / window
+    scale = hann[:, None] / hann.sum()
+    return (scale * np.cos(angle)).astype(np.float32), (scale * np.sin(angle)).astype(np.float32)
+
+
+def mel_matrix(rate_hz: int, window: int, bands: int, low_hz: float, high_hz: float) -> np.ndarray:
+    """float32 (window // 2 + 1, bands): triangles of equal width on the mel scale.
+
+    The bins are fewer than a narrow band needs, so each triangle is averaged over the width of a bin.
+    """
+    edges = _hertz(np.linspace(_mel(low_hz), _mel(high_hz), bands + 2))
+    oversampling = 16
+    fine = (np.arange((window // 2 + 1) * oversampling) + 0.5) / oversampling - 0.5
+    fine_hz = fine[:, None] * rate_hz / window
+    rising = (fine_hz - edges[:-2]) / (edges[1:-1] - edges[:-2])
+    falling = (edges[2:] - fine_hz) / (edges[2:] - edges[1:-1])
+    triangles = np.clip(np.minimum(rising, falling), 0, None)
+    return triangles.reshape(window // 2 + 1, oversampling, bands).mean(axis=1).astype(np.float32)
+
+
+def _mel(hertz):
+    return 2595 * np.log10(1 + np.asarray(hertz) / 700)
+
+
+def _hertz(mel):
+    return 700 * (10 ** (np.asarray(mel) / 2595) - 1)

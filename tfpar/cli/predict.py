@@ -18,7 +18,7 @@ def main(arguments: list[str]) -> None:
         "inputs",
         nargs="*",
         metavar="INPUT",
-        help="texts; image files, of faces two by two; WAV files; for a model of tfpar export, files of rows: npz:FILE, "
+        help="texts; image files, of faces two by two; WAV files; for models of tfpar export, rows: npz:FILE, "
         "npy:FILE, csv:FILE, or such a file's path. None: one per line of standard input",
     )
     parser.add_argument("--format", help="float32, float16, dynamic, int8, ...; default: the first that is there")

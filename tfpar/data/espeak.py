@@ -32,7 +32,7 @@ class Synthesiser:
         self._data = Path(espeakng_loader.get_data_path())
         self._library = ctypes.CDLL(espeakng_loader.get_library_path())
         self.rate_hz = self._library.espeak_Initialize(_SYNCHRONOUS, 0, str(self._data).encode(), 0)
-        ctypes.CDLL(None).srand(1)  # the library takes the time of day as the seed of its noise
+        self._library.espeak_ng_SetRandSeed(ctypes.c_long(1))  # else the time of day is the seed of its noise
         self._parts: list[np.ndarray] = []
         kind = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
         self._callback = kind(self._keep)  # the library holds no reference to it

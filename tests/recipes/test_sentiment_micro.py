@@ -52,5 +52,5 @@ def test_host_and_file_answer_for_texts(left, text):
 def test_a_table_that_is_gone(left, tmp_path):
     directory = shutil.copytree(left[0], tmp_path / "copy")
     (directory / "embedding.npy").unlink()
-    with pytest.raises(UserError, match="table of embeddings .*embedding.npy cannot be read"):
+    with pytest.raises(UserError, match="embedding.npy"):
         tfpar.export.TextPredictor(tfpar.export.Bundle(directory), "int8")

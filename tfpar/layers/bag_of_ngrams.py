@@ -20,7 +20,7 @@ class BagOfNgrams(keras.layers.Layer):
 
         y[k] = b[k] + 1/sqrt(n) * sum_f w[f, k]        over the n tokens and known bigrams f of the sequence
 
-    A bigram (a, b) is looked up in a hash table without chains, held in two weights: the keys a * vocabulary_size +
+    A bigram (a, b) is looked up in a hash table without chains, held in two weights: keys, of a * vocabulary_size +
     b, and w. So the layer needs no second input and leaves as plain integer operations.
 
     Args:
@@ -64,14 +64,16 @@ class BagOfNgrams(keras.layers.Layer):
 
     def _fill(self, bigrams, scores):
         """The initial keys (slots,), weights (slots, classes) and weights of tokens (vocabulary_size, classes)."""
-        keys = np.full(self.slots, _ABSENT, np.int32)
+        # A slot says what remains of its pair's number; what is left of it is small.
+        dtype = np.int16 if self.vocabulary_size**2 // self.slots < 2**15 else np.int32
+        keys = np.full(self.slots, _ABSENT, dtype)
         table = np.zeros((self.slots, self.classes), np.float32)
         bigrams = np.zeros((0, 2), np.int64) if bigrams is None else np.asarray(bigrams, np.int64)
         if scores is None:
             scores = np.zeros((self.vocabulary_size + len(bigrams), self.classes), np.float32)
         pairs = bigrams @ np.array([self.vocabulary_size, 1])
         _, first = np.unique(pairs % self.slots, return_index=True)
-        keys[pairs[first] % self.slots] = pairs[first]
+        keys[pairs[first] % self.slots] = pairs[first] // self.slots
         table[pairs[first] % self.slots] = scores[self.vocabulary_size + first]
         return keys, table / _WEIGHT_SCALE, scores[: self.vocabulary_size] / _WEIGHT_SCALE
 
@@ -84,15 +86,15 @@ class BagOfNgrams(keras.layers.Layer):
 
         self.token_weights = add("token_weights", self._token_scores)
         self.bigram_weights = add("bigram_weights", self._table)
-        self.keys = add("keys", self._keys, dtype="int32", trainable=False)
+        self.keys = add("keys", self._keys, dtype=self._keys.dtype.name, trainable=False)
         self.bias = self.add_weight(name="bias", shape=(self.classes,), initializer="zeros")
 
     def call(self, tokens, training=False):
         tokens = tf.cast(tokens, tf.int32)
         pairs = tokens[:, :-1] * self.vocabulary_size + tokens[:, 1:]
-        slots = tf.math.floormod(pairs, self.slots)
+        slots, rest = tf.math.floormod(pairs, self.slots), tf.math.floordiv(pairs, self.slots)
         known_tokens = tokens > 1
-        known_pairs = tf.gather(tf.convert_to_tensor(self.keys), slots) == pairs
+        known_pairs = tf.cast(tf.gather(tf.convert_to_tensor(self.keys), slots), tf.int32) == rest
         summed = self._sum(self.token_weights, tokens, known_tokens, training)
         summed += self._sum(self.bigram_weights, slots, known_pairs, training)
         count = _count(known_tokens) + _count(known_pairs)

@@ -157,6 +157,8 @@ def main():
     recipe.use_unless_given(**BY_MODEL[FLAGS.model])
     if FLAGS.smoke:
         recipe.use_smoke_settings(**SMOKE)
+    if FLAGS.target == "micro":
+        raise UserError("--target micro is not for faces: directions need more than 8 bits; use phone or desktop")
     run = recipe.start()
     images = load()
     with run.scope():

@@ -82,6 +82,8 @@ def main():
     recipe.use_unless_given(**BY_MODEL[FLAGS.model])
     if FLAGS.smoke:
         recipe.use_smoke_settings(**SMOKE)
+    if FLAGS.target == "micro":
+        recipe.use_micro_settings()
     run = recipe.start()
     data = image_recipe.load()
     with run.scope():

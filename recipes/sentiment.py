@@ -263,22 +263,13 @@ def counts(encoded):
 
 
 def use_micro_settings():
-    """A linear model of words has no place on a chip, and not every format runs there."""
-    import tfpar
-
-    tfpar.export.check_micro()
+    """A linear model of words has no place on a chip."""
+    recipe.use_micro_settings()
     if not FLAGS["wide"].present:
         log("--target micro: no linear model of words (--wide 0)")
         FLAGS.wide = 0.0
     if FLAGS.wide:
         raise UserError(f"--wide must be 0 for --target micro, which takes embedded tokens; got {FLAGS.wide}")
-    if FLAGS.export and not FLAGS["export"].present:
-        log("--target micro: --export int8")
-        FLAGS.export = ["int8"]
-    if not set(FLAGS.export) <= {"", "saved_model", "float32", "int8"}:
-        raise UserError(
-            f"--export for --target micro must list int8, float32, saved_model; got {','.join(FLAGS.export)}"
-        )
 
 
 def main():

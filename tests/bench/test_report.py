@@ -24,6 +24,13 @@ Abacus, 2 cores; tensorflow 2.21.0.
 """
 
 
+def test_what_else_a_row_says():
+    rows = [{**ROWS[0], "form": "loop", "bytes": 1234567}, ROWS[1]]
+    assert "| case | form | bytes | ms |" in table({**REPORT, "rows": rows})
+    assert "| lstm B1 | loop | 1,234,567 | 12.5 |" in table({**REPORT, "rows": rows})
+    assert "| gru B1 |  |  | 2e+03 |" in table({**REPORT, "rows": rows})
+
+
 def test_table():
     assert table(REPORT) == LINES
 
@@ -61,7 +68,8 @@ def test_other_files_are_refused(tmp_path, content):
     assert read_report(path) == REPORT
 
 
-def test_the_front_page_shows_the_figures_that_are_kept():
+@pytest.mark.parametrize("suite", ["recurrent", "export"])
+def test_the_front_page_shows_the_figures_that_are_kept(suite):
     root = Path(__file__).parents[2]
-    report = read_report(root / "tfpar/bench/figures/recurrent.json")
+    report = read_report(root / f"tfpar/bench/figures/{suite}.json")
     assert table(report) in (root / "README.md").read_text()

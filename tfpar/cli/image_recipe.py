@@ -18,10 +18,6 @@ def load(**smoke):
     """
     from tfpar import data
 
-    if FLAGS.target == "micro":
-        raise UserError(
-            "--target micro: this recipe writes no such files; give its model to tfpar export --target micro"
-        )
     if FLAGS.smoke:
         images = data.generated_image_classification(seed=FLAGS.seed, **smoke)
     else:

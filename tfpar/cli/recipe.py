@@ -42,6 +42,25 @@ def use_smoke_settings(**settings) -> None:
         FLAGS.export = []
 
 
+def use_micro_settings() -> None:
+    """Makes sure that TFLite Micro is there, and exports int8 unless told otherwise: not every format runs there.
+
+    Raises:
+        UserError: `--export` lists one that does not.
+        MissingExtraError: tflite-micro is not installed.
+    """
+    import tfpar
+
+    tfpar.export.check_micro()
+    if FLAGS.export and not FLAGS["export"].present:
+        log("--target micro: --export int8")
+        FLAGS.export = ["int8"]
+    if not set(FLAGS.export) <= {"", "saved_model", "float32", "int8"}:
+        raise UserError(
+            f"--export for --target micro must list int8, float32, saved_model; got {','.join(FLAGS.export)}"
+        )
+
+
 def formats() -> tuple[str, ...]:
     """What is to be exported by this process."""
     return tuple(name for name in FLAGS.export if name) if cluster.is_chief() else ()

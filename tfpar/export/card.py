@@ -45,10 +45,12 @@ Training took {train_seconds:.0f} s with {versions}.
 
 _MICRO = """
 `{source}` and `{header}` hold the {format} file as a C array. It runs in TFLite Micro, where its accuracy was
-measured on {examples:,} test texts; there it differs from Keras by {micro_max_abs_error:.1e} at most, and needs an
-arena of {arena_bytes:,} bytes. It takes, of each token, the row of `{embedding}`; behind the last token, zeros. An
-8-bit input stores x as round(x / scale) + zero_point; both are in `manifest.json`.
+measured on {examples:,} test examples; there it differs from Keras by {micro_max_abs_error:.1e} at most, and needs an
+arena of {arena_bytes:,} bytes.{embedding} An 8-bit input stores x as round(x / scale) + zero_point; both are in
+`manifest.json`.
 """
+
+_EMBEDDING = " It takes, of each token, the row of `{}`; behind the last token, zeros."
 
 
 def write_card(path: Path, manifest: dict, words: dict[str, str]) -> None:
@@ -82,4 +84,5 @@ def _micro(report, manifest):
     if "c_array" not in report:
         return ""
     source, header = report["c_array"]
-    return _MICRO.format(**report, source=source, header=header, embedding=manifest["embedding"])
+    embedding = _EMBEDDING.format(manifest["embedding"]) if "embedding" in manifest else ""
+    return _MICRO.format(**report, source=source, header=header, embedding=embedding)

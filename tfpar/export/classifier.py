@@ -6,8 +6,6 @@ import functools
 import numpy as np
 
 from tfpar.export.c_array import write_c_array
-from tfpar.export.described import described
-from tfpar.export.formats import FORMATS
 from tfpar.export.interpreter import TFLiteModel
 from tfpar.export.measured_export import MeasuredExport
 from tfpar.export.micro_text import MicroText
@@ -101,12 +99,7 @@ class TextClassifierExport(MeasuredExport):
         if self.target != "micro":
             return {}
         np.save(directory / EMBEDDING, self._micro.table)
-        files = {name: directory / f"model.{name}.tflite" for name in formats if name in FORMATS}
-        signatures = {name: {"serving_default": described(TFLiteModel(path))} for name, path in files.items()}
-        return {
-            "embedding": EMBEDDING,
-            "signatures": {"saved_model": self.signatures()["saved_model"], **signatures},
-        }
+        return {"embedding": EMBEDDING, **super().more_facts(directory, formats)}
 
     @functools.cached_property
     def _micro(self):

@@ -11,6 +11,7 @@ from tfpar.export.image_pictures import draw_roc, draw_wrong_predictions
 from tfpar.export.image_predictor import TASK as CLASSES
 from tfpar.export.interpreter import TFLiteModel
 from tfpar.export.measured_export import MeasuredExport
+from tfpar.export.micro_process import run_in_micro
 from tfpar.export.pictures import draw_confusion_matrix, draw_learning_curve
 from tfpar.export.verification import equal_error_rate, pair_cosines
 
@@ -90,6 +91,11 @@ class ImageClassifierExport(ImageExport):
 
     def tflite_answers(self, path, rows):
         return np.argmax(self.tflite_outputs(path, self.test_images[rows]), axis=-1)
+
+    def micro_answers(self, path, rows):
+        images = self.test_images[rows][:, None].astype(np.float32)  # one at a time
+        outputs = run_in_micro(path.read_bytes(), {"image": images}).outputs[self.model.output_names[0]]
+        return np.argmax(outputs[:, 0], axis=-1)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

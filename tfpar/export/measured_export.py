@@ -9,8 +9,11 @@ import numpy as np
 
 from tfpar.errors import UserError
 from tfpar.export.bundle import write_bundle
+from tfpar.export.c_array import write_c_array
 from tfpar.export.card import write_card
+from tfpar.export.described import described
 from tfpar.export.formats import FORMATS, Format
+from tfpar.export.interpreter import TFLiteModel
 from tfpar.export.to_saved_model import input_names, saved_model_in_bundle
 from tfpar.export.to_tflite import tflite
 
@@ -82,9 +85,17 @@ class MeasuredExport:
         """As `keras_answers`, by a TFLite file, for some rows of the test set."""
         raise NotImplementedError
 
+    def micro_answers(self, path: Path, rows: np.ndarray) -> np.ndarray:
+        """As `tflite_answers`, by TFLite Micro."""
+        raise UserError("target='micro' is not for such models; use phone or desktop")
+
     def more_facts(self, directory: Path, formats: tuple[str, ...]) -> dict:
         """What else is written when the files are there, and what the manifest says of it."""
-        return {}
+        if self.target != "micro":
+            return {}
+        files = {name: directory / f"model.{name}.tflite" for name in formats if name in FORMATS}
+        signatures = {name: {"serving_default": described(TFLiteModel(path))} for name, path in files.items()}
+        return {"signatures": {"saved_model": self.signatures()["saved_model"], **signatures}}
 
     def score(self, answers: np.ndarray, rows: np.ndarray) -> dict[str, float]:
         """How good answers for these rows of the test set are: one measure, by its name."""
@@ -105,6 +116,9 @@ class MeasuredExport:
             target=self.target,
             **self.tflite_options(),
         )
+        if self.target == "micro":
+            report["c_array"] = write_c_array(path, report["arena_bytes"], report["ops"])
+            return report, self.micro_answers(path, rows)
         return report, self.tflite_answers(path, rows)
 
     def remedy(self, chosen: Format) -> str:

@@ -181,10 +181,12 @@ def scores(translations, references):
 
 def export(models, encoded, history, result, greedy):
     """Leaves encoder and decoder's step."""
+    import numpy as np
+
     import tfpar
     from tfpar import data
 
-    rows = list(range(0, len(greedy), -(-len(greedy) // FLAGS.file_sentences)))
+    rows = np.linspace(0, len(greedy) - 1, min(len(greedy), FLAGS.file_sentences)).astype(int)
     references = [encoded.data.test.targets[row] for row in rows]
     return tfpar.export.TranslatorExport(
         encoder=models.encoder,

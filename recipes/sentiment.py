@@ -12,7 +12,6 @@ Needs: pip install '.[recipes]'. The last line on stdout is one JSON object with
 """
 
 import dataclasses
-import sys
 
 from absl import flags
 
@@ -233,17 +232,7 @@ def export(model, encoded, history, result):
         test_tokens=encoded.tokens["test"],
         test_labels=encoded.labels("test"),
         history=history,
-        facts={
-            "name": "sentiment",
-            "summary": summary(),
-            "data": f"{encoded.data.name}: {counts(encoded)}.",
-            "split": encoded.data.split_rule,
-            "notice": encoded.data.notice,
-            "command": " ".join(["python", *sys.argv]),
-            "metrics": result["metrics"],
-            "train_seconds": result["train_seconds"],
-            "versions": tfpar.export.versions(),
-        },
+        facts=recipe.facts("sentiment", summary(), encoded.data, counts(encoded), result),
         form=FLAGS.form,
         target=FLAGS.target,
     ).write(FLAGS.export_dir, recipe.formats(), gate=not FLAGS.smoke)

@@ -10,8 +10,6 @@
 Needs: pip install '.[recipes,speech]'. The last line on stdout is one JSON object with all results.
 """
 
-import sys
-
 from absl import flags
 
 from tfpar.cli import recipe
@@ -168,17 +166,7 @@ def export(model, speech, history, result):
         calibration=batches(speech, "train"),
         history=history,
         streaming=FLAGS.streaming,
-        facts={
-            "name": "speech",
-            "summary": summary(),
-            "data": f"{speech.name}: {counts(speech)}.",
-            "split": speech.split_rule,
-            "notice": speech.notice,
-            "command": " ".join(["python", *sys.argv]),
-            "metrics": result["metrics"],
-            "train_seconds": result["train_seconds"],
-            "versions": tfpar.export.versions(),
-        },
+        facts=recipe.facts("speech", summary(), speech, counts(speech), result),
         form=FLAGS.form,
         target=FLAGS.target,
     ).write(FLAGS.export_dir, recipe.formats(), gate=not FLAGS.smoke)

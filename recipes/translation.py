@@ -9,7 +9,6 @@ Needs: pip install '.[recipes]'. The last line on stdout is one JSON object with
 """
 
 import dataclasses
-import sys
 
 from absl import flags
 
@@ -207,16 +206,8 @@ def export(models, encoded, history, result, greedy):
         score=lambda translations: scores(translations, references)[0],
         history=history,
         facts={
-            "name": "translation",
-            "summary": summary(),
-            "data": f"{encoded.data.name}: {counts(encoded)}.",
-            "split": encoded.data.split_rule,
-            "notice": encoded.data.notice,
-            "command": " ".join(["python", *sys.argv]),
-            "metrics": result["metrics"],
+            **recipe.facts("translation", summary(), encoded.data, counts(encoded), result),
             "scoring": result["scoring"],
-            "train_seconds": result["train_seconds"],
-            "versions": tfpar.export.versions(),
         },
         form=FLAGS.form,
         target=FLAGS.target,

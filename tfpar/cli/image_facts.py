@@ -1,8 +1,8 @@
 """What the recipes for images say of a run, on the card and to those who export it."""
 
-import sys
-
 from absl import flags
+
+from tfpar.cli import recipe
 
 FLAGS = flags.FLAGS
 
@@ -35,16 +35,4 @@ def network() -> str:
 
 def facts(name: str, summary: str, images, result) -> dict:
     """What card and manifest say of a run; `result` is that of `Run.report`."""
-    from tfpar import export
-
-    return {
-        "name": name,
-        "summary": summary[0].upper() + summary[1:],
-        "data": f"{images.name}: {counts(images)}.",
-        "split": images.split_rule,
-        "notice": images.notice,
-        "command": " ".join(["python", *sys.argv]),
-        "metrics": result["metrics"],
-        "train_seconds": result["train_seconds"],
-        "versions": export.versions(),
-    }
+    return recipe.facts(name, summary[0].upper() + summary[1:], images, counts(images), result)

@@ -138,6 +138,31 @@ def start() -> Run:
     return Run(strategy, compilations)
 
 
+def facts(name: str, summary: str, data, counts: str, result: dict) -> dict:
+    """What card and manifest say of a run.
+
+    Args:
+        name: of the recipe.
+        summary: what the model is, in a sentence.
+        data: the data set, with `name`, `split_rule` and `notice`.
+        counts: how many examples it has, in words.
+        result: of `Run.report`.
+    """
+    from tfpar import export
+
+    return {
+        "name": name,
+        "summary": summary,
+        "data": f"{data.name}: {counts}.",
+        "split": data.split_rule,
+        "notice": data.notice,
+        "command": " ".join(["python", *sys.argv]),
+        "metrics": result["metrics"],
+        "train_seconds": result["train_seconds"],
+        "versions": export.versions(),
+    }
+
+
 def first_epoch() -> int:
     """The epoch that training begins with: behind those that an earlier run has finished."""
     from tfpar import train

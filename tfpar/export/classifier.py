@@ -7,6 +7,7 @@ import numpy as np
 
 from tfpar.export.c_array import write_c_array
 from tfpar.export.interpreter import TFLiteModel
+from tfpar.export.labels import write_labels
 from tfpar.export.measured_export import MeasuredExport
 from tfpar.export.micro_text import MicroText
 from tfpar.export.pictures import draw_confusion_matrix, draw_learning_curve
@@ -107,8 +108,3 @@ class TextClassifierExport(MeasuredExport):
 
     def _padded(self, tokens):
         return pad_tokens(tokens[: self.sequence_length], self.sequence_length)
-
-
-def write_labels(directory, class_names) -> None:
-    """Writes `labels.txt`, a class a line."""
-    (directory / "labels.txt").write_text("\n".join(class_names) + "\n", encoding="utf-8")

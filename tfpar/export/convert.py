@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from tfpar.errors import UserError
+from tfpar.export.child_environment import child_environment
 from tfpar.export.converter_process import WORDS
 
 COMMAND = [sys.executable, "-m", "tfpar.export.converter_process"]
@@ -62,7 +63,7 @@ class _Converter:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._words,
-            env=_environment(),
+            env=child_environment(CUDA_VISIBLE_DEVICES="", TF_CPP_MIN_LOG_LEVEL="2"),
             start_new_session=True,
         )
         self._owner = os.getpid()
@@ -116,13 +117,3 @@ def stop_converter() -> None:
     """Ends the process, if it runs; the next conversion starts another one."""
     while _running:
         _running.pop().stop()
-
-
-def _environment():
-    root = str(Path(__file__).parents[2])
-    return {
-        **os.environ,
-        "CUDA_VISIBLE_DEVICES": "",
-        "TF_CPP_MIN_LOG_LEVEL": "2",
-        "PYTHONPATH": os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")])),
-    }

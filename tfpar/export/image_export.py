@@ -4,12 +4,12 @@ import dataclasses
 
 import numpy as np
 
-from tfpar.export.classifier import write_labels
 from tfpar.export.face_predictor import TASK as FACES
 from tfpar.export.face_predictor import averaged
 from tfpar.export.image_pictures import draw_roc, draw_wrong_predictions
 from tfpar.export.image_predictor import TASK as CLASSES
 from tfpar.export.interpreter import TFLiteModel
+from tfpar.export.labels import write_labels
 from tfpar.export.measured_export import MeasuredExport
 from tfpar.export.micro_process import run_in_micro
 from tfpar.export.pictures import draw_confusion_matrix, draw_learning_curve

@@ -8,6 +8,7 @@ from tfpar.data.image_files import UndecodableImageError, decoded, fitted
 from tfpar.errors import UserError
 from tfpar.export.bundle import Bundle
 from tfpar.export.bundle_model import load_model
+from tfpar.export.labels import by_label, read_labels
 
 TASK = "image_classification"
 
@@ -25,17 +26,13 @@ class ImagePredictor:
 
     def __init__(self, bundle: Bundle, format_name: str | None = None):
         self.format, self._model = load_model(bundle, format_name)
-        self._labels = bundle.read("labels.txt").decode("utf-8").splitlines()
+        self._labels = read_labels(bundle)
         self._shape = self._model.inputs["image"][0][1:]
 
     def __call__(self, path: str) -> dict:
         """Returns {"input", "label", "probabilities" (by label)}; raises UserError if there is no image at `path`."""
         probabilities = self._model(image=read_image(path, self._shape)[None])["probabilities"][0]
-        return {
-            "input": path,
-            "label": self._labels[int(np.argmax(probabilities))],
-            "probabilities": {name: float(p) for name, p in zip(self._labels, probabilities, strict=True)},
-        }
+        return {"input": path, **by_label(self._labels, probabilities)}
 
 
 def read_image(path: str, shape) -> np.ndarray:

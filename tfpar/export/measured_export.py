@@ -93,9 +93,13 @@ class MeasuredExport:
         """What else is written when the files are there, and what the manifest says of it."""
         if self.target != "micro":
             return {}
+        files = self.signatures_of_files(directory, formats)
+        return {"signatures": {"saved_model": self.signatures()["saved_model"], **files}}
+
+    def signatures_of_files(self, directory: Path, formats: tuple[str, ...]) -> dict:
+        """As `signatures`, of each TFLite file, read from it."""
         files = {name: directory / f"model.{name}.tflite" for name in formats if name in FORMATS}
-        signatures = {name: {"serving_default": described(TFLiteModel(path))} for name, path in files.items()}
-        return {"signatures": {"saved_model": self.signatures()["saved_model"], **signatures}}
+        return {name: {"serving_default": described(TFLiteModel(path))} for name, path in files.items()}
 
     def score(self, answers: np.ndarray, rows: np.ndarray) -> dict[str, float]:
         """How good answers for these rows of the test set are: one measure, by its name."""

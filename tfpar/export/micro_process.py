@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from tfpar.errors import UserError
+from tfpar.export.child_environment import child_environment
 from tfpar.export.micro import MicroModel, check_micro
 
 _LARGE_ARENA_BYTES = 64 << 20  # more than any such chip has
@@ -74,11 +75,9 @@ def measure_in_micro(content: bytes, sequences, rows: list[dict[str, np.ndarray]
 
 def _run(directory, timeout_s):
     command = [sys.executable, "-m", "tfpar.export.micro_process", str(directory), str(int(timeout_s) + 1)]
-    root = str(Path(__file__).parents[2])
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))}
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, errors="replace", timeout=timeout_s, env=environment
+            command, capture_output=True, text=True, errors="replace", timeout=timeout_s, env=child_environment()
         )
     except subprocess.TimeoutExpired as error:
         raise UserError(

@@ -7,6 +7,7 @@ from tfpar.data.transcripts import decode
 from tfpar.data.wav import read_wav
 from tfpar.export.bundle import Bundle
 from tfpar.export.bundle_model import load_model
+from tfpar.export.labels import by_label, read_labels
 
 TASK = "speech"
 
@@ -24,7 +25,7 @@ class SpeechPredictor:
 
     def __init__(self, bundle: Bundle, format_name: str | None = None):
         self.format, self._model = load_model(bundle, format_name)
-        self._labels = bundle.read("labels.txt").decode("utf-8").splitlines()
+        self._labels = read_labels(bundle)
         self._rate_hz = int(bundle.manifest.get("rate_hz"))
 
     def __call__(self, path: str) -> dict:
@@ -40,10 +41,9 @@ class SpeechPredictor:
         if not len(signal):
             return {"input": path, "label": None}
         probabilities = run(self._model, signal)
-        answer = {"input": path, "label": decode(probabilities, self._labels)}
         if probabilities.ndim == 1:
-            answer["probabilities"] = {n: float(p) for n, p in zip(self._labels, probabilities, strict=True)}
-        return answer
+            return {"input": path, **by_label(self._labels, probabilities)}
+        return {"input": path, "label": decode(probabilities, self._labels)}
 
 
 def run(model, signal: np.ndarray) -> np.ndarray:

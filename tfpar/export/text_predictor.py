@@ -8,6 +8,7 @@ from tfpar.data.text import Tokenizer
 from tfpar.errors import UserError
 from tfpar.export.bundle import Bundle
 from tfpar.export.bundle_model import load_model
+from tfpar.export.labels import by_label, read_labels
 
 TASK = "text_classification"
 EMBEDDING = "embedding.npy"  # beside files for microcontrollers, which take its rows in place of tokens
@@ -27,7 +28,7 @@ class TextPredictor:
     def __init__(self, bundle: Bundle, format_name: str | None = None):
         self.format, self._model = load_model(bundle, format_name)
         self._tokenizer = Tokenizer.loads(bundle.read("tokenizer.json"), "tokenizer.json")
-        self._labels = bundle.read("labels.txt").decode("utf-8").splitlines()
+        self._labels = read_labels(bundle)
         self._embedding = _embedding(bundle) if "embedding" in bundle.manifest else None
         ((shape, _),) = self._model.inputs.values()
         self._length = shape[1]
@@ -38,11 +39,7 @@ class TextPredictor:
         padded = pad_tokens(tokens, self._length)
         given = {"tokens": padded} if self._embedding is None else {"embedded": self._embedding[padded]}
         probabilities = self._model(**given)["probabilities"][0]
-        return {
-            "input": text,
-            "label": self._labels[int(np.argmax(probabilities))],
-            "probabilities": {name: float(p) for name, p in zip(self._labels, probabilities, strict=True)},
-        }
+        return {"input": text, **by_label(self._labels, probabilities)}
 
 
 def pad_tokens(tokens: np.ndarray, length: int) -> np.ndarray:

@@ -3,35 +3,24 @@
 import keras
 from keras import ops
 
+from tfpar.train.crossentropy import SmoothedCrossentropy
+
 
 @keras.saving.register_keras_serializable(package="tfpar")
-class CommitteeCrossentropy(keras.losses.Loss):
+class CommitteeCrossentropy(SmoothedCrossentropy):
     """The mean over members of each member's own cross-entropy.
 
     Args:
-        label_smoothing: share of the target probability that is spread evenly over the classes.
-        name: of the loss.
-        reduction: see `keras.losses.Loss`. The default divides by the sum of the sample weights, so that rows of weight
-            zero, which fill up a batch, count for nothing.
+        **kwargs: see `SmoothedCrossentropy`.
 
     Call arguments:
         y_true: int (batch,), class of each example.
         y_pred: float (batch, members, classes), logits.
     """
 
-    def __init__(self, label_smoothing=0.0, name="crossentropy", reduction="mean_with_sample_weight", **kwargs):
-        super().__init__(name=name, reduction=reduction, **kwargs)
-        self.label_smoothing = label_smoothing
-
     def call(self, y_true, y_pred):
-        classes = y_pred.shape[-1]
-        target = ops.one_hot(ops.cast(ops.reshape(y_true, (-1,)), "int32"), classes, dtype=y_pred.dtype)
-        target = target * (1 - self.label_smoothing) + self.label_smoothing / classes
-        per_member = -ops.sum(target[:, None, :] * ops.log_softmax(y_pred, axis=-1), axis=-1)
-        return ops.mean(per_member, axis=-1)
-
-    def get_config(self):
-        return {**super().get_config(), "label_smoothing": self.label_smoothing}
+        target = self.target(y_true, y_pred)[:, None, :]
+        return ops.mean(-ops.sum(target * ops.log_softmax(y_pred, axis=-1), axis=-1), axis=-1)
 
 
 @keras.saving.register_keras_serializable(package="tfpar")

@@ -24,14 +24,16 @@ class SmoothedCrossentropy(keras.losses.Loss):
         self.label_smoothing = label_smoothing
 
     def call(self, y_true, y_pred):
-        true = one_hot_like(y_true, y_pred)
-        target = true * (1 - self.label_smoothing) + self.label_smoothing / y_pred.shape[-1]
-        return -ops.sum(target * ops.log_softmax(y_pred, axis=-1), axis=-1)
+        return -ops.sum(self.target(y_true, y_pred) * ops.log_softmax(y_pred, axis=-1), axis=-1)
+
+    def target(self, y_true, y_pred):
+        """The smoothed distribution of each example, float (batch, classes)."""
+        return one_hot_like(y_true, y_pred) * (1 - self.label_smoothing) + self.label_smoothing / y_pred.shape[-1]
 
     def get_config(self):
         return {**super().get_config(), "label_smoothing": self.label_smoothing}
 
 
 def one_hot_like(y_true, y_pred):
-    """Classes, int (batch,), as ones and zeros like `y_pred`, float (batch, classes)."""
+    """Classes, int (batch,), as ones and zeros like `y_pred`, float (batch, ..., classes): float (batch, classes)."""
     return ops.one_hot(ops.cast(ops.reshape(y_true, (-1,)), "int32"), y_pred.shape[-1], dtype=y_pred.dtype)

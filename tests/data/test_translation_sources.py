@@ -154,14 +154,14 @@ def rows_of(count: int, first: int = 0, names=("de", "en")) -> list[dict]:
 
 def test_a_tfds_translation(tfds, make_set, tmp_path):
     rows = {"train": [*rows_of(40), {"de": " ", "en": "x"}, {"de": "so " * 60, "en": "x"}], "test": rows_of(5, 40)}
-    make_set("TinyWords", tfds.features.Translation(("de", "en")), rows, ("de", "en"))
-    data = load_translation("tfds:tiny_words", cache_dir=tmp_path)
+    make_set("TinySentences", tfds.features.Translation(("de", "en")), rows, ("de", "en"))
+    data = load_translation("tfds:tiny_sentences", cache_dir=tmp_path)
     assert set(pairs(data.test)) == {(f"Satz {n}", f"sentence {n}") for n in range(40, 45)}
     assert (len(data.train), len(data.validation)) == (38, 2)
     assert data.skipped == {"empty source": 1, "more than 50 words": 1}
-    assert data.split_rule.startswith("as published in TFDS set tiny_words/1.0.0; validation cut from train")
+    assert data.split_rule.startswith("as published in TFDS set tiny_sentences/1.0.0; validation cut from train")
     assert "Me, 2020" in data.notice
-    swapped = load_translation("tfds:tiny_words", source_column="en", target_column="de", cache_dir=tmp_path)
+    swapped = load_translation("tfds:tiny_sentences", source_column="en", target_column="de", cache_dir=tmp_path)
     assert ("sentence 40", "Satz 40") in pairs(swapped.test)
 
 

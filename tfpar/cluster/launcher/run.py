@@ -73,8 +73,9 @@ def launch(
 
 def _environment(addresses, index, share):
     config = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
-    # Lines of Python workers appear when they are printed, though it is to a pipe.
-    return {"PYTHONUNBUFFERED": "1", **os.environ, "TF_CONFIG": json.dumps(config), **share.environment}
+    # Lines of Python workers appear when they are printed, though it is to a pipe. To Python "" is as good as unset.
+    unbuffered = os.environ.get("PYTHONUNBUFFERED") or "1"
+    return {**os.environ, "PYTHONUNBUFFERED": unbuffered, "TF_CONFIG": json.dumps(config), **share.environment}
 
 
 def _division(shares: Sequence[Share], cores: int):

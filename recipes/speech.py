@@ -192,11 +192,15 @@ def check_flags():
             f"--streaming needs --model lstm and --task word; got --model {FLAGS.model} --task {FLAGS.task}: "
             "convolutions and backward layers see what is still to come"
         )
-    if FLAGS.target == "micro" and recipe.formats():
-        raise UserError("--target micro is not for speech: the front end computes in float32; use phone or desktop")
+    if FLAGS.target == "micro":
+        if FLAGS.model != "lstm" or FLAGS.task != "word":
+            raise UserError(
+                f"--target micro needs --model lstm and --task word; got --model {FLAGS.model} --task {FLAGS.task}"
+            )
+        recipe.use_micro_settings()
     if FLAGS.task == "digits":
         data.import_jiwer()
-    if FLAGS.streaming:
+    if FLAGS.streaming and FLAGS.target != "micro":
         # In 8 bits the errors of two recurrent layers add up over the steps.
         recipe.use_unless_given(export=["saved_model", "float32", "float16", "dynamic"])
     # XLA's convolutions on a CPU are slower than oneDNN's; its recurrences, and CTC, are faster.

@@ -6,8 +6,10 @@ import sys
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from tfpar.data.wav import write_wav
+from tfpar.data.clips import fit_length
+from tfpar.data.wav import read_wav, write_wav
 
 KEYS = {
     "recipe", "dataset", "cell", "strategy", "replicas", "xla", "examples", "metrics", "train_seconds",
@@ -86,6 +88,26 @@ def test_a_stream_answers_step_by_step(run_recipe, tmp_path):
     np.testing.assert_allclose(stream(TFLiteModel(left / "model.float32.tflite", "step"), frames), whole, atol=1e-4)
 
 
+def test_a_chip_hears(run_recipe, tmp_path):
+    left = tmp_path / "left"
+    flags = ("--model", "lstm", "--streaming", "--target", "micro", "--export", "saved_model,int8")
+    result = run_recipe("speech", "--smoke", *flags, "--noxla", "--export_dir", left).result
+    report = result["exports"][-1]
+    assert "UNIDIRECTIONAL_SEQUENCE_LSTM" in report["ops"] and report["micro_max_abs_error"] < 0.05
+    manifest = json.loads((left / "manifest.json").read_text())
+    assert manifest["signatures"]["int8"]["serving_default"]["inputs"][0]["shape"] == [1, 50, 32]
+    assert manifest["front_end"]["arena_bytes"] > 1000 and manifest["front_end"]["micro_max_abs_error"] < 1e-5
+    names = {entry["path"] for entry in manifest["files"]}
+    assert {"model.int8.cc", "model.int8.h", "front_end.cc", "front_end.h", "front_end.tflite"} < names
+    assert f"{manifest['front_end']['arena_bytes']:,} bytes" in (left / "card.md").read_text()
+    sound = fit_length(tone(800, 8000), 8000)
+    write_wav(tmp_path / "a.wav", sound, 8000)
+    (answer,) = json.loads(predict(left, tmp_path / "a.wav").stdout)["predictions"]
+    saved = tf.saved_model.load(str(left / "saved_model")).signatures["serving_default"]
+    expected = saved(audio=tf.constant(read_wav(tmp_path / "a.wav", 8000).reshape(1, 50, 160)))["probabilities"]
+    np.testing.assert_allclose(list(answer["probabilities"].values()), expected[0], atol=0.05)
+
+
 @pytest.mark.parametrize("flags", ["--model lstm --cell gru", "--model cnn_lstm --noaugment", "--dataset folder:clips"])
 def test_what_can_be_trained(run_recipe, flags):
     for label, name in enumerate(("no", "yes")):
@@ -126,7 +148,7 @@ def test_strings_of_digits(run_recipe, tmp_path):
         ("--dataset folder:nowhere", "no such folder"),
         ("--dataset csv:a.csv", "expected espeak"),
         ("--dataset tfds:spoken_digit --task digits", "for --task digits"),
-        ("--target micro", "--target micro is not for speech"),
+        ("--target micro", "--target micro needs --model lstm"),
         ("--model transformer", "--model"),
     ],
 )

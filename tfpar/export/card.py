@@ -46,11 +46,13 @@ Training took {train_seconds:.0f} s with {versions}.
 _MICRO = """
 `{source}` and `{header}` hold the {format} file as a C array. It runs in TFLite Micro, where its accuracy was
 measured on {examples:,} test examples; there it differs from Keras by {micro_max_abs_error:.1e} at most, and needs an
-arena of {arena_bytes:,} bytes.{embedding} An 8-bit input stores x as round(x / scale) + zero_point; both are in
+arena of {arena_bytes:,} bytes.{host}
+An 8-bit input stores x as round(x / scale) + zero_point; both are in
 `manifest.json`.
 """
 
-_EMBEDDING = " It takes, of each token, the row of `{}`; behind the last token, zeros."
+_EMBEDDING = "\nIt takes, of each token, the row of `{}`; behind the last token, zeros."
+_FRONT_END = "\nIt takes what `{path}`, also a C array, makes of audio in float32 in an arena of {arena_bytes:,} bytes."
 
 
 def write_card(path: Path, manifest: dict, words: dict[str, str]) -> None:
@@ -84,5 +86,7 @@ def _micro(report, manifest):
     if "c_array" not in report:
         return ""
     source, header = report["c_array"]
-    embedding = _EMBEDDING.format(manifest["embedding"]) if "embedding" in manifest else ""
-    return _MICRO.format(**report, source=source, header=header, embedding=embedding)
+    host = _EMBEDDING.format(manifest["embedding"]) if "embedding" in manifest else ""
+    if "front_end" in manifest:
+        host = _FRONT_END.format(**manifest["front_end"])
+    return _MICRO.format(**report, source=source, header=header, host=host)

@@ -5,12 +5,13 @@ import functools
 
 import numpy as np
 
-from tfpar.export.c_array import write_c_array
+from tfpar.export.embedding_cut import cut_at_embeddings
 from tfpar.export.interpreter import TFLiteModel
 from tfpar.export.labels import write_labels
 from tfpar.export.measured_export import MeasuredExport
-from tfpar.export.micro_text import MicroText
+from tfpar.export.micro_part import MicroPart
 from tfpar.export.pictures import draw_confusion_matrix, draw_learning_curve
+from tfpar.export.samples import sample_inputs
 from tfpar.export.text_predictor import EMBEDDING, TASK, pad_tokens
 
 MICRO_EXAMPLES = 3000  # TFLite Micro is slow here: it answers for so many test texts, evenly spread
@@ -88,10 +89,10 @@ class TextClassifierExport(MeasuredExport):
     def write_file(self, path, name, rows):
         if self.target != "micro":
             return super().write_file(path, name, rows)
-        report = self._micro.write(path, name, self.form)
-        report["c_array"] = write_c_array(path, report["arena_bytes"], report["ops"])
+        table, part = self._cut
+        report = part.write(path, name, self.form)
         tokens = np.concatenate([self._padded(self.test_tokens[row]) for row in rows])
-        return report, np.argmax(self._micro.probabilities(path, tokens), axis=-1)
+        return report, np.argmax(part.answers(path, table[tokens]), axis=-1)
 
     def remedy(self, chosen):
         return MICRO_REMEDY if self.target == "micro" else super().remedy(chosen)
@@ -99,12 +100,15 @@ class TextClassifierExport(MeasuredExport):
     def more_facts(self, directory, formats):
         if self.target != "micro":
             return {}
-        np.save(directory / EMBEDDING, self._micro.table)
+        np.save(directory / EMBEDDING, self._cut[0])
         return {"embedding": EMBEDDING, **super().more_facts(directory, formats)}
 
     @functools.cached_property
-    def _micro(self):
-        return MicroText(self.model, self.calibration, self.sequence_length)
+    def _cut(self):
+        """The host's table, and the chip's part."""
+        table, rest = cut_at_embeddings(self.model)
+        (tokens,) = sample_inputs(self.model, self.calibration, self.sequence_length).values()
+        return table, MicroPart(rest, table[tokens])
 
     def _padded(self, tokens):
         return pad_tokens(tokens[: self.sequence_length], self.sequence_length)

@@ -1,17 +1,23 @@
 """What leaves with a recogniser of speech."""
 
 import dataclasses
+import functools
 import sys
 
 import numpy as np
 
 from tfpar.data.transcripts import decode, spelt
+from tfpar.export.c_array import write_c_array
+from tfpar.export.front_end_cut import cut_behind_front_end
 from tfpar.export.interpreter import TFLiteModel
 from tfpar.export.labels import write_labels
 from tfpar.export.measured_export import MeasuredExport
+from tfpar.export.micro_part import MicroPart
 from tfpar.export.pictures import draw_confusion_matrix, draw_learning_curve
-from tfpar.export.speech_predictor import TASK
+from tfpar.export.samples import sample_inputs
+from tfpar.export.speech_predictor import FRONT_END, TASK
 from tfpar.export.stream_speed import real_time_factor
+from tfpar.export.to_tflite import tflite
 
 _INPUT = "Says: {classes}. Input: {samples} samples at {rate_hz} Hz, one channel, between -1 and 1."
 
@@ -28,6 +34,8 @@ accuracy on people is lower than the one above."""
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SpeechExport(MeasuredExport):
     """What leaves with a recogniser, and what it is measured on.
+
+    For the target "micro" it leaves in two: the front end in float32, of a stream for one frame, and what follows it.
 
     Attributes:
         model: float32 "audio" (batch, samples) -> float "probabilities" (batch, classes), of strings (batch, steps,
@@ -83,6 +91,11 @@ class SpeechExport(MeasuredExport):
         return {"streaming": self.streaming}
 
     def write_file(self, path, name, rows):
+        if self.target == "micro":
+            front_end, part = self._cut
+            report = part.write(path, name, self.form)
+            made = front_end.predict(self.test_audio[rows], batch_size=64, verbose=0)
+            return report, np.array([decode(row, self.class_names) for row in part.answers(path, made)])
         report, answers = super().write_file(path, name, rows)
         if self.streaming:
             report["real_time_factor"] = real_time_factor(path, self.test_audio[0], self.rate_hz)
@@ -90,4 +103,16 @@ class SpeechExport(MeasuredExport):
         return report, answers
 
     def more_facts(self, directory, formats):
-        return {"signatures": self.signatures_of_files(directory, formats)}
+        if self.target != "micro":
+            return {"signatures": self.signatures_of_files(directory, formats)}
+        path = directory / FRONT_END
+        report = tflite(self._cut[0], path, sequence_length=1 if self.streaming else None, target="micro")
+        report["c_array"] = write_c_array(path, report["arena_bytes"], report["ops"])
+        return {"front_end": {**report, "path": FRONT_END}, **super().more_facts(directory, formats)}
+
+    @functools.cached_property
+    def _cut(self):
+        """The front end, and the chip's other part."""
+        front_end, rest = cut_behind_front_end(self.model)
+        (audio,) = sample_inputs(self.model, self.calibration, None).values()
+        return front_end, MicroPart(rest, front_end.predict(audio, verbose=0))

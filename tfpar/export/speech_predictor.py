@@ -7,9 +7,11 @@ from tfpar.data.transcripts import decode
 from tfpar.data.wav import read_wav
 from tfpar.export.bundle import Bundle
 from tfpar.export.bundle_model import load_model
+from tfpar.export.interpreter import TFLiteModel
 from tfpar.export.labels import by_label, read_labels
 
 TASK = "speech"
+FRONT_END = "front_end.tflite"  # beside files for microcontrollers, which take what it makes
 
 
 class SpeechPredictor:
@@ -27,6 +29,10 @@ class SpeechPredictor:
         self.format, self._model = load_model(bundle, format_name)
         self._labels = read_labels(bundle)
         self._rate_hz = int(bundle.manifest.get("rate_hz"))
+        self._samples = int(bundle.manifest.get("samples"))
+        self._front_end = None
+        if "front_end" in bundle.manifest:
+            self._front_end = TFLiteModel(bundle.read(FRONT_END), name=FRONT_END)
 
     def __call__(self, path: str) -> dict:
         """Answers for one WAV file of any rate, width and number of channels.
@@ -40,14 +46,20 @@ class SpeechPredictor:
         signal = trim(read_wav(path, self._rate_hz), self._rate_hz)
         if not len(signal):
             return {"input": path, "label": None}
-        probabilities = run(self._model, signal)
+        probabilities = self._probabilities(fit_length(signal, self._samples))
         if probabilities.ndim == 1:
             return {"input": path, **by_label(self._labels, probabilities)}
         return {"input": path, "label": decode(probabilities, self._labels)}
 
+    def _probabilities(self, audio):
+        """Of a clip, float (samples,)."""
+        given = self._spectrogram(audio) if self._front_end else audio
+        ((name, (shape, _)),) = self._model.inputs.items()
+        return self._model(**{name: given.reshape(shape)})["probabilities"][0]
 
-def run(model, signal: np.ndarray) -> np.ndarray:
-    """Probabilities of a signal, float (samples,), which is brought into the shape of the file's input."""
-    shape = model.inputs["audio"][0]
-    audio = fit_length(signal, int(np.prod(shape))).reshape(shape)
-    return model(audio=audio)["probabilities"][0]
+    def _spectrogram(self, audio):
+        """Log-mel frames; the front end of a stream makes one at a time."""
+        ((name, (shape, _)),) = self._front_end.inputs.items()
+        return np.concatenate(
+            [next(iter(self._front_end(**{name: part}).values())) for part in audio.reshape(-1, *shape)], axis=1
+        )

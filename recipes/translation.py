@@ -41,6 +41,7 @@ flags.DEFINE_integer("decoder_layers", 1, "Stacked layers of the decoder; attent
 flags.DEFINE_enum("attention", "luong", ["luong", "bahdanau", "multi_head"], "How the decoder looks at the source.")
 flags.DEFINE_bool("tied", True, "One matrix for source, target and output tokens.")
 flags.DEFINE_bool("layer_norm", False, "Normalise the outputs of each layer.")
+flags.DEFINE_bool("input_feeding", False, "Tell each step where the one before has looked; slower to train.")
 flags.DEFINE_integer("vocabulary_size", 4000, "Subwords of both languages together, at most.", 300)
 flags.DEFINE_integer("max_tokens", 64, "Longer sentences are cut.", 2, 500)
 flags.DEFINE_integer("buckets", 12, "Shapes that pairs are padded to; XLA compiles each once.", 1)
@@ -245,6 +246,7 @@ def main():
             attention=FLAGS.attention,
             tied=FLAGS.tied,
             layer_norm=FLAGS.layer_norm,
+            input_feeding=FLAGS.input_feeding,
             dropout=FLAGS.dropout,
             seed=FLAGS.seed,
         )

@@ -1,11 +1,12 @@
-"""The competitors of `tfpar bench training` run."""
+"""The competitors of `tfpar bench training` and `tfpar bench translation` run."""
 
+import importlib.util
 import subprocess
 import sys
 
 import pytest
 
-EPOCH = """
+CLASSIFIER = """
 import sys
 from tfpar.bench import training
 training.EXAMPLES, training.TIMED_EPOCHS = 256, 1
@@ -13,8 +14,20 @@ print(training.COMPETITORS[sys.argv[1]]("lstm"))
 """
 
 
-@pytest.mark.parametrize("competitor", ["tfpar", "keras"])
-def test_an_epoch_is_timed(competitor):
-    run = subprocess.run([sys.executable, "-c", EPOCH, competitor], capture_output=True, text=True, timeout=120)
+TRANSLATOR = """
+import sys
+from tfpar.bench import translation
+translation.PAIRS, translation.UNITS, translation.VOCABULARY, translation.TIMED_EPOCHS = 200, 16, 50, 1
+print(translation.COMPETITORS[sys.argv[1]]("luong", translation.batches()))
+"""
+
+
+@pytest.mark.parametrize(
+    "code, competitor", [(CLASSIFIER, "tfpar"), (CLASSIFIER, "keras"), (TRANSLATOR, "tfpar"), (TRANSLATOR, "torch")]
+)
+def test_an_epoch_is_timed(code, competitor):
+    if competitor == "torch" and importlib.util.find_spec("torch") is None:
+        pytest.skip("needs the extra `bench`")
+    run = subprocess.run([sys.executable, "-c", code, competitor], capture_output=True, text=True, timeout=120)
     assert run.returncode == 0, run.stderr
     assert 0 < float(run.stdout.splitlines()[-1]) < 100

@@ -8,10 +8,10 @@ not timed.
 
 import json
 import sys
-import time
 
 import numpy as np
 
+from tfpar.bench.epochs import dataset_of, seconds_per_epoch
 from tfpar.data.bucketing import bucket_boundaries, plan_epoch
 
 VOCABULARY, EMBEDDING, UNITS, BATCH, EXAMPLES = 8917, 128, 128, 64, 8877
@@ -53,17 +53,8 @@ def time_keras(model_name: str, ours: bool) -> float:
     model.compile("adamw", keras.losses.SparseCategoricalCrossentropy(from_logits=True), jit_compile="auto")
     if ours:
         model.lanes = tfpar.cluster.cpu_lanes(tf.distribute.get_strategy(), BATCH)
-    epoch = batches()
-
-    def batch(number):
-        tokens, labels = tf.numpy_function(lambda n: epoch[n], [number], (tf.int32, tf.int32))
-        return tf.ensure_shape(tokens, (BATCH, None)), tf.ensure_shape(labels, (BATCH,))
-
-    dataset = tf.data.Dataset.range(len(epoch)).map(batch).prefetch(2)
-    options = tf.data.Options()
-    options.autotune.enabled = False  # its thread delays the end of an epoch by up to seconds
-    dataset = dataset.with_options(options)
-    return _timed(lambda: model.fit(dataset, verbose=0, shuffle=False))
+    dataset = dataset_of(batches(), [(BATCH, None), (BATCH,)])
+    return seconds_per_epoch(lambda: model.fit(dataset, verbose=0, shuffle=False), TIMED_EPOCHS)
 
 
 def time_torch(model_name: str) -> float:
@@ -92,15 +83,7 @@ def time_torch(model_name: str) -> float:
             loss.backward()
             optimizer.step()
 
-    return _timed(run)
-
-
-def _timed(run_epoch) -> float:
-    run_epoch()
-    start = time.perf_counter()
-    for _ in range(TIMED_EPOCHS):
-        run_epoch()
-    return (time.perf_counter() - start) / TIMED_EPOCHS
+    return seconds_per_epoch(run, TIMED_EPOCHS)
 
 
 COMPETITORS = {

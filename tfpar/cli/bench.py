@@ -6,7 +6,7 @@ import statistics
 import sys
 from pathlib import Path
 
-from tfpar.bench import export, recurrent, training
+from tfpar.bench import export, recurrent, training, translation
 from tfpar.bench.machine import describe_machine
 from tfpar.bench.report import EXTRA, check_has_marks, draw, put_table, read_report
 from tfpar.bench.stopwatch import paired_ratios, runs_in_turn
@@ -15,7 +15,7 @@ from tfpar.errors import MissingExtraError, UserError
 from tfpar.export.pictures import new_figure
 from tfpar.files import written_atomically
 
-SUITES = {"training": training, "recurrent": recurrent, "export": export}
+SUITES = {"training": training, "translation": translation, "recurrent": recurrent, "export": export}
 RUN_TIMEOUT_S = 600
 
 

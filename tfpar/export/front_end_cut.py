@@ -6,8 +6,8 @@ Powers span more than the 8 bits of a microcontroller's file. What follows the s
 import keras
 
 from tfpar.errors import UserError
-from tfpar.layers import LogMelSpectrogram
 from tfpar.export.to_saved_model import output_names
+from tfpar.layers import LogMelSpectrogram
 
 
 def cut_behind_front_end(model: keras.Model) -> tuple[keras.Model, keras.Model]:

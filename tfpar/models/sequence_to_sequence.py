@@ -9,10 +9,15 @@
 The query of a step comes from the layer below and not from the step before, so the recurrences alone are sequential: in
 training, projections, attention and output are matmuls over all steps (the decoder of Wu et al. 2016,
 arXiv:1609.08144, with attention between its first two layers; with one layer the one of Luong et al. 2015,
-arXiv:1508.04025, without input feeding).
+arXiv:1508.04025). With input feeding, theirs, the first layer is told where the step before has looked, and training
+runs attention step by step:
+
+    c[t]     = attention(y[t], memory),  y[t] = cell([target[t - 1] a[t - 1]], state)
+    a[t]     = tanh(W [y[t] c[t]])                                  stands for y[t] above
 """
 
 import dataclasses
+import itertools
 from typing import NamedTuple
 
 import keras
@@ -56,6 +61,7 @@ def sequence_to_sequence(
     attention: str = "luong",
     tied: bool = True,
     layer_norm: bool = False,
+    input_feeding: bool = False,
     dropout: float = 0.1,
     seed: int = 0,
 ) -> SequenceToSequence:
@@ -70,6 +76,7 @@ def sequence_to_sequence(
         attention: one of `ATTENTIONS`; "multi_head" has four heads.
         tied: the output layer's weights are those of the embedding.
         layer_norm: normalise the outputs of each recurrent layer.
+        input_feeding: see the module; slower to train.
         dropout: of embeddings and of each layer's outputs.
         seed: of the initial weights and the dropout.
 
@@ -83,7 +90,7 @@ def sequence_to_sequence(
     if units % (2 * _HEADS):
         raise ValueError(f"`units` must be a multiple of {2 * _HEADS}; got {units}")
     parts = _Parts(
-        _Settings(vocabulary_size, cell, units, embedding_size, attention, tied, layer_norm, dropout),
+        _Settings(vocabulary_size, cell, units, embedding_size, attention, tied, layer_norm, input_feeding, dropout),
         (encoder_layers, decoder_layers),
         seed,
     )
@@ -98,6 +105,7 @@ class _Settings(NamedTuple):
     attention: str
     tied: bool
     layer_norm: bool
+    input_feeding: bool
     dropout: float
 
 
@@ -117,16 +125,16 @@ class _Parts:
             name="embedding",
         )
         self.encoder = [self._encoder_layer(depth) for depth in range(depths[0])]
-        self.decoder = [self._recurrent(units, f"decoder_{depth}", return_state=True) for depth in range(depths[1])]
+        self.decoder = [self._decoder_layer(depth) for depth in range(depths[1])]
         self.pooling = layers.MeanPooling(name="summary")
-        self.first = [self._dense(units, f"first_{name}", activation="tanh") for name in self.state_names]
+        self.first = [
+            self._dense(size, f"first_{name}", activation="tanh")
+            for states in self.states
+            for name, size in states.items()
+        ]
         self.keys = self._dense(units, "keys_of_memory", use_bias=False)
         self.query = self._dense(units, "query")
-        self.attention = layers.Attention(
-            "additive" if settings.attention == "bahdanau" else "dot",
-            _HEADS if settings.attention == "multi_head" else 1,
-            name="attention",
-        )
+        self.attention = layers.Attention(**self._attention(), name="attention")
         self.combined = self._dense(embedding_size, "combined", activation="tanh")
         recurrent = [layer.name for layer in self.encoder + self.decoder]
         self.norms = {name: keras.layers.LayerNormalization(name=f"{name}_norm") for name in recurrent}
@@ -153,20 +161,47 @@ class _Parts:
             name=name,
         )
 
+    def _decoder_layer(self, depth):
+        settings, name = self.settings, f"decoder_{depth}"
+        if depth or not settings.input_feeding:
+            return self._recurrent(settings.units, name, return_state=True)
+        return layers.InputFeeding(
+            settings.units,
+            settings.embedding_size,
+            settings.cell,
+            **self._attention(),
+            seed=next(self._seeds),
+            name=name,
+        )
+
+    def _attention(self):
+        return {
+            "score": "additive" if self.settings.attention == "bahdanau" else "dot",
+            "heads": _HEADS if self.settings.attention == "multi_head" else 1,
+        }
+
     def _dense(self, units, name, **options):
         return keras.layers.Dense(
             units, kernel_initializer=keras.initializers.GlorotUniform(next(self._seeds)), name=name, **options
         )
 
     @property
-    def state_names(self) -> list[str]:
+    def states(self) -> list[dict[str, int]]:
+        """Features of each state of each layer of the decoder, by name."""
         kinds = "hc" if self.settings.cell == "lstm" else "h"
-        return [f"state_{depth}_{kind}" for depth in range(len(self.decoder)) for kind in kinds]
+        states = [{f"state_{n}_{kind}": self.settings.units for kind in kinds} for n in range(len(self.decoder))]
+        if self.settings.input_feeding:
+            states[0] = {"state_0_fed": self.settings.embedding_size, **states[0]}
+        return states
+
+    @property
+    def state_names(self) -> list[str]:
+        return [name for states in self.states for name in states]
 
     def _finished(self, layer, x, below):
         """A layer's outputs: dropout, a residual connection where the sizes allow it, normalisation."""
         x = self.dropouts[layer.name](x)
-        if below is not None:
+        if below is not None and below.shape[-1] == x.shape[-1]:
             x = x + below
         return self.norms[layer.name](x) if self.settings.layer_norm else x
 
@@ -181,18 +216,24 @@ class _Parts:
 
     def decode(self, target, source, memory, keys, states):
         """Logits, alignment and new states."""
-        valid, per_layer = ops.not_equal(source, 0), len(states) // len(self.decoder)
-        x, context, new_states = self.dropouts["target"](self.embedding(target)), None, []
-        for depth, layer in enumerate(self.decoder):
-            inputs = x if context is None else ops.concatenate([x, context], axis=-1)
-            own = states[depth * per_layer : (depth + 1) * per_layer]
-            y, *after = layer(inputs, initial_state=own)
+        valid, states = ops.not_equal(source, 0), iter(states)
+        x, own = self.dropouts["target"](self.embedding(target)), list(itertools.islice(states, len(self.states[0])))
+        if self.settings.input_feeding:
+            y, alignment, *new_states = self.decoder[0](x, own[0], memory, keys, valid, *own[1:])
+            context = y
+            x = self._finished(self.decoder[0], y, None)
+        else:
+            y, *new_states = self.decoder[0](x, initial_state=own)
+            x = self._finished(self.decoder[0], y, None)
+            context, alignment = self.attention(self.query(x), keys, memory, valid)
+        for layer, names in zip(self.decoder[1:], self.states[1:], strict=True):
+            own = list(itertools.islice(states, len(names)))
+            y, *after = layer(ops.concatenate([x, context], axis=-1), initial_state=own)
             new_states += after
-            x = self._finished(layer, y, x if depth else None)
-            if context is None:
-                context, alignment = self.attention(self.query(x), keys, memory, valid)
-        combined = self.combined(ops.concatenate([x, context], axis=-1))
-        return self.embedding(self.dropouts["output"](combined), reverse=True), alignment, new_states
+            x = self._finished(layer, y, x)
+        if not self.settings.input_feeding or len(self.decoder) > 1:
+            x = self.dropouts["output"](self.combined(ops.concatenate([x, context], axis=-1)))
+        return self.embedding(x, reverse=True), alignment, new_states
 
 
 def _training_model(parts) -> keras.Model:
@@ -215,7 +256,7 @@ def _inference_models(parts) -> tuple[keras.Model, keras.Model]:
     )
     token = keras.Input((1,), dtype="int32", name="token")
     given = [keras.Input((None, x.shape[-1]), name=name) for name, x in (("memory", memory), ("keys", keys))]
-    own = [keras.Input((parts.settings.units,), name=name) for name in parts.state_names]
+    own = [keras.Input((size,), name=name) for states in parts.states for name, size in states.items()]
     logits, alignment, new_states = parts.decode(token, source, *given, own)
     outputs = {"log_probabilities": ops.log_softmax(logits[:, 0]), "alignment": alignment[:, 0]}
     outputs.update({f"new_{name}": state for name, state in zip(parts.state_names, new_states, strict=True)})

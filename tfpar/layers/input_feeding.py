@@ -1,0 +1,104 @@
+"""A decoder's layer that is told at each step where it has just looked: input feeding.
+
+    y[t], state = cell([x[t] a[t - 1]], state)
+    context[t]  = attention(W_q y[t], memory)
+    a[t]        = tanh(W_c [y[t] context[t]])
+
+Luong et al. 2015, arXiv:1508.04025, section 3.3. Nothing of a step but its input can be computed before the step above
+it has ended, so training runs a loop over all of it.
+"""
+
+import keras
+from keras import ops
+
+from tfpar.checks import check_one_of
+from tfpar.layers.attention import Attention
+from tfpar.ops.scan import scan
+
+CELLS = {"lstm": keras.layers.LSTMCell, "gru": keras.layers.GRUCell}
+
+
+@keras.saving.register_keras_serializable(package="tfpar")
+class InputFeeding(keras.layers.Layer):
+    """See the module's equations.
+
+    Args:
+        units: of the cell.
+        fed: features of a.
+        cell: one of `CELLS`.
+        score, heads: see `tfpar.layers.Attention`.
+        seed: of the initial weights.
+        **kwargs: see `keras.layers.Layer`.
+    """
+
+    def __init__(self, units, fed, cell="lstm", score="dot", heads=1, seed=0, **kwargs):
+        super().__init__(**kwargs)
+        self.units, self.fed, self.cell, self.seed = units, fed, check_one_of("cell", cell, tuple(CELLS)), seed
+        own = {"dtype": self.dtype_policy}
+        self._cell = CELLS[cell](
+            units,
+            kernel_initializer=keras.initializers.GlorotUniform(seed),
+            recurrent_initializer=keras.initializers.Orthogonal(seed=seed + 1),
+            name="cell",
+            **own,
+        )
+        self._query = self._dense(units, "query", seed + 2)
+        self._combined = self._dense(fed, "combined", seed + 3, activation="tanh")
+        self.attention = Attention(score, heads, name="attention", **own)
+
+    def _dense(self, units, name, seed, **options):
+        initializer = keras.initializers.GlorotUniform(seed)
+        return keras.layers.Dense(units, kernel_initializer=initializer, name=name, dtype=self.dtype_policy, **options)
+
+    def build(self, inputs_shape, fed_shape, memory_shape, keys_shape, valid_shape, *state_shapes):
+        batch, _, features = inputs_shape
+        self._cell.build((batch, features + self.fed))
+        self._query.build((batch, 1, self.units))
+        self.attention.build((batch, 1, self.units), keys_shape, memory_shape)
+        self._combined.build((batch, 1, self.units + memory_shape[-1]))
+
+    def call(self, inputs, fed, memory, keys, valid, *states):
+        """Runs over all steps.
+
+        Args:
+            inputs: float (batch, time, features).
+            fed: float (batch, fed), a before the first step.
+            memory: float (batch, steps, memory_features).
+            keys: float (batch, steps, units).
+            valid: bool (batch, steps).
+            states: of the cell, float (batch, units) each.
+
+        Returns:
+            a, float (batch, time, fed); the alignment, float (batch, time, steps); a after the last step, and the
+            states.
+        """
+
+        def step(carry, x):
+            fed, _, *states = carry
+            y, states = self._cell(ops.concatenate([x, fed], axis=-1), list(states))
+            y = y[:, None]
+            context, alignment = self.attention(self._query(y), keys, memory, valid)
+            fed = self._combined(ops.concatenate([y, context], axis=-1))
+            return fed[:, 0], alignment[:, 0], *states
+
+        carry = (fed, ops.zeros_like(keys[..., 0]), *states)
+        carry = tuple(ops.cast(tensor, self.compute_dtype) for tensor in carry)
+        if inputs.shape[1] == 1:
+            carry = step(carry, inputs[:, 0])
+            made, alignment = (tensor[:, None] for tensor in carry[:2])
+        else:
+            carry, (made, alignment, *_) = scan(step, carry, ops.swapaxes(inputs, 0, 1))
+            made, alignment = (ops.swapaxes(tensor, 0, 1) for tensor in (made, alignment))
+        fed, _, *states = carry
+        return made, alignment, fed, *states
+
+    def compute_output_spec(self, inputs, fed, memory, keys, valid, *states):
+        batch, time, _ = inputs.shape
+        shapes = [(batch, time, self.fed), (batch, time, keys.shape[1]), (batch, self.fed)]
+        shapes += [(batch, self.units)] * len(states)
+        return tuple(keras.KerasTensor(shape, self.compute_dtype) for shape in shapes)
+
+    def get_config(self):
+        config = {"units": self.units, "fed": self.fed, "cell": self.cell, "seed": self.seed}
+        config |= {"score": self.attention.score, "heads": self.attention.heads}
+        return {**super().get_config(), **config}

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from tfpar.checks import check_fraction, check_positive_integer
 from tfpar.layers.dropout import dropout_mask
+from tfpar.layers.recurrent.kernels import is_exporting
 
 _ABSENT = -1
 _SLOTS_PER_BIGRAM = 4
@@ -65,8 +66,7 @@ class BagOfNgrams(keras.layers.Layer):
     def _fill(self, bigrams, scores):
         """The initial keys (slots,), weights (slots, classes) and weights of tokens (vocabulary_size, classes)."""
         # A slot says what remains of its pair's number; what is left of it is small.
-        dtype = np.int16 if self.vocabulary_size**2 // self.slots < 2**15 else np.int32
-        keys = np.full(self.slots, _ABSENT, dtype)
+        keys = np.full(self.slots, _ABSENT, np.int32)
         table = np.zeros((self.slots, self.classes), np.float32)
         bigrams = np.zeros((0, 2), np.int64) if bigrams is None else np.asarray(bigrams, np.int64)
         if scores is None:
@@ -86,7 +86,7 @@ class BagOfNgrams(keras.layers.Layer):
 
         self.token_weights = add("token_weights", self._token_scores)
         self.bigram_weights = add("bigram_weights", self._table)
-        self.keys = add("keys", self._keys, dtype=self._keys.dtype.name, trainable=False)
+        self.keys = add("keys", self._keys, dtype="int32", trainable=False)
         self.bias = self.add_weight(name="bias", shape=(self.classes,), initializer="zeros")
 
     def call(self, tokens, training=False):
@@ -94,13 +94,19 @@ class BagOfNgrams(keras.layers.Layer):
         pairs = tokens[:, :-1] * self.vocabulary_size + tokens[:, 1:]
         slots, rest = tf.math.floormod(pairs, self.slots), tf.math.floordiv(pairs, self.slots)
         known_tokens = tokens > 1
-        known_pairs = tf.cast(tf.gather(tf.convert_to_tensor(self.keys), slots), tf.int32) == rest
+        known_pairs = tf.cast(tf.gather(self._keys_of_file(), slots), tf.int32) == rest
         summed = self._sum(self.token_weights, tokens, known_tokens, training)
         summed += self._sum(self.bigram_weights, slots, known_pairs, training)
         count = _count(known_tokens) + _count(known_pairs)
         # A table of roots, since a root has no 8-bit kernel everywhere.
         roots = tf.gather(_inverse_roots(2 * (tokens.shape[1] or 512), summed.dtype), count)
         return summed * roots[:, None] * _WEIGHT_SCALE + self.bias
+
+    def _keys_of_file(self):
+        """In a file they take half the bytes; workers cannot send each other numbers of 16 bits."""
+        keys = tf.convert_to_tensor(self.keys)
+        is_small = self.vocabulary_size**2 // self.slots < 2**15
+        return tf.cast(keys, tf.int16) if is_small and is_exporting("tflite") else keys
 
     def _sum(self, weights, ids, known, training):
         """Sum of the weights of known features: float (batch, classes)."""

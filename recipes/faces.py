@@ -32,7 +32,8 @@ define_common(
 image_flags.define(
     augment="affine,elastic,flip,light,noise,cutout",
     image_size=40,
-    shift=0.06,
+    shift=0.1,
+    zoom=0.2,
     stretch=0.0,
     shear=0.05,
     bend=0.015,
@@ -49,8 +50,8 @@ flags.DEFINE_float("cosine_margin", 0.4, "CosFace: the true person must win by s
 
 # XLA's convolutions on a CPU take twice as long as oneDNN's.
 BY_MODEL = {
-    "cnn": dict(epochs=200, xla=False),
-    "cnn_lstm": dict(epochs=200, xla=False),
+    "cnn": dict(epochs=400, xla=False),
+    "cnn_lstm": dict(epochs=400, xla=False),
     "row_lstm": dict(epochs=400, xla=True),
 }
 SMOKE = dict(epochs=1, steps=2, width=4, units=8, embedding_size=8, batch_size=8, stages=2)

@@ -58,7 +58,6 @@ _HOME = {
     "translation_batches": "pair_batches",
     "translation_boundaries": "pair_buckets",
     "translation_padding_fraction": "pair_plan",
-    "with_stretched_people": "image_people",
 }
 
 __all__ = sorted(_HOME)

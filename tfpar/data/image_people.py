@@ -1,7 +1,6 @@
-"""Deals out whole classes, to test on people that training never shows; and makes people up."""
+"""Deals out whole classes, to test on people that training never shows."""
 
 import dataclasses
-from collections.abc import Sequence
 
 import numpy as np
 
@@ -41,34 +40,3 @@ def split_classes(images: ImageData) -> ImageData:
         test=LabelledImages(pixels[test], labels[test]),
         split_rule=f"by person: the first {count} are training, the other {len(images.class_names) - count} test",
     )
-
-
-def with_stretched_people(images: LabelledImages, factors: Sequence[float]) -> LabelledImages:
-    """Adds people to train on: for each factor everybody once more, so much wider, or narrower below 1.
-
-    A face is told by its proportions, so a stretched one is another person's, and few people teach less than many.
-
-    Args:
-        images: of `people` classes.
-        factors: above 0.
-
-    Returns:
-        The images, then those of each factor; the labels of the i-th factor begin at i * `people`.
-    """
-    people = int(images.labels.max()) + 1
-    pixels = [images.images] + [_widened(images.images, factor) for factor in factors]
-    labels = [images.labels + people * place for place in range(len(pixels))]
-    return LabelledImages(np.concatenate(pixels), np.concatenate(labels).astype(np.int32))
-
-
-def _widened(images, factor):
-    """uint8 of the same shape: the middle of wider images, or narrower ones between repetitions of their edges."""
-    import tensorflow as tf
-
-    height, width = images.shape[1:3]
-    wide = tf.image.resize(images, (height, round(width * factor)), antialias=True).numpy()
-    wide = np.clip(np.round(wide), 0, 255).astype(np.uint8)
-    margin = max(0, width - wide.shape[2])
-    padded = np.pad(wide, ((0, 0), (0, 0), (margin // 2, margin - margin // 2), (0, 0)), mode="edge")
-    start = (padded.shape[2] - width) // 2
-    return padded[:, :, start : start + width]

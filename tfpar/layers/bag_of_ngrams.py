@@ -94,7 +94,7 @@ class BagOfNgrams(keras.layers.Layer):
         pairs = tokens[:, :-1] * self.vocabulary_size + tokens[:, 1:]
         slots, rest = tf.math.floormod(pairs, self.slots), tf.math.floordiv(pairs, self.slots)
         known_tokens = tokens > 1
-        known_pairs = tf.cast(tf.gather(self._keys_of_file(), slots), tf.int32) == rest
+        known_pairs = tf.cast(tf.gather(self._stored_keys(), slots), tf.int32) == rest
         summed = self._sum(self.token_weights, tokens, known_tokens, training)
         summed += self._sum(self.bigram_weights, slots, known_pairs, training)
         count = _count(known_tokens) + _count(known_pairs)
@@ -102,7 +102,7 @@ class BagOfNgrams(keras.layers.Layer):
         roots = tf.gather(_inverse_roots(2 * (tokens.shape[1] or 512), summed.dtype), count)
         return summed * roots[:, None] * _WEIGHT_SCALE + self.bias
 
-    def _keys_of_file(self):
+    def _stored_keys(self):
         """In a file they take half the bytes; workers cannot send each other numbers of 16 bits."""
         keys = tf.convert_to_tensor(self.keys)
         is_small = self.vocabulary_size**2 // self.slots < 2**15

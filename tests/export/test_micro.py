@@ -55,7 +55,8 @@ def left(request, tmp_path_factory):
 
 
 def test_it_runs_in_micro_and_agrees(left):
-    name, model, rows, _, report, content = left
+    name, model, rows, path, report, content = left
+    assert [(path.parent / file).exists() for file in report["c_array"]] == [True, True]
     expected = model.predict(rows, verbose=0)
     micro = MicroModel(content, report["arena_bytes"])
     found = np.concatenate([micro(rows=row[None])["classes"] for row in rows])

@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+from tfpar.files import written_atomically
+
 _HEADER = """// Made from {source}; {length:,} bytes. Memory of the interpreter: {name}_arena_bytes.
 // Operations: {operations}.
 #ifndef {guard}
@@ -42,8 +44,9 @@ def write_c_array(path: Path, arena_bytes: int, operations: list[str]) -> list[s
     header, source = path.with_suffix(".h"), path.with_suffix(".cc")
     fields = dict(name=name, header=header.name, source=path.name, guard=f"{name.upper()}_H_")
     text = _HEADER.format(**fields, length=len(content), arena_bytes=arena_bytes, operations=", ".join(operations))
-    header.write_text(text, encoding="utf-8")
-    source.write_text(_SOURCE.format(**fields, bytes=_lines(content)), encoding="utf-8")
+    for file, written in ((source, _SOURCE.format(**fields, bytes=_lines(content))), (header, text)):
+        with written_atomically(file) as temporary:
+            temporary.write_text(written, encoding="utf-8")
     return [source.name, header.name]
 
 

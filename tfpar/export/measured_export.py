@@ -9,7 +9,6 @@ import numpy as np
 
 from tfpar.errors import UserError
 from tfpar.export.bundle import write_bundle
-from tfpar.export.c_array import write_c_array
 from tfpar.export.card import write_card
 from tfpar.export.described import described
 from tfpar.export.formats import FORMATS, Format
@@ -121,7 +120,6 @@ class MeasuredExport:
             **self.tflite_options(),
         )
         if self.target == "micro":
-            report["c_array"] = write_c_array(path, report["arena_bytes"], report["ops"])
             return report, self.micro_answers(path, rows)
         return report, self.tflite_answers(path, rows)
 

@@ -5,7 +5,6 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from tfpar.export.c_array import write_c_array
 from tfpar.export.micro_process import run_in_micro
 from tfpar.export.to_tflite import tflite
 
@@ -23,8 +22,8 @@ class MicroPart:
         self._model, self._input, self._calibration = model, given.name, calibration
 
     def write(self, path: Path, format_name: str, form: str) -> dict:
-        """Writes the file and its C array; returns the report of `tflite`, and "c_array"."""
-        report = tflite(
+        """Writes the file; returns the report of `tflite`."""
+        return tflite(
             self._model,
             path,
             quantize=format_name,
@@ -33,7 +32,6 @@ class MicroPart:
             form=form,
             target="micro",
         )
-        return {**report, "c_array": write_c_array(path, report["arena_bytes"], report["ops"])}
 
     def answers(self, path: Path, made: np.ndarray) -> np.ndarray:
         """What the file answers in TFLite Micro for rows that the host has made, float32 (rows, ...)."""

@@ -6,7 +6,6 @@ from pathlib import Path
 import keras
 
 from tfpar.export.bundle import write_bundle
-from tfpar.export.c_array import write_c_array
 from tfpar.export.described import described
 from tfpar.export.interpreter import TFLiteModel
 from tfpar.export.made_with import versions
@@ -73,8 +72,6 @@ def _write_format(model, directory, name, signatures, options):
     path = directory / f"model.{name}.tflite"
     report = tflite(model, path, quantize=name, **options)
     signatures[name] = {signature: described(TFLiteModel(path, signature)) for signature in report["signatures"]}
-    if "arena_bytes" in report:
-        report["c_array"] = write_c_array(path, report["arena_bytes"], report["ops"])
     return {**report, "path": path.name}
 
 

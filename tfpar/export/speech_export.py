@@ -7,7 +7,6 @@ import sys
 import numpy as np
 
 from tfpar.data.transcripts import decode, spelt
-from tfpar.export.c_array import write_c_array
 from tfpar.export.front_end_cut import cut_behind_front_end
 from tfpar.export.interpreter import TFLiteModel
 from tfpar.export.labels import write_labels
@@ -107,7 +106,6 @@ class SpeechExport(MeasuredExport):
             return {"signatures": self.signatures_of_files(directory, formats)}
         path = directory / FRONT_END
         report = tflite(self._cut[0], path, sequence_length=1 if self.streaming else None, target="micro")
-        report["c_array"] = write_c_array(path, report["arena_bytes"], report["ops"])
         return {"front_end": {**report, "path": FRONT_END}, **super().more_facts(directory, formats)}
 
     @functools.cached_property

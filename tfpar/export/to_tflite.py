@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from tfpar.checks import check_one_of, check_positive_integer
 from tfpar.errors import UserError
+from tfpar.export.c_array import write_c_array
 from tfpar.export.formats import CALIBRATED, FORMATS, FORMS, FORMS_OF, MICRO_REASONS, TARGETS, Format
 from tfpar.export.measured_file import MeasuredFile
 from tfpar.export.micro import check_micro
@@ -66,7 +67,8 @@ def tflite(
     Returns:
         {"format", "form", "form_reason", "path", "bytes", "ops", "signatures", "max_abs_error" (to Keras, over at most
         32 inputs of each signature), "latency_ms": {"median"} (of "serving_default")}; for "micro" also "arena_bytes",
-        the memory that it needs, and "micro_max_abs_error", measured in TFLite Micro.
+        the memory that it needs, and "micro_max_abs_error", measured in TFLite Micro, and "c_array", the names of two
+        files that are written beside it: it as a C array.
 
     Raises:
         UserError: a format that needs `calibration` has none; the model cannot take the form, or be streamed; the
@@ -123,7 +125,7 @@ def write_signatures(
     best = min(files, key=lambda name: files[name].report["latency_ms"]["median"])
     with written_atomically(Path(path)) as temporary:
         temporary.write_bytes(files[best].content)
-    return {
+    report = {
         "format": chosen.name,
         "form": best,
         "form_reason": _reason(files, form, target) if _has_recurrence(signatures) else "it has no recurrent layer",
@@ -132,6 +134,9 @@ def write_signatures(
         "signatures": sorted(signatures),
         **files[best].report,
     }
+    if target == "micro":
+        report["c_array"] = write_c_array(Path(path), report["arena_bytes"], report["ops"])
+    return report
 
 
 def _checked_lengths(sequence_length) -> list[int]:

@@ -73,7 +73,7 @@ def pretrain(classifier, data):
     )
     log("pretraining a denoising autoencoder")
     copies = batches.map(lambda images, _, weights: (images, tf.reshape(images / 255, [len(images), -1]), weights))
-    autoencoder.lanes = image_recipe.lanes(autoencoder)
+    autoencoder.lanes = recipe.lanes(autoencoder)
     limit = {"steps_per_epoch": 2} if FLAGS.smoke else {}
     autoencoder.fit(copies, epochs=1 if FLAGS.smoke else FLAGS.pretrain_epochs, verbose=recipe.progress(), **limit)
 

@@ -201,7 +201,7 @@ def optimizer(steps):
 
 def fit(model, encoded):
     """Trains; returns the history and what was measured on the way."""
-    from tfpar import cluster, train
+    from tfpar import train
 
     batches = encoded.batches("train", recipe.first_epoch())
     model.compile(
@@ -210,7 +210,6 @@ def fit(model, encoded):
         weighted_metrics=[train.CommitteeAccuracy(shares())],
         jit_compile=FLAGS.xla,
     )
-    model.lanes = cluster.cpu_lanes(model.distribute_strategy, FLAGS.batch_size)
     return recipe.fit(model, batches, encoded.batches("validation"), examples=len(encoded.labels("train")))
 
 

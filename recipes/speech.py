@@ -25,7 +25,7 @@ define_common(
     cells=("lstm", "gru", "rnn"),
     export_dir="exports/speech",
     dropout=0.3,
-    epochs=16,
+    epochs=26,
     learning_rate=3e-3,
     weight_decay=1e-3,
     label_smoothing=0.1,
@@ -112,8 +112,6 @@ def input_shape(speech):
 
 def fit(model, speech):
     """Trains; returns the history and what was measured on the way."""
-    from tfpar import cluster
-
     training = batches(speech, "train", recipe.first_epoch())
     model.compile(
         recipe.optimizer(recipe.training_steps(training)),
@@ -121,8 +119,6 @@ def fit(model, speech):
         weighted_metrics=[] if FLAGS.task == "digits" else ["accuracy"],
         jit_compile=FLAGS.xla,
     )
-    if FLAGS.model != "cnn":
-        model.lanes = cluster.cpu_lanes(model.distribute_strategy, FLAGS.batch_size)
     return recipe.fit(model, training, batches(speech, "validation"), examples=len(speech.train))
 
 

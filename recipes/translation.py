@@ -120,7 +120,7 @@ def load(replicas):
 
 def fit(models, encoded):
     """Trains; returns the trained model, the history and what was measured on the way."""
-    from tfpar import cluster, train
+    from tfpar import train
 
     model = train.Model(models.model.inputs, models.model.outputs[0], name="translation")
     batches = encoded.batches("train", recipe.first_epoch())
@@ -129,7 +129,6 @@ def fit(models, encoded):
         train.TokenCrossentropy(label_smoothing=FLAGS.label_smoothing),
         jit_compile=FLAGS.xla,
     )
-    model.lanes = cluster.cpu_lanes(model.distribute_strategy, FLAGS.batch_size)
     history, measured = recipe.fit(model, batches, encoded.batches("validation"), examples=len(encoded.data.train))
     tokens = sum(len(ids) + 1 for ids in encoded.targets["train"])
     per_second = measured["examples_per_second"] * tokens / len(encoded.data.train)

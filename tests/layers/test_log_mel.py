@@ -93,15 +93,33 @@ def test_distortions_happen_in_training_alone_and_repeat():
     assert np.mean(np.asarray(distorted) == -1) > 0.02  # masks
 
 
+def distorted_by(spectrogram, **one):
+    """As in training, by nothing else."""
+    names = "frequency_warp frequency_shift time_warp blunting sharpening frequency_mask time_mask".split()
+    layer = SpectrogramAugmentation(**{**dict.fromkeys(names, 0.0), **one}, seed=1)
+    return layer(spectrogram, training=True).numpy()
+
+
+def ridge():
+    """A tone in band 20."""
+    return np.eye(40, dtype=np.float32)[np.full((64, 10), 20)]
+
+
 def test_no_distortion_of_size_zero():
     spectrogram = LogMelSpectrogram()(sound())
-    still = SpectrogramAugmentation(0.0, 0.0, 0.0, 0.0, 0.0, seed=1)
-    np.testing.assert_allclose(still(spectrogram, training=True), spectrogram, atol=1e-5)
+    np.testing.assert_allclose(distorted_by(spectrogram), spectrogram, atol=1e-5)
 
 
 def test_a_longer_vocal_tract_moves_a_tone_to_lower_bands():
-    ridge = np.zeros((64, 10, 40), np.float32)
-    ridge[:, :, 20] = 1.0
-    warped = SpectrogramAugmentation(0.2, 0.0, 0.0, 0.0, 0.0, seed=1)(ridge, training=True).numpy()
+    warped = distorted_by(ridge(), frequency_warp=0.2)
     places = warped[:, 5].argmax(axis=1)
     assert places.min() <= 18 and places.max() >= 22
+
+
+@pytest.mark.parametrize("name", ["blunting", "sharpening"])
+def test_a_blunted_formant_is_lower_and_a_sharpened_one_higher(name):
+    peaks = distorted_by(ridge(), **{name: 0.5})[:, 5].max(axis=1)
+    lowest, highest = (0.5, 1.0) if name == "blunting" else (1.0, 1.5)
+    assert lowest < peaks.min() and peaks.max() < highest and np.ptp(peaks) > 0.3
+    flat = np.ones((64, 10, 40), np.float32)
+    np.testing.assert_allclose(distorted_by(flat, **{name: 0.5}), flat, atol=1e-5)

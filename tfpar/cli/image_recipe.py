@@ -87,13 +87,6 @@ def encoder(images) -> dict:
     )
 
 
-def lanes(model) -> int:
-    """Lanes of a batch. oneDNN spreads a convolution over all cores by itself."""
-    from tfpar import cluster
-
-    return cluster.cpu_lanes(model.distribute_strategy, FLAGS.batch_size) if FLAGS.model == "row_lstm" else 1
-
-
 def fit(model, images, loss, monitor: str = "val_loss"):
     """Compiles and trains a model as the flags say; returns what `recipe.fit` does."""
     import keras
@@ -105,7 +98,6 @@ def fit(model, images, loss, monitor: str = "val_loss"):
         weighted_metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
         jit_compile=FLAGS.xla,
     )
-    model.lanes = lanes(model)
     validation = batches(images.validation) if len(images.validation) else None
     return recipe.fit(model, training, validation, examples=len(images.train), monitor=monitor)
 

@@ -1,26 +1,35 @@
-"""Distortions of spectrograms in training: another vocal tract, another pace, masks."""
+"""Distortions of spectrograms in training: another vocal tract, another pace, blunter formants, masks."""
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tfpar.checks import check_fraction
 from tfpar.layers.dropout import first_row
 from tfpar.ops.random import uniform
 
+_SMOOTHED_BANDS = 3.0  # standard deviation, wider than a formant
+
 
 @keras.saving.register_keras_serializable(package="tfpar")
 class SpectrogramAugmentation(keras.layers.Layer):
-    """Warps time and frequency and masks stripes of both, in training only; the same on any number of replicas.
+    """Warps time and frequency, blunts or sharpens formants and masks stripes of both, in training only.
+
+    It does the same on any number of replicas.
 
     Both warps interpolate between neighbours, by a product with a matrix of hat functions for each row:
 
         band' = band * (1 + a) + b        a vocal tract of another length, another microphone
         time' = time * (1 + c) + d * sin  a pace that changes within the word
 
+    A frame x, whose smooth course over the bands is s, becomes s + (1 + e) (x - s): people's formants are blunter than
+    those of a synthesiser.
+
     Args:
         frequency_warp: largest |a|.
         frequency_shift: largest |b|, as a fraction of the bands.
         time_warp: largest |c|, and |d| as a fraction of a quarter of the time.
+        blunting, sharpening: e lies between -blunting and sharpening.
         frequency_mask: widest stripe of bands, as a fraction of them; there are two.
         time_mask: widest stripe of frames, as a fraction of them; there are two.
         masked: what a mask leaves.
@@ -40,6 +49,8 @@ class SpectrogramAugmentation(keras.layers.Layer):
         frequency_warp=0.12,
         frequency_shift=0.03,
         time_warp=0.15,
+        blunting=0.6,
+        sharpening=0.3,
         frequency_mask=0.15,
         time_mask=0.1,
         masked=-1.0,
@@ -51,6 +62,8 @@ class SpectrogramAugmentation(keras.layers.Layer):
             "frequency_warp": frequency_warp,
             "frequency_shift": frequency_shift,
             "time_warp": time_warp,
+            "blunting": blunting,
+            "sharpening": sharpening,
             "frequency_mask": frequency_mask,
             "time_mask": time_mask,
         }
@@ -65,9 +78,10 @@ class SpectrogramAugmentation(keras.layers.Layer):
         if not training:
             return spectrogram
         rows = tf.shape(spectrogram)[0]
-        draws = uniform(rows, (12,), self.seed_generator.next(), first_row(rows))
+        draws = uniform(rows, (13,), self.seed_generator.next(), first_row(rows))
         draws = tf.cast(draws, spectrogram.dtype)
         warped = self._time_matrix(draws, spectrogram) @ spectrogram @ self._frequency_matrix(draws, spectrogram)
+        warped = self._contrasted(warped, draws[:, 12, None, None])
         kept = self._kept(draws[:, 4:8], tf.shape(spectrogram)[2], self._fractions["frequency_mask"])[:, None, :]
         kept &= self._kept(draws[:, 8:12], tf.shape(spectrogram)[1], self._fractions["time_mask"])[:, :, None]
         return tf.where(kept, warped, tf.cast(self.masked, warped.dtype))
@@ -89,6 +103,13 @@ class SpectrogramAugmentation(keras.layers.Layer):
         source = middle + (place - middle) * (1 + amount * _signed(draws[:, 2:3]))
         bend = tf.sin(2 * 3.14159265 * place / frames) * frames / 12
         return _hats(source + amount * _signed(draws[:, 3:4]) * bend, place)
+
+    def _contrasted(self, spectrogram, draws):
+        place = np.arange(spectrogram.shape[2])
+        weights = np.exp(-0.5 * ((place[:, None] - place) / _SMOOTHED_BANDS) ** 2)
+        smooth = spectrogram @ tf.constant(weights / weights.sum(axis=0), spectrogram.dtype)
+        least, most = -self._fractions["blunting"], self._fractions["sharpening"]
+        return smooth + (1 + least + (most - least) * draws) * (spectrogram - smooth)
 
     @staticmethod
     def _kept(draws, size, widest):

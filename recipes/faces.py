@@ -43,7 +43,7 @@ image_flags.define(
     units=64,
 )
 flags.DEFINE_enum("task", "open", ["open", "closed"], "Compare people never seen, or recognise known ones.")
-flags.DEFINE_integer("embedding_size", 64, "Numbers in an embedding.", 1)
+flags.DEFINE_integer("embedding_size", 64, "Numbers that a person of the training is told by.", 1)
 flags.DEFINE_float("scale", 24.0, "Of the cosines, in the loss.", 0.1)
 flags.DEFINE_float("angular_margin", 0.0, "ArcFace: the true person must win by so many radians.", 0, 1.5)
 flags.DEFINE_float("cosine_margin", 0.4, "CosFace: the true person must win by so much of the cosine.", 0, 0.99)
@@ -110,6 +110,14 @@ def closed_metrics(model, images):
     return {name: scores[name] for name in ("accuracy", "loss")}
 
 
+def for_strangers(embedder, images):
+    """The embedder as it leaves: without its head, and centred on the training."""
+    from tfpar import models
+
+    center = embeddings(models.without_projection_head(embedder), images.train.images).mean(axis=0)
+    return models.without_projection_head(embedder, center)
+
+
 def open_metrics(embedder, images):
     """The equal error rate over all pairs of pictures of the test, and the threshold there."""
     from tfpar import export
@@ -165,7 +173,9 @@ def main():
     with run.scope():
         embedder, model = build(images)
         history, measured = fit(model, images)
-        metrics = closed_metrics(model, images) if FLAGS.task == "closed" else open_metrics(embedder, images)
+        if FLAGS.task == "open":
+            embedder = for_strangers(embedder, images)
+        metrics = open_metrics(embedder, images) if FLAGS.task == "open" else closed_metrics(model, images)
     result = run.report(
         "faces",
         model,

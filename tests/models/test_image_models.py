@@ -6,7 +6,7 @@ import pytest
 
 import tfpar
 from tfpar.data import generated_image_classification, image_batches
-from tfpar.models import denoising_autoencoder, face_embedder, image_classifier
+from tfpar.models import denoising_autoencoder, face_embedder, image_classifier, without_projection_head
 
 SMALL = dict(image_shape=(8, 8, 1), width=4, units=6, mean=70.0, deviation=90.0, seed=1)
 KINDS = ["cnn", "row_lstm", "cnn_lstm"]
@@ -52,6 +52,26 @@ def test_an_embedder_gives_directions_and_trains(kind):
     loss = tfpar.train.MarginCrossentropy(8.0, cosine=0.2)
     _, history = trained(cosines, embedder.input, loss, epochs=25)
     assert history["loss"][-1] < 0.8 * history["loss"][0]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_without_its_head_an_embedder_gives_centred_features(kind, tmp_path):
+    trained_with_head = face_embedder(kind, embedding_size=5, **SMALL)
+    images = DATA.test.images.astype("float32")
+    features = keras.Model(trained_with_head.input, trained_with_head.get_layer("dropout_features").input)
+    directions = normalised(features.predict(images, verbose=0))
+    np.testing.assert_allclose(
+        without_projection_head(trained_with_head).predict(images, verbose=0), directions, 1e-5, 1e-5
+    )
+    embedder = without_projection_head(trained_with_head, directions.mean(axis=0))
+    expected = normalised(directions - directions.mean(axis=0))
+    np.testing.assert_allclose(embedder.predict(images, verbose=0), expected, rtol=1e-4, atol=1e-5)
+    report = tfpar.export.tflite(embedder, tmp_path / "model.tflite", calibration=batches())
+    assert report["max_abs_error"] < 1e-5
+
+
+def normalised(vectors):
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
 @pytest.mark.parametrize("cell", ["gru", "rnn"])

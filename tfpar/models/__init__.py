@@ -2,7 +2,7 @@
 
 from tfpar.models.decoding import Decoder
 from tfpar.models.denoising_autoencoder import denoising_autoencoder
-from tfpar.models.face_embedder import face_embedder
+from tfpar.models.face_embedder import face_embedder, without_projection_head
 from tfpar.models.image_classifier import image_classifier
 from tfpar.models.sequence_autoencoder import initialize_from_autoencoder, sequence_autoencoder
 from tfpar.models.sequence_to_sequence import SequenceToSequence, sequence_to_sequence
@@ -22,4 +22,5 @@ __all__ = [
     "sequence_to_sequence",
     "speech_recogniser",
     "text_classifier",
+    "without_projection_head",
 ]

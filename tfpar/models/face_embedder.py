@@ -1,6 +1,7 @@
 """Embeddings of faces: directions in a space in which pictures of one person lie close together."""
 
 import keras
+import numpy as np
 
 from tfpar.checks import check_positive_integer
 from tfpar.models.image_layers import ImageEncoder, dense, dropout, image_input
@@ -15,6 +16,8 @@ def face_embedder(
     **encoder,
 ) -> keras.Model:
     """Builds a network from images to embeddings; put `tfpar.layers.CosineLogits` behind it to train it.
+
+    The last layer is a projection head for the people of the training; for others see `without_projection_head`.
 
     Args:
         kind, image_shape, **encoder: see `ImageEncoder`.
@@ -34,3 +37,26 @@ def face_embedder(
     x = dense(check_positive_integer("embedding_size", embedding_size), "projection", encode.seed + 1001)(x)
     embedding = keras.layers.UnitNormalization(dtype="float32", name="embedding")(x)
     return keras.Model(image, embedding, name="face_embedder")
+
+
+def without_projection_head(embedder: keras.Model, center: np.ndarray | float = 0.0) -> keras.Model:
+    """Takes the projection head off a trained embedder, to compare people whom training has not seen.
+
+    The head keeps what tells the people of the training apart, and drops what would tell others apart.
+
+    Args:
+        embedder: made by `face_embedder`.
+        center: float (features,), the mean of such embeddings, made with 0, over the pictures of the training. What
+            all faces share is no likeness.
+
+    Returns:
+        The same images -> float32 (batch, features) "embedding", of length 1.
+
+    References:
+        Chen et al. 2020, A simple framework for contrastive learning of visual representations, section 4.2.
+    """
+    features = embedder.get_layer("dropout_features").input
+    x = keras.layers.UnitNormalization(dtype="float32", name="direction")(features)
+    x = keras.layers.Rescaling(1.0, -center, dtype="float32", name="centred")(x)
+    embedding = keras.layers.UnitNormalization(dtype="float32", name="embedding")(x)
+    return keras.Model(embedder.input, embedding, name="face_embedder")

@@ -50,9 +50,9 @@ flags.DEFINE_float("cosine_margin", 0.4, "CosFace: the true person must win by s
 
 # XLA's convolutions on a CPU are slower than oneDNN's.
 BY_MODEL = {
-    "cnn": dict(epochs=200, xla=False),
-    "cnn_lstm": dict(epochs=200, xla=False),
-    "row_lstm": dict(epochs=200, xla=True),
+    "cnn": dict(epochs=400, xla=False),
+    "cnn_lstm": dict(epochs=400, xla=False),
+    "row_lstm": dict(epochs=400, xla=True),
 }
 SMOKE = dict(epochs=1, steps=2, width=4, units=8, embedding_size=8, batch_size=8, stages=2)
 

@@ -43,7 +43,7 @@ def test_a_recogniser_is_trained_left_and_asked(run_recipe, tmp_path):
     )
     result = run.result
     assert KEYS <= set(result) and run.stdout == json.dumps(result) + "\n"
-    assert (result["recipe"], result["dataset"], result["model"]) == ("speech", "generated", "cnn")
+    assert (result["recipe"], result["dataset"], result["model"]) == ("speech", "generated", "cnn_lstm")
     assert result["examples"] == {"train": 32, "validation": 8, "test": 8} and result["examples_per_second"] > 0
     _, float32, dynamic, int8 = result["exports"]
     assert float32["max_abs_error"] <= 1e-5 and dynamic["max_abs_error"] <= 0.02
@@ -108,7 +108,7 @@ def test_a_chip_hears(run_recipe, tmp_path):
     np.testing.assert_allclose(list(answer["probabilities"].values()), expected[0], atol=0.05)
 
 
-@pytest.mark.parametrize("flags", ["--model lstm --cell gru", "--model cnn_lstm --noaugment", "--dataset folder:clips"])
+@pytest.mark.parametrize("flags", ["--model lstm --cell gru", "--model cnn --noaugment", "--dataset folder:clips"])
 def test_what_can_be_trained(run_recipe, flags):
     for label, name in enumerate(("no", "yes")):
         folder = run_recipe.directory / "clips" / name

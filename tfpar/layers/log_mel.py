@@ -8,7 +8,9 @@ from tfpar.checks import check_one_of, check_positive_integer
 from tfpar.layers.recurrent.kernels import is_exporting
 
 NORMALIZATIONS = ("level", "none")
-_FLOOR = 1e-12  # of power: the noise of 16 bits
+# Of power. 1e-12 is the noise of 16 bits; without levelling, the rounding of float32 beside a loud tone would be heard
+# down there, and no two machines round alike.
+_FLOORS = {"level": 1e-12, "none": 1e-9}
 
 
 @keras.saving.register_keras_serializable(package="tfpar")
@@ -21,7 +23,7 @@ class LogMelSpectrogram(keras.layers.Layer):
 
         y[t, band] = 1 + max(log p[t, band] - max over t, band of log p, -range) / (range / 2)
 
-    which no gain changes, and which lies in [-1, 1]. With "none" it is log(p + 1e-12) / 10 + 1: frames do not see each
+    which no gain changes, and which lies in [-1, 1]. With "none" it is log(p + 1e-9) / 10 + 1: frames do not see each
     other, as a stream needs it.
 
     Args:
@@ -86,7 +88,7 @@ class LogMelSpectrogram(keras.layers.Layer):
         frames = self._frames(hops)
         left, right = frames[..., : frames.shape[-1] // 2], ops.flip(frames[..., frames.shape[-1] // 2 :], axis=-1)
         power = ops.square(ops.matmul(left + right, cosines)) + ops.square(ops.matmul(left - right, sines))
-        log_power = ops.log(ops.matmul(power, mel) + _FLOOR)
+        log_power = ops.log(ops.matmul(power, mel) + _FLOORS[self.normalization])
         if self.normalization == "none":
             return log_power / 10 + 1
         loudest = ops.max(log_power, axis=(1, 2), keepdims=True)

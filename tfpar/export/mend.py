@@ -1,9 +1,11 @@
-"""Mends a TFLite file: fused LSTMs forget between runs, and 8-bit cells work however small what they hold is.
+"""Mends a TFLite file: fused LSTMs forget between runs, but nothing within one, and 8-bit cells hold small values, too.
 
 TFLite's `UNIDIRECTIONAL_SEQUENCE_LSTM` leaves h and c in its state tensors and begins the next run with them, unless
 the application resets all variables before each run. The converter cannot be told otherwise: it accepts nothing but
 constants as initial states. So the finished file gets a `SLICE` in front of each such operation, which copies zeros
 into its states whenever the model runs.
+
+The converter has the operation clip c to [-10, 10]. A trained LSTM that counts goes beyond; no limit is set.
 
 An 8-bit LSTM feeds the h that it writes into its output back as its state, so both must have one scale. Calibration
 gives three: it sees the output of every step, but the state only after the last one, which may be far smaller. LiteRT
@@ -50,6 +52,7 @@ def mend_file(content: bytes) -> bytes:
         lstms = _fused_lstms(model, subgraph)
         for operator in lstms:
             _scale_hidden_as_output(subgraph, operator)
+            operator.builtinOptions.cellClip = 0.0  # none
         states = {operator.inputs[i] for operator in lstms for i in _STATE_INPUTS}
         for state in states:
             _widen(subgraph.tensors[state])

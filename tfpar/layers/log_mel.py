@@ -8,9 +8,11 @@ from tfpar.checks import check_one_of, check_positive_integer
 from tfpar.layers.recurrent.kernels import is_exporting
 
 NORMALIZATIONS = ("level", "none")
-# Of power. 1e-12 is the noise of 16 bits; without levelling, the rounding of float32 beside a loud tone would be heard
-# down there, and no two machines round alike.
-_FLOORS = {"level": 1e-12, "none": 1e-9}
+# Amplitudes are counted in units of a floor, -120 and -90 dB of full scale, and the logarithm is of 1 + power. (A tiny
+# number to add would be 0 in a float16 file.) -120 dB is the noise of 16 bits; without levelling, the rounding of
+# float32 beside a loud tone would be heard down there. A part of the factor is in the matrices: float16 ends at 65,504.
+_FLOORS = {"level": 2.0**-20, "none": 2.0**-15}
+_IN_MATRICES = 2.0**10
 
 
 @keras.saving.register_keras_serializable(package="tfpar")
@@ -23,7 +25,7 @@ class LogMelSpectrogram(keras.layers.Layer):
 
         y[t, band] = 1 + max(log p[t, band] - max over t, band of log p, -range) / (range / 2)
 
-    which no gain changes, and which lies in [-1, 1]. With "none" it is log(p + 1e-9) / 10 + 1: frames do not see each
+    which no gain changes, and which lies in [-1, 1]. With "none" it is log(p + 2**-30) / 10 + 1: frames do not see each
     other, as a stream needs it.
 
     Args:
@@ -74,7 +76,8 @@ class LogMelSpectrogram(keras.layers.Layer):
         window = hop * hops_per_frame
         if window % 2:
             raise ValueError(f"`hop` * `hops_per_frame` must be even; got {hop} * {hops_per_frame}")
-        self._cosines, self._sines = dft_matrices(window)
+        self._floor = _FLOORS[normalization]
+        self._cosines, self._sines = (_IN_MATRICES * matrix for matrix in dft_matrices(window))
         self._mel = mel_matrix(rate_hz, window, bands, low_hz, self._high_hz())
         self.built = True
 
@@ -85,12 +88,12 @@ class LogMelSpectrogram(keras.layers.Layer):
         hops = audio if len(audio.shape) == 3 else self._hops(audio)
         cosines, sines, mel = (precise(matrix, audio) for matrix in (self._cosines, self._sines, self._mel))
         # The transform of a window is that of its two halves, folded: half as many products.
-        frames = self._frames(hops)
+        frames = self._frames(hops / (_IN_MATRICES * self._floor))
         left, right = frames[..., : frames.shape[-1] // 2], ops.flip(frames[..., frames.shape[-1] // 2 :], axis=-1)
         power = ops.square(ops.matmul(left + right, cosines)) + ops.square(ops.matmul(left - right, sines))
-        log_power = ops.log(ops.matmul(power, mel) + _FLOORS[self.normalization])
+        log_power = ops.log(ops.matmul(power, mel) + 1)
         if self.normalization == "none":
-            return log_power / 10 + 1
+            return log_power / 10 + (1 + np.log(self._floor) / 5)
         loudest = ops.max(log_power, axis=(1, 2), keepdims=True)
         return 1 + ops.maximum(log_power - loudest, -self.range_nepers) / (self.range_nepers / 2)
 
@@ -127,17 +130,21 @@ class LogMelSpectrogram(keras.layers.Layer):
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
 
+_MAGNIFIED = 2.0**10
+
+
 def precise(matrix: np.ndarray, inputs):
     """A constant that stays precise in any TFLite file.
 
     Weights of products would become 8-bit or 16-bit numbers, and with them powers that span more than those can tell
-    apart. In a file the constant is a sum of two that 16 bits hold, and of a zero that only a run can know to be one.
+    apart. In a file the constant is a sum of two that 16 bits hold, and of zeros that only a run knows. The
+    smaller one is magnified in between: TensorFlow adds constants up within a sum.
     """
     if not is_exporting("tflite"):
         return matrix
     high = matrix.astype(np.float16).astype(np.float32)
     zero = ops.minimum(ops.square(ops.max(inputs)), 0.0)
-    return (high + zero) + (matrix - high)
+    return (high + zero) + (_MAGNIFIED * (matrix - high) + zero) / _MAGNIFIED
 
 
 def dft_matrices(window: int) -> tuple[np.ndarray, np.ndarray]:

@@ -68,7 +68,7 @@ class MeasuredFile:
 
 
 def _convert(format_name, form, signatures, rows, target, timeout_s):
-    kind = "tflite_int8" if format_name in CALIBRATED else "tflite"
+    kind = {"float16": "tflite_float16"}.get(format_name, "tflite_int8" if format_name in CALIBRATED else "tflite")
     functions = {name: signature.function(kind, form) for name, signature in signatures.items()}
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)

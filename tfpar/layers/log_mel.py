@@ -137,13 +137,15 @@ def precise(matrix: np.ndarray, inputs):
     """A constant that stays precise in any TFLite file.
 
     Weights of products would become 8-bit or 16-bit numbers, and with them powers that span more than those can tell
-    apart. In a file the constant is a sum of two that 16 bits hold, and of zeros that only a run knows. The
-    smaller one is magnified in between: TensorFlow adds constants up within a sum.
+    apart. In a file the constant gets a zero added that only a run can know to be one. In a float16 file it is a sum
+    of two that 16 bits hold, the smaller one magnified in between: TensorFlow adds constants up within a sum.
     """
-    if not is_exporting("tflite"):
+    if not is_exporting("tflite", "tflite_float16"):
         return matrix
-    high = matrix.astype(np.float16).astype(np.float32)
     zero = ops.minimum(ops.square(ops.max(inputs)), 0.0)
+    if is_exporting("tflite"):
+        return matrix + zero
+    high = matrix.astype(np.float16).astype(np.float32)
     return (high + zero) + (_MAGNIFIED * (matrix - high) + zero) / _MAGNIFIED
 
 

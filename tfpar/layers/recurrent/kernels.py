@@ -34,15 +34,16 @@ def exporting(target: str, form: str = "fused"):
     """Within this context layers choose kernels for a model that is leaving.
 
     Args:
-        target: "saved_model", "tflite", or "tflite_int8".
+        target: "saved_model", or for a TFLite file "tflite_int8" (all is 8-bit, which takes calibration),
+            "tflite_float16" (constants are) or "tflite".
         form: one of `FORMS`, for TFLite. What cannot be fused is then a loop or, in 8 bits, unrolled.
     """
     return variable_set(_export, (target, form))
 
 
-def is_exporting(target: str) -> bool:
-    """Whether a model is leaving for that target."""
-    return _export.get()[0] == target
+def is_exporting(*targets: str) -> bool:
+    """Whether a model is leaving for one of these targets."""
+    return _export.get()[0] in targets
 
 
 @dataclasses.dataclass(frozen=True)

@@ -175,7 +175,9 @@ def main():
         history, measured = fit(model, images)
         if FLAGS.task == "open":
             embedder = for_strangers(embedder, images)
-        metrics = open_metrics(embedder, images) if FLAGS.task == "open" else closed_metrics(model, images)
+            metrics = open_metrics(embedder, images)
+        else:
+            metrics = closed_metrics(model, images)
     result = run.report(
         "faces",
         model,

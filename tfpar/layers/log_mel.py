@@ -13,6 +13,7 @@ NORMALIZATIONS = ("level", "none")
 # float32 beside a loud tone would be heard down there. A part of the factor is in the matrices: float16 ends at 65,504.
 _FLOORS = {"level": 2.0**-20, "none": 2.0**-15}
 _IN_MATRICES = 2.0**10
+_MAGNIFIED = 2.0**10  # what float16 leaves of a constant, until it is put together
 
 
 @keras.saving.register_keras_serializable(package="tfpar")
@@ -128,9 +129,6 @@ class LogMelSpectrogram(keras.layers.Layer):
             "range_nepers",
         )
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
-
-
-_MAGNIFIED = 2.0**10
 
 
 def precise(matrix: np.ndarray, inputs):

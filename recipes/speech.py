@@ -35,10 +35,11 @@ flags.DEFINE_enum("model", "cnn_lstm", ["cnn", "lstm", "cnn_lstm"], "Kind of net
 flags.DEFINE_bool("streaming", False, "lstm: take frames of 20 ms one by one.")
 flags.DEFINE_bool("augment", True, "Distort clips and spectrograms in training.")
 flags.DEFINE_integer("width", 16, "Channels of the first convolutions.", 1)
+flags.DEFINE_integer("buckets", 4, "digits: lengths that strings are padded to; XLA compiles each once.", 1)
 flags.DEFINE_integer("units", 64, "Units of each recurrent layer and direction.", 1)
 
 EPOCHS = {"cnn": 26, "lstm": 26, "cnn_lstm": 16}
-SMOKE = dict(epochs=1, steps=2, width=4, units=8, batch_size=8)
+SMOKE = dict(epochs=1, steps=2, width=4, units=8, batch_size=8, buckets=1)
 SPLITS = ("train", "validation", "test")
 
 
@@ -62,17 +63,28 @@ def counts(speech):
     return ", ".join(f"{len(getattr(speech, split)):,} {split}" for split in SPLITS)
 
 
-def build(speech):
-    """Builds the recogniser from flags."""
-    from tfpar import models, train
+def is_strings():
+    return FLAGS.task == "digits"
 
-    recogniser = models.speech_recogniser(
-        samples=speech.samples,
+
+def build(speech):
+    """Builds the recogniser from flags; for strings of any length."""
+    from tfpar import train
+
+    recogniser = network(speech, None if is_strings() else speech.samples)
+    return train.Model(recogniser.inputs, recogniser.outputs[0], name="speech")
+
+
+def network(speech, samples):
+    from tfpar import models
+
+    return models.speech_recogniser(
+        samples=samples,
         num_classes=len(speech.class_names),
         rate_hz=speech.rate_hz,
         model=FLAGS.model,
         cell=FLAGS.cell,
-        strings=FLAGS.task == "digits",
+        strings=is_strings(),
         streaming=FLAGS.streaming,
         augment=FLAGS.augment,
         width=FLAGS.width,
@@ -80,7 +92,6 @@ def build(speech):
         dropout=FLAGS.dropout,
         seed=FLAGS.seed,
     )
-    return train.Model(recogniser.inputs, recogniser.outputs[0], name="speech")
 
 
 def batches(speech, split, first_epoch=0):
@@ -95,17 +106,45 @@ def batches(speech, split, first_epoch=0):
         batch_size=FLAGS.batch_size,
         seed=FLAGS.seed,
         shuffle=split == "train",
-        distortions=data.standard_distortions(speech.rate_hz) if distorted else None,
+        distortions=data.standard_distortions(speech.rate_hz, is_strings()) if distorted else None,
+        boundaries=boundaries(speech),
         first_epoch=first_epoch,
+        **({"crop": 0.0} if is_strings() else {}),
     )
     # CTC's class 0 is the blank, and what pads strings.
-    shift = 1 if FLAGS.task == "digits" else 0
-    shape = (-1, *input_shape(speech))
-    return raw.map(lambda audio, labels, weights: (tf.reshape(audio, shape), labels + shift, weights))
+    shift = 1 if is_strings() else 0
+    frames = (-1, *input_shape(speech)) if FLAGS.streaming else None
+    return raw.map(
+        lambda audio, labels, weights: (
+            audio if frames is None else tf.reshape(audio, frames),
+            labels + shift,
+            weights,
+        )
+    )
+
+
+def boundaries(speech):
+    """Lengths, in samples, that strings are padded to; words all fill a row."""
+    from tfpar import data
+
+    if not is_strings():
+        return (speech.samples,)
+    room = data.room_lengths(speech.train, FLAGS.augment)
+    multiple = speech.rate_hz // 10
+    return data.bucket_boundaries([*room, speech.samples], FLAGS.buckets, multiple, FLAGS.batch_size)
+
+
+def padding_fraction(speech):
+    """Of training batches, before clips are played faster or slower."""
+    from tfpar import data
+
+    room = data.room_lengths(speech.train, FLAGS.augment)
+    fed = room.sum() / (1 - data.padding_fraction(room, boundaries(speech), FLAGS.batch_size))
+    return 1 - float(speech.train.lengths.sum() / fed)
 
 
 def input_shape(speech):
-    """Of a row."""
+    """Of a row, as the network takes it: streaming, frames of 20 ms."""
     frame = speech.rate_hz // 50
     return (speech.samples // frame, frame) if FLAGS.streaming else (speech.samples,)
 
@@ -116,7 +155,7 @@ def fit(model, speech):
     model.compile(
         recipe.optimizer(recipe.training_steps(training)),
         loss(),
-        weighted_metrics=[] if FLAGS.task == "digits" else ["accuracy"],
+        weighted_metrics=[] if is_strings() else ["accuracy"],
         jit_compile=FLAGS.xla,
     )
     return recipe.fit(model, training, batches(speech, "validation"), examples=len(speech.train))
@@ -125,7 +164,7 @@ def fit(model, speech):
 def loss():
     from tfpar import train
 
-    if FLAGS.task == "digits":
+    if is_strings():
         return train.CTCLoss()
     return train.SmoothedCrossentropy(label_smoothing=FLAGS.label_smoothing)
 
@@ -133,7 +172,7 @@ def loss():
 def score(model, speech):
     """Metrics on the test set."""
     scores = model.evaluate(batches(speech, "test"), verbose=0, return_dict=True)
-    if FLAGS.task == "word":
+    if not is_strings():
         return {name: scores[name] for name in ("accuracy", "loss")}
     from tfpar import data
 
@@ -152,9 +191,11 @@ def export(model, speech, history, result):
 
     import tfpar
 
-    probabilities = keras.layers.Softmax(name="probabilities", dtype="float32")(model.output)
+    recogniser = network(speech, speech.samples)
+    recogniser.set_weights(model.get_weights())
+    probabilities = keras.layers.Softmax(name="probabilities", dtype="float32")(recogniser.output)
     return tfpar.export.SpeechExport(
-        model=keras.Model(model.input, probabilities, name="speech"),
+        model=keras.Model(recogniser.input, probabilities, name="speech"),
         class_names=speech.class_names,
         rate_hz=speech.rate_hz,
         test_audio=test_audio(speech),
@@ -175,7 +216,7 @@ def summary():
         "cnn_lstm": f"convolutions below {FLAGS.cell.upper()} of {FLAGS.units} units, both ways",
     }[FLAGS.model]
     return f"Log-mel spectrogram, then {network}; answers with " + (
-        "a string of digits, by CTC." if FLAGS.task == "digits" else "one word."
+        "a string of digits, by CTC." if is_strings() else "one word."
     )
 
 
@@ -194,13 +235,13 @@ def check_flags():
                 f"--target micro needs --model lstm and --task word; got --model {FLAGS.model} --task {FLAGS.task}"
             )
         recipe.use_micro_settings()
-    if FLAGS.task == "digits":
+    if is_strings():
         data.import_jiwer()
     if FLAGS.streaming and FLAGS.target != "micro":
         # In 8 bits the errors of two recurrent layers add up over the steps.
         recipe.use_unless_given(export=["saved_model", "float32", "float16", "dynamic"])
     # XLA's convolutions on a CPU are slower than oneDNN's; its recurrences, and CTC, are faster.
-    is_convolution = FLAGS.model == "cnn" and FLAGS.task == "word"
+    is_convolution = FLAGS.model == "cnn" and not is_strings()
     recipe.use_unless_given(epochs=EPOCHS[FLAGS.model], xla=not is_convolution)
 
 
@@ -220,7 +261,7 @@ def main():
         examples={split: len(getattr(speech, split)) for split in SPLITS},
         metrics=metrics,
         measured=measured,
-        padding_fraction=1 - float(speech.train.lengths.mean()) / speech.samples,
+        padding_fraction=padding_fraction(speech),
     )
     result |= {"model": FLAGS.model, "task": FLAGS.task, "streaming": FLAGS.streaming}
     exports = export(model, speech, history, result) if recipe.formats() else []

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from tfpar.data import audio_augmentation as augmentation
-from tfpar.data.clips import pack
+from tfpar.data.clips import SPEEDS, pack
 from tfpar.data.speech_stream import speech_batches
 
 RATE_HZ = 8000
@@ -100,3 +100,32 @@ def test_without_distortions_clips_come_in_their_order():
     assert labels.numpy().tolist() == [0, 1, 2, 3] and weights.numpy().tolist() == [1] * 4
     assert np.abs(audio[:, :100]).max() == 0 and np.abs(audio[:, 100:900]).max() > 0.1
     assert [float(weights.numpy().sum()) for _, _, weights in batches()] == [4, 4, 2]
+
+
+LENGTHS = np.array([90, 160, 290, 300, 310, 420, 600, 700, 910, 1000])
+
+
+def bucketed(**options):
+    clips = pack([np.full(length, 0.5) for length in LENGTHS], np.arange(10), 1000)
+    batches = speech_batches(clips, batch_size=2, boundaries=(320, 640, 1000), **options)
+    return [(audio.numpy()[weights > 0], labels.numpy()[weights > 0]) for audio, labels, weights in batches]
+
+
+def test_batches_are_as_long_as_their_clips_need():
+    batches = bucketed()
+    assert [audio.shape[1] for audio, _ in batches] == [320, 320, 320, 640, 1000, 1000]
+    assert np.concatenate([labels for _, labels in batches]).tolist() == list(range(10))
+    for audio, labels in batches:
+        heard = audio > 0.4
+        assert heard.sum(axis=1).tolist() == LENGTHS[labels].tolist()
+        before, behind = heard.argmax(axis=1), heard[:, ::-1].argmax(axis=1)
+        assert np.abs(before - behind).max() <= 1  # in the middle
+
+
+def test_a_clip_that_is_played_slowly_has_room_for_its_end():
+    batches = bucketed(shuffle=True, distortions=(), crop=0.0, speed=(SPEEDS[0], SPEEDS[0] + 1e-6))
+    assert sorted(np.concatenate([labels for _, labels in batches])) == list(range(10))
+    assert {audio.shape[1] for audio, _ in batches} == {320, 640, 1000}
+    for audio, labels in batches:
+        slow = np.minimum(LENGTHS[labels] / SPEEDS[0], 1000)
+        np.testing.assert_allclose((audio > 0.4).sum(axis=1), slow, atol=2)

@@ -20,14 +20,18 @@ def test_training_varies_and_held_out_voices_speak_as_usual():
     rates = [u.rate for u in training]
     assert 110 <= min(rates) < 130 and 280 < max(rates) <= 300
     assert all(10 <= value <= 90 for u in training for value in (u.pitch, u.pitch_range))
-    assert all(DIGITS[u.label] == u.text for u in training)
+    assert all((DIGITS[u.label],) == u.texts for u in training)
     assert training == list(plan("digits", "train", ["f1", "f2"]))
 
 
-def test_strings_have_one_to_six_digits():
-    for utterance in plan("strings", "test", ["m1"]):
+def test_strings_of_one_to_six_digits_are_said_at_one_go_or_digit_by_digit():
+    strings = list(plan("strings", "test", ["m1"]))
+    for number, utterance in enumerate(strings):
         digits = [int(digit) for digit in utterance.label if digit >= 0]
-        assert utterance.text == " ".join(DIGITS[digit] for digit in digits) and 1 <= len(digits) <= 6
+        assert " ".join(utterance.texts) == " ".join(DIGITS[digit] for digit in digits) and 1 <= len(digits) <= 6
+        assert len(utterance.texts) == (len(digits) if number % 2 else 1) == len(utterance.pauses_s) + 1
+        assert all(0 <= pause_s <= 0.3 for pause_s in utterance.pauses_s)
+    assert max(len(utterance.pauses_s) for utterance in strings) > 1
 
 
 def test_without_the_library_it_is_said_how_to_get_it(monkeypatch, tmp_path):
@@ -45,7 +49,7 @@ def test_the_synthesised_digits_and_their_split(tmp_path):
     assert [len(splits[name]) for name in ("train", "validation", "test")] == [78, 8, 18]
     assert np.bincount(speech.test.labels).tolist() == [126] * 10
     assert 0.2 < speech.test.lengths.mean() / speech.rate_hz < 0.5
-    (tmp_path / "speech" / "digits-2.npz").unlink()
+    (tmp_path / "speech" / "digits-3.npz").unlink()
     again = load_speech("espeak", cache_dir=tmp_path)
     np.testing.assert_array_equal(again.test.audio, speech.test.audio)  # a fresh process repeats
     np.testing.assert_array_equal(again.train.audio, speech.train.audio)

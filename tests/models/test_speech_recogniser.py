@@ -19,6 +19,15 @@ def test_a_word_has_logits_and_a_string_has_them_step_by_step(model):
     assert strings.shape == (2, 9 if model == "lstm" else 5, 6)  # of 18 frames of 10 ms
 
 
+@pytest.mark.parametrize("model", ["cnn", "lstm", "cnn_lstm"])
+def test_strings_of_any_length_are_answered_as_those_of_one(model):
+    fixed = speech_recogniser(model=model, strings=True, **SMALL)
+    free = speech_recogniser(model=model, strings=True, **{**SMALL, "samples": None})
+    free.set_weights(fixed.get_weights())
+    np.testing.assert_allclose(free(audio(2, 1600)), fixed(audio(2, 1600)), atol=1e-6)
+    assert free(audio(2, 3200)).shape[1] > fixed(audio(2, 1600)).shape[1]
+
+
 def test_gain_makes_no_difference():
     model = speech_recogniser(**SMALL)
     np.testing.assert_allclose(model(0.1 * audio(2, 1600)), model(audio(2, 1600)), atol=1e-3)
@@ -49,6 +58,7 @@ def test_distortion_is_for_training_alone():
         ({"model": "transformer"}, "`model`"),
         ({"cell": "relu"}, "`cell`"),
         ({"width": 0}, "`width`"),
+        ({"samples": None}, "`samples`"),
         ({"model": "cnn", "streaming": True}, "what is still to come"),
         ({"model": "lstm", "streaming": True, "strings": True}, "what is still to come"),
     ],

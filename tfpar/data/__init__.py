@@ -50,6 +50,7 @@ _HOME = {
     "plan_epoch": "bucketing",
     "read_wav": "wav",
     "resample": "resampling",
+    "room_lengths": "speech_stream",
     "speech_batches": "speech_stream",
     "spelt": "transcripts",
     "split_classes": "image_people",

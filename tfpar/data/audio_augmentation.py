@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import tensorflow as tf
 
+from tfpar.data.clips import SPEEDS
+
 # Between so many frequencies, evenly spaced, filters are straight lines.
 _INTERVALS = 125
 
@@ -51,7 +53,7 @@ def chosen(seed, audio, share: float):
     return uniform(seed, (tf.shape(audio)[0], 1)) < share
 
 
-def placed(audio, lengths, seed, speed=(0.75, 1.3), crop=0.08):
+def placed(audio, lengths, seed, speed=SPEEDS, crop=0.08):
     """Plays each clip at another speed, which moves pitch and formants along, from another place on.
 
     Args:
@@ -205,6 +207,7 @@ def fades(audio, seed, share=0.3, longest=0.25):
     return tf.where(chosen(which, audio, share), audio * envelope, audio)
 
 
-def standard_distortions(rate_hz: int) -> tuple[Step, ...]:
-    """What makes a model that heard one synthesiser understand people."""
-    return fades, babble, functools.partial(room, rate_hz=rate_hz), recorder
+def standard_distortions(rate_hz: int, strings: bool = False) -> tuple[Step, ...]:
+    """What makes a model that heard one synthesiser understand people; of `strings` no word may fade away."""
+    always = (babble, functools.partial(room, rate_hz=rate_hz), recorder)
+    return always if strings else (fades, *always)

@@ -8,6 +8,8 @@ _FRAME_S = 0.01
 # Speech begins and ends where a frame is so far below the loudest one.
 _SILENCE_DB = -35.0
 _MARGIN_S = 0.03
+# In training clips are played so much slower, and faster.
+SPEEDS = (0.75, 1.3)
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,7 +21,7 @@ _NOTICE = (
 
 
 def load_speech(dataset: str, *, task: str = "word", words: str = "digits", cache_dir: Path | str | None = None):
-    """Loads speech, all of it at 8 kHz, trimmed; words in a second, strings of digits in four.
+    """Loads speech, all of it at 8 kHz, trimmed; words in a second, strings of digits in five.
 
     Args:
         dataset: "espeak" (synthesised, in the split of voices), "folder:PATH" or "tfds:NAME[/CONFIG]".

@@ -1,11 +1,13 @@
 """Batches of clips: shuffled, placed and distorted for training; in the middle of their rows for all else."""
 
 import functools
+from collections.abc import Sequence
 
 import numpy as np
 
 from tfpar.data.batch_stream import as_dataset
-from tfpar.data.clips import Clips
+from tfpar.data.bucketing import plan_epoch, row_table
+from tfpar.data.clips import SPEEDS, Clips
 
 
 def speech_batches(
@@ -15,6 +17,7 @@ def speech_batches(
     seed: int = 0,
     shuffle: bool = False,
     distortions=None,
+    boundaries: Sequence[int] = (),
     first_epoch: int = 0,
     **placing,
 ):
@@ -22,11 +25,13 @@ def speech_batches(
 
     Args:
         clips: of one split.
-        batch_size: rows of each batch. The last one is filled up with rows of weight zero.
+        batch_size: rows of each batch. The last one, of each boundary, is filled up with rows of weight zero.
         seed: of the order and of what is drawn; equal seeds make equal batches.
         shuffle: in a new order for each epoch.
         distortions: None for clips as they are, in the middle of their rows; else steps of
             `tfpar.data.audio_augmentation`, behind a random placement.
+        boundaries: samples that batches are cut to, each the shortest that holds its clips, slowed down too if there
+            are distortions; ascending, the last one that of the clips' rows. Empty: all are as long as these.
         first_epoch: the first iteration is of this epoch.
         **placing: arguments of `placed`.
 
@@ -38,37 +43,55 @@ def speech_batches(
 
     from tfpar.data.audio_augmentation import augmented, placed
 
-    batches = -(-len(clips) // batch_size)
-    source = clips.audio if distortions is not None else (clips.centred() * 32768).astype(np.int16)
-    audio, lengths, labels = (tf.constant(array) for array in (source, clips.lengths, clips.labels))
-    next_plan = _Plans(len(clips), batches, batch_size, seed, shuffle, first_epoch)
+    boundaries = tuple(boundaries) or (clips.audio.shape[1],)
+    audio, lengths, labels = (tf.constant(array) for array in (clips.audio, clips.lengths, clips.labels))
+    next_plan = _Plans(room_lengths(clips, distortions is not None), boundaries, batch_size, seed, shuffle, first_epoch)
 
-    def gather(number, rows):
+    def gather(planned, rows):
+        number, samples = planned // len(boundaries), tf.gather(boundaries, planned % len(boundaries))
         kept = tf.maximum(rows, 0)
-        rows_audio = tf.cast(tf.gather(audio, kept), tf.float32) / 32768
-        if distortions is not None:
+        rows_audio = tf.cast(tf.gather(audio, kept)[:, :samples], tf.float32) / 32768
+        if distortions is None:
+            rows_audio = _centred(rows_audio, tf.gather(lengths, kept))
+        else:
             place_seed = tf.stack([tf.constant(seed, tf.int32), number])
             rows_audio = placed(rows_audio, tf.gather(lengths, kept), place_seed, **placing)
-        rows_audio = tf.ensure_shape(rows_audio, [batch_size, clips.audio.shape[1]])
+        rows_audio = tf.ensure_shape(rows_audio, [batch_size, boundaries[0] if len(boundaries) == 1 else None])
         return number, rows_audio, tf.gather(labels, kept), tf.cast(rows >= 0, tf.float32)
 
     distort = functools.partial(augmented, steps=distortions or (), seed=seed + 1)
-    return as_dataset(next_plan, gather, batches, batch_size, distort)
+    return as_dataset(next_plan, gather, next_plan.batches, batch_size, distort)
+
+
+def room_lengths(clips: Clips, distorted: bool = False) -> np.ndarray:
+    """Samples that each clip may need, int64 (clips,): all of its own, or more if it is played slowly."""
+    if not distorted:
+        return clips.lengths
+    return np.minimum(np.ceil(clips.lengths / SPEEDS[0]).astype(np.int64), clips.audio.shape[1])
+
+
+def _centred(audio, lengths):
+    """`Clips.centred` of a batch."""
+    import tensorflow as tf
+
+    samples = tf.shape(audio)[1]
+    places = (tf.range(samples) - (samples - lengths[:, None]) // 2) % samples
+    return tf.gather(audio, places, batch_dims=1)
 
 
 class _Plans:
-    """What `as_dataset` asks for at each epoch's begin: numbers of batches, and their rows; -1 fills up."""
+    """What `as_dataset` asks for at each epoch's begin: number and boundary of batches, in one; and their rows."""
 
-    def __init__(self, examples, batches, batch_size, seed, shuffle, first_epoch):
-        self._examples, self._batches, self._batch_size = examples, batches, batch_size
+    def __init__(self, lengths, boundaries, batch_size, seed, shuffle, first_epoch):
+        self._lengths, self._boundaries, self._batch_size = lengths, boundaries, batch_size
         self._seed, self._shuffle, self._epoch = seed, shuffle, first_epoch
+        self.batches = len(plan_epoch(lengths, boundaries, batch_size))
 
     def __call__(self):
-        order = np.arange(self._examples)
-        if self._shuffle:
-            np.random.default_rng([self._seed, self._epoch]).shuffle(order)
-        rows = np.full(self._batches * self._batch_size, -1, np.int64)
-        rows[: self._examples] = order
-        numbers = self._epoch * self._batches + np.arange(self._batches, dtype=np.int32)
+        rng = np.random.default_rng([self._seed, self._epoch]) if self._shuffle else None
+        plan = plan_epoch(self._lengths, self._boundaries, self._batch_size, rng)
+        numbers = self._epoch * self.batches + np.arange(self.batches)
         self._epoch += 1
-        return numbers.astype(np.int32), rows.reshape(self._batches, self._batch_size)
+        places = np.searchsorted(self._boundaries, [boundary for boundary, _ in plan])
+        planned = numbers * len(self._boundaries) + places
+        return planned.astype(np.int32), row_table(plan, self._batch_size)

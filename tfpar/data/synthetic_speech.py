@@ -20,17 +20,26 @@ from tfpar.files import written_atomically
 RATE_HZ = 8000
 KINDS = (*WORDS, "strings")
 # In what is cached; another number where it would be made otherwise.
-_VERSION = 2
+_VERSION = 3
 WORD_SAMPLES = RATE_HZ
-STRING_SAMPLES = 4 * RATE_HZ
+STRING_SAMPLES = 5 * RATE_HZ
 _WORD_TAKES = {"train": 2, "validation": 1, "test": 1}
-_STRINGS_PER_VOICE = {"train": 8, "validation": 4, "test": 4}
+_STRINGS_PER_VOICE = {"train": 16, "validation": 4, "test": 4}
+_LONGEST_PAUSE_S = 0.3
 
 
 class Utterance(NamedTuple):
-    """What is said in which way, and its label: a class, or a string of digits."""
+    """What is said in which way, and its label: a class, or a string of digits.
 
-    text: str
+    Attributes:
+        texts: each is said by itself.
+        pauses_s: of silence, behind each text but the last.
+        voice, rate, pitch, pitch_range: see `Synthesiser.speak`.
+        label: a class, or digits padded by -1.
+    """
+
+    texts: tuple[str, ...]
+    pauses_s: tuple[float, ...]
     voice: str
     rate: int
     pitch: int
@@ -49,27 +58,28 @@ def plan(kind: str, split: str, variants: list[str]) -> Iterator[Utterance]:
     generator = np.random.default_rng(SPLITS.index(split))
     voices = [f"{accent}+{variant}" for accent in ACCENTS for variant in variants]
     for voice in voices:
-        for text, label in _texts(kind, split, generator):
+        for texts, pauses_s, label in _texts(kind, split, generator):
             manner = (175, 50, 50)
             if split == "train":
-                slowest = 150 if kind == "strings" else 110
-                manner = (int(generator.integers(slowest, 301)), *map(int, generator.integers(10, 91, 2)))
-            yield Utterance(text, voice, *manner, label)
+                manner = (int(generator.integers(110, 301)), *map(int, generator.integers(10, 91, 2)))
+            yield Utterance(texts, pauses_s, voice, *manner, label)
 
 
 def _texts(kind, split, generator):
+    """Yields texts, pauses behind them, and the label."""
     if kind != "strings":
-        return [(word, label) for label, word in enumerate(WORDS[kind])] * _WORD_TAKES[split]
-    strings = [
-        generator.integers(0, 10, generator.integers(1, LONGEST_STRING + 1)) for _ in range(_STRINGS_PER_VOICE[split])
-    ]
-    return [
-        (
-            " ".join(DIGITS[digit] for digit in string),
-            np.pad(string, (0, LONGEST_STRING - len(string)), constant_values=-1),
-        )
-        for string in strings
-    ]
+        for label, word in list(enumerate(WORDS[kind])) * _WORD_TAKES[split]:
+            yield (word,), (), label
+        return
+    for number in range(_STRINGS_PER_VOICE[split]):
+        string = generator.integers(0, 10, generator.integers(1, LONGEST_STRING + 1))
+        words = tuple(DIGITS[digit] for digit in string)
+        label = np.pad(string, (0, LONGEST_STRING - len(string)), constant_values=-1)
+        # Some people say a number at one go, others digit by digit.
+        if number % 2:
+            yield words, tuple(generator.uniform(0, _LONGEST_PAUSE_S, len(words) - 1)), label
+        else:
+            yield (" ".join(words),), (), label
 
 
 def synthesised(kind: str, cache_dir: Path | None = None) -> dict[str, Clips]:
@@ -128,9 +138,14 @@ def _spoken(synthesiser, utterances, samples):
 
 
 def _signal(synthesiser, utterance):
-    """Trimmed, at `RATE_HZ`."""
-    samples = synthesiser.speak(*utterance[:5])
-    return trim(resample(samples / 32768, synthesiser.rate_hz, RATE_HZ), RATE_HZ)
+    """At `RATE_HZ`; each text trimmed."""
+    manner = (utterance.voice, utterance.rate, utterance.pitch, utterance.pitch_range)
+    pieces = []
+    for text, pause_s in zip(utterance.texts, (*utterance.pauses_s, 0.0), strict=True):
+        samples = synthesiser.speak(text, *manner)
+        pieces += [trim(resample(samples / 32768, synthesiser.rate_hz, RATE_HZ), RATE_HZ)]
+        pieces += [np.zeros(round(pause_s * RATE_HZ))]
+    return np.concatenate(pieces)
 
 
 if __name__ == "__main__":

@@ -80,7 +80,9 @@ class SpectrogramAugmentation(keras.layers.Layer):
         rows = tf.shape(spectrogram)[0]
         draws = uniform(rows, (13,), self.seed_generator.next(), first_row(rows))
         draws = tf.cast(draws, spectrogram.dtype)
-        warped = self._time_matrix(draws, spectrogram) @ spectrogram @ self._frequency_matrix(draws, spectrogram)
+        warped = spectrogram @ self._frequency_matrix(draws, spectrogram)
+        if self._fractions["time_warp"]:
+            warped = self._time_matrix(draws, spectrogram) @ warped
         warped = self._contrasted(warped, draws[:, 12, None, None])
         kept = self._kept(draws[:, 4:8], tf.shape(spectrogram)[2], self._fractions["frequency_mask"])[:, None, :]
         kept &= self._kept(draws[:, 8:12], tf.shape(spectrogram)[1], self._fractions["time_mask"])[:, :, None]

@@ -23,6 +23,7 @@ class _Builder:
     width: int
     units: int
     augment: bool
+    strings: bool
     seed: int
     drawn: int = 0
 
@@ -33,7 +34,9 @@ class _Builder:
     def distorted(self, x):
         if not self.augment:
             return x
-        return layers.SpectrogramAugmentation(seed=self.next_seed(), name="augmentation")(x)
+        # Of a word a part may be missing; of a string that would be a word.
+        gentle = {"time_warp": 0.0, "time_mask": 0.03} if self.strings else {}
+        return layers.SpectrogramAugmentation(seed=self.next_seed(), name="augmentation", **gentle)(x)
 
     def normalised(self, layer, x):
         """A layer without a bias, then batch normalisation, which folds into it in an export, and ReLU."""
@@ -73,7 +76,7 @@ class _Builder:
 
 def speech_recogniser(
     *,
-    samples: int,
+    samples: int | None,
     num_classes: int,
     rate_hz: int = 8000,
     model: str = "cnn",
@@ -98,7 +101,7 @@ def speech_recogniser(
     is the one after the last frame. Export it with `tfpar.export.tflite(streaming=True)`.
 
     Args:
-        samples: of each clip.
+        samples: of each clip; None: any number, the same in a batch, for strings. A multiple of 20 ms for "lstm".
         num_classes: words; of strings, symbols without the blank.
         rate_hz: of the clips.
         model: one of `MODELS`.
@@ -120,14 +123,16 @@ def speech_recogniser(
     """
     check_one_of("model", model, MODELS)
     check_one_of("cell", cell, tuple(CELLS))
-    for name, value in (("samples", samples), ("num_classes", num_classes), ("width", width), ("units", units)):
+    if samples is None and not strings:
+        raise ValueError("`samples` must be given unless `strings`; got None")
+    for name, value in (("samples", samples or 1), ("num_classes", num_classes), ("width", width), ("units", units)):
         check_positive_integer(name, value)
     if streaming and (model != "lstm" or strings):
         raise ValueError(
             f"`streaming` takes model='lstm' and single words; got model={model!r}, strings={strings}: convolutions "
             "and backward layers see what is still to come"
         )
-    builder = _Builder(cell, width, units, augment, seed)
+    builder = _Builder(cell, width, units, augment, strings, seed)
     hop = round(_STREAM_HOP_S * rate_hz)
     audio = keras.Input((None, hop) if streaming else (samples,), dtype="float32", name="audio")
     x = _streamed(builder, audio, rate_hz, hop) if streaming else _whole(builder, audio, rate_hz, model, strings)
@@ -151,7 +156,8 @@ def _whole(builder, audio, rate_hz, model, strings):
     x = layers.LogMelSpectrogram(rate_hz, rate_hz // 100, name="log_mel")(audio)
     x = builder.distorted(x)
     if model == "lstm":
-        x = keras.layers.Reshape((x.shape[1] // 2, 2 * x.shape[2]), name="pairs")(x[:, : x.shape[1] // 2 * 2])
+        whole = x if x.shape[1] is None else x[:, : x.shape[1] // 2 * 2]
+        x = keras.layers.Reshape((-1, 2 * x.shape[2]), name="pairs")(whole)
         x = builder.projected(x)
     else:
         x = _convolutions(builder, x, deep=model == "cnn", fine=strings)
@@ -166,7 +172,7 @@ def _whole(builder, audio, rate_hz, model, strings):
 def _convolutions(builder, x, deep, fine):
     """float (batch, steps, features): a step is 80 ms if `deep`, else or if `fine` 40 ms."""
     width = builder.width
-    x = keras.layers.Reshape((*x.shape[1:], 1), name="image")(x)
+    x = keras.layers.Reshape((-1, x.shape[2], 1), name="image")(x)
     x = builder.conv(x, 0, width, 2, kernel=5)
     x = builder.conv(x, 1, width, 1)
     x = builder.conv(x, 2, 2 * width, 2)

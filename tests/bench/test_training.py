@@ -9,8 +9,9 @@ import pytest
 CLASSIFIER = """
 import sys
 from tfpar.bench import training
-training.EXAMPLES, training.TIMED_EPOCHS = 256, 1
-print(training.COMPETITORS[sys.argv[1]]("lstm"))
+training.EXAMPLES, training.IMAGES, training.TIMED_EPOCHS = 256, 128, 1
+for case in ("lstm", "row_bilstm"):
+    print(training.COMPETITORS[sys.argv[1]](case))
 """
 
 
@@ -23,7 +24,14 @@ print(translation.COMPETITORS[sys.argv[1]]("luong", translation.batches()))
 
 
 @pytest.mark.parametrize(
-    "code, competitor", [(CLASSIFIER, "tfpar"), (CLASSIFIER, "keras"), (TRANSLATOR, "tfpar"), (TRANSLATOR, "torch")]
+    "code, competitor",
+    [
+        (CLASSIFIER, "tfpar"),
+        (CLASSIFIER, "keras"),
+        (CLASSIFIER, "torch"),
+        (TRANSLATOR, "tfpar"),
+        (TRANSLATOR, "torch"),
+    ],
 )
 def test_an_epoch_is_timed(code, competitor):
     if competitor == "torch" and importlib.util.find_spec("torch") is None:

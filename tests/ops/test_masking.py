@@ -19,6 +19,13 @@ def test_or_wherever_masked():
     np.testing.assert_array_equal(shown[:, :, 0], [[0, 2], [3, 0], [0, 0], [7, 0]])
 
 
+def test_backwards_the_last_step_comes_first():
+    shown = mask_outputs(SEQUENCE, MASK, zero_output_for_mask=False, go_backwards=True)
+    np.testing.assert_array_equal(shown[:, :, 0], [[1, 2], [3, 0], [5, 0], [7, 0]])
+    for zero, expected in ((False, [[1], [2]]), (True, [[0], [2]])):
+        np.testing.assert_array_equal(mask_last_output(SEQUENCE[0], MASK, zero, go_backwards=True), expected)
+
+
 def test_last_output_is_the_last_of_the_outputs():
     for zero in (False, True):
         expected = mask_outputs(SEQUENCE, MASK, zero)[-1]

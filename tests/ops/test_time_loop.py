@@ -87,6 +87,23 @@ def test_a_bias_added_within_the_steps_is_one_added_before(name):
     assert np.abs(within[-1]).min() > 0
 
 
+def turned(recurrence, projected, states, weights, mask, **options):
+    """The loop over reversed steps, with its outputs reversed."""
+    flipped = tf.reverse(projected, [0])
+    sequence, final = time_loop(recurrence, flipped, states, weights, mask=tf.reverse(mask, [0]), **options)
+    return tf.reverse(sequence, [0]), final
+
+
+@pytest.mark.parametrize("way", ["eager", "xla"])
+@pytest.mark.parametrize("name", ["lstm", "gru_reset_before"])
+def test_backwards_each_step_stays_in_its_place(name, way):
+    backwards = functools.partial(time_loop, go_backwards=True)
+    outputs, by_tensors = gradients(backwards, RECURRENCES[name], way, mask=tf.constant(MASK))
+    expected, expected_by_tensors = gradients(turned, RECURRENCES[name], "eager", mask=tf.constant(MASK))
+    assert_all_close(outputs, expected, atol=1e-12)
+    assert_all_close(by_tensors, expected_by_tensors, atol=1e-12)
+
+
 @pytest.mark.parametrize("way", ["graph", "xla"])
 def test_gradient_compiled(way):
     options = dict(mask=tf.constant(MASK), dropout=tf.constant([[0, 2], [2, 2], [2, 0.0]], tf.float64))

@@ -135,8 +135,8 @@ def cudnn_rnn(
         go_backwards: process each row from its last valid step to its first.
 
     Returns:
-        float (time, batch, units), h of each step in order of processing, padding first when going backwards, and at
-        masked steps the last h; and the states after the last valid step.
+        float (time, batch, units), h of each step, and at masked steps the last h; and the states after the valid step
+        that is processed last.
     """
 
     def run(inputs, lengths):
@@ -145,17 +145,16 @@ def cudnn_rnn(
 
     if mask is None:
         steps, batch = tf.unstack(tf.shape(inputs)[:2])
-        return run(tf.reverse(inputs, [0]) if go_backwards else inputs, tf.fill([batch], steps))
+        sequence, states = run(tf.reverse(inputs, [0]) if go_backwards else inputs, tf.fill([batch], steps))
+        return tf.reverse(sequence, [0]) if go_backwards else sequence, states
     valid = valid_lengths(tf.transpose(mask))
     # cuDNN wants at least one step of each row. What it makes of a row that has none is dropped below.
     lengths = tf.maximum(valid, 1)
     # Zeros at masked steps, so that their gradient is zero whatever cuDNN leaves there.
     inputs = tf.where(mask[:, :, None], inputs, tf.zeros_like(inputs))
+    sequence, states = run(_reverse_rows(inputs, lengths) if go_backwards else inputs, lengths)
     if go_backwards:
-        inputs, mask = _reverse_rows(inputs, lengths), tf.reverse(mask, [0])
-    sequence, states = run(inputs, lengths)
-    if go_backwards:
-        sequence = tf.reverse(_reverse_rows(sequence, lengths), [0])
+        sequence = _reverse_rows(sequence, lengths)
     pairs = zip(states, initial_states, strict=True)
     states = tuple(tf.where(valid[:, None] > 0, state, initial) for state, initial in pairs)
     return tf.where(mask[:, :, None], sequence, states[0]), states

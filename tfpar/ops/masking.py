@@ -3,24 +3,29 @@
 import tensorflow as tf
 
 
-def mask_outputs(sequence: tf.Tensor, mask: tf.Tensor, zero_output_for_mask: bool) -> tf.Tensor:
+def mask_outputs(
+    sequence: tf.Tensor, mask: tf.Tensor, zero_output_for_mask: bool, go_backwards: bool = False
+) -> tf.Tensor:
     """Gives Keras' outputs at masked steps: zeros, or the last valid output (zeros before the first).
 
     Args:
         sequence: float (time, batch, units), h of each step, carried over masked ones.
         mask: bool (time, batch).
         zero_output_for_mask: zeros at every masked step.
+        go_backwards: the last step is processed first.
 
     Returns:
         float (time, batch, units).
     """
-    shown = mask if zero_output_for_mask else tf.cumsum(tf.cast(mask, tf.int32), axis=0) > 0
+    shown = mask if zero_output_for_mask else tf.cumsum(tf.cast(mask, tf.int32), axis=0, reverse=go_backwards) > 0
     return tf.where(shown[:, :, None], sequence, tf.zeros_like(sequence))
 
 
-def mask_last_output(last: tf.Tensor, mask: tf.Tensor, zero_output_for_mask: bool) -> tf.Tensor:
-    """`mask_outputs` of the last step alone, from its h: float (batch, units)."""
-    shown = mask[-1] if zero_output_for_mask else tf.reduce_any(mask, axis=0)
+def mask_last_output(
+    last: tf.Tensor, mask: tf.Tensor, zero_output_for_mask: bool, go_backwards: bool = False
+) -> tf.Tensor:
+    """`mask_outputs` of the step alone that is processed last, from its h: float (batch, units)."""
+    shown = mask[0 if go_backwards else -1] if zero_output_for_mask else tf.reduce_any(mask, axis=0)
     return tf.where(shown[:, None], last, tf.zeros_like(last))
 
 

@@ -8,6 +8,8 @@ What belongs to a step is computed within it, while its operands are in the cach
 place of its projection, and its gradients that of the gates: memory is what training waits for.
 """
 
+import functools
+
 import tensorflow as tf
 
 from tfpar.ops.recurrence import Recurrence, RecurrentWeights, Tensors
@@ -21,21 +23,34 @@ def time_loop(
     mask: tf.Tensor | None = None,
     dropout: tf.Tensor | None = None,
     bias: tf.Tensor | None = None,
+    go_backwards: bool = False,
 ) -> tuple[tf.Tensor, Tensors]:
     """Runs a recurrence through time, differentiable in `projected`, `initial_states`, `weights` and `bias`.
 
     Args:
         recurrence: what one step computes.
         projected: float (time, batch, gates * units), x[t] W + b for all t, or without b.
-        initial_states: `recurrence.state_count` tensors, float (batch, units); the states before the first step.
+        initial_states: `recurrence.state_count` tensors, float (batch, units); the states before the step that is
+            processed first.
         weights: the recurrent weights.
         mask: bool (time, batch), or None. Where it is False the states stay as they were.
         dropout: float (batch, units), the scaled recurrent dropout mask, or None.
         bias: float (gates * units,), b if it is yet to be added, which costs nothing within a step; or None.
+        go_backwards: begin with the last step. Nothing is turned around for that: each step finds its projection, and
+            leaves its h, in its own place.
 
     Returns:
-        float (time, batch, units), h of each step; and the states after the last step.
+        float (time, batch, units), h of each step; and the states after the step that is processed last.
     """
+    steps = tf.shape(projected)[0]
+    # A stack of states holds those of step t at t + after, and those that it began with at t + 1 - after.
+    after = 0 if go_backwards else 1
+    later, earlier = slice(1, None), slice(None, -1)
+    now, before = (earlier, later) if go_backwards else (later, earlier)
+
+    def in_turn(number):
+        """The step that is processed as such a number of them."""
+        return steps - 1 - number if go_backwards else number
 
     @tf.custom_gradient
     def differentiable(projected, bias, *tensors):
@@ -43,22 +58,25 @@ def time_loop(
             tensors[: recurrence.state_count],
             RecurrentWeights(*tensors[recurrence.state_count :]),
         )
-        final_states, states, kept = _forward(recurrence, projected, bias, initial_states, weights, mask, dropout)
+        step = functools.partial(recurrence.step, weights=weights, dropout=dropout)
+        final_states, states, kept = _forward(
+            step, recurrence.kept_count, projected, bias, initial_states, mask, in_turn, after
+        )
 
         def gradient(d_sequence, *d_final_states):
             # Transposed here, once: a matmul by a transposed operand takes half as long again, at each step.
             transposed = tf.transpose(weights.kernel)
 
             def step_gradient(t, d_states, kept):
-                now, before = ([stack[place] for stack in states] for place in (t + 1, t))
-                return recurrence.step_gradient(d_states, now, before, kept, transposed, dropout)
+                new, old = ([stack[place] for stack in states] for place in (t + after, t + 1 - after))
+                return recurrence.step_gradient(d_states, new, old, kept, transposed, dropout)
 
-            left, d_initial_states = _backward(step_gradient, d_sequence, d_final_states, kept, mask)
+            left, d_initial_states = _backward(step_gradient, d_sequence, d_final_states, kept, mask, in_turn)
             left = [tf.ensure_shape(stack, like.shape) for stack, like in zip(left, kept, strict=True)]
-            d_weights = recurrence.weight_gradients(left, states[0][:-1], dropout)
+            d_weights = recurrence.weight_gradients(left, states[0][before], dropout)
             return left[0], tf.reduce_sum(left[0], [0, 1]), *d_initial_states, *d_weights[: len(present)]
 
-        return (states[0][1:], *final_states), gradient
+        return (states[0][now], *final_states), gradient
 
     present = [tensor for tensor in weights if tensor is not None]
     bias = tf.zeros(projected.shape[-1:], projected.dtype) if bias is None else bias
@@ -66,34 +84,35 @@ def time_loop(
     return sequence, tuple(final_states)
 
 
-def _forward(recurrence, projected, bias, initial_states, weights, mask, dropout):
-    """Returns the final states, and stacks of all states, initial ones first, and of all that `step` kept."""
-    steps, state_count = tf.shape(projected)[0], recurrence.state_count
+def _forward(step, kept_count, projected, bias, initial_states, mask, in_turn, after):
+    """Returns the final states, and stacks of all states, initial ones included, and of all that `step` kept."""
+    steps, state_count = tf.shape(projected)[0], len(initial_states)
 
-    def body(t, states, stacks):
-        new, kept = recurrence.step(stacks[state_count].read(t) + bias, states, weights, dropout)
+    def body(number, states, stacks):
+        t = in_turn(number)
+        new, kept = step(stacks[state_count].read(t) + bias, states)
         states = select(_row(mask, t), new, states)
-        places = [t + 1] * state_count + [t] * recurrence.kept_count
+        places = [t + after] * state_count + [t] * kept_count
         written = zip(stacks, places, (*states, *kept), strict=True)
-        return t + 1, states, tuple(stack.write(place, tensor) for stack, place, tensor in written)
+        return number + 1, states, tuple(stack.write(place, tensor) for stack, place, tensor in written)
 
     def stack_of(size):
         return tf.TensorArray(projected.dtype, size)
 
     # The states before each step are then a slice of the stack, and need not be put together.
-    stacks = [stack_of(steps + 1).write(0, state) for state in initial_states]
-    stacks += [stack_of(steps).unstack(projected)] + [stack_of(steps) for _ in range(recurrence.kept_count - 1)]
+    stacks = [stack_of(steps + 1).write(in_turn(0) + 1 - after, state) for state in initial_states]
+    stacks += [stack_of(steps).unstack(projected)] + [stack_of(steps) for _ in range(kept_count - 1)]
     _, final_states, stacks = tf.while_loop(
-        lambda t, *_: t < steps, body, (0, tuple(initial_states), tuple(stacks)), maximum_iterations=steps
+        lambda number, *_: number < steps, body, (0, tuple(initial_states), tuple(stacks)), maximum_iterations=steps
     )
     stacks = tuple(stack.stack() for stack in stacks)
     return final_states, stacks[:state_count], stacks[state_count:]
 
 
-def _backward(step_gradient, d_sequence, d_final_states, kept, mask):
-    """Runs `step_gradient(t, d_states, kept[t])` from the last step to the first.
+def _backward(step_gradient, d_sequence, d_final_states, kept, mask, in_turn):
+    """Runs `step_gradient(t, d_states, kept[t])` from the step that was processed last to the first.
 
-    What is kept of a step is read in the step before, behind that one's write. So nothing that reads the stack can come
+    What is kept of a step is read in the turn before, behind that one's write. So nothing that reads the stack can come
     after a write to it, and XLA writes in place; otherwise it would copy the whole stack at each step.
 
     Returns:
@@ -101,19 +120,21 @@ def _backward(step_gradient, d_sequence, d_final_states, kept, mask):
     """
     steps = tf.shape(d_sequence)[0]
 
-    def body(t, d_states, kept, stacks):
+    def body(number, d_states, kept, stacks):
+        t = in_turn(number)
         d_states = (d_states[0] + d_sequence[t], *d_states[1:])
         left, d_previous = step_gradient(t, d_states, kept)
         left = select(_row(mask, t), left, map(tf.zeros_like, left))
         # A masked step hands its gradient on untouched, as it handed on its states.
         d_states = select(_row(mask, t), d_previous, d_states)
         stacks = tuple(stack.write(t, tensor) for stack, tensor in zip(stacks, left, strict=True))
-        return t - 1, d_states, tuple(stack.read(tf.maximum(t - 1, 0)) for stack in stacks), stacks
+        following = in_turn(tf.maximum(number - 1, 0))
+        return number - 1, d_states, tuple(stack.read(following) for stack in stacks), stacks
 
     stacks = tuple(tf.TensorArray(stack.dtype, steps, clear_after_read=False).unstack(stack) for stack in kept)
-    last = tuple(stack.read(steps - 1) for stack in stacks)
+    last = tuple(stack.read(in_turn(steps - 1)) for stack in stacks)
     _, d_initial_states, _, stacks = tf.while_loop(
-        lambda t, *_: t >= 0, body, (steps - 1, tuple(d_final_states), last, stacks), maximum_iterations=steps
+        lambda number, *_: number >= 0, body, (steps - 1, tuple(d_final_states), last, stacks), maximum_iterations=steps
     )
     return [stack.stack() for stack in stacks], d_initial_states
 

@@ -95,6 +95,7 @@ class RecurrentLayer(keras.layers.Layer, abc.ABC):
         self.return_sequences = return_sequences
         self.return_state = return_state
         self.go_backwards = go_backwards
+        self.reverses_outputs = go_backwards  # `Bidirectional` would reverse them again
         self.stateful = stateful
         self.unroll = unroll
         self.zero_output_for_mask = zero_output_for_mask
@@ -182,6 +183,8 @@ class RecurrentLayer(keras.layers.Layer, abc.ABC):
         if streams:
             streams.end(self, result.states)
         output = result.sequence if self.return_sequences else result.last
+        if self.return_sequences and self.reverses_outputs:
+            output = tf.reverse(output, [1])
         return (output, *result.states) if self.return_state else output
 
     def _choose_kernel(self, has_initial_state, drops_states, steps=None):

@@ -56,6 +56,7 @@ class Bidirectional(keras.layers.Layer):
         self._check_pair()
         for one in (self.forward_layer, self.backward_layer):
             one.zero_output_for_mask = one.return_sequences
+            one.reverses_outputs = self.forward_layer.go_backwards
         self.merge_mode = merge_mode
         self._initial_weights = weights
         self.supports_masking = True
@@ -117,8 +118,6 @@ class Bidirectional(keras.layers.Layer):
         if self.return_state:
             (forward, *forward_states), (backward, *backward_states) = forward, backward
             states = (*forward_states, *backward_states)
-        if self.return_sequences:
-            backward = keras.ops.flip(backward, axis=1)
         cast = [keras.ops.cast(output, self.compute_dtype) for output in (forward, backward)]
         merged = _MERGES[self.merge_mode](*cast)
         if not self.return_state:

@@ -59,7 +59,7 @@ class Job:
         initial_states: float (batch, units) each, or None for zeros.
         mask: bool (batch, time), or None.
         dropout: float (batch, units), recurrent dropout, or None.
-        go_backwards: process, and return, the steps in reverse order.
+        go_backwards: process the steps in reverse order.
         returns_sequence: the outputs of all steps are asked for.
         zero_output_for_mask: see `tfpar.ops.masking.mask_outputs`.
         unroll: write the steps out instead of looping.
@@ -81,9 +81,9 @@ class Job:
 
 class Result(NamedTuple):
     """Attributes:
-    sequence: float (batch, time, units), outputs in order of processing; it may be None if it was not asked for.
-    last: float (batch, units), the last of them.
-    states: float (batch, units) each, after the last valid step.
+    sequence: float (batch, time, units), outputs in order of time; it may be None if it was not asked for.
+    last: float (batch, units), that of the step processed last.
+    states: float (batch, units) each, after the valid step processed last.
     """
 
     sequence: tf.Tensor | None
@@ -192,15 +192,26 @@ def _looped(loop: Callable, job: Job, bias: tf.Tensor | None) -> Result:
     """Projects the inputs of all steps in one matmul, with `bias`, and hands them to a loop over time."""
     inputs = tf.transpose(job.inputs, [1, 0, 2])
     mask = None if job.mask is None else tf.transpose(job.mask)
-    if job.go_backwards:
-        inputs = tf.reverse(inputs, [0])
-        mask = None if mask is None else tf.reverse(mask, [0])
     is_interpreted = _export.get()[0] not in (None, "saved_model")
     recurrence = job.recurrence.for_interpreter() if is_interpreted else job.recurrence
     sequence, states = loop(recurrence, project(inputs, job.kernel, bias), _initial_states(job), job.weights, mask)
     # From zero states, steps that are masked at the start show zeros as it is.
     shows_states = job.initial_states is None and not job.zero_output_for_mask
     return _answer(job, sequence, states, None if shows_states else mask)
+
+
+def _turned(job: Job, loop: Callable, **options) -> Callable:
+    """A loop that begins with the first step, as one that begins where the job says."""
+    loop = functools.partial(loop, **options)
+    if not job.go_backwards:
+        return loop
+
+    def backwards(recurrence, projected, initial_states, weights, mask):
+        mask = None if mask is None else tf.reverse(mask, [0])
+        sequence, states = loop(recurrence, tf.reverse(projected, [0]), initial_states, weights, mask)
+        return None if sequence is None else tf.reverse(sequence, [0]), states
+
+    return backwards
 
 
 def _initial_states(job: Job) -> Tensors:
@@ -210,12 +221,12 @@ def _initial_states(job: Job) -> Tensors:
 
 
 def _answer(job: Job, sequence, states, mask) -> Result:
-    """Shows at masked steps what Keras does. `sequence` and `mask` have time first, in order of processing."""
-    last = states[0] if mask is None else mask_last_output(states[0], mask, job.zero_output_for_mask)
+    """Shows at masked steps what Keras does. `sequence` and `mask` have time first, and its order."""
+    last = states[0] if mask is None else mask_last_output(states[0], mask, job.zero_output_for_mask, job.go_backwards)
     if sequence is None:
         return Result(None, last, states)
     if mask is not None:
-        sequence = mask_outputs(sequence, mask, job.zero_output_for_mask)
+        sequence = mask_outputs(sequence, mask, job.zero_output_for_mask, job.go_backwards)
     sequence = tf.transpose(sequence, [1, 0, 2])
     sequence.set_shape([*job.inputs.shape[:2], sequence.shape[-1]])  # not ensure_shape, which TFLite does not know
     return Result(sequence, last, states)
@@ -225,7 +236,7 @@ def _loop(job: Job) -> Result:
     """Runs the loop; on a GPU as an XLA program of its own, unless it is part of one. A step with cuDNN is none."""
 
     def loop(*arguments):
-        return time_loop(*arguments, dropout=job.dropout, bias=job.bias)
+        return time_loop(*arguments, dropout=job.dropout, bias=job.bias, go_backwards=job.go_backwards)
 
     if tf.executing_eagerly() or placement.within_xla() or placement.device_type() != "GPU":
         return _looped(loop, job, bias=None)
@@ -233,15 +244,15 @@ def _loop(job: Job) -> Result:
 
 
 def _unrolled(job: Job) -> Result:
-    return _looped(functools.partial(unrolled_loop, dropout=job.dropout), job, job.bias)
+    return _looped(_turned(job, unrolled_loop, dropout=job.dropout), job, job.bias)
 
 
 def _inference(job: Job) -> Result:
-    return _looped(functools.partial(inference_loop, returns_sequence=job.returns_sequence), job, job.bias)
+    return _looped(_turned(job, inference_loop, returns_sequence=job.returns_sequence), job, job.bias)
 
 
 def _chunked(job: Job) -> Result:
-    return _looped(functools.partial(chunked_loop, returns_sequence=job.returns_sequence), job, job.bias)
+    return _looped(_turned(job, chunked_loop, returns_sequence=job.returns_sequence), job, job.bias)
 
 
 def _cudnn(job: Job) -> Result:
@@ -265,36 +276,39 @@ def _by_cudnn(job: Job) -> Result:
         mask,
         job.go_backwards,
     )
-    return _answer(job, sequence, states, tf.reverse(mask, [0]) if mask is not None and job.go_backwards else mask)
+    return _answer(job, sequence, states, mask)
 
 
 def _fused(job: Job) -> Result:
     """Runs the operation that TFLite has for a whole LSTM, which knows no mask and no direction.
 
     Padding stands at the right, so it cannot touch the valid outputs of a forward pass; for a backward pass each row
-    is reversed within its own length, and its outputs are shifted to where Keras has them, behind the padding. Each
-    output of the operation is used once, or the converter would not quantise it.
+    is reversed within its own length, and its outputs likewise. Each output of the operation is used once, or the
+    converter would not quantise it.
     """
     bias = tf.zeros(job.kernel.shape[-1:], job.kernel.dtype) if job.bias is None else job.bias
 
     def run_forward(inputs):
         return fused_lstm(job.recurrence, inputs, job.kernel, job.weights, bias)
 
-    if job.mask is None:
-        sequence = run_forward(tf.reverse(job.inputs, [1]) if job.go_backwards else job.inputs)
+    if job.mask is None and not job.go_backwards:
+        sequence = run_forward(job.inputs)
         return Result(sequence, sequence[:, -1], ())
+    if job.mask is None:
+        processed = run_forward(tf.reverse(job.inputs, [1]))
+        return Result(tf.reverse(processed, [1]) if job.returns_sequence else None, processed[:, -1], ())
     lengths = first_masked_steps(job.mask)[:, None]
     step = tf.range(tf.shape(job.mask)[1])[None, :]
     if job.go_backwards:
         compact = run_forward(take_steps(job.inputs, lengths - 1 - step))
-        padding = tf.shape(job.mask)[1] - lengths
-        sequence, shown = take_steps(compact, step - padding), step >= padding
+        sequence, shown = take_steps(compact, lengths - 1 - step), job.mask
     else:
         compact = run_forward(job.inputs)
         sequence, shown = take_steps(compact, tf.minimum(step, lengths - 1)), lengths > 0
-    if job.zero_output_for_mask and not job.go_backwards:
+    if job.zero_output_for_mask:
         shown = job.mask
-    last = tf.where(shown[:, -1:], take_steps(compact, lengths - 1)[:, 0], 0.0)
+    shows_last = shown[:, :1] if job.go_backwards else shown[:, -1:]
+    last = tf.where(shows_last, take_steps(compact, lengths - 1)[:, 0], 0.0)
     return Result(tf.where(shown[:, :, None], sequence, 0.0), last, ())
 
 

@@ -104,6 +104,23 @@ def test_backwards_each_step_stays_in_its_place(name, way):
     assert_all_close(by_tensors, expected_by_tensors, atol=1e-12)
 
 
+@pytest.mark.parametrize("way", ["eager", "xla"])
+def test_without_its_sequence_it_is_the_same(way):
+    def final_of(loop):
+        def function(*tensors):
+            with tf.GradientTape() as tape:
+                tape.watch(tensors)
+                final = run(loop, RECURRENCES["lstm"], tensors, mask=tf.constant(MASK))[1:]
+                loss = sum(tf.reduce_sum(tf.sin(state + n)) for n, state in enumerate(final))
+            return [*final, *tape.gradient(loss, tensors)]
+
+        return WAYS[way](function)(*arguments_of(RECURRENCES["lstm"]))
+
+    without = functools.partial(time_loop, returns_sequence=False)
+    assert run(without, RECURRENCES["lstm"], arguments_of(RECURRENCES["lstm"]))[0] is None
+    assert_all_close(final_of(without), final_of(time_loop), atol=1e-12)
+
+
 @pytest.mark.parametrize("way", ["graph", "xla"])
 def test_gradient_compiled(way):
     options = dict(mask=tf.constant(MASK), dropout=tf.constant([[0, 2], [2, 2], [2, 0.0]], tf.float64))

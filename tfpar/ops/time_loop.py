@@ -24,7 +24,8 @@ def time_loop(
     dropout: tf.Tensor | None = None,
     bias: tf.Tensor | None = None,
     go_backwards: bool = False,
-) -> tuple[tf.Tensor, Tensors]:
+    returns_sequence: bool = True,
+) -> tuple[tf.Tensor | None, Tensors]:
     """Runs a recurrence through time, differentiable in `projected`, `initial_states`, `weights` and `bias`.
 
     Args:
@@ -38,9 +39,10 @@ def time_loop(
         bias: float (gates * units,), b if it is yet to be added, which costs nothing within a step; or None.
         go_backwards: begin with the last step. Nothing is turned around for that: each step finds its projection, and
             leaves its h, in its own place.
+        returns_sequence: False spares the backward loop a stack of gradients that are zero.
 
     Returns:
-        float (time, batch, units), h of each step; and the states after the step that is processed last.
+        float (time, batch, units), h of each step, or None; and the states after the step that is processed last.
     """
     steps = tf.shape(projected)[0]
     # A stack of states holds those of step t at t + after, and those that it began with at t + 1 - after.
@@ -63,7 +65,8 @@ def time_loop(
             step, recurrence.kept_count, projected, bias, initial_states, mask, in_turn, after
         )
 
-        def gradient(d_sequence, *d_final_states):
+        def gradient(*d_outputs):
+            d_sequence, d_final_states = (d_outputs[0], d_outputs[1:]) if returns_sequence else (None, d_outputs)
             # Transposed here, once: a matmul by a transposed operand takes half as long again, at each step.
             transposed = tf.transpose(weights.kernel)
 
@@ -76,12 +79,12 @@ def time_loop(
             d_weights = recurrence.weight_gradients(left, states[0][before], dropout)
             return left[0], tf.reduce_sum(left[0], [0, 1]), *d_initial_states, *d_weights[: len(present)]
 
-        return (states[0][now], *final_states), gradient
+        return ((states[0][now], *final_states) if returns_sequence else final_states), gradient
 
     present = [tensor for tensor in weights if tensor is not None]
     bias = tf.zeros(projected.shape[-1:], projected.dtype) if bias is None else bias
-    sequence, *final_states = differentiable(projected, bias, *initial_states, *present)
-    return sequence, tuple(final_states)
+    outputs = differentiable(projected, bias, *initial_states, *present)
+    return (outputs[0], tuple(outputs[1:])) if returns_sequence else (None, tuple(outputs))
 
 
 def _forward(step, kept_count, projected, bias, initial_states, mask, in_turn, after):
@@ -118,11 +121,12 @@ def _backward(step_gradient, d_sequence, d_final_states, kept, mask, in_turn):
     Returns:
         Stacks of what it left in the places of `kept`, and dL/d initial states.
     """
-    steps = tf.shape(d_sequence)[0]
+    steps = tf.shape(kept[0])[0]
 
     def body(number, d_states, kept, stacks):
         t = in_turn(number)
-        d_states = (d_states[0] + d_sequence[t], *d_states[1:])
+        if d_sequence is not None:
+            d_states = (d_states[0] + d_sequence[t], *d_states[1:])
         left, d_previous = step_gradient(t, d_states, kept)
         left = select(_row(mask, t), left, map(tf.zeros_like, left))
         # A masked step hands its gradient on untouched, as it handed on its states.

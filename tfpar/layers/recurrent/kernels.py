@@ -223,7 +223,7 @@ def _initial_states(job: Job) -> Tensors:
 def _answer(job: Job, sequence, states, mask) -> Result:
     """Shows at masked steps what Keras does. `sequence` and `mask` have time first, and its order."""
     last = states[0] if mask is None else mask_last_output(states[0], mask, job.zero_output_for_mask, job.go_backwards)
-    if sequence is None:
+    if not job.returns_sequence:
         return Result(None, last, states)
     if mask is not None:
         sequence = mask_outputs(sequence, mask, job.zero_output_for_mask, job.go_backwards)
@@ -236,7 +236,13 @@ def _loop(job: Job) -> Result:
     """Runs the loop; on a GPU as an XLA program of its own, unless it is part of one. A step with cuDNN is none."""
 
     def loop(*arguments):
-        return time_loop(*arguments, dropout=job.dropout, bias=job.bias, go_backwards=job.go_backwards)
+        return time_loop(
+            *arguments,
+            dropout=job.dropout,
+            bias=job.bias,
+            go_backwards=job.go_backwards,
+            returns_sequence=job.returns_sequence,
+        )
 
     if tf.executing_eagerly() or placement.within_xla() or placement.device_type() != "GPU":
         return _looped(loop, job, bias=None)

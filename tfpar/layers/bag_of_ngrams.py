@@ -106,7 +106,8 @@ class BagOfNgrams(keras.layers.Layer):
         """In a file they take half the bytes; workers cannot send each other numbers of 16 bits."""
         keys = tf.convert_to_tensor(self.keys)
         is_small = self.vocabulary_size**2 // self.slots < 2**15
-        return tf.cast(keys, tf.int16) if is_small and is_exporting("tflite", "tflite_float16") else keys
+        is_file = is_exporting("tflite", "tflite_float16", "tflite_int8")
+        return tf.cast(keys, tf.int16) if is_small and is_file else keys
 
     def _sum(self, weights, ids, known, training):
         """Sum of the weights of known features: float (batch, classes)."""

@@ -96,7 +96,6 @@ def network(speech, samples):
 
 def batches(speech, split, first_epoch=0):
     """Batches of (audio, labels, weights) as model and loss take them."""
-    import tensorflow as tf
 
     from tfpar import data
 
@@ -113,14 +112,15 @@ def batches(speech, split, first_epoch=0):
     )
     # CTC's class 0 is the blank, and what pads strings.
     shift = 1 if is_strings() else 0
-    frames = (-1, *input_shape(speech)) if FLAGS.streaming else None
-    return raw.map(
-        lambda audio, labels, weights: (
-            audio if frames is None else tf.reshape(audio, frames),
-            labels + shift,
-            weights,
-        )
-    )
+    return raw.map(lambda audio, labels, weights: (as_input(audio, speech), labels + shift, weights))
+
+
+def as_input(audio, speech):
+    """Audio (batch, samples) as the network takes it: streaming, cut into frames of 20 ms."""
+    import tensorflow as tf
+
+    frame = speech.rate_hz // 50
+    return tf.reshape(audio, (-1, speech.samples // frame, frame)) if FLAGS.streaming else audio
 
 
 def boundaries(speech):
@@ -141,12 +141,6 @@ def padding_fraction(speech):
     room = data.room_lengths(speech.train, FLAGS.augment)
     fed = room.sum() / (1 - data.padding_fraction(room, boundaries(speech), FLAGS.batch_size))
     return 1 - float(speech.train.lengths.sum() / fed)
-
-
-def input_shape(speech):
-    """Of a row, as the network takes it: streaming, frames of 20 ms."""
-    frame = speech.rate_hz // 50
-    return (speech.samples // frame, frame) if FLAGS.streaming else (speech.samples,)
 
 
 def fit(model, speech):
@@ -182,7 +176,9 @@ def score(model, speech):
 
 
 def test_audio(speech):
-    return speech.test.centred().reshape(-1, *input_shape(speech))
+    import numpy as np
+
+    return np.asarray(as_input(speech.test.centred(), speech))
 
 
 def export(model, speech, history, result):

@@ -8,6 +8,7 @@ What belongs to a step is computed within it, while its operands are in the cach
 place of its projection, and its gradients that of the gates: memory is what training waits for.
 """
 
+import dataclasses
 import functools
 
 import tensorflow as tf
@@ -44,15 +45,7 @@ def time_loop(
     Returns:
         float (time, batch, units), h of each step, or None; and the states after the step that is processed last.
     """
-    steps = tf.shape(projected)[0]
-    # A stack of states holds those of step t at t + after, and those that it began with at t + 1 - after.
-    after = 0 if go_backwards else 1
-    later, earlier = slice(1, None), slice(None, -1)
-    now, before = (earlier, later) if go_backwards else (later, earlier)
-
-    def in_turn(number):
-        """The step that is processed as such a number of them."""
-        return steps - 1 - number if go_backwards else number
+    order = _Order(tf.shape(projected)[0], go_backwards)
 
     @tf.custom_gradient
     def differentiable(projected, bias, *tensors):
@@ -61,9 +54,7 @@ def time_loop(
             RecurrentWeights(*tensors[recurrence.state_count :]),
         )
         step = functools.partial(recurrence.step, weights=weights, dropout=dropout)
-        final_states, states, kept = _forward(
-            step, recurrence.kept_count, projected, bias, initial_states, mask, in_turn, after
-        )
+        final_states, states, kept = _forward(step, recurrence.kept_count, projected, bias, initial_states, mask, order)
 
         def gradient(*d_outputs):
             d_sequence, d_final_states = (d_outputs[0], d_outputs[1:]) if returns_sequence else (None, d_outputs)
@@ -71,15 +62,15 @@ def time_loop(
             transposed = tf.transpose(weights.kernel)
 
             def step_gradient(t, d_states, kept):
-                new, old = ([stack[place] for stack in states] for place in (t + after, t + 1 - after))
-                return recurrence.step_gradient(d_states, new, old, kept, transposed, dropout)
+                now, before = ([stack[place] for stack in states] for place in (order.after(t), order.before(t)))
+                return recurrence.step_gradient(d_states, now, before, kept, transposed, dropout)
 
-            left, d_initial_states = _backward(step_gradient, d_sequence, d_final_states, kept, mask, in_turn)
+            left, d_initial_states = _backward(step_gradient, d_sequence, d_final_states, kept, mask, order)
             left = [tf.ensure_shape(stack, like.shape) for stack, like in zip(left, kept, strict=True)]
-            d_weights = recurrence.weight_gradients(left, states[0][before], dropout)
+            d_weights = recurrence.weight_gradients(left, order.all_before(states[0]), dropout)
             return left[0], tf.reduce_sum(left[0], [0, 1]), *d_initial_states, *d_weights[: len(present)]
 
-        return ((states[0][now], *final_states) if returns_sequence else final_states), gradient
+        return ((order.all_after(states[0]), *final_states) if returns_sequence else final_states), gradient
 
     present = [tensor for tensor in weights if tensor is not None]
     bias = tf.zeros(projected.shape[-1:], projected.dtype) if bias is None else bias
@@ -87,32 +78,55 @@ def time_loop(
     return (outputs[0], tuple(outputs[1:])) if returns_sequence else (None, tuple(outputs))
 
 
-def _forward(step, kept_count, projected, bias, initial_states, mask, in_turn, after):
-    """Returns the final states, and stacks of all states, initial ones included, and of all that `step` kept."""
-    steps, state_count = tf.shape(projected)[0], len(initial_states)
+@dataclasses.dataclass(frozen=True)
+class _Order:
+    """Which step comes in which turn, and where a stack of states, which is one longer, has those of a step."""
 
-    def body(number, states, stacks):
-        t = in_turn(number)
+    steps: tf.Tensor
+    go_backwards: bool
+
+    def step(self, turn):
+        return self.steps - 1 - turn if self.go_backwards else turn
+
+    def before(self, t):
+        return t + 1 if self.go_backwards else t
+
+    def after(self, t):
+        return t if self.go_backwards else t + 1
+
+    def all_before(self, stack):
+        return stack[1:] if self.go_backwards else stack[:-1]
+
+    def all_after(self, stack):
+        return stack[:-1] if self.go_backwards else stack[1:]
+
+
+def _forward(step, kept_count, projected, bias, initial_states, mask, order):
+    """Returns the final states, and stacks of all states, initial ones included, and of all that `step` kept."""
+    steps, state_count = order.steps, len(initial_states)
+
+    def body(turn, states, stacks):
+        t = order.step(turn)
         new, kept = step(stacks[state_count].read(t) + bias, states)
         states = select(_row(mask, t), new, states)
-        places = [t + after] * state_count + [t] * kept_count
+        places = [order.after(t)] * state_count + [t] * kept_count
         written = zip(stacks, places, (*states, *kept), strict=True)
-        return number + 1, states, tuple(stack.write(place, tensor) for stack, place, tensor in written)
+        return turn + 1, states, tuple(stack.write(place, tensor) for stack, place, tensor in written)
 
     def stack_of(size):
         return tf.TensorArray(projected.dtype, size)
 
     # The states before each step are then a slice of the stack, and need not be put together.
-    stacks = [stack_of(steps + 1).write(in_turn(0) + 1 - after, state) for state in initial_states]
+    stacks = [stack_of(steps + 1).write(order.before(order.step(0)), state) for state in initial_states]
     stacks += [stack_of(steps).unstack(projected)] + [stack_of(steps) for _ in range(kept_count - 1)]
     _, final_states, stacks = tf.while_loop(
-        lambda number, *_: number < steps, body, (0, tuple(initial_states), tuple(stacks)), maximum_iterations=steps
+        lambda turn, *_: turn < steps, body, (0, tuple(initial_states), tuple(stacks)), maximum_iterations=steps
     )
     stacks = tuple(stack.stack() for stack in stacks)
     return final_states, stacks[:state_count], stacks[state_count:]
 
 
-def _backward(step_gradient, d_sequence, d_final_states, kept, mask, in_turn):
+def _backward(step_gradient, d_sequence, d_final_states, kept, mask, order):
     """Runs `step_gradient(t, d_states, kept[t])` from the step that was processed last to the first.
 
     What is kept of a step is read in the turn before, behind that one's write. So nothing that reads the stack can come
@@ -121,10 +135,9 @@ def _backward(step_gradient, d_sequence, d_final_states, kept, mask, in_turn):
     Returns:
         Stacks of what it left in the places of `kept`, and dL/d initial states.
     """
-    steps = tf.shape(kept[0])[0]
 
-    def body(number, d_states, kept, stacks):
-        t = in_turn(number)
+    def body(turn, d_states, kept, stacks):
+        t = order.step(turn)
         if d_sequence is not None:
             d_states = (d_states[0] + d_sequence[t], *d_states[1:])
         left, d_previous = step_gradient(t, d_states, kept)
@@ -132,13 +145,16 @@ def _backward(step_gradient, d_sequence, d_final_states, kept, mask, in_turn):
         # A masked step hands its gradient on untouched, as it handed on its states.
         d_states = select(_row(mask, t), d_previous, d_states)
         stacks = tuple(stack.write(t, tensor) for stack, tensor in zip(stacks, left, strict=True))
-        following = in_turn(tf.maximum(number - 1, 0))
-        return number - 1, d_states, tuple(stack.read(following) for stack in stacks), stacks
+        following = order.step(tf.maximum(turn - 1, 0))
+        return turn - 1, d_states, tuple(stack.read(following) for stack in stacks), stacks
 
-    stacks = tuple(tf.TensorArray(stack.dtype, steps, clear_after_read=False).unstack(stack) for stack in kept)
-    last = tuple(stack.read(in_turn(steps - 1)) for stack in stacks)
+    stacks = tuple(tf.TensorArray(stack.dtype, order.steps, clear_after_read=False).unstack(stack) for stack in kept)
+    last = tuple(stack.read(order.step(order.steps - 1)) for stack in stacks)
     _, d_initial_states, _, stacks = tf.while_loop(
-        lambda number, *_: number >= 0, body, (steps - 1, tuple(d_final_states), last, stacks), maximum_iterations=steps
+        lambda turn, *_: turn >= 0,
+        body,
+        (order.steps - 1, tuple(d_final_states), last, stacks),
+        maximum_iterations=order.steps,
     )
     return [stack.stack() for stack in stacks], d_initial_states
 

@@ -39,6 +39,7 @@ flags.DEFINE_integer("buckets", 4, "digits: lengths that strings are padded to; 
 flags.DEFINE_integer("units", 64, "Units of each recurrent layer and direction.", 1)
 
 EPOCHS = {"cnn": 26, "lstm": 26, "cnn_lstm": 16}
+STRING_EPOCHS = 28
 SMOKE = dict(epochs=1, steps=2, width=4, units=8, batch_size=8, buckets=1)
 SPLITS = ("train", "validation", "test")
 
@@ -238,7 +239,8 @@ def check_flags():
         recipe.use_unless_given(export=["saved_model", "float32", "float16", "dynamic"])
     # XLA's convolutions on a CPU are slower than oneDNN's; its recurrences, and CTC, are faster.
     is_convolution = FLAGS.model == "cnn" and not is_strings()
-    recipe.use_unless_given(epochs=EPOCHS[FLAGS.model], xla=not is_convolution)
+    epochs = STRING_EPOCHS if is_strings() else EPOCHS[FLAGS.model]
+    recipe.use_unless_given(epochs=epochs, xla=not is_convolution)
 
 
 def main():

@@ -97,7 +97,6 @@ def network(speech, samples):
 
 def batches(speech, split, first_epoch=0):
     """Batches of (audio, labels, weights) as model and loss take them."""
-
     from tfpar import data
 
     distorted = split == "train" and FLAGS.augment

@@ -59,6 +59,7 @@ def test_distortion_is_for_training_alone():
         ({"cell": "relu"}, "`cell`"),
         ({"width": 0}, "`width`"),
         ({"samples": None}, "`samples`"),
+        ({"samples": 0, "strings": True}, "`samples`"),
         ({"model": "cnn", "streaming": True}, "what is still to come"),
         ({"model": "lstm", "streaming": True, "strings": True}, "what is still to come"),
     ],

@@ -64,7 +64,7 @@ def speech_batches(
 
 
 def room_lengths(clips: Clips, distorted: bool = False) -> np.ndarray:
-    """Samples that each clip may need, int64 (clips,): all of its own, or more if it is played slowly."""
+    """Samples that each clip may need, int (clips,): all of its own, or more if it is played slowly."""
     if not distorted:
         return clips.lengths
     return np.minimum(np.ceil(clips.lengths / SPEEDS[0]).astype(np.int64), clips.audio.shape[1])

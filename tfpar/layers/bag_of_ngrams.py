@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from tfpar.checks import check_fraction, check_positive_integer
 from tfpar.layers.dropout import dropout_mask
-from tfpar.layers.recurrent.kernels import is_exporting
+from tfpar.layers.recurrent.kernels import is_exporting_file
 
 _ABSENT = -1
 _SLOTS_PER_BIGRAM = 4
@@ -106,8 +106,7 @@ class BagOfNgrams(keras.layers.Layer):
         """In a file they take half the bytes; workers cannot send each other numbers of 16 bits."""
         keys = tf.convert_to_tensor(self.keys)
         is_small = self.vocabulary_size**2 // self.slots < 2**15
-        is_file = is_exporting("tflite", "tflite_float16", "tflite_int8")
-        return tf.cast(keys, tf.int16) if is_small and is_file else keys
+        return tf.cast(keys, tf.int16) if is_small and is_exporting_file() else keys
 
     def _sum(self, weights, ids, known, training):
         """Sum of the weights of known features: float (batch, classes)."""

@@ -123,9 +123,11 @@ def speech_recogniser(
     """
     check_one_of("model", model, MODELS)
     check_one_of("cell", cell, tuple(CELLS))
-    if samples is None and not strings:
+    if samples is not None:
+        check_positive_integer("samples", samples)
+    elif not strings:
         raise ValueError("`samples` must be given unless `strings`; got None")
-    for name, value in (("samples", samples or 1), ("num_classes", num_classes), ("width", width), ("units", units)):
+    for name, value in (("num_classes", num_classes), ("width", width), ("units", units)):
         check_positive_integer(name, value)
     if streaming and (model != "lstm" or strings):
         raise ValueError(

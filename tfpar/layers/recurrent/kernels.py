@@ -46,6 +46,11 @@ def is_exporting(*targets: str) -> bool:
     return _export.get()[0] in targets
 
 
+def is_exporting_file() -> bool:
+    """Whether a model is leaving for a TFLite file, of any format."""
+    return _export.get()[0] not in (None, "saved_model")
+
+
 @dataclasses.dataclass(frozen=True)
 class Job:
     """All that a kernel needs to run one layer once.
@@ -192,26 +197,24 @@ def _looped(loop: Callable, job: Job, bias: tf.Tensor | None) -> Result:
     """Projects the inputs of all steps in one matmul, with `bias`, and hands them to a loop over time."""
     inputs = tf.transpose(job.inputs, [1, 0, 2])
     mask = None if job.mask is None else tf.transpose(job.mask)
-    is_interpreted = _export.get()[0] not in (None, "saved_model")
-    recurrence = job.recurrence.for_interpreter() if is_interpreted else job.recurrence
+    recurrence = job.recurrence.for_interpreter() if is_exporting_file() else job.recurrence
     sequence, states = loop(recurrence, project(inputs, job.kernel, bias), _initial_states(job), job.weights, mask)
     # From zero states, steps that are masked at the start show zeros as it is.
     shows_states = job.initial_states is None and not job.zero_output_for_mask
     return _answer(job, sequence, states, None if shows_states else mask)
 
 
-def _turned(job: Job, loop: Callable, **options) -> Callable:
-    """A loop that begins with the first step, as one that begins where the job says."""
-    loop = functools.partial(loop, **options)
-    if not job.go_backwards:
-        return loop
+def _turned(kernel: Callable[[Job], Result]) -> Callable[[Job], Result]:
+    """A kernel that begins with the first step, for jobs of either direction: steps are reversed before and after."""
 
-    def backwards(recurrence, projected, initial_states, weights, mask):
-        mask = None if mask is None else tf.reverse(mask, [0])
-        sequence, states = loop(recurrence, tf.reverse(projected, [0]), initial_states, weights, mask)
-        return None if sequence is None else tf.reverse(sequence, [0]), states
+    def run(job):
+        if not job.go_backwards:
+            return kernel(job)
+        mask = None if job.mask is None else tf.reverse(job.mask, [1])
+        result = kernel(dataclasses.replace(job, inputs=tf.reverse(job.inputs, [1]), mask=mask, go_backwards=False))
+        return result if result.sequence is None else result._replace(sequence=tf.reverse(result.sequence, [1]))
 
-    return backwards
+    return run
 
 
 def _initial_states(job: Job) -> Tensors:
@@ -250,15 +253,15 @@ def _loop(job: Job) -> Result:
 
 
 def _unrolled(job: Job) -> Result:
-    return _looped(_turned(job, unrolled_loop, dropout=job.dropout), job, job.bias)
+    return _looped(functools.partial(unrolled_loop, dropout=job.dropout), job, job.bias)
 
 
 def _inference(job: Job) -> Result:
-    return _looped(_turned(job, inference_loop, returns_sequence=job.returns_sequence), job, job.bias)
+    return _looped(functools.partial(inference_loop, returns_sequence=job.returns_sequence), job, job.bias)
 
 
 def _chunked(job: Job) -> Result:
-    return _looped(_turned(job, chunked_loop, returns_sequence=job.returns_sequence), job, job.bias)
+    return _looped(functools.partial(chunked_loop, returns_sequence=job.returns_sequence), job, job.bias)
 
 
 def _cudnn(job: Job) -> Result:
@@ -297,12 +300,11 @@ def _fused(job: Job) -> Result:
     def run_forward(inputs):
         return fused_lstm(job.recurrence, inputs, job.kernel, job.weights, bias)
 
-    if job.mask is None and not job.go_backwards:
+    if job.mask is None and job.go_backwards:
+        return _turned(_fused)(job)
+    if job.mask is None:
         sequence = run_forward(job.inputs)
         return Result(sequence, sequence[:, -1], ())
-    if job.mask is None:
-        processed = run_forward(tf.reverse(job.inputs, [1]))
-        return Result(tf.reverse(processed, [1]) if job.returns_sequence else None, processed[:, -1], ())
     lengths = first_masked_steps(job.mask)[:, None]
     step = tf.range(tf.shape(job.mask)[1])[None, :]
     if job.go_backwards:
@@ -321,8 +323,8 @@ def _fused(job: Job) -> Result:
 _KERNELS = {
     "loop": _loop,
     "cudnn": _cudnn,
-    "unrolled": _unrolled,
-    "inference": _inference,
-    "chunked": _chunked,
+    "unrolled": _turned(_unrolled),
+    "inference": _turned(_inference),
+    "chunked": _turned(_chunked),
     "fused": _fused,
 }

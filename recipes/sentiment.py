@@ -6,7 +6,7 @@
     tfpar launch --workers 2 -- python recipes/sentiment.py
     python recipes/sentiment.py --smoke                # two steps on generated data
 
-Rotten Tomatoes, split by film: test accuracy 0.795 (mean of seeds 1, 2, 3) after half a minute on two CPU cores.
+Rotten Tomatoes, split by film: test accuracy 0.794 (mean of seeds 1, 2, 3) after half a minute on two CPU cores.
 
 Needs: pip install '.[recipes]'. The last line on stdout is one JSON object with all results.
 """
@@ -23,7 +23,13 @@ from tfpar.errors import UserError
 
 FLAGS = flags.FLAGS
 
-define_common(dataset="rotten_tomatoes", cells=("lstm", "gru", "rnn"), export_dir="exports/sentiment")
+define_common(
+    dataset="rotten_tomatoes",
+    cells=("lstm", "gru", "rnn"),
+    batch_size=256,
+    learning_rate=6e-3,
+    export_dir="exports/sentiment",
+)
 flags.DEFINE_string("text_column", "text", "csv:, tsv: the texts' column, by name or number.")
 flags.DEFINE_string("label_column", "label", "csv:, tsv: the labels' column, by name or number.")
 flags.DEFINE_string("split_column", "split", "csv:, tsv: a column of train, validation, test, if there is one.")

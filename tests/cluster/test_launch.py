@@ -45,11 +45,9 @@ def test_too_few_cores():
         divide_cores(3, 2, range(4), bind=True)
 
 
-@pytest.mark.parametrize("threads, inter_op", [(1, "2"), (2, "2"), (8, "8")])
-def test_collectives_have_a_thread_beside_the_model(threads, inter_op):
-    environment = Share(threads, None).environment
-    assert environment["TF_NUM_INTEROP_THREADS"] == inter_op
-    assert environment["TF_NUM_INTRAOP_THREADS"] == environment["OMP_NUM_THREADS"] == str(threads)
+def test_a_worker_has_as_many_threads_as_cores():
+    pools = ("TF_NUM_INTEROP_THREADS", "TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS")
+    assert Share(3, None).environment == dict.fromkeys(pools, "3")
 
 
 @pytest.mark.parametrize("name", ["python", "python3"])

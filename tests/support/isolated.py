@@ -14,6 +14,7 @@ import tempfile
 import threading
 from pathlib import Path
 
+from tfpar.cluster.launcher.cores import Share
 from tfpar.cluster.launcher.ports import free_ports
 
 START_S = 120
@@ -32,9 +33,11 @@ def case_names(script: Path, table: str = "CASES") -> list[str]:
 def cluster_environments(workers: int) -> list[dict]:
     """TF_CONFIG of each worker of a cluster on this machine, and its share of threads."""
     addresses = [f"127.0.0.1:{port}" for port in free_ports(workers)]
-    threads = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "2"}
     return [
-        {**threads, "TF_CONFIG": json.dumps({"cluster": {"worker": addresses}, "task": {"type": "worker", "index": i}})}
+        {
+            **Share(1, None).environment,
+            "TF_CONFIG": json.dumps({"cluster": {"worker": addresses}, "task": {"type": "worker", "index": i}}),
+        }
         for i in range(workers)
     ]
 

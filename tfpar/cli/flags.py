@@ -50,6 +50,9 @@ def _define_strategy():
 def _define_optimisation(defaults):
     flags.DEFINE_integer("epochs", defaults.get("epochs", 5), "Passes over the training data.", 1)
     flags.DEFINE_integer("steps", 0, "Stop after so many steps; 0: by epochs.", 0)
+    flags.DEFINE_integer(
+        "steps_per_execution", 8, "Steps at a time, between which Python does nothing; 1 where --steps is given.", 1
+    )
     flags.DEFINE_integer("batch_size", defaults.get("batch_size", 64), "Global batch size.", 1)
     flags.DEFINE_float(
         "learning_rate", defaults.get("learning_rate", 2e-3), "Peak; warmed up, then a cosine to zero.", 0

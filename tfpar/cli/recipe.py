@@ -221,6 +221,7 @@ def fit(model, batches, validation, *, examples: int, monitor: str = "val_loss",
     if FLAGS.model_dir:
         callbacks += train.logging_callbacks(FLAGS.model_dir)
     model.lanes = lanes(model)
+    model.steps_per_execution = 1 if FLAGS.steps else FLAGS.steps_per_execution  # --steps may end within an execution
     start = time.perf_counter()
     history = model.fit(
         batches,

@@ -21,12 +21,12 @@ class Share:
     def environment(self) -> dict[str, str]:
         """Thread limits for TensorFlow and for the libraries beside it.
 
-        The inter-op pool holds at least two threads, so that a step of the model runs beside a collective that waits
-        for its peers.
+        Not one thread more: each operation that another thread takes up costs a switch on the same core, and a worker
+        that waits for the others has nothing else to do.
         """
         return {
             "TF_NUM_INTRAOP_THREADS": str(self.threads),
-            "TF_NUM_INTEROP_THREADS": str(max(2, self.threads)),
+            "TF_NUM_INTEROP_THREADS": str(self.threads),
             "OMP_NUM_THREADS": str(self.threads),
         }
 

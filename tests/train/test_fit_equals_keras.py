@@ -5,6 +5,7 @@ import functools
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from training import X, Y, dense, functional, largest_difference, subclassed, trained
 
 from tfpar.train import Model
@@ -99,6 +100,16 @@ def test_train_on_batch():
         model.compile(SGD(), "mse")
         model.train_on_batch(X, np.zeros((10, 3)))
     assert largest_difference(*models) < 1e-5
+
+
+@pytest.mark.parametrize("method", ["train_on_batch", "test_on_batch", "predict_on_batch"])
+def test_a_batch_that_fails_on_several_workers_says_why(monkeypatch, method):
+    def out_of_step(*args, **kwargs):
+        raise tf.errors.InvalidArgumentError(None, None, "OutOfStepError: worker 1 hands over other arrays")
+
+    monkeypatch.setattr(keras.Model, method, out_of_step)
+    with pytest.raises(RuntimeError, match="The workers are not at the same step"):
+        getattr(dense(Model), method)(X)
 
 
 def test_several_inputs_and_outputs():

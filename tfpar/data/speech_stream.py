@@ -45,7 +45,8 @@ def speech_batches(
 
     boundaries = tuple(boundaries) or (clips.audio.shape[1],)
     audio, lengths, labels = (tf.constant(array) for array in (clips.audio, clips.lengths, clips.labels))
-    next_plan = _Plans(room_lengths(clips, distortions is not None), boundaries, batch_size, seed, shuffle, first_epoch)
+    room = room_lengths(clips, distortions is not None, placing.get("speed", SPEEDS))
+    next_plan = _Plans(room, boundaries, batch_size, seed, shuffle, first_epoch)
 
     def gather(planned, rows):
         number, samples = planned // len(boundaries), tf.gather(boundaries, planned % len(boundaries))
@@ -63,11 +64,11 @@ def speech_batches(
     return as_dataset(next_plan, gather, next_plan.batches, batch_size, distort)
 
 
-def room_lengths(clips: Clips, distorted: bool = False) -> np.ndarray:
-    """Samples that each clip may need, int (clips,): all of its own, or more if it is played slowly."""
+def room_lengths(clips: Clips, distorted: bool = False, speed: tuple[float, float] = SPEEDS) -> np.ndarray:
+    """Samples that each clip may need, int (clips,): all of its own, or those of the slowest `speed` if distorted."""
     if not distorted:
         return clips.lengths
-    return np.minimum(np.ceil(clips.lengths / SPEEDS[0]).astype(np.int64), clips.audio.shape[1])
+    return np.minimum(np.ceil(clips.lengths / min(1.0, speed[0])).astype(np.int64), clips.audio.shape[1])
 
 
 def _centred(audio, lengths):

@@ -188,14 +188,19 @@ class Model(keras.Model):
         return self._on_workers(super().predict, args, kwargs)
 
     @functools.wraps(keras.Model.train_on_batch)
+    @failures_explained()
     def train_on_batch(self, *args, **kwargs):
-        with failures_explained():
-            return super().train_on_batch(*args, **kwargs)
+        return super().train_on_batch(*args, **kwargs)
 
     @functools.wraps(keras.Model.test_on_batch)
+    @failures_explained()
     def test_on_batch(self, *args, **kwargs):
-        with failures_explained():
-            return super().test_on_batch(*args, **kwargs)
+        return super().test_on_batch(*args, **kwargs)
+
+    @functools.wraps(keras.Model.predict_on_batch)
+    @failures_explained()
+    def predict_on_batch(self, *args, **kwargs):
+        return super().predict_on_batch(*args, **kwargs)
 
     def _on_workers(self, method, args, kwargs):
         if getattr(self.distribute_strategy, "is_multiworker", False):

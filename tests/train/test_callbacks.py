@@ -75,12 +75,13 @@ def test_throughput_is_the_median_of_later_epochs(monkeypatch):
     assert throughput.examples_per_second == pytest.approx(12 / 4)
 
 
-def test_a_stopped_run_goes_on(tmp_path):
-    class Crash(keras.callbacks.Callback):
-        def on_epoch_begin(self, epoch, logs=None):
-            if epoch == 2:
-                raise KeyboardInterrupt
+class Crash(keras.callbacks.Callback):
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == 2:
+            raise KeyboardInterrupt
 
+
+def test_a_stopped_run_goes_on(tmp_path):
     def optimizer():
         return keras.optimizers.SGD(0.1, momentum=0.9)
 
@@ -95,3 +96,24 @@ def test_a_stopped_run_goes_on(tmp_path):
         np.testing.assert_allclose(weight, expected, atol=1e-6)
     assert (tmp_path / "history.csv").read_text().count("\n") == 5
     assert finished_epochs(tmp_path) == 0
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_a_stopped_run_goes_on_with_its_random_seeds(tmp_path, ours):
+    """Keras' own backup begins them anew: once it does not, `tfpar.train.callbacks` needs none of its own."""
+
+    def dropping(model_class):
+        inputs = keras.Input((5, 4))
+        flat = keras.layers.Dropout(0.5, seed=1)(keras.layers.Flatten()(inputs))
+        return model_class(inputs, keras.layers.Dense(3, kernel_initializer=keras.initializers.GlorotUniform(2))(flat))
+
+    def backup():
+        callbacks = logging_callbacks(tmp_path)[:1]
+        return callbacks if ours else [keras.callbacks.BackupAndRestore(tmp_path / "keras")]
+
+    whole, _ = trained(dropping, Model, sgd, True, epochs=4)
+    with pytest.raises(KeyboardInterrupt):
+        trained(dropping, Model, sgd, True, epochs=4, callbacks=[*backup(), Crash()])
+    resumed, _ = trained(dropping, Model, sgd, True, epochs=4, callbacks=backup())
+    difference = max(np.abs(a - b).max() for a, b in zip(resumed.get_weights(), whole.get_weights(), strict=True))
+    assert (difference < 1e-6) == ours

@@ -5,6 +5,9 @@ import time
 from pathlib import Path
 
 import keras
+import numpy as np
+
+from tfpar.files import written_atomically
 
 
 class Throughput(keras.callbacks.Callback):
@@ -60,6 +63,31 @@ class StopAtStep(keras.callbacks.Callback):
             self.model.stop_training = True
 
 
+class BackupAndRestore(keras.callbacks.BackupAndRestore):
+    """Keras' own, which also keeps where random seeds stand: a run that goes on drops what it would have dropped."""
+
+    def on_train_begin(self, logs=None):
+        super().on_train_begin(logs)
+        if self._seeds_path.exists():
+            with np.load(self._seeds_path) as kept:
+                for seed, name in zip(self._seeds(), kept.files, strict=True):
+                    seed.assign(kept[name])
+
+    def on_epoch_end(self, epoch, logs=None):
+        super().on_epoch_end(epoch, logs)
+        with written_atomically(self._seeds_path) as path, open(path, "wb") as file:
+            np.savez(file, *[seed.numpy() for seed in self._seeds()])
+
+    @property
+    def _seeds_path(self):
+        return Path(self.backup_dir) / "seeds.npz"
+
+    def _seeds(self):
+        """Variables that are no weights."""
+        weights = {id(weight) for weight in self.model.weights}
+        return [variable for variable in self.model.variables if id(variable) not in weights]
+
+
 def logging_callbacks(model_dir: Path | str) -> list[keras.callbacks.Callback]:
     """TensorBoard and CSV logs, and a backup after each epoch from which `fit` goes on if it was stopped.
 
@@ -68,7 +96,7 @@ def logging_callbacks(model_dir: Path | str) -> list[keras.callbacks.Callback]:
     """
     model_dir = Path(model_dir)
     return [
-        keras.callbacks.BackupAndRestore(str(model_dir / "backup")),
+        BackupAndRestore(str(model_dir / "backup")),
         keras.callbacks.TensorBoard(str(model_dir / "logs"), write_graph=False),
         keras.callbacks.CSVLogger(str(model_dir / "history.csv"), append=True),
     ]

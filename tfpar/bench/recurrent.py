@@ -2,14 +2,17 @@
 
 A step is forward, backward and SGD of layers that return their last output; the loss is the mean square to a fixed
 target, and the inputs need no gradient. For a case of inference it is the answer to one input. All compute in float32.
-TensorFlow's competitors run what `fit` runs for each batch; the others run the loop that their users write.
+TensorFlow's competitors run what `fit` runs, with eight steps an execution, as recipes do; the others run the loop that
+their users write.
 """
 
 import json
+import math
 import statistics
 import sys
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
@@ -33,14 +36,20 @@ PEERS = ("keras", "keras_jit", "torch", "jax")
 REFERENCES = ("matmul",)
 LEARNING_RATE = 0.01
 MATMUL_SIZE = 2048
+STEPS_PER_EXECUTION = 8
 TIMED_S, FEWEST_STEPS, WARM_UP_STEPS = 2.0, 5, 3
 
-Step = Callable[[], float]
+
+class Steps(NamedTuple):
+    """A call that runs `number` steps, or answers as many inputs, and returns the loss, or a number of the answer."""
+
+    run: Callable[[], float]
+    number: int = 1
 
 
-def keras_step(case: Case, ours: bool, jit_compile: bool) -> Step:
-    """What `fit` runs for a batch, with this package's model and layers or with stock Keras. It returns the loss; for
-    a case of inference the model is called in a `tf.function`, and a number of its answer returned."""
+def keras_step(case: Case, ours: bool, jit_compile: bool) -> Steps:
+    """What `fit` runs, with this package's model and layers or with stock Keras; for a case of inference the model is
+    called in a `tf.function`."""
     import keras
     import tensorflow as tf
 
@@ -57,18 +66,19 @@ def keras_step(case: Case, ours: bool, jit_compile: bool) -> Step:
     if case.inference:
         answer = tf.function(lambda x: model(x, training=False), jit_compile=jit_compile, autograph=False)
         given = tf.constant(batch[0])
-        return lambda: float(answer(given).numpy()[0, 0])
-    model.compile(keras.optimizers.SGD(LEARNING_RATE), "mse", jit_compile=jit_compile)
+        return Steps(lambda: float(answer(given).numpy()[0, 0]))
+    optimizer = keras.optimizers.SGD(LEARNING_RATE)
+    model.compile(optimizer, "mse", jit_compile=jit_compile, steps_per_execution=STEPS_PER_EXECUTION)
     if ours:
         model.lanes = tfpar.cluster.cpu_lanes(tf.distribute.get_strategy(), case.batch)
-    dataset = tf.data.Dataset.from_tensors(batch)
-    model.fit(dataset, verbose=0)
-    batches = iter(dataset.repeat())
-    return lambda: float(model.train_function(batches)["loss"])
+    dataset = tf.data.Dataset.from_tensors(batch).repeat()
+    model.fit(dataset, steps_per_epoch=STEPS_PER_EXECUTION, verbose=0)
+    batches = iter(dataset)
+    return Steps(lambda: float(model.train_function(batches)["loss"]), STEPS_PER_EXECUTION)
 
 
-def torch_step(case: Case) -> Step:
-    """A plain PyTorch loop's step. It returns the loss, or a number of the answer."""
+def torch_step(case: Case) -> Steps:
+    """A plain PyTorch loop's step."""
     import torch
 
     module = {"lstm": torch.nn.LSTM, "gru": torch.nn.GRU, "simple_rnn": torch.nn.RNN}[case.cell]
@@ -90,12 +100,11 @@ def torch_step(case: Case) -> Step:
             outputs, _ = layers(embedding(inputs))
             return outputs[0, -1, 0].item()
 
-    return answer if case.inference else step
+    return Steps(answer if case.inference else step)
 
 
-def jax_step(case: Case) -> Step:
-    """A jitted `lax.scan` for each layer, with the projections of all steps before it. It returns the loss, or a number
-    of the answer."""
+def jax_step(case: Case) -> Steps:
+    """A jitted `lax.scan` for each layer, with the projections of all steps before it."""
     import jax
     import jax.numpy as jnp
 
@@ -131,7 +140,7 @@ def jax_step(case: Case) -> Step:
         return float(jax.block_until_ready((loss, weights))[0])
 
     compiled = jax.jit(last_output)
-    return (lambda: float(np.asarray(compiled(weights, inputs))[0, 0])) if case.inference else step
+    return Steps((lambda: float(np.asarray(compiled(weights, inputs))[0, 0])) if case.inference else step)
 
 
 def _jax_layer(jax, case, layer, sequence):
@@ -162,13 +171,13 @@ def _jax_cell(jax, cell, projected, recurrent, states):
     return sigmoid(o) * jnp.tanh(c), c
 
 
-def matmul_step(case: Case) -> Step:
+def matmul_step(case: Case) -> Steps:
     """The largest matmul rate of this machine is measured by one of `MATMUL_SIZE` cubed, whatever the case."""
     import tensorflow as tf
 
     left, right = (tf.random.stateless_normal([MATMUL_SIZE] * 2, [seed, 0]) for seed in (0, 1))
     multiply = tf.function(lambda: tf.reduce_sum(tf.matmul(left, right)[0]))
-    return lambda: float(multiply())
+    return Steps(lambda: float(multiply()))
 
 
 COMPETITORS = {
@@ -181,15 +190,15 @@ COMPETITORS = {
 }
 
 
-def seconds_per_step(step: Step) -> float:
+def seconds_per_step(steps: Steps) -> float:
     """Median over some seconds, after a few steps in which programs are compiled and memory is found."""
-    for _ in range(WARM_UP_STEPS):
-        step()
+    for _ in range(math.ceil(WARM_UP_STEPS / steps.number)):
+        steps.run()
     seconds, end = [], time.perf_counter() + TIMED_S
-    while len(seconds) < FEWEST_STEPS or time.perf_counter() < end:
+    while len(seconds) * steps.number < FEWEST_STEPS or time.perf_counter() < end:
         start = time.perf_counter()
-        step()
-        seconds.append(time.perf_counter() - start)
+        steps.run()
+        seconds.append((time.perf_counter() - start) / steps.number)
     return statistics.median(seconds)
 
 
@@ -202,10 +211,11 @@ def row(case: str, seconds: dict[str, float]) -> dict:
 
 def figures(competitor: str, case: Case) -> dict:
     """Median seconds of a step, and the bytes that the network, its batch and its steps take, or None."""
-    COMPETITORS[competitor](SMALLEST)()  # what a framework takes for itself is not counted
+    COMPETITORS[competitor](SMALLEST).run()  # what a framework takes for itself is not counted
     before = resident_bytes()
-    step = COMPETITORS[competitor](case)
-    seconds, peak = seconds_per_step(step), peak_resident_bytes(step, FEWEST_STEPS)
+    steps = COMPETITORS[competitor](case)
+    seconds = seconds_per_step(steps)
+    peak = peak_resident_bytes(steps.run, math.ceil(FEWEST_STEPS / steps.number))
     return {"seconds": seconds, "memory_bytes": None if peak is None else peak - before}
 
 

@@ -50,9 +50,9 @@ flags.DEFINE_float("cosine_margin", 0.4, "CosFace: the true person must win by s
 
 # XLA's convolutions on a CPU are slower than oneDNN's.
 BY_MODEL = {
-    "cnn": dict(epochs=400, xla=False),
-    "cnn_lstm": dict(epochs=400, xla=False),
-    "row_lstm": dict(epochs=400, xla=True),
+    "cnn": dict(epochs=200, xla=False),
+    "cnn_lstm": dict(epochs=200, xla=False),
+    "row_lstm": dict(epochs=200, xla=True),
 }
 SMOKE = dict(epochs=1, steps=2, width=4, units=8, embedding_size=8, batch_size=8, stages=2)
 
@@ -104,18 +104,38 @@ def fit(model, images):
     return image_recipe.fit(model, images, loss)
 
 
-def closed_metrics(model, images):
+def closed_metrics(classifier, images):
     """Accuracy on other pictures of the people of the training."""
+    import keras
+
+    from tfpar import train
+
+    model = train.Model(classifier.input, classifier.output)
+    accuracy = keras.metrics.SparseCategoricalAccuracy(name="accuracy")
+    model.compile(loss=train.MarginCrossentropy(FLAGS.scale), weighted_metrics=[accuracy], jit_compile=FLAGS.xla)
     scores = model.evaluate(image_recipe.batches(images.test), verbose=0, return_dict=True)
     return {name: scores[name] for name in ("accuracy", "loss")}
 
 
 def for_strangers(embedder, images):
-    """The embedder as it leaves: without its head, and centred on the training."""
+    """The embedder without its head, centred on the training, and beside Gabor wavelets."""
+    import numpy as np
+
     from tfpar import models
 
     center = embeddings(models.without_projection_head(embedder), images.train.images).mean(axis=0)
-    return models.without_projection_head(embedder, center)
+    learnt = models.without_projection_head(embedder, center)
+    features = directions(models.gabor_embedder(images.image_shape), images.train.images)
+    whitening = models.within_class_whitening(np.concatenate(features), np.tile(images.train.labels, len(features)))
+    return models.joined_embedder(models.gabor_embedder(images.image_shape, *whitening), learnt)
+
+
+def for_known_people(embedder, images):
+    """A classifier by what such an embedder says of each person's pictures."""
+    from tfpar import models
+
+    embedder = for_strangers(embedder, images)
+    return models.nearest_mean_classifier(embedder, embeddings(embedder, images.train.images), images.train.labels)
 
 
 def open_metrics(embedder, images):
@@ -130,15 +150,21 @@ def open_metrics(embedder, images):
 
 def embeddings(embedder, images):
     """Of each picture, averaged with its mirror image's: float (pictures, size)."""
-    from tfpar import export, train
+    from tfpar import export
+
+    return export.averaged(*directions(embedder, images))
+
+
+def directions(embedder, images):
+    """What an embedder says of pictures, and of their mirror images: float (pictures, size) each."""
+    from tfpar import train
 
     model = train.Model(embedder.input, embedder.output)  # it predicts on several workers, too, once it is compiled
     model.compile(jit_compile=FLAGS.xla)
-    one, mirrored = (model.predict(given.astype("float32"), verbose=0) for given in (images, images[:, :, ::-1]))
-    return export.averaged(one, mirrored)
+    return [model.predict(given.astype("float32"), verbose=0) for given in (images, images[:, :, ::-1])]
 
 
-def export(embedder, model, images, history, result):
+def export(model, images, history, result):
     """Leaves a classifier of the known people, or the embedder and its threshold."""
     import keras
 
@@ -152,7 +178,7 @@ def export(embedder, model, images, history, result):
         facts=image_facts.facts("faces", f"{image_facts.network()}; {FLAGS.task} set.", images, result),
     )
     if FLAGS.task == "open":
-        chosen = tfpar.export.FaceExport(model=embedder, threshold=result["metrics"]["threshold"], **arguments)
+        chosen = tfpar.export.FaceExport(model=model, threshold=result["metrics"]["threshold"], **arguments)
     else:
         scaled = keras.layers.Rescaling(FLAGS.scale, name="scaled")(model.output)
         probabilities = keras.layers.Softmax(name="probabilities", dtype="float32")(scaled)
@@ -174,10 +200,11 @@ def main():
         embedder, model = build(images)
         history, measured = fit(model, images)
         if FLAGS.task == "open":
-            embedder = for_strangers(embedder, images)
-            metrics = open_metrics(embedder, images)
+            chosen = for_strangers(embedder, images)
+            metrics = open_metrics(chosen, images)
         else:
-            metrics = closed_metrics(model, images)
+            chosen = for_known_people(embedder, images)
+            metrics = closed_metrics(chosen, images)
     result = run.report(
         "faces",
         model,
@@ -187,7 +214,7 @@ def main():
         padding_fraction=image_recipe.padding_fraction(images),
     )
     result |= {"model": FLAGS.model, "task": FLAGS.task}
-    exports = export(embedder, model, images, history, result) if recipe.formats() else []
+    exports = export(chosen, images, history, result) if recipe.formats() else []
     return {**result, "exports": exports}
 
 

@@ -5,6 +5,7 @@ from tfpar.layers.attention_pooling import AttentionPooling
 from tfpar.layers.bag_of_ngrams import BagOfNgrams
 from tfpar.layers.cosine_logits import CosineLogits
 from tfpar.layers.dropout import Dropout, TokenDropout
+from tfpar.layers.gabor import GaborMagnitudes
 from tfpar.layers.input_feeding import InputFeeding
 from tfpar.layers.log_mel import LogMelSpectrogram
 from tfpar.layers.pooling import MaxPooling, MeanPooling
@@ -23,6 +24,7 @@ __all__ = [
     "Bidirectional",
     "CosineLogits",
     "Dropout",
+    "GaborMagnitudes",
     "InputFeeding",
     "LogMelSpectrogram",
     "MaxPooling",

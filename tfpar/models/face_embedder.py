@@ -17,7 +17,8 @@ def face_embedder(
 ) -> keras.Model:
     """Builds a network from images to embeddings; put `tfpar.layers.CosineLogits` behind it to train it.
 
-    The last layer is a projection head for the people of the training; for others see `without_projection_head`.
+    The last layer is a projection head for the people of the training; for others see `without_projection_head` and
+    `gabor_embedder`.
 
     Args:
         kind, image_shape, **encoder: see `ImageEncoder`.

@@ -59,6 +59,7 @@ MODELS = {
     ),
     "cnn_2d": lambda: image_model(layers.Flatten()),
     "cnn_lstm": lambda: image_model(lambda x: tfpar.layers.LSTM(5)(layers.Reshape((4, 16))(x))),
+    "gabor": lambda: image_model(lambda x: layers.Flatten()(tfpar.layers.GaborMagnitudes((2.0,), 1, 4, 2)(x))),
     "autoencoder": autoencoder,
     "sequence_autoencoder": sequence_autoencoder,
 }

@@ -175,7 +175,9 @@ def export(model, images, history, result):
         limits=LIMITS.format(
             people=int(images.train.labels.max()) + 1, threshold=THRESHOLD if FLAGS.task == "open" else ""
         ).strip(),
-        facts=image_facts.facts("faces", f"{image_facts.network()}; {FLAGS.task} set.", images, result),
+        facts=image_facts.facts(
+            "faces", f"{image_facts.network()}, beside whitened Gabor wavelets; {FLAGS.task} set.", images, result
+        ),
     )
     if FLAGS.task == "open":
         chosen = tfpar.export.FaceExport(model=model, threshold=result["metrics"]["threshold"], **arguments)

@@ -32,6 +32,11 @@ def test_whitening_leaves_one_variance_within_classes():
     np.testing.assert_allclose(shrunk.T @ shrunk, shrunk[:, :1].T @ shrunk[:, :1] * np.eye(5), atol=1e-8)
 
 
+def test_classes_of_one_example_whiten_nothing():
+    _, matrix = within_class_whitening(GENERATOR.normal(size=(4, 3)), np.arange(4), shrinkage=1.0)
+    np.testing.assert_allclose(np.abs(matrix), np.eye(3))
+
+
 @pytest.mark.parametrize("shape", [(40, 33, 1), (24, 24, 3), (80, 30, 1)])
 def test_gabor_embedder_takes_images_of_any_size(shape, tmp_path):
     given, labels = images(shape), np.array([0, 0, 1, 1, 2, 2])

@@ -60,6 +60,13 @@ def test_stop_at_step():
     assert model.optimizer.iterations == 4
 
 
+def test_stop_at_step_must_see_each_step():
+    model = dense(Model)
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), steps_per_execution=2)
+    with pytest.raises(ValueError, match="steps_per_execution=1; got 2"):
+        model.fit(X, Y, callbacks=[StopAtStep(4)], verbose=0)
+
+
 def test_throughput_is_the_median_of_later_epochs(monkeypatch):
     now = iter(np.cumsum([0.0, 5.0, 1.0, 1.0, 0.0, 2.0, 0.0, 2.0, 0.0, 0.5, 0.0, 0.5]).tolist())
     monkeypatch.setattr("tfpar.train.callbacks.time.perf_counter", lambda: next(now))

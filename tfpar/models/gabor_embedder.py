@@ -52,7 +52,8 @@ def within_class_whitening(
     Args:
         features: float (examples, features).
         labels: int (examples,), what is shown.
-        shrinkage: times the mean variance, which is added to each feature's: the more, the less is whitened.
+        shrinkage: times the mean variance, which is added to each feature's: the more, the less is whitened. Where
+            classes of one example each say nothing, nothing is.
 
     Returns:
         float32 (features,), the mean of all; and float32 (features, features) W, for which
@@ -66,6 +67,7 @@ def within_class_whitening(
     means = np.stack([features[classes == number].mean(axis=0) for number in range(classes.max() + 1)])
     differences = features - means[classes]
     covariance = differences.T @ differences / len(features)
-    covariance += shrinkage * np.trace(covariance) / len(covariance) * np.eye(len(covariance))
+    mean_variance = np.trace(covariance) / len(covariance) or 1.0
+    covariance += shrinkage * mean_variance * np.eye(len(covariance))
     variances, directions = np.linalg.eigh(covariance)
     return features.mean(axis=0).astype(np.float32), (directions / np.sqrt(variances)).astype(np.float32)

@@ -51,11 +51,21 @@ class StopAtStep(keras.callbacks.Callback):
 
     Args:
         steps: how many.
+
+    Raises:
+        ValueError: where training begins, if the model takes several steps at a time.
     """
 
     def __init__(self, steps: int):
         super().__init__()
         self._left = steps
+
+    def on_train_begin(self, logs=None):
+        if self.model.steps_per_execution > 1:
+            raise ValueError(
+                "StopAtStep must see each step: compile the model with steps_per_execution=1; got "
+                f"{self.model.steps_per_execution}"
+            )
 
     def on_train_batch_end(self, batch, logs=None):
         self._left -= 1

@@ -68,13 +68,20 @@ class MeasuredFile:
 
 
 def _convert(format_name, form, signatures, rows, target, timeout_s):
-    kind = {"float16": "tflite_float16"}.get(format_name, "tflite_int8" if format_name in CALIBRATED else "tflite")
+    kind = _kind(format_name)
     functions = {name: signature.function(kind, form) for name, signature in signatures.items()}
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         tf.saved_model.save(tf.Module(), str(directory / "saved_model"), signatures=functions)
         save_calibration(directory, rows, _float_layers(signatures))
         return mend_file(convert(directory, format_name, timeout_s, target))
+
+
+def _kind(format_name):
+    """What layers are told that they are exported to."""
+    if format_name == "float16":
+        return "tflite_float16"
+    return "tflite_int8" if format_name in CALIBRATED else "tflite"
 
 
 def _float_layers(signatures) -> list[str]:

@@ -52,6 +52,18 @@ def test_a_pair_of_inputs_and_labels(model):
     np.testing.assert_array_equal(sample_inputs(model, batches(element), None)["tokens"], [[1], [2]])
 
 
+def test_arrays_are_taken_as_they_are(model, pair):
+    np.testing.assert_array_equal(sample_inputs(model, np.array([[1], [2]]), None)["tokens"], [[1], [2]])
+    samples = sample_inputs(pair, [np.ones((2, 4, 3)), np.array([[1, 2], [3, 4]])], None)
+    np.testing.assert_array_equal(samples["right"], [[1, 2], [3, 4]])
+
+
+@pytest.mark.parametrize("data", [np.zeros(3), iter([1, 2]), np.zeros((2, 3, 4))])
+def test_what_is_no_row_of_inputs_is_refused(model, data):
+    with pytest.raises(UserError, match=r"'tokens' of shape \(None, None\); got \("):
+        sample_inputs(model, data, None)
+
+
 def test_rows_are_spread_evenly(model):
     column = np.arange(10 * ROWS, dtype=np.int32)
     chosen = sample_inputs(model, {"tokens": column[:, None]}, None)["tokens"][:, 0]

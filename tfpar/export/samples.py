@@ -16,8 +16,8 @@ def sample_inputs(model: keras.Model, data, sequence_length: int | None) -> dict
 
     Args:
         model: a built functional model.
-        data: a `tf.data.Dataset` of batches x, (x, y) or (x, y, sample_weight); a dict of arrays by input name; or
-            None for random inputs.
+        data: a `tf.data.Dataset` of batches x, (x, y) or (x, y, sample_weight); an array, a list of one for each input,
+            or a dict of them by input name; or None for random inputs.
         sequence_length: what open dimensions are padded or cut to; None: the longest that occurs.
 
     Returns:
@@ -31,10 +31,15 @@ def sample_inputs(model: keras.Model, data, sequence_length: int | None) -> dict
         batches = [_random_inputs(model, sequence_length or 16)]
     elif isinstance(data, dict):
         batches = [[np.asarray(data[name]) for name in names if name in data]]
-    else:
+    elif isinstance(data, tf.data.Dataset):
         batches = [_rows_of_weight(element) for element in data.take(_BATCHES_READ)]
+    else:
+        batches = [[np.asarray(array) for array in (data if isinstance(data, list | tuple) else [data])]]
     if any(len(batch) != len(names) for batch in batches):
         raise UserError(f"`calibration` must yield the model's inputs {names}; got {len(batches[0])} of them")
+    for name, tensor, array in zip(names, model.inputs, batches[0] if batches else (), strict=False):
+        if array.ndim != len(tensor.shape):
+            raise UserError(f"`calibration` must yield {name!r} of shape {tuple(tensor.shape)}; got {array.shape}")
     columns = [
         _stack([batch[place] for batch in batches], tensor, sequence_length)
         for place, tensor in enumerate(model.inputs)

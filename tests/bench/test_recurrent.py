@@ -19,7 +19,8 @@ sizes = {"batch": 4, "time": 5, "features": 3, "units": 2}
 cases = [Case(cell, **sizes) for cell in GATES] + [Case("gru", **sizes, layers=2, vocabulary=7)]
 steps = [COMPETITORS[sys.argv[1]](case) for case in cases]
 answer = COMPETITORS[sys.argv[1]](Case("lstm", **sizes, inference=True))
-print(json.dumps({"losses": [[step() for _ in range(20)] for step in steps], "answers": [answer() for _ in range(2)]}))
+losses = [[step.run() for _ in range(20)] for step in steps]
+print(json.dumps({"losses": losses, "answers": [answer.run() for _ in range(2)], "number": steps[0].number}))
 """
 
 
@@ -33,6 +34,7 @@ def test_each_step_lowers_the_loss_and_answers_stay(competitor):
     assert run.returncode == 0, run.stderr
     figures = json.loads(run.stdout.splitlines()[-1])
     assert len(figures["losses"]) == len(GATES) + 1
+    assert figures["number"] == (8 if package in ("tfpar", "keras") else 1)
     for losses in figures["losses"]:
         assert losses[-1] < losses[0] < 2
     first, second = figures["answers"]
@@ -53,6 +55,12 @@ def test_operations_are_counted_by_hand():
     # The second layer's projection is as large as a recurrence, and the embedding gets a gradient through the first.
     assert Case("lstm", 64, 100, 128, 256, layers=2, vocabulary=9).flops == 3 * projection + 9 * recurrence
     assert Case("lstm", 64, 100, 128, 256, inference=True).flops == projection + recurrence
+
+
+def test_seconds_are_of_one_step(monkeypatch):
+    now = iter(range(1000))
+    monkeypatch.setattr(recurrent.time, "perf_counter", lambda: next(now))
+    assert recurrent.seconds_per_step(recurrent.Steps(lambda: 0.0, number=8)) == 1 / 8
 
 
 def test_figures_of_a_case():

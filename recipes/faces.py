@@ -113,8 +113,7 @@ def closed_metrics(classifier, images):
     model = train.Model(classifier.input, classifier.output)
     accuracy = keras.metrics.SparseCategoricalAccuracy(name="accuracy")
     model.compile(loss=train.MarginCrossentropy(FLAGS.scale), weighted_metrics=[accuracy], jit_compile=FLAGS.xla)
-    scores = model.evaluate(image_recipe.batches(images.test), verbose=0, return_dict=True)
-    return {name: scores[name] for name in ("accuracy", "loss")}
+    return image_recipe.scores(model, images.test)
 
 
 def for_strangers(embedder, images):

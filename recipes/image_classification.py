@@ -89,12 +89,12 @@ def main():
     with run.scope():
         model = build(data)
         history, measured = fit(model, data)
-        scores = model.evaluate(image_recipe.batches(data.test), verbose=0, return_dict=True)
+        metrics = image_recipe.scores(model, data.test)
     result = run.report(
         "image_classification",
         model,
         examples=image_facts.sizes(data),
-        metrics={name: scores[name] for name in ("accuracy", "loss")},
+        metrics=metrics,
         measured=measured,
         padding_fraction=image_recipe.padding_fraction(data),
     )

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tfpar.bench import STEPS_PER_EXECUTION
 from tfpar.bench.cases import GATES, Case
 from tfpar.bench.memory import peak_resident_bytes, resident_bytes
 
@@ -36,7 +37,6 @@ PEERS = ("keras", "keras_jit", "torch", "jax")
 REFERENCES = ("matmul",)
 LEARNING_RATE = 0.01
 MATMUL_SIZE = 2048
-STEPS_PER_EXECUTION = 8
 TIMED_S, FEWEST_STEPS, WARM_UP_STEPS = 2.0, 5, 3
 
 

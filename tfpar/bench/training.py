@@ -15,6 +15,7 @@ import sys
 
 import numpy as np
 
+from tfpar.bench import STEPS_PER_EXECUTION
 from tfpar.bench.epochs import dataset_of, seconds_per_epoch
 from tfpar.data.bucketing import bucket_boundaries, plan_epoch
 
@@ -23,7 +24,7 @@ IMAGES, PIXELS = 4032, 28
 CASES = ("lstm", "bilstm", "row_bilstm")
 PEERS = ("keras", "torch")
 REFERENCES = ()
-STEPS_PER_EXECUTION, TIMED_EPOCHS = 8, 3
+TIMED_EPOCHS = 3
 
 
 def batches(case: str) -> list[tuple[np.ndarray, np.ndarray]]:

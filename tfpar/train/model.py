@@ -90,13 +90,18 @@ class Model(keras.Model):
     def train_step(self, data):
         """One step of one replica: see the class."""
         if self._parts() == 1:
-            summed, weight, logs = self._compiled(self.forward_backward)(data)
+            summed, weight, logs = self._compiled(self._forward_backward_of_all)(data)
         else:
             summed, weight, logs = self._forward_backward_in_parts(data)
         pairs = zip(summed, self.trainable_variables, strict=True)
-        summed = [None if g is None else tf.ensure_shape(row_gradients.as_tensor(g), v.shape) for g, v in pairs]
+        summed = [None if g is None else tf.ensure_shape(g, v.shape) for g, v in pairs]
         self._compiled(self._apply_to_own_components, has_recurrence=False)(summed, weight)
         return logs
+
+    def _forward_backward_of_all(self, data):
+        """`forward_backward` of a batch that is not cut into parts."""
+        summed, weight, logs = self.forward_backward(data)
+        return row_gradients.as_tensors(summed), weight, logs
 
     def _apply_to_own_components(self, summed, weight):
         with own_components(self._all_variables()):
@@ -128,7 +133,11 @@ class Model(keras.Model):
                 variable.assign(value / tf.cast(total.rows, value.dtype))
             for variable, value in zip(part.seeds, seeds[0], strict=True):
                 variable.assign(value)
-        return total.gradients, total.weight, self._result_of(counters, total.counters)
+        gradients = total.gradients
+        if any(isinstance(gradient, tf.IndexedSlices) for gradient in gradients):
+            # XLA adds rows to a table in half of TensorFlow's time.
+            gradients = self._compiled(row_gradients.as_tensors, has_recurrence=False)(gradients)
+        return gradients, total.weight, self._result_of(counters, total.counters)
 
     def test_step(self, data):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)

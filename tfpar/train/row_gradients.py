@@ -38,6 +38,11 @@ def as_tensor(gradient):
     return tf.math.unsorted_segment_sum(gradient.values, gradient.indices, gradient.dense_shape[0])
 
 
+def as_tensors(gradients: list) -> list:
+    """Gradients of whole tables: see `as_tensor`."""
+    return [as_tensor(gradient) for gradient in gradients]
+
+
 def in_own_place(gradient, context: tf.distribute.ReplicaContext):
     """Rows of all replicas, of which this one knows its own: zeros stand for the others'.
 

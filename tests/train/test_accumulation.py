@@ -53,6 +53,32 @@ def test_what_is_clipped_is_the_mean(steps):
     assert after == pytest.approx([-0.25, -0.5])
 
 
+@pytest.mark.parametrize("steps", [None, 2])
+@pytest.mark.parametrize("summed", [[30.0, -40.0], [0.3, 0.4], [0.0, 0.0], [np.inf, 1.0], [np.nan, 0.0]])
+def test_global_norms_are_clipped_as_keras_clips_them(steps, summed):
+    ours, variable = built(steps, global_clipnorm=2.0)
+    keras_own, expected = built(steps, global_clipnorm=2.0)
+    for _ in range(steps or 1):
+        step(ours, variable, summed, 4.0)
+        keras_own.apply([tf.constant(summed) / 4.0], [expected])
+    np.testing.assert_allclose(np.asarray(variable), np.asarray(expected), rtol=1e-6)
+
+
+def test_an_optimizer_clips_in_its_own_way_if_it_has_one():
+    class Signs(keras.optimizers.SGD):
+        def _clip_gradients(self, grads):
+            return [keras.ops.sign(gradient) for gradient in grads]
+
+    variable = keras.Variable(np.zeros(2, "float32"))
+    optimizer = Signs(1.0, global_clipnorm=0.1)
+    optimizer.build([variable])
+    assert step(optimizer, variable, [6.0, -3.0], 3.0) == [-1.0, 1.0]
+
+
+def test_no_weight_is_no_step_whatever_the_gradient():
+    assert step(*built(global_clipnorm=1.0), [np.nan, np.inf], 0.0) == [0.0, 0.0]
+
+
 def test_the_optimizer_is_as_before_afterwards():
     for optimizer, _ in (built(), built(2)):
         before = dict(vars(optimizer))

@@ -26,8 +26,10 @@ FLAGS = flags.FLAGS
 define_common(
     dataset="rotten_tomatoes",
     cells=("lstm", "gru", "rnn"),
-    batch_size=256,
+    batch_size=512,
     learning_rate=6e-3,
+    epochs=6,
+    ema=0.98,
     export_dir="exports/sentiment",
 )
 flags.DEFINE_string("text_column", "text", "csv:, tsv: the texts' column, by name or number.")

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tfpar.data.batch_stream import as_dataset
+from tfpar.data.ragged import Ragged
 from tfpar.errors import UserError
 
 FILLING_TOKEN = 1  # a filling row has one real token: an all-padding row makes masked layers divide by zero
@@ -175,25 +176,21 @@ def bucketed_batches(
         return np.array([boundary for boundary, _ in plan], np.int32), row_table(plan, batch_size)
 
     time = boundaries[0] if len(boundaries) == 1 else None
-    return as_dataset(next_plan, _batch_maker(sequences, lengths, labels, (batch_size, time)), batches, batch_size)
+    return as_dataset(next_plan, _batch_maker(sequences, labels, (batch_size, time)), batches, batch_size)
 
 
-def _batch_maker(sequences: Sequence[np.ndarray], lengths: np.ndarray, labels: np.ndarray, shape: tuple):
+def _batch_maker(sequences: Sequence[np.ndarray], labels: np.ndarray, shape: tuple):
     """A function from a boundary and rows to ids, labels and weights; `shape` is what is known of that of the ids."""
     import tensorflow as tf
 
-    # One flat array instead of many small ones: a batch is then a single gather.
-    tokens = tf.constant(np.concatenate([np.asarray(sequence, np.int32) for sequence in sequences]))
-    starts = tf.constant(np.cumsum(lengths) - lengths, tf.int32)
-    lengths, labels = tf.constant(lengths, tf.int32), tf.constant(labels)
+    # One example more, for filling rows.
+    filling = len(sequences)
+    tokens, labels = Ragged([*sequences, [FILLING_TOKEN]]), tf.constant(np.append(labels, 0), tf.int32)
 
     def make(boundary, rows):
-        is_filling, examples, place = rows < 0, tf.maximum(rows, 0), tf.range(boundary)
-        at = tf.minimum(tf.gather(starts, examples)[:, None] + place, tf.size(tokens) - 1)
-        ids = tf.where(place < tf.gather(lengths, examples)[:, None], tf.gather(tokens, at), 0)
-        ids = tf.where(is_filling[:, None], tf.where(place == 0, FILLING_TOKEN, 0), ids)
-        weights = tf.cast(~is_filling, tf.float32)
-        return tf.ensure_shape(ids, shape), tf.where(is_filling, 0, tf.gather(labels, examples)), weights
+        examples = tf.where(rows < 0, filling, tf.cast(rows, tf.int32))
+        ids, _ = tokens.gather(examples, boundary)
+        return tf.ensure_shape(ids, shape), tf.gather(labels, examples), tf.cast(rows >= 0, tf.float32)
 
     return make
 

@@ -8,6 +8,7 @@ from tfpar.data.batch_stream import as_dataset
 from tfpar.data.bucketing import FILLING_TOKEN, row_table
 from tfpar.data.pair_buckets import bucket_of
 from tfpar.data.pair_plan import plan_pairs, rows_per_batch
+from tfpar.data.ragged import Ragged
 from tfpar.data.trained_tokenizer import BEGIN_ID, END_ID
 
 
@@ -69,8 +70,8 @@ def _batch_maker(sources, targets, boundaries, batch_sizes):
 
     # One pair more, for filling rows: a source of one token (an all-padding row makes masked layers divide by zero).
     filling = len(sources)
-    source_side = _Ragged([*sources, [FILLING_TOKEN]])
-    target_side = _Ragged([np.concatenate([[BEGIN_ID], ids, [END_ID]]) for ids in [*targets, []]])
+    source_side = Ragged([*sources, [FILLING_TOKEN]])
+    target_side = Ragged([np.concatenate([[BEGIN_ID], ids, [END_ID]]) for ids in [*targets, []]])
     shapes = tf.constant([(*shape, rows) for shape, rows in zip(boundaries, batch_sizes, strict=True)], tf.int32)
     known = (batch_sizes[0], *boundaries[0]) if len(boundaries) == 1 else (None, None, None)
 
@@ -89,24 +90,3 @@ def _batch_maker(sources, targets, boundaries, batch_sizes):
         return (tf.ensure_shape(source, known[:2]), target_in), target_out, weights
 
     return make
-
-
-class _Ragged:
-    """Sequences as one flat array instead of many small ones: some of them are then a single gather."""
-
-    def __init__(self, sequences: Sequence[np.ndarray]):
-        import tensorflow as tf
-
-        lengths = np.array([len(sequence) for sequence in sequences])
-        self._tokens = tf.constant(np.concatenate([np.asarray(sequence, np.int32) for sequence in sequences]))
-        self._starts = tf.constant(np.cumsum(lengths) - lengths, tf.int32)
-        self._lengths = tf.constant(lengths, tf.int32)
-
-    def gather(self, chosen, length):
-        """The chosen sequences, padded with 0: int32 (chosen, length), and bool, where tokens are."""
-        import tensorflow as tf
-
-        place = tf.range(length)
-        is_token = place < tf.gather(self._lengths, chosen)[:, None]
-        at = tf.minimum(tf.gather(self._starts, chosen)[:, None] + place, tf.size(self._tokens) - 1)
-        return tf.where(is_token, tf.gather(self._tokens, at), 0), is_token

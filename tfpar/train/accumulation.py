@@ -37,10 +37,10 @@ def divided_by_weight(optimizer, weight):
     reset = optimizer._backend_reset_gradient_accumulators
 
     def clip_mean(gradients):
-        factor = steps / total  # Keras has divided by the number of steps.
-        if not _clips_global_norm(optimizer):
-            return clip(_times(gradients, factor, total))
-        return _times(gradients, factor * _clip_factor(gradients, factor, optimizer.global_clipnorm), total)
+        # Keras has divided by the number of steps.
+        if _clips_global_norm(optimizer):
+            return _clipped_means(gradients, steps, total, optimizer.global_clipnorm)
+        return clip([tf.math.divide_no_nan(g * steps, tf.cast(total, g.dtype)) for g in gradients])
 
     def increment_both(gradients, accumulators):
         increment(gradients, accumulators)
@@ -57,21 +57,17 @@ def divided_by_weight(optimizer, weight):
     return attributes_set(optimizer, methods)
 
 
-def _times(gradients, factor, total):
-    """Gradients times `factor`; nothing where their total weight is nothing."""
-    return [tf.where(total == 0, tf.zeros([], g.dtype), g * tf.cast(factor, g.dtype)) for g in gradients]
-
-
 def _clips_global_norm(optimizer):
     return bool(optimizer.global_clipnorm) and type(optimizer)._clip_gradients is BaseOptimizer._clip_gradients
 
 
-def _clip_factor(gradients, factor, clip_norm):
-    """What Keras multiplies gradients by to clip their norm, here those of `gradients` times `factor`.
+def _clipped_means(gradients, steps, total, clip_norm):
+    """Keras' clipping by the global norm, of the means of sums; zeros where there is nothing to take the mean of.
 
-    One product then takes a sum to its clipped mean, which XLA computes where the optimizer reads it: the largest table
-    of a text classifier is gone through twice less.
+    One product takes a sum to its clipped mean, and XLA computes it where the optimizer reads it: a large table is gone
+    through twice less.
     """
-    squares = [tf.cast(sum_of_squares(gradient), tf.float32) for gradient in gradients]
-    norm = tf.sqrt(tf.add_n(squares)) * factor
-    return clip_norm * tf.minimum(1 / norm, 1 / clip_norm) + (norm - norm)  # no number where the norm is none
+    to_mean = steps / total
+    norm = to_mean * tf.sqrt(tf.add_n([sum_of_squares(tf.cast(gradient, tf.float32)) for gradient in gradients]))
+    clip = clip_norm * tf.minimum(1 / norm, 1 / clip_norm) + (norm - norm)  # no number where the norm is none
+    return [tf.where(total == 0, tf.zeros([], g.dtype), g * tf.cast(to_mean * clip, g.dtype)) for g in gradients]

@@ -58,6 +58,24 @@ def test_arrays_are_taken_as_they_are(model, pair):
     np.testing.assert_array_equal(samples["right"], [[1, 2], [3, 4]])
 
 
+@pytest.mark.parametrize("shape", [(2, 4, 5), (2, 4, 2), (2, 4)])
+def test_features_are_not_cut_and_not_filled_up(pair, shape):
+    good, tokens = np.ones((2, 4, 3), np.float32), np.ones((2, 2), np.int32)
+    with pytest.raises(UserError, match=r"'left' of shape \(None, None, 3\); got \(2, 4"):
+        sample_inputs(pair, [np.ones(shape), tokens], None)
+    if len(shape) == 3:  # not in the first batch alone
+        with pytest.raises(UserError, match=r"'left' of shape \(None, None, 3\)"):
+            sample_inputs(pair, batches(((good, tokens),), ((np.ones(shape, np.float32), tokens),)), None)
+
+
+def test_a_declared_length_may_be_padded_to_but_not_cut_to():
+    tokens = keras.Input((3,), dtype="int32", name="tokens")
+    model = keras.Model(tokens, keras.layers.Embedding(9, 2)(tokens))
+    np.testing.assert_array_equal(sample_inputs(model, np.array([[1, 2]]), None)["tokens"], [[1, 2, 0]])
+    with pytest.raises(UserError, match=r"'tokens' of shape \(None, 3\); got \(1, 4\)"):
+        sample_inputs(model, np.array([[1, 2, 3, 4]]), None)
+
+
 @pytest.mark.parametrize("data", [np.zeros(3), iter([1, 2]), np.zeros((2, 3, 4))])
 def test_what_is_no_row_of_inputs_is_refused(model, data):
     with pytest.raises(UserError, match=r"'tokens' of shape \(None, None\); got \("):

@@ -37,9 +37,10 @@ def sample_inputs(model: keras.Model, data, sequence_length: int | None) -> dict
         batches = [[np.asarray(array) for array in (data if isinstance(data, list | tuple) else [data])]]
     if any(len(batch) != len(names) for batch in batches):
         raise UserError(f"`calibration` must yield the model's inputs {names}; got {len(batches[0])} of them")
-    for name, tensor, array in zip(names, model.inputs, batches[0] if batches else (), strict=False):
-        if array.ndim != len(tensor.shape):
-            raise UserError(f"`calibration` must yield {name!r} of shape {tuple(tensor.shape)}; got {array.shape}")
+    for batch in batches:
+        for name, tensor, array in zip(names, model.inputs, batch, strict=True):
+            if not _fits(array.shape, tuple(tensor.shape)):
+                raise UserError(f"`calibration` must yield {name!r} of shape {tuple(tensor.shape)}; got {array.shape}")
     columns = [
         _stack([batch[place] for batch in batches], tensor, sequence_length)
         for place, tensor in enumerate(model.inputs)
@@ -48,6 +49,14 @@ def sample_inputs(model: keras.Model, data, sequence_length: int | None) -> dict
         raise UserError("`calibration` holds no example; give a dataset of inputs like those of training")
     chosen = np.unique(np.linspace(0, len(columns[0]) - 1, ROWS).astype(int))
     return {name: column[chosen] for name, column in zip(names, columns, strict=True)}
+
+
+def _fits(shape, declared):
+    """Whether sizes are those that the model declares; the first after the rows, which may be time, may be less."""
+    if len(shape) != len(declared):
+        return False
+    sizes = list(zip(shape, declared, strict=True))[1:]
+    return all(want is None or have == want or (axis == 0 and have < want) for axis, (have, want) in enumerate(sizes))
 
 
 def _rows_of_weight(element):

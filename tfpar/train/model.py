@@ -133,11 +133,13 @@ class Model(keras.Model):
                 variable.assign(value / tf.cast(total.rows, value.dtype))
             for variable, value in zip(part.seeds, seeds[0], strict=True):
                 variable.assign(value)
-        gradients = total.gradients
-        if any(isinstance(gradient, tf.IndexedSlices) for gradient in gradients):
-            # XLA adds rows to a table in half of TensorFlow's time.
-            gradients = self._compiled(row_gradients.as_tensors, has_recurrence=False)(gradients)
-        return gradients, total.weight, self._result_of(counters, total.counters)
+        return self._with_whole_tables(total.gradients), total.weight, self._result_of(counters, total.counters)
+
+    def _with_whole_tables(self, gradients):
+        """`gradients` with a tensor in place of a table's rows, which XLA adds up in half of TensorFlow's time."""
+        rows = [gradient for gradient in gradients if isinstance(gradient, tf.IndexedSlices)]
+        tables = iter(self._compiled(row_gradients.as_tensors, has_recurrence=False)(rows) if rows else ())
+        return [next(tables) if isinstance(gradient, tf.IndexedSlices) else gradient for gradient in gradients]
 
     def test_step(self, data):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)

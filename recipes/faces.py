@@ -113,7 +113,7 @@ def closed_metrics(classifier, images):
     model = train.Model(classifier.input, classifier.output)
     accuracy = keras.metrics.SparseCategoricalAccuracy(name="accuracy")
     model.compile(loss=train.MarginCrossentropy(FLAGS.scale), weighted_metrics=[accuracy], jit_compile=FLAGS.xla)
-    return image_recipe.scores(model, images.test)
+    return recipe.scores(model, image_recipe.batches(images.test))
 
 
 def for_strangers(embedder, images):

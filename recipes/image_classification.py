@@ -89,7 +89,7 @@ def main():
     with run.scope():
         model = build(data)
         history, measured = fit(model, data)
-        metrics = image_recipe.scores(model, data.test)
+        metrics = recipe.scores(model, image_recipe.batches(data.test))
     result = run.report(
         "image_classification",
         model,

@@ -279,12 +279,12 @@ def main():
     with run.scope():
         model = build(encoded)
         history, measured = fit(model, encoded)
-        scores = model.evaluate(encoded.batches("test"), verbose=0, return_dict=True)
+        metrics = recipe.scores(model, encoded.batches("test"))
     result = run.report(
         "sentiment",
         model,
         examples={split: len(encoded.labels(split)) for split in encoded.tokens},
-        metrics={name: scores[name] for name in ("accuracy", "loss")},
+        metrics=metrics,
         measured=measured,
         padding_fraction=encoded.padding_fraction(),
     )

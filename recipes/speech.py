@@ -165,14 +165,15 @@ def loss():
 
 def score(model, speech):
     """Metrics on the test set."""
-    scores = model.evaluate(batches(speech, "test"), verbose=0, return_dict=True)
+    test = batches(speech, "test")
     if not is_strings():
-        return {name: scores[name] for name in ("accuracy", "loss")}
+        return recipe.scores(model, test)
     from tfpar import data
 
+    measured = model.evaluate(test, verbose=0, return_dict=True)
     logits = model.predict(test_audio(speech), batch_size=FLAGS.batch_size, verbose=0)
     answers = [data.decode(row, speech.class_names) for row in logits]
-    return {**data.string_errors(data.spelt(speech.test.labels, speech.class_names), answers), "loss": scores["loss"]}
+    return {**data.string_errors(data.spelt(speech.test.labels, speech.class_names), answers), "loss": measured["loss"]}
 
 
 def test_audio(speech):

@@ -102,12 +102,6 @@ def fit(model, images, loss, monitor: str = "val_loss"):
     return recipe.fit(model, training, validation, examples=len(images.train), monitor=monitor)
 
 
-def scores(model, split) -> dict[str, float]:
-    """Accuracy and loss of a model that is compiled as `fit` does."""
-    measured = model.evaluate(batches(split), verbose=0, return_dict=True)
-    return {name: measured[name] for name in ("accuracy", "loss")}
-
-
 def exported(images, test, history) -> dict:
     """Arguments of the exports of all networks for images.
 

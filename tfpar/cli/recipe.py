@@ -236,3 +236,9 @@ def fit(model, batches, validation, *, examples: int, monitor: str = "val_loss",
         "examples_per_second": throughput.examples_per_second,
         "epochs": len(history["loss"]),
     }
+
+
+def scores(model, batches) -> dict[str, float]:
+    """Accuracy and loss of a classifier that is compiled with a weighted metric of the name "accuracy"."""
+    measured = model.evaluate(batches, verbose=0, return_dict=True)
+    return {name: measured[name] for name in ("accuracy", "loss")}

@@ -9,8 +9,9 @@ import pytest
 CLASSIFIER = """
 import sys
 from tfpar.bench import training
-training.EXAMPLES, training.IMAGES, training.TIMED_EPOCHS = 256, 128, 1
-for case in ("lstm", "row_bilstm"):
+training.EXAMPLES, training.TIMED_EPOCHS = 256, 1
+training.SEQUENCES["face_bilstm"] = training.Sequences(64, time=5, features=3, units=4, hidden=4, classes=2, batch=16)
+for case in ("lstm", "face_bilstm"):
     print(training.COMPETITORS[sys.argv[1]](case))
 """
 

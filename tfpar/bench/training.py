@@ -3,8 +3,8 @@
 - "lstm", "bilstm": of texts; an embedding of 128, an LSTM of 128 units (or of 128 in each direction, max-pooled),
   dropout 0.5, two classes. 64 sequences a batch, whose lengths are like those of film reviews' snippets, padded to one
   of four lengths.
-- "row_bilstm": of images of 28 x 28, read row by row; an LSTM of 128 units in each direction, pooled by mean and
-  maximum, a layer of 128, dropout 0.3, ten classes. 64 images a batch.
+- `SEQUENCES`: of images, read row by row, of faces, or of words in frames of log-mel; an LSTM in each direction, pooled
+  by mean and maximum, a layer, dropout 0.3, so many classes.
 
 All get the same batches, and AdamW; Keras' two take eight steps an execution, as recipes do. The first epoch, in which
 programs are compiled and memory is found, is not timed.
@@ -12,6 +12,7 @@ programs are compiled and memory is found, is not timed.
 
 import json
 import sys
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,16 +21,38 @@ from tfpar.bench.epochs import dataset_of, seconds_per_epoch
 from tfpar.data.bucketing import bucket_boundaries, plan_epoch
 
 VOCABULARY, EMBEDDING, UNITS, BATCH, EXAMPLES = 8917, 128, 128, 64, 8877
-IMAGES, PIXELS = 4032, 28
-CASES = ("lstm", "bilstm", "row_bilstm")
+
+
+class Sequences(NamedTuple):
+    """A set of sequences of one length, and the network that classifies them."""
+
+    examples: int
+    time: int
+    features: int
+    units: int
+    hidden: int
+    classes: int
+    batch: int
+
+
+SEQUENCES = {
+    "row_bilstm": Sequences(4032, time=28, features=28, units=128, hidden=128, classes=10, batch=64),
+    "face_bilstm": Sequences(960, time=40, features=40, units=64, hidden=64, classes=40, batch=32),
+    "speech_bilstm": Sequences(2048, time=50, features=80, units=64, hidden=64, classes=10, batch=64),
+}
+CASES = ("lstm", "bilstm", *SEQUENCES)
 PEERS = ("keras", "torch")
 REFERENCES = ()
 TIMED_EPOCHS = 3
 
 
 def batches(case: str) -> list[tuple[np.ndarray, np.ndarray]]:
-    """An epoch of (tokens int32 (64, length) or rows float32 (64, 28, 28), labels int32 (64,)), from a fixed seed."""
-    return _images() if case == "row_bilstm" else _texts()
+    """An epoch, from a fixed seed.
+
+    Returns:
+        Batches of (tokens int32 (batch, length) or float32 (batch, time, features), labels int32 (batch,)).
+    """
+    return _sequences(SEQUENCES[case]) if case in SEQUENCES else _texts()
 
 
 def _texts():
@@ -43,11 +66,11 @@ def _texts():
     return epoch
 
 
-def _images():
-    generator = np.random.default_rng(0)
+def _sequences(of):
+    generator, shape = np.random.default_rng(0), (of.batch, of.time, of.features)
     return [
-        (generator.random((BATCH, PIXELS, PIXELS), np.float32), generator.integers(0, 10, BATCH, np.int32))
-        for _ in range(IMAGES // BATCH)
+        (generator.random(shape, np.float32), generator.integers(0, of.classes, of.batch, np.int32))
+        for _ in range(of.examples // of.batch)
     ]
 
 
@@ -58,13 +81,14 @@ def time_keras(case: str, ours: bool) -> float:
 
     import tfpar
 
-    network = _keras_images if case == "row_bilstm" else _keras_texts
+    network = _keras_sequences if case in SEQUENCES else _keras_texts
     model = (tfpar.train.Model if ours else keras.Model)(*network(case, (tfpar if ours else keras).layers))
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile("adamw", loss, jit_compile="auto", steps_per_execution=STEPS_PER_EXECUTION)
+    batch = SEQUENCES[case].batch if case in SEQUENCES else BATCH
     if ours:
-        model.lanes = tfpar.cluster.cpu_lanes(tf.distribute.get_strategy(), BATCH)
-    dataset = dataset_of(batches(case), [(BATCH, *model.input.shape[1:]), (BATCH,)])
+        model.lanes = tfpar.cluster.cpu_lanes(tf.distribute.get_strategy(), batch)
+    dataset = dataset_of(batches(case), [(batch, *model.input.shape[1:]), (batch,)])
     return seconds_per_epoch(lambda: model.fit(dataset, verbose=0, shuffle=False), TIMED_EPOCHS)
 
 
@@ -83,15 +107,16 @@ def _keras_texts(case, layers):
     return tokens, keras.layers.Dense(2)(layers.Dropout(0.5)(x))
 
 
-def _keras_images(case, layers):
+def _keras_sequences(case, layers):
     import keras
 
-    rows = keras.Input((PIXELS, PIXELS))
-    x = layers.Bidirectional(layers.LSTM(UNITS, return_sequences=True))(rows)
+    of = SEQUENCES[case]
+    inputs = keras.Input((of.time, of.features))
+    x = layers.Bidirectional(layers.LSTM(of.units, return_sequences=True))(inputs)
     pooled = [keras.layers.GlobalAveragePooling1D()(x), keras.layers.GlobalMaxPooling1D()(x)]
     x = layers.Dropout(0.3)(keras.layers.Concatenate()(pooled))
-    x = layers.Dropout(0.3)(keras.layers.Dense(UNITS, "relu")(x))
-    return rows, keras.layers.Dense(10)(x)
+    x = layers.Dropout(0.3)(keras.layers.Dense(of.hidden, "relu")(x))
+    return inputs, keras.layers.Dense(of.classes)(x)
 
 
 def time_torch(case: str) -> float:
@@ -99,7 +124,8 @@ def time_torch(case: str) -> float:
     import torch
 
     torch.manual_seed(0)
-    modules, logits = _torch_images(torch) if case == "row_bilstm" else _torch_texts(torch, case)
+    network = _torch_sequences if case in SEQUENCES else _torch_texts
+    modules, logits = network(torch, case)
     optimizer = torch.optim.AdamW(modules.parameters(), weight_decay=0.004)
     epoch = [(torch.from_numpy(inputs), torch.from_numpy(labels).long()) for inputs, labels in batches(case)]
 
@@ -130,15 +156,15 @@ def _torch_texts(torch, case):
     return torch.nn.ModuleList([embedding, lstm, head]), logits
 
 
-def _torch_images(torch):
-    """As `_torch_texts`, from rows."""
-    nn = torch.nn
-    lstm = nn.LSTM(PIXELS, UNITS, batch_first=True, bidirectional=True)
-    hidden = (nn.Dropout(0.3), nn.Linear(4 * UNITS, UNITS), nn.ReLU())
-    head = nn.Sequential(*hidden, nn.Dropout(0.3), nn.Linear(UNITS, 10))
+def _torch_sequences(torch, case):
+    """As `_torch_texts`, from sequences."""
+    nn, of = torch.nn, SEQUENCES[case]
+    lstm = nn.LSTM(of.features, of.units, batch_first=True, bidirectional=True)
+    hidden = (nn.Dropout(0.3), nn.Linear(4 * of.units, of.hidden), nn.ReLU())
+    head = nn.Sequential(*hidden, nn.Dropout(0.3), nn.Linear(of.hidden, of.classes))
 
-    def logits(rows):
-        sequence, _ = lstm(rows)
+    def logits(inputs):
+        sequence, _ = lstm(inputs)
         return head(torch.cat([sequence.mean(1), sequence.amax(1)], 1))
 
     return nn.ModuleList([lstm, head]), logits
@@ -153,11 +179,11 @@ COMPETITORS = {
 
 def row(case: str, seconds: dict[str, float]) -> dict:
     """The figures of a case, from the median seconds of each competitor."""
-    inputs, examples = (f"I{PIXELS}", IMAGES) if case == "row_bilstm" else (f"E{EMBEDDING}", EXAMPLES)
-    return {
-        "case": f"{case} {inputs} H{UNITS} B{BATCH}, one epoch",
-        "examples_per_second": examples / seconds["tfpar"],
-    }
+    sizes, examples = f"E{EMBEDDING} H{UNITS} B{BATCH}", EXAMPLES
+    if case in SEQUENCES:
+        of = SEQUENCES[case]
+        sizes, examples = f"T{of.time} I{of.features} H{of.units} B{of.batch}", of.examples
+    return {"case": f"{case} {sizes}, one epoch", "examples_per_second": examples / seconds["tfpar"]}
 
 
 if __name__ == "__main__":

@@ -1,0 +1,42 @@
+"""What recipes do alike, as their flags say."""
+
+import subprocess
+import sys
+
+import pytest
+
+COUNTED = """
+import sys
+from absl import flags
+from tfpar.cli.flags import define_common
+define_common(dataset="none", cells=("lstm",))
+flags.FLAGS(["recipe", "--epochs=1", *sys.argv[1:]])
+
+import keras, numpy as np, tensorflow as tf
+import tfpar
+from tfpar.cli import recipe
+
+class Calls(keras.callbacks.Callback):
+    ends = []
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.ends.append(batch)
+
+inputs = keras.Input((2,))
+model = tfpar.train.Model(inputs, keras.layers.Dense(2)(inputs))
+batches = tf.data.Dataset.from_tensors((np.ones((4, 2), "float32"), np.zeros((4, 2), "float32"))).repeat(8)
+model.compile(recipe.optimizer(recipe.training_steps(batches)), "mse", jit_compile=False)
+recipe.fit(model, batches, None, examples=32, callbacks=[Calls()])
+print(*Calls.ends)
+"""
+
+
+@pytest.mark.parametrize(
+    "flags, ends",
+    [([], [7]), (["--steps_per_execution=4"], [3, 7]), (["--steps=3"], [0, 1, 2])],
+    ids=["eight by default", "as the flag says", "one by one up to --steps"],
+)
+def test_so_many_steps_are_taken_at_a_time(flags, ends):
+    run = subprocess.run([sys.executable, "-c", COUNTED, *flags], capture_output=True, text=True, timeout=120)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.splitlines()[-1].split() == [str(end) for end in ends]

@@ -40,3 +40,25 @@ def test_so_many_steps_are_taken_at_a_time(flags, ends):
     run = subprocess.run([sys.executable, "-c", COUNTED, *flags], capture_output=True, text=True, timeout=120)
     assert run.returncode == 0, run.stderr
     assert run.stdout.splitlines()[-1].split() == [str(end) for end in ends]
+
+
+THREADS = """
+import sys
+from absl import flags
+from tfpar.cli.flags import define_common
+define_common(dataset="none", cells=("lstm",))
+flags.FLAGS(["recipe", "--export=", *sys.argv[1:]])
+
+from tfpar.cli import recipe
+
+recipe.start()
+import tensorflow as tf
+print(tf.config.threading.get_intra_op_parallelism_threads())
+"""
+
+
+@pytest.mark.parametrize("flags, threads", [(["--noxla"], "1"), (["--noxla", "--strategy=mirrored"], "1"), ([], "0")])
+def test_without_xla_an_operation_keeps_to_one_thread(flags, threads):
+    run = subprocess.run([sys.executable, "-c", THREADS, *flags], capture_output=True, text=True, timeout=120)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.splitlines()[-1] == threads

@@ -129,6 +129,8 @@ def start() -> Run:
         raise UserError(f"--model_dir {FLAGS.model_dir} is a file; name a directory")
     compilations = count_compilations()
     start_tensorflow()
+    if not FLAGS.xla:
+        cluster.keep_operations_on_one_thread()
     strategy = cluster.make_strategy(FLAGS.strategy, FLAGS.replicas, timeout_s=FLAGS.worker_timeout_s)
     log(f"strategy: {strategy.tfpar_choice}; XLA {'on' if FLAGS.xla else 'off'}; {FLAGS.precision}")
     import keras

@@ -7,6 +7,7 @@ from tfpar.cluster.strategy import (
     StrategyChoice,
     choose_strategy,
     cpu_lanes,
+    keep_operations_on_one_thread,
     make_strategy,
     usable_cores,
 )
@@ -20,6 +21,7 @@ __all__ = [
     "choose_strategy",
     "cpu_lanes",
     "is_chief",
+    "keep_operations_on_one_thread",
     "lost_workers_named",
     "make_strategy",
     "read_tf_config",

@@ -32,7 +32,7 @@ flags.DEFINE_integer("pretrain_epochs", 5, "Epochs of pretraining.", 1)
 
 # XLA's convolutions on a CPU are slower than oneDNN's.
 BY_MODEL = {
-    "cnn": dict(epochs=45, batch_size=32, zoom=0.0, xla=False),
+    "cnn": dict(epochs=50, batch_size=32, zoom=0.0, xla=False, stages=3, width=24),
     "cnn_lstm": dict(epochs=45, batch_size=32, xla=False, stages=1, width=16, units=64),
     "row_lstm": dict(epochs=120, bend=0.015, xla=True),
 }

@@ -35,6 +35,18 @@ def test_table():
     assert table(REPORT) == LINES
 
 
+def test_where_a_step_spends_its_time():
+    rows = [{**ROWS[0], "linear_seconds": 0.01, "around_seconds": 0.0025}, ROWS[1]]
+    parts = """
+| of our time | matmuls at the peak | shapes and loops | around a step | gates | bound |
+|---|---|---|---|---|---|
+| lstm B1 | 50% | 10% | 20% | 20% | 2.50 |
+
+Abacus"""
+    assert parts in table({**REPORT, "rows": rows})
+    assert "| lstm B1 | 50% | 10% | 20% | 20% |  |" in table({**REPORT, "rows": [{**rows[0], "ratio": {}}]})
+
+
 def test_a_peer_that_is_missing_somewhere_leaves_a_gap():
     report = {**REPORT, "rows": [ROWS[0], {**ROWS[1], "ratio": {"keras": 8.0}}]}
     assert "| gru B1 | 2e+03 | 25% | 8.00 |  | 8.00 |" in table(report)

@@ -9,9 +9,10 @@ import pytest
 CLASSIFIER = """
 import sys
 from tfpar.bench import training
-training.EXAMPLES, training.TIMED_EPOCHS = 256, 1
-training.SEQUENCES["face_bilstm"] = training.Sequences(64, time=5, features=3, units=4, hidden=4, classes=2, batch=16)
-for case in ("lstm", "face_bilstm"):
+from tfpar.bench.classifiers import Sequences, Texts
+training.TIMED_EPOCHS = 1
+sequences = Sequences(64, time=5, features=3, units=4, hidden=4, classes=2, batch=16)
+for case in (Texts(bidirectional=False, examples=256), Texts(bidirectional=True, examples=256), sequences):
     print(training.COMPETITORS[sys.argv[1]](case))
 """
 

@@ -35,7 +35,7 @@ def tfpar(tmp_path_factory):
     """`tfpar("predict", ..., stdin=b"")` -> Run, in an empty directory."""
     directory = tmp_path_factory.mktemp("commands")
 
-    def run(*arguments, stdin: str | bytes = b"", python=("-m", "tfpar.cli.main")) -> Run:
+    def run(*arguments, stdin: str | bytes = b"", python=("-m", "tfpar")) -> Run:
         stdin = stdin if isinstance(stdin, bytes) else stdin.encode()
         before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
         command = [sys.executable, *python, *map(os.fspath, arguments)]

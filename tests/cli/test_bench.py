@@ -32,4 +32,4 @@ def test_figures_that_are_known_are_not_measured_again(tfpar, tmp_path):
     run = tfpar("bench", "recurrent", "--from", str(known), "--table", str(page), "--plot", str(picture))
     assert run.returncode == 0, run.stderr
     assert json.loads(run.stdout) == json.loads(known.read_text())
-    assert "| lstm B1 | 1e+03 | 2.00 |" in page.read_text() and picture.stat().st_size > 1000
+    assert "| lstm B1 | 1,000 | 2.00 |" in page.read_text() and picture.stat().st_size > 1000

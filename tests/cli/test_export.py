@@ -43,7 +43,7 @@ def test_keras(tfpar, files, tmp_path):
 
 def check_predictions(tfpar, files, export_dir):
     """`tfpar predict` gives Keras' answers for rows of a file, without TensorFlow."""
-    main = ("-X", "importtime", "-m", "tfpar.cli.main")
+    main = ("-X", "importtime", "-m", "tfpar")
     run = tfpar("predict", export_dir, files / "rows.csv", f"npy:{files / 'row.npy'}", python=main)
     assert run.returncode == 0, run.stderr
     printed = json.loads(run.stdout)

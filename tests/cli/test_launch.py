@@ -59,7 +59,7 @@ def assert_gone(pids):
 @contextlib.contextmanager
 def launched(tmp_path, *options, code=STUBBORN, workers=2, **popen):
     """A launcher whose workers, and their children, are known to run; yields it and the numbers of all of them."""
-    command = [sys.executable, "-m", "tfpar.cli.main", "launch", "--workers", str(workers), *options, "--"]
+    command = [sys.executable, "-m", "tfpar", "launch", "--workers", str(workers), *options, "--"]
     # Under nohup the tests, and so what they start, would not hear of a hang-up.
     popen |= {"text": True, "preexec_fn": lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL)}
     with subprocess.Popen([*command, *python(code), str(tmp_path)], **popen) as process:
@@ -83,7 +83,7 @@ def test_help_comes_at_once(tfpar):
 
 
 def test_it_needs_no_tensorflow(tfpar):
-    python_options = ("-X", "importtime", "-m", "tfpar.cli.main")
+    python_options = ("-X", "importtime", "-m", "tfpar")
     run = tfpar("launch", "--workers", "1", "--", "true", python=python_options)
     assert run.returncode == 0
     assert " tfpar.cluster.launcher" in run.stderr
@@ -141,7 +141,7 @@ for number in range(2000):
 
 def test_bytes_that_are_not_text(tmp_path):
     code = 'os.write(2, b"\\xff\\xfe\\x00\\n"); os.write(1, b"\\xc3\\n")'
-    command = [sys.executable, "-m", "tfpar.cli.main", "launch", "--workers", "1", "--", *python(code)]
+    command = [sys.executable, "-m", "tfpar", "launch", "--workers", "1", "--", *python(code)]
     done = subprocess.run(command, capture_output=True)
     assert done.returncode == 0
     assert done.stdout == b"\xc3\n" and b"[worker 0] \xff\xfe\x00\n" in done.stderr
@@ -379,7 +379,7 @@ sys.stderr.write("\\n")
 print(os.isatty(2), os.isatty(1))
 """
     mine, theirs = os.openpty()
-    command = [sys.executable, "-m", "tfpar.cli.main", "launch", "--workers", "2", "--", *python(code)]
+    command = [sys.executable, "-m", "tfpar", "launch", "--workers", "2", "--", *python(code)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=theirs) as process:
         os.close(theirs)
         shown = read_terminal(mine)

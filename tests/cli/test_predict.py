@@ -81,7 +81,7 @@ def test_a_hundred_thousand_words(tfpar, export_dir):
 
 
 def test_it_answers_at_once_and_without_tensorflow(tfpar, export_dir):
-    main = ("-X", "importtime", "-m", "tfpar.cli.main")
+    main = ("-X", "importtime", "-m", "tfpar")
     run = tfpar("predict", export_dir, "a film", python=main)
     assert answers(run)["predictions"]
     imported = {line.rpartition("|")[2].strip() for line in run.stderr.splitlines() if line.startswith("import time:")}

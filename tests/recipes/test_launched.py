@@ -21,7 +21,7 @@ FLAGS = {
 def test_two_workers_train_the_same_weights_as_one(run_recipe, recipe):
     flags = ["--smoke", "--noxla", "--export", "", *FLAGS[recipe]]
     one = run_recipe(recipe, *flags).result
-    launch = [sys.executable, "-m", "tfpar.cli.main", "launch", "--workers", "2", "--", sys.executable]
+    launch = [sys.executable, "-m", "tfpar", "launch", "--workers", "2", "--", sys.executable]
     run = subprocess.run(
         [*launch, RECIPES / f"{recipe}.py", *flags],
         capture_output=True,

@@ -9,7 +9,7 @@ from tfpar.export.pictures import new_figure
 from tfpar.files import written_atomically
 
 EXTRA = "bench"
-_FURTHER = ("form", "bytes")
+_FURTHER = {"form": "form", "bytes": "bytes", "examples_per_second": "examples a second"}
 _MACHINE = ("tensorflow", "keras", "torch", "jax", "ai-edge-litert", "onnxruntime")
 
 
@@ -63,14 +63,14 @@ def table(report: dict) -> str:
     shares = any("peak_fraction" in row for row in rows)
     further = [name for name in _FURTHER if any(name in row for row in rows)]
     peak_head = ["share of matmul peak"] if shares else []
-    heads = ["case", *further, "ms", *peak_head, *peers, *(["best"] if len(peers) > 1 else [])]
+    heads = ["case", *map(_FURTHER.get, further), "ms", *peak_head, *peers, *(["best"] if len(peers) > 1 else [])]
     lines = [_line(heads), "|" + "---|" * len(heads)]
     for row in rows:
         ratios = [row["ratio"].get(peer) for peer in peers]
         peak = [_share(row.get("peak_fraction"))] if shares else []
         said = [_shown(row.get(name)) for name in further]
         lines.append(
-            _line([row["case"], *said, f"{1e3 * row['seconds']:.3g}", *peak, *map(_ratio, ratios + _best(ratios))])
+            _line([row["case"], *said, _milliseconds(row["seconds"]), *peak, *map(_ratio, ratios + _best(ratios))])
         )
     means = [_mean([row["ratio"].get(peer) for row in rows]) for peer in peers]
     best = [_mean([min(row["ratio"].values()) for row in rows if row["ratio"]])] if len(peers) > 1 else []
@@ -112,12 +112,16 @@ def _line(cells):
     return f"| {' | '.join(cells)} |"
 
 
+def _milliseconds(seconds):
+    return f"{1e3 * seconds:.3g}" if seconds < 1 else f"{1e3 * seconds:,.0f}"
+
+
 def _ratio(ratio):
     return "" if ratio is None else f"{ratio:.2f}"
 
 
 def _shown(value):
-    return "" if value is None else f"{value:,}" if isinstance(value, int) else value
+    return "" if value is None else value if isinstance(value, str) else f"{value:,.0f}"
 
 
 def _share(fraction):

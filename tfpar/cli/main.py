@@ -20,7 +20,7 @@ USAGE = "usage: tfpar COMMAND [ARGUMENT ...]\n\n" + "\n".join(f"  {name:10} {tex
 
 
 def main() -> None:
-    """Entry point of the console script."""
+    """Entry point of the console script, and of `python -m tfpar`."""
     arguments = sys.argv[1:]
     if not arguments or arguments[0] in ("-h", "--help", "--helpfull"):
         print(USAGE + "\n\nAdd --help to a command to see its arguments.")
@@ -32,7 +32,3 @@ def main() -> None:
         command.main(arguments[1:])
     except UserError as error:
         fail(error)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,6 +1,8 @@
-"""XLA compiles forward and backward once for each shape of a batch and the update once, and nothing unasked."""
+"""XLA compiles forward and backward once for each shape of a batch and the update once, and nothing unasked. Where
+there is but one shape, and no lanes, both are one program."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,10 +13,15 @@ SCRIPT = Path(__file__).parents[1] / "support" / "count_programs.py"
 
 
 @pytest.mark.timeout(150)
-@pytest.mark.parametrize("jit_compile, shapes, updates", [(True, 2, 1), (False, 0, 0)], ids=["xla", "graph"])
-def test_one_program_a_shape(jit_compile, shapes, updates, tmp_path):
+@pytest.mark.parametrize(
+    "jit_compile, lengths, lanes, shapes, updates",
+    [(True, 2, 1, 2, 1), (True, 2, 2, 2, 1), (True, 1, 2, 1, 1), (True, 1, 1, 0, 1), (False, 2, 1, 0, 0)],
+    ids=["two lengths", "two lengths in lanes", "one length in lanes", "one length: one program", "graph"],
+)
+def test_one_program_a_shape(jit_compile, lengths, lanes, shapes, updates, tmp_path):
     environment = {**os.environ, "XLA_FLAGS": f"--xla_dump_to={tmp_path} --xla_dump_hlo_as_text"}
-    subprocess.run([sys.executable, SCRIPT, str(jit_compile)], env=environment, check=True, timeout=120)
+    command = [sys.executable, SCRIPT, *map(str, (jit_compile, lengths, lanes))]
+    subprocess.run(command, env=environment, check=True, timeout=120)
     compiled = list(tmp_path.glob("module_*.before_optimizations.txt"))
-    assert len([path for path in compiled if "forward_backward" in path.name]) == shapes
+    assert len([path for path in compiled if re.search("forward_backward|weighted_part", path.name)]) == shapes
     assert len(compiled) == shapes + updates, "nothing but the update is a program beside"

@@ -7,12 +7,13 @@ import keras
 import tensorflow as tf
 from keras.src.models.functional import Functional
 
+from tfpar.layers.recurrent.placement import within_xla
 from tfpar.train import row_gradients
 from tfpar.train.accumulation import add_accumulated_weight, divided_by_weight
 from tfpar.train.all_reduce import all_reduce_sum
 from tfpar.train.execution import executes_steps, with_auto_clustering
 from tfpar.train.losses import BatchWeights, needs_batch_weights, part_of_batch, share_loss
-from tfpar.train.parts import Part, add_parts, run_part, split_rows
+from tfpar.train.parts import Part, add_parts, has_one_shape, run_part, split_rows
 from tfpar.train.replica import own_components, single_device
 from tfpar.train.shares import RowSharing, check_same_batch, fingerprints, this_share
 from tfpar.train.workers import failures_explained, run_on_workers
@@ -23,7 +24,8 @@ class Model(keras.Model):
     """A `keras.Model`, functional or subclassed, for training under any `tf.distribute` strategy.
 
     A step runs on each replica in three parts: forward and backward, compiled by XLA for each shape of batch; an
-    all-reduce of the gradients; the optimizer's update, compiled once. So
+    all-reduce of the gradients; the optimizer's update, compiled once. Without parts, and if all batches are of one
+    shape, it is one program. So
 
     - the gradient is that of the mean loss over the global batch, whatever the sizes of the replicas' shares, and a row
       of weight zero counts for nothing when the loss is reduced by "mean_with_sample_weight";
@@ -83,18 +85,24 @@ class Model(keras.Model):
 
     def apply_gradients(self, summed, weight):
         """Steps the optimizer by gradients summed over all replicas, divided by the summed weight of their losses."""
-        pairs = [(g, v) for g, v in zip(summed, self.trainable_variables, strict=True) if g is not None]
+        pairs = zip(summed, self.trainable_variables, strict=True)
+        pairs = [(tf.ensure_shape(g, v.shape), v) for g, v in pairs if g is not None]
         with single_device(self.optimizer), divided_by_weight(self.optimizer, weight):
             self.optimizer.apply_gradients(pairs)
 
     def train_step(self, data):
         """One step of one replica: see the class."""
         if self._parts() == 1:
-            summed, weight, logs = self._compiled(self._forward_backward_of_all)(data)
-        else:
-            summed, weight, logs = self._forward_backward_in_parts(data)
-        pairs = zip(summed, self.trainable_variables, strict=True)
-        summed = [None if g is None else tf.ensure_shape(g, v.shape) for g, v in pairs]
+            step = self._compiled(self._step_in_one_part) if has_one_shape(data) else self._step_in_one_part
+            return step(data)
+        part, sums, seeds = self._sums_of_lanes(data)
+        if tf.distribute.get_strategy().num_replicas_in_sync > 1:
+            sums = [self._sum_over_replicas(add_parts(sums))]
+        sums, tables = self._with_whole_tables(sums)
+        return self._compiled(functools.partial(self._update, part), has_recurrence=False)(sums, tables, seeds)
+
+    def _step_in_one_part(self, data):
+        summed, weight, logs = self._compiled(self._forward_backward_of_all)(data)
         self._compiled(self._apply_to_own_components, has_recurrence=False)(summed, weight)
         return logs
 
@@ -107,10 +115,9 @@ class Model(keras.Model):
         with own_components(self._all_variables()):
             self.apply_gradients(summed, weight)
 
-    def _forward_backward_in_parts(self, data):
-        """`forward_backward` of this replica's lanes, added up over lanes and replicas."""
-        counters, others = self._counters_and_other_variables()
-        part = Part(self.forward_backward, counters, others)
+    def _sums_of_lanes(self, data):
+        """Runs `forward_backward` of this replica's lanes: what did it, their sums, and the values of its seeds."""
+        part = Part(self.forward_backward, *self._counters_and_other_variables())
 
         def weighted_part(place, rows, weights):
             with part_of_batch(weights):
@@ -118,28 +125,51 @@ class Model(keras.Model):
 
         compiled, weights = self._compiled(weighted_part), self._batch_weights(data, training=True)
         sums, seeds = zip(*(compiled(*lane, weights) for lane in split_rows(data, self.lanes)), strict=True)
-        share = add_parts(sums)
+        return part, list(sums), seeds[0]
+
+    def _sum_over_replicas(self, share):
+        """Adds up the shares of all replicas; in place of what was counted in each are the counters of all."""
         # Replicas take turns where they meet in an all-reduce: no replica may stand there with its own components.
-        with own_components(counters):
-            counted = [variable + own for variable, own in zip(counters, share.counters, strict=True)]
-            for variable, value in zip(counters, counted, strict=True):
-                variable.assign(value)  # of this replica alone: Keras adds up counters where it reads them
+        counted = self._count(share.counters)
         # Programs of XLA have static shapes: equal shares have touched equally many rows of a table.
         moves_rows = self.jit_compile and this_share().is_even_over_workers
         total = all_reduce_sum(share._replace(counters=counted, fingerprints=fingerprints()), moves_rows)
         check_same_batch(total.fingerprints, tf.distribute.get_strategy().num_replicas_in_sync)
-        with own_components(part.statistics + part.seeds):
+        return total._replace(fingerprints=[])
+
+    def _count(self, added):
+        """Adds to this replica's counters, and returns them: Keras adds up those of replicas where it reads them."""
+        counters, _ = self._counters_and_other_variables()
+        with own_components(counters):
+            counted = [counter + own for counter, own in zip(counters, added, strict=True)]
+            for counter, value in zip(counters, counted, strict=True):
+                counter.assign(value)
+        return counted
+
+    def _with_whole_tables(self, sums):
+        """`sums` without rows of tables, and for each variable None or, if it is a table, its gradient, for which XLA
+        adds up the rows of all sums in half of TensorFlow's time."""
+        of_variables = zip(*(of.gradients for of in sums), strict=True)
+        rows = [row_gradients.add(g) if isinstance(g[0], tf.IndexedSlices) else None for g in of_variables]
+        bare = [of._replace(gradients=[row_gradients.unless_rows(g) for g in of.gradients]) for of in sums]
+        if all(gradient is None for gradient in rows):
+            return bare, rows
+        return bare, self._compiled(row_gradients.as_tensors, has_recurrence=False)(rows)
+
+    def _update(self, part, sums, tables, seeds):
+        """Assigns what the sums of parts of the batch say to this replica's variables, and returns the logs."""
+        total = add_parts(sums)
+        counters, _ = self._counters_and_other_variables()
+        alone = tf.distribute.get_strategy().num_replicas_in_sync == 1
+        with own_components(self._all_variables()):
+            counted = self._count(total.counters) if alone else total.counters
             for variable, value in zip(part.statistics, total.statistics, strict=True):
                 variable.assign(value / tf.cast(total.rows, value.dtype))
-            for variable, value in zip(part.seeds, seeds[0], strict=True):
+            for variable, value in zip(part.seeds, seeds, strict=True):
                 variable.assign(value)
-        return self._with_whole_tables(total.gradients), total.weight, self._result_of(counters, total.counters)
-
-    def _with_whole_tables(self, gradients):
-        """`gradients` with a tensor in place of a table's rows, which XLA adds up in half of TensorFlow's time."""
-        rows = [gradient for gradient in gradients if isinstance(gradient, tf.IndexedSlices)]
-        tables = iter(self._compiled(row_gradients.as_tensors, has_recurrence=False)(rows) if rows else ())
-        return [next(tables) if isinstance(gradient, tf.IndexedSlices) else gradient for gradient in gradients]
+            pairs = zip(total.gradients, tables, strict=True)
+            self.apply_gradients([g if table is None else table for g, table in pairs], total.weight)
+        return self._result_of(counters, counted)
 
     def test_step(self, data):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
@@ -307,6 +337,8 @@ class Model(keras.Model):
             with own_components(self._all_variables()):
                 return part(*args)
 
+        if within_xla():
+            return part  # of a step that is one program
         jit_compile = self.jit_compile or (self._clusters_around_cudnn and not has_recurrence)
         if self.run_eagerly or not jit_compile:
             return part  # TensorFlow finds this replica's components where code reads or assigns

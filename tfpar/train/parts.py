@@ -36,6 +36,11 @@ class PartSums(NamedTuple):
     fingerprints: list = []
 
 
+def has_one_shape(batch) -> bool:
+    """Whether all batches that a nest of tensors, with None for what is absent, describes have the same shape."""
+    return all(leaf is None or leaf.shape.is_fully_defined() for leaf in tf.nest.flatten(batch))
+
+
 def split_rows(data, lanes: int) -> list:
     """Cuts this replica's share into lanes.
 

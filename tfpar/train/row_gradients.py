@@ -43,6 +43,11 @@ def as_tensors(gradients: list) -> list:
     return [as_tensor(gradient) for gradient in gradients]
 
 
+def unless_rows(gradient):
+    """None in place of `tf.IndexedSlices`; tensors, and None, are returned as they are."""
+    return None if isinstance(gradient, tf.IndexedSlices) else gradient
+
+
 def in_own_place(gradient, context: tf.distribute.ReplicaContext):
     """Rows of all replicas, of which this one knows its own: zeros stand for the others'.
 

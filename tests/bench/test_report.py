@@ -33,6 +33,8 @@ def test_what_else_a_row_says():
 
 def test_table():
     assert table(REPORT) == LINES
+    assert "tensorflow 2.21.0; one round.\n" in table({**REPORT, "rounds": 1})
+    assert "tensorflow 2.21.0; medians of 3 rounds.\n" in table({**REPORT, "rounds": 3})
 
 
 def test_where_a_step_spends_its_time():

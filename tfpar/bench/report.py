@@ -83,7 +83,7 @@ def table(report: dict) -> str:
     if parts:
         heads = ["of our time", "matmuls at the peak", "shapes and loops", "around a step", "gates", "bound"]
         lines += ["", _line(heads), "|" + "---|" * len(heads), *map(_line, parts)]
-    return "\n".join(["", *lines, "", _described(report["machine"]), ""])
+    return "\n".join(["", *lines, "", _described(report), ""])
 
 
 def _parts(row):
@@ -128,9 +128,11 @@ def _share(fraction):
     return "" if fraction is None else f"{fraction:.0%}"
 
 
-def _described(machine):
+def _described(report):
+    machine, rounds = report["machine"], report.get("rounds")
     versions = ", ".join(f"{name} {machine[name]}" for name in _MACHINE if name in machine)
-    return f"{machine['processor']}, {machine['cores']} cores; {versions}."
+    taken = "" if rounds is None else "; one round" if rounds == 1 else f"; medians of {rounds} rounds"
+    return f"{machine['processor']}, {machine['cores']} cores; {versions}{taken}."
 
 
 def draw(report: dict, path: Path) -> None:
@@ -151,7 +153,7 @@ def draw(report: dict, path: Path) -> None:
     axes.set(
         xscale="log",
         xlabel="peer's time over tfpar's (right of 1: tfpar is faster)",
-        title=_described(report["machine"]),
+        title=_described(report),
     )
     axes.invert_yaxis()
     axes.grid(axis="x", which="both", alpha=0.3)

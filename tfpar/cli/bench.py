@@ -20,7 +20,7 @@ RUN_TIMEOUT_S = 600
 
 
 def main(arguments: list[str]) -> None:
-    """Prints each case's figures as they come, and `{"machine", "rows"}` as JSON at the end, to a file too if asked."""
+    """Prints cases as they come; at the end `{"machine", "rounds", "rows"}` as JSON, to a file too if asked."""
     parser = Parser(prog="tfpar bench", description="Times tfpar against its peers, in turn, in fresh processes.")
     parser.add_argument("suite", choices=SUITES)
     parser.add_argument("--peers", help="comma-separated; all that the suite has if not given")
@@ -58,7 +58,8 @@ def _measured(options):
     if options.rounds < 1:
         raise UserError(f"--rounds must be 1 or more; got {options.rounds}")
     peers = _checked_peers(suite.PEERS if options.peers is None else options.peers.split(","), suite)
-    return {"machine": describe_machine(), "rows": [_row(suite, case, peers, options.rounds) for case in cases]}
+    rows = [_row(suite, case, peers, options.rounds) for case in cases]
+    return {"machine": describe_machine(), "rounds": options.rounds, "rows": rows}
 
 
 def _checked_peers(names, suite):

@@ -38,7 +38,7 @@ def test_table():
 
 
 def test_where_a_step_spends_its_time():
-    rows = [{**ROWS[0], "linear_seconds": 0.01, "around_seconds": 0.0025}, ROWS[1]]
+    rows = [{**ROWS[0], "bare_seconds": 0.01, "around_seconds": 0.0025}, ROWS[1]]
     parts = """
 | of our time | matmuls at the peak | shapes and loops | around a step | gates | bound |
 |---|---|---|---|---|---|

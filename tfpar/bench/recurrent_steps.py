@@ -21,7 +21,7 @@ class Steps(NamedTuple):
 
 def keras_step(case: Case, whose: str, jit_compile: bool) -> Steps:
     """What `fit` runs, with stock Keras ("keras"), with this package's model and layers ("tfpar"), or with these around
-    a cell without functions ("linear"); for a case of inference the model is called in a `tf.function`."""
+    a cell that computes nothing ("bare"); for a case of inference the model is called in a `tf.function`."""
     import keras
     import tensorflow as tf
 
@@ -53,10 +53,10 @@ def _layer(cell, whose):
 
     import tfpar
 
-    if whose == "linear":
-        from tfpar.bench.linear_cell import LinearRecurrent
+    if whose == "bare":
+        from tfpar.bench.bare_cell import BareRecurrent
 
-        return functools.partial(LinearRecurrent, gates=GATES[cell])
+        return functools.partial(BareRecurrent, gates=GATES[cell])
     layers = keras.layers if whose == "keras" else tfpar.layers
     return {"lstm": layers.LSTM, "gru": layers.GRU, "simple_rnn": layers.SimpleRNN}[cell]
 

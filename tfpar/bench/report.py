@@ -79,7 +79,7 @@ def table(report: dict) -> str:
             ["geometric mean", *[""] * (1 + len(further) + shares), *(f"**{_ratio(mean)}**" for mean in means + best)]
         )
     )
-    parts = [_parts(row) for row in rows if "linear_seconds" in row]
+    parts = [_parts(row) for row in rows if "bare_seconds" in row]
     if parts:
         heads = ["of our time", "matmuls at the peak", "shapes and loops", "around a step", "gates", "bound"]
         lines += ["", _line(heads), "|" + "---|" * len(heads), *map(_line, parts)]
@@ -88,7 +88,7 @@ def table(report: dict) -> str:
 
 def _parts(row):
     """Where a step's time goes, as shares of it, and what the best peer's time would be over ours without the gates."""
-    without_gates, around = (row[name] / row["seconds"] for name in ("linear_seconds", "around_seconds"))
+    without_gates, around = (row[name] / row["seconds"] for name in ("bare_seconds", "around_seconds"))
     shares = [row["peak_fraction"], without_gates - row["peak_fraction"] - around, around, 1 - without_gates]
     best = min(row["ratio"].values(), default=None)
     return [row["case"], *map(_share, shares), _ratio(best and best / without_gates)]

@@ -1,4 +1,4 @@
-"""A cell without functions: what the matmuls and the loops of a recurrent layer cost, whatever its gates compute."""
+"""A cell that computes nothing: what the matmuls and the loops of a recurrent layer cost, whatever its gates do."""
 
 import tensorflow as tf
 
@@ -6,14 +6,14 @@ from tfpar.layers.recurrent.base import RecurrentLayer
 from tfpar.ops.recurrence import Recurrence, RecurrentWeights, summed_outer
 
 
-class LinearCell(Recurrence):
-    """h[t] is the mean of the gates of x[t] W + h[t-1] U + b. States: (h,).
+class BareCell(Recurrence):
+    """Has the matmuls of a cell with as many gates, and reads and writes what any cell must. States: (h,).
 
-    It has the matmuls of a cell with as many gates, and reads and writes what any cell must; nothing depends on it but
-    the benchmark.
+    h[t] is the mean of the gates of h[t-1] U; the gradient, multiplied by x[t] W + h[t-1] U + b, is not that of h[t]. If
+    h[t] and what is kept shared a sum, XLA would form it twice, and copy the whole stack at each step.
     """
 
-    name = "linear"
+    name = "bare"
     state_count = 1
     kept_count = 1
 
@@ -21,19 +21,19 @@ class LinearCell(Recurrence):
         self.gates = gates
 
     def step(self, projected, states, weights, dropout):
-        z = projected + tf.matmul(states[0], weights.kernel)
-        return (tf.add_n(tf.split(z, self.gates, axis=-1)) / self.gates,), (z,)
+        recurrent = tf.matmul(states[0], weights.kernel)
+        return (tf.add_n(tf.split(recurrent, self.gates, axis=-1)) / self.gates,), (projected + recurrent,)
 
     def step_gradient(self, gradients, states, previous, kept, transposed, dropout):
-        dz = tf.tile(gradients[0] / self.gates, [1, self.gates])
+        dz = tf.tile(gradients[0] / self.gates, [1, self.gates]) * kept[0]
         return (dz,), (tf.matmul(dz, transposed),)
 
     def weight_gradients(self, left, previous, dropout):
         return RecurrentWeights(summed_outer(previous, left[0]))
 
 
-class LinearRecurrent(RecurrentLayer):
-    """The layer around a `LinearCell`.
+class BareRecurrent(RecurrentLayer):
+    """The layer around a `BareCell`.
 
     Args:
         units: number of units.
@@ -46,4 +46,4 @@ class LinearRecurrent(RecurrentLayer):
         super().__init__(units, activation="linear", **kwargs)
 
     def _make_recurrence(self):
-        return LinearCell(self.gates)
+        return BareCell(self.gates)

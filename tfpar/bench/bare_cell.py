@@ -9,8 +9,8 @@ from tfpar.ops.recurrence import Recurrence, RecurrentWeights, summed_outer
 class BareCell(Recurrence):
     """Has the matmuls of a cell with as many gates, and reads and writes what any cell must. States: (h,).
 
-    h[t] is the mean of the gates of h[t-1] U; the gradient, multiplied by x[t] W + h[t-1] U + b, is not that of h[t]. If
-    h[t] and what is kept shared a sum, XLA would form it twice, and copy the whole stack at each step.
+    h[t] is the mean of the gates of h[t-1] U; the gradient, multiplied by x[t] W + h[t-1] U + b, is not that of h[t].
+    If h[t] and what is kept shared a sum, XLA would form it twice, and copy the whole stack at each step.
     """
 
     name = "bare"

@@ -85,8 +85,7 @@ class Model(keras.Model):
 
     def apply_gradients(self, summed, weight):
         """Steps the optimizer by gradients summed over all replicas, divided by the summed weight of their losses."""
-        pairs = zip(summed, self.trainable_variables, strict=True)
-        pairs = [(tf.ensure_shape(g, v.shape), v) for g, v in pairs if g is not None]
+        pairs = [(g, v) for g, v in zip(summed, self.trainable_variables, strict=True) if g is not None]
         with single_device(self.optimizer), divided_by_weight(self.optimizer, weight):
             self.optimizer.apply_gradients(pairs)
 
@@ -112,6 +111,8 @@ class Model(keras.Model):
         return row_gradients.as_tensors(summed), weight, logs
 
     def _apply_to_own_components(self, summed, weight):
+        pairs = zip(summed, self.trainable_variables, strict=True)
+        summed = [None if g is None else tf.ensure_shape(g, v.shape) for g, v in pairs]
         with own_components(self._all_variables()):
             self.apply_gradients(summed, weight)
 
@@ -167,8 +168,8 @@ class Model(keras.Model):
                 variable.assign(value / tf.cast(total.rows, value.dtype))
             for variable, value in zip(part.seeds, seeds, strict=True):
                 variable.assign(value)
-            pairs = zip(total.gradients, tables, strict=True)
-            self.apply_gradients([g if table is None else table for g, table in pairs], total.weight)
+        pairs = zip(total.gradients, tables, strict=True)
+        self._apply_to_own_components([g if table is None else table for g, table in pairs], total.weight)
         return self._result_of(counters, counted)
 
     def test_step(self, data):

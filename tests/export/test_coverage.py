@@ -58,6 +58,7 @@ MODELS = {
         lambda x: layers.GlobalMaxPooling1D()(layers.Conv1D(5, 3, activation="relu")(x)),
     ),
     "cnn_2d": lambda: image_model(layers.Flatten()),
+    "mean_over_views": lambda: tfpar.models.mean_over_views(image_model(layers.Flatten())),
     "cnn_lstm": lambda: image_model(lambda x: tfpar.layers.LSTM(5)(layers.Reshape((4, 16))(x))),
     "gabor": lambda: image_model(lambda x: layers.Flatten()(tfpar.layers.GaborMagnitudes((2.0,), 1, 4, 2)(x))),
     "autoencoder": autoencoder,

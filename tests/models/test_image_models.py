@@ -6,7 +6,13 @@ import pytest
 
 import tfpar
 from tfpar.data import generated_image_classification, image_batches
-from tfpar.models import denoising_autoencoder, face_embedder, image_classifier, without_projection_head
+from tfpar.models import (
+    denoising_autoencoder,
+    face_embedder,
+    image_classifier,
+    mean_over_views,
+    without_projection_head,
+)
 
 SMALL = dict(image_shape=(8, 8, 1), width=4, units=6, mean=70.0, deviation=90.0, seed=1)
 KINDS = ["cnn", "row_lstm", "cnn_lstm"]
@@ -41,6 +47,24 @@ def test_a_classifier_learns_is_saved_and_leaves(kind, tmp_path):
     report = tfpar.export.tflite(model, tmp_path / "model.tflite", calibration=batches())
     assert report["max_abs_error"] < 1e-5
     assert ("UNIDIRECTIONAL_SEQUENCE_LSTM" in report["ops"]) == (kind != "cnn")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_mean_over_views_of_a_classifier(kind, tmp_path):
+    classifier = image_classifier(kind, num_classes=4, hidden=16, **SMALL)
+    answering = mean_over_views(classifier)
+    images = DATA.test.images[:3].astype("float32")
+    logits = classifier.predict(tfpar.layers.ShiftedViews()(images), verbose=0).reshape(5, 3, 4)
+    by_view = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
+    answers = answering.predict(images, verbose=0)
+    np.testing.assert_allclose(answers, by_view.mean(axis=0), atol=1e-6)
+    assert np.abs(answers - by_view[0]).max() > 1e-4  # the views say different things
+
+    report = tfpar.export.tflite(answering, tmp_path / "model.tflite", calibration=batches())
+    assert report["max_abs_error"] < 1e-5
+    assert ("UNIDIRECTIONAL_SEQUENCE_LSTM" in report["ops"]) == (kind != "cnn")
+    classifier.get_layer("logits").bias.assign([9.0, 0.0, 0.0, 0.0])  # the layers are the classifier's
+    assert (answering.predict(images, verbose=0).argmax(axis=-1) == 0).all()
 
 
 @pytest.mark.parametrize("kind", KINDS)

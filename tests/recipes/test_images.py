@@ -42,6 +42,7 @@ def test_an_image_classifier_is_trained_and_left(run_recipe, tmp_path):
     assert result["examples"] == {"train": 64, "validation": 16, "test": 16} and result["examples_per_second"] > 0
     saved_model, float32, int8 = result["exports"]
     assert "CONV_2D" in float32["ops"] and float32["max_abs_error"] <= 1e-5
+    assert "MEAN" in float32["ops"]  # over views
     assert float32["metrics"]["accuracy"] == pytest.approx(result["metrics"]["accuracy"])
     names = {path.name for path in left.iterdir()}
     assert names >= {"saved_model", "model.int8.tflite", "labels.txt", "manifest.json", "card.md"}
@@ -86,10 +87,13 @@ def test_faces_are_compared(run_recipe, tmp_path):
 @pytest.mark.parametrize(
     ("recipe", "flags"),
     [
-        ("image_classification", "--model row_lstm --noxla --cell gru --pretrain autoencoder --augment= --layers 2"),
         (
             "image_classification",
-            "--model cnn_lstm --stages 1 --augment flip,light,noise,cutout --precision mixed_bfloat16",
+            "--model row_lstm --views --noxla --cell gru --pretrain autoencoder --augment= --layers 2",
+        ),
+        (
+            "image_classification",
+            "--model cnn_lstm --noviews --stages 1 --augment flip,light,noise,cutout --precision mixed_bfloat16",
         ),
         ("faces", "--task closed --model row_lstm --noxla --angular_margin 0.3"),
         ("faces", "--model cnn_lstm --augment elastic"),

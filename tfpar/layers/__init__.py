@@ -13,6 +13,7 @@ from tfpar.layers.recurrent.bidirectional import Bidirectional
 from tfpar.layers.recurrent.gru import GRU
 from tfpar.layers.recurrent.lstm import LSTM
 from tfpar.layers.recurrent.simple_rnn import SimpleRNN
+from tfpar.layers.shifted_views import ShiftedViews
 from tfpar.layers.spectrogram_augmentation import SpectrogramAugmentation
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "LogMelSpectrogram",
     "MaxPooling",
     "MeanPooling",
+    "ShiftedViews",
     "SimpleRNN",
     "SpectrogramAugmentation",
     "TokenDropout",

@@ -6,6 +6,7 @@ from tfpar.models.face_embedder import face_embedder, without_projection_head
 from tfpar.models.gabor_embedder import gabor_embedder, within_class_whitening
 from tfpar.models.image_classifier import image_classifier
 from tfpar.models.joined_embedder import joined_embedder, nearest_mean_classifier
+from tfpar.models.mean_over_views import mean_over_views
 from tfpar.models.sequence_autoencoder import initialize_from_autoencoder, sequence_autoencoder
 from tfpar.models.sequence_to_sequence import SequenceToSequence, sequence_to_sequence
 from tfpar.models.speech_recogniser import speech_recogniser
@@ -22,6 +23,7 @@ __all__ = [
     "image_classifier",
     "initialize_from_autoencoder",
     "joined_embedder",
+    "mean_over_views",
     "nearest_mean_classifier",
     "sequence_autoencoder",
     "sequence_to_sequence",

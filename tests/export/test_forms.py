@@ -42,6 +42,7 @@ FORMS = [
     ("lstm", "fused", "fused", {"UNIDIRECTIONAL_SEQUENCE_LSTM"}, {"WHILE"}),
     ("lstm", "loop", "loop", {"WHILE"}, {"UNIDIRECTIONAL_SEQUENCE_LSTM"}),
     ("lstm", "chunked", "chunked", {"WHILE"}, {"UNIDIRECTIONAL_SEQUENCE_LSTM"}),
+    ("bidirectional", "loop", "loop", {"WHILE"}, {"UNIDIRECTIONAL_SEQUENCE_LSTM"}),
     ("bidirectional", "unrolled", "unrolled", set(), {"WHILE", "UNIDIRECTIONAL_SEQUENCE_LSTM"}),
     ("stack", "fused", "fused", {"UNIDIRECTIONAL_SEQUENCE_LSTM", "WHILE"}, set()),
     ("stack", "loop", "loop", {"WHILE"}, {"UNIDIRECTIONAL_SEQUENCE_LSTM"}),

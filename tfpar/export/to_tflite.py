@@ -10,7 +10,7 @@ from tfpar.checks import check_one_of, check_positive_integer
 from tfpar.errors import UserError
 from tfpar.export.c_array import write_c_array
 from tfpar.export.formats import CALIBRATED, FORMATS, FORMS, FORMS_OF, MICRO_REASONS, TARGETS, Format
-from tfpar.export.measured_file import MeasuredFile
+from tfpar.export.measured_file import MeasuredFile, timed_in_turn
 from tfpar.export.micro import check_micro
 from tfpar.export.samples import sample_inputs
 from tfpar.export.signatures import (
@@ -122,6 +122,8 @@ def write_signatures(
             break
     if not files:
         raise failures[0]
+    if len(files) > 1:
+        files = timed_in_turn(files, signatures)
     best = min(files, key=lambda name: files[name].report["latency_ms"]["median"])
     with written_atomically(Path(path)) as temporary:
         temporary.write_bytes(files[best].content)

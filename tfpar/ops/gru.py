@@ -40,11 +40,8 @@ class GRU(Recurrence):
 
     def step(self, projected, states, weights, dropout):
         (h,) = states
-        recurrent = tf.matmul(dropped(h, dropout), weights.kernel)
-        if weights.bias is not None:
-            recurrent += weights.bias
         x_zr, x_n = _split_gates(projected)
-        recurrent_zr, recurrent_n = _split_gates(recurrent)
+        recurrent_zr, recurrent_n = _split_gates(weights.times(dropped(h, dropout)))
         zr = self.recurrent_activation.kept(x_zr + recurrent_zr)
         z, r = tf.split(self.recurrent_activation.value(zr), 2, axis=-1)
         candidate = self.activation.kept(x_n + r * recurrent_n)
@@ -81,12 +78,12 @@ class ResetBeforeGRU(GRU):
     def step(self, projected, states, weights, dropout):
         (h,) = states
         h_dropped = dropped(h, dropout)
-        kernel_zr, kernel_n = _split_gates(weights.kernel)
+        zr_columns, n_columns = slice(None, 2 * h.shape[-1]), slice(2 * h.shape[-1], None)
         x_zr, x_n = _split_gates(projected)
-        zr = self.recurrent_activation.kept(x_zr + tf.matmul(h_dropped, kernel_zr))
+        zr = self.recurrent_activation.kept(x_zr + weights.times(h_dropped, zr_columns))
         z, r = tf.split(self.recurrent_activation.value(zr), 2, axis=-1)
         reset_h = r * h_dropped
-        candidate = self.activation.kept(x_n + tf.matmul(reset_h, kernel_n))
+        candidate = self.activation.kept(x_n + weights.times(reset_h, n_columns))
         n = self.activation.value(candidate)
         return (z * h + (1 - z) * n,), (tf.concat([zr, candidate], axis=-1), reset_h)
 

@@ -69,7 +69,7 @@ class LSTM(Recurrence):
 
     def step(self, projected, states, weights, dropout):
         h, c = states
-        kept = gate_module(projected + tf.matmul(dropped(h, dropout), weights.kernel), self._gate_activations)
+        kept = gate_module(projected + weights.times(dropped(h, dropout)), self._gate_activations)
         return memory_cell(self._values(kept), c, self.activation), (kept,)
 
     def step_gradient(self, gradients, states, previous, kept, transposed, dropout):
@@ -94,7 +94,7 @@ class _GateByGate(LSTM):
 
     def step(self, projected, states, weights, dropout):
         h, c = states
-        parts = tf.split(projected + tf.matmul(dropped(h, dropout), weights.kernel), 4, axis=-1)
+        parts = tf.split(projected + weights.times(dropped(h, dropout)), 4, axis=-1)
         functions = [activation.function for activation in self._gate_activations.of_gates]
         gates = Gates(*(function(part) for function, part in zip(functions, parts, strict=True)))
         return memory_cell(gates, c, self.activation), ()

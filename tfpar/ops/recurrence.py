@@ -19,6 +19,23 @@ class RecurrentWeights(NamedTuple):
     kernel: tf.Tensor
     bias: tf.Tensor | None = None
 
+    def times(self, h: tf.Tensor, columns: slice = slice(None)) -> tf.Tensor:
+        """h U + b, or some columns of it: float (batch, gates * units) from (batch, units)."""
+        product = tf.matmul(h, self.kernel[:, columns] if columns != slice(None) else self.kernel)
+        return product if self.bias is None else product + self.bias[columns]
+
+
+class WeightsOfBoth(NamedTuple):
+    """Recurrent weights of two networks whose states stand in one batch, those of the first before the other's."""
+
+    first: RecurrentWeights
+    other: RecurrentWeights
+
+    def times(self, h: tf.Tensor, columns: slice = slice(None)) -> tf.Tensor:
+        """Each network's h U + b: float (2 * batch, gates * units) from (2 * batch, units)."""
+        first, other = tf.split(h, 2)
+        return tf.concat([self.first.times(first, columns), self.other.times(other, columns)], axis=0)
+
 
 class Recurrence(abc.ABC):
     """One step of a recurrent network and its hand-written gradient.
@@ -83,6 +100,10 @@ class Recurrence(abc.ABC):
             previous: float (time, batch, units), h[t-1] of all steps.
             dropout: as in `step`.
         """
+
+    def equals(self, other: "Recurrence") -> bool:
+        """Whether the other computes the same from the same weights."""
+        return type(self) is type(other) and vars(self) == vars(other)
 
     def for_interpreter(self) -> "Recurrence":
         """The same step, forward only, in as few operations as can be, for where each has its price: in TFLite."""

@@ -22,7 +22,7 @@ class SimpleRNN(Recurrence):
         self.activation = activation
 
     def step(self, projected, states, weights, dropout):
-        kept = self.activation.kept(projected + tf.matmul(dropped(states[0], dropout), weights.kernel))
+        kept = self.activation.kept(projected + weights.times(dropped(states[0], dropout)))
         return (self.activation.value(kept),), (kept,)
 
     def step_gradient(self, gradients, states, previous, kept, transposed, dropout):

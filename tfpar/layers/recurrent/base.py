@@ -162,6 +162,11 @@ class RecurrentLayer(keras.layers.Layer, abc.ABC):
         return (None if self.bias is None else tf.convert_to_tensor(self.bias)), None
 
     def call(self, sequences, initial_state=None, mask=None, training=False):
+        choice, job = self.prepared(sequences, initial_state, mask, training)
+        return self.answer(kernels.run(choice, job))
+
+    def prepared(self, sequences, initial_state=None, mask=None, training=False) -> tuple[kernels.Choice, kernels.Job]:
+        """What a call has to run, and by which kernel."""
         sequences = tf.cast(sequences, self.compute_dtype)
         if self.unroll and sequences.shape[1] is None:
             raise ValueError(
@@ -171,16 +176,18 @@ class RecurrentLayer(keras.layers.Layer, abc.ABC):
         if initial_state is None and self.stateful:
             self._carried.check_batch_size(self, sequences.shape[0])
             initial_state = self.states
-        streams = streaming.streams()
-        if streams:
+        if streams := streaming.streams():
             initial_state = streams.begin(self)
         choice = self._choose_kernel(
             initial_state is not None, bool(training and self.recurrent_dropout), sequences.shape[1]
         )
-        result = kernels.run(choice, self._job(sequences, initial_state, mask, training))
+        return choice, self._job(sequences, initial_state, mask, training)
+
+    def answer(self, result: kernels.Result):
+        """What a call returns, once its job has run."""
         if self.stateful:
             self._carried.assign(result.states)
-        if streams:
+        if streams := streaming.streams():
             streams.end(self, result.states)
         output = result.sequence if self.return_sequences else result.last
         if self.return_sequences and self.reverses_outputs:

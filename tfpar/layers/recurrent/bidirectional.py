@@ -3,6 +3,7 @@
 import keras
 
 from tfpar.checks import check_one_of
+from tfpar.layers.recurrent import kernels
 from tfpar.layers.recurrent.base import RecurrentLayer
 
 _MERGES = {
@@ -111,9 +112,12 @@ class Bidirectional(keras.layers.Layer):
 
     def call(self, sequences, initial_state=None, mask=None, training=False):
         half = None if initial_state is None else len(initial_state) // 2
-        forward_state, backward_state = (None, None) if half is None else (initial_state[:half], initial_state[half:])
-        forward = self.forward_layer(sequences, initial_state=forward_state, mask=mask, training=training)
-        backward = self.backward_layer(sequences, initial_state=backward_state, mask=mask, training=training)
+        initial = (None, None) if half is None else (initial_state[:half], initial_state[half:])
+        answers = self._in_one_loop(sequences, initial, mask) if kernels.is_exporting_file() else None
+        if answers is None:
+            pairs = zip((self.forward_layer, self.backward_layer), initial, strict=True)
+            answers = [layer(sequences, initial_state=state, mask=mask, training=training) for layer, state in pairs]
+        forward, backward = answers
         states = ()
         if self.return_state:
             (forward, *forward_states), (backward, *backward_states) = forward, backward
@@ -123,6 +127,18 @@ class Bidirectional(keras.layers.Layer):
         if not self.return_state:
             return merged
         return (*merged, *states) if self.merge_mode is None else (merged, *states)
+
+    def _in_one_loop(self, sequences, initial, mask):
+        """What both layers answer, or None where they do not run in a loop, and in the same."""
+        layers = (self.forward_layer, self.backward_layer)
+        if any(layer.dtype_policy != self.dtype_policy for layer in layers):
+            return None  # weights are cast by the layer that is called
+        pairs = zip(layers, initial, strict=True)
+        choices, jobs = zip(*(layer.prepared(sequences, state, mask) for layer, state in pairs), strict=True)
+        if not kernels.can_share_turns(choices, jobs):
+            return None
+        results = kernels.run_in_one_loop(jobs)
+        return [layer.answer(result) for layer, result in zip(layers, results, strict=True)]
 
     def reset_state(self):
         """Sets the carried states of both layers to zeros."""

@@ -21,7 +21,7 @@ from tfpar.ops.gru import GRU
 from tfpar.ops.inference_loop import chunked_loop, inference_loop, unrolled_loop
 from tfpar.ops.lstm import LSTM
 from tfpar.ops.masking import first_masked_steps, mask_last_output, mask_outputs, take_steps
-from tfpar.ops.recurrence import Recurrence, RecurrentWeights, Tensors, project
+from tfpar.ops.recurrence import Recurrence, RecurrentWeights, Tensors, WeightsOfBoth, project
 from tfpar.ops.time_loop import time_loop
 
 # What a recurrence can be in a file, and the kernel that makes it so.
@@ -193,34 +193,82 @@ def run(choice: Choice, job: Job) -> Result:
     return _KERNELS[choice.kernel](job)
 
 
-def _looped(loop: Callable, job: Job, bias: tf.Tensor | None) -> Result:
-    """Projects the inputs of all steps in one matmul, with `bias`, and hands them to a loop over time."""
+def can_share_turns(choices: list[Choice], jobs: list[Job]) -> bool:
+    """Whether two layers, which run in a file, can do so in one loop.
+
+    Not in chunks: what an interpreter packs of the matrices of ten matmuls fits no cache.
+    """
+    (choice, other_choice), (job, other) = choices, jobs
+    equal_weights = (job.weights.kernel.shape, job.inputs.dtype) == (other.weights.kernel.shape, other.inputs.dtype)
+    in_loops = choice.kernel == other_choice.kernel == "inference"
+    return in_loops and equal_weights and job.recurrence.equals(other.recurrence)
+
+
+def run_in_one_loop(jobs: list[Job]) -> list[Result]:
+    """Runs the jobs of two layers that `can_share_turns`, on the same sequences, with the states of both in one batch.
+
+    What an interpreter takes for a turn of a loop, and for each operation but the matmul, it then takes once for both.
+    """
+    turned = [_from_first_step(job) for job in jobs]
+    projections, states, weights, masks = zip(*(_loop_arguments(job, job.bias) for job in turned), strict=True)
+    sequence, states = inference_loop(
+        jobs[0].recurrence.for_interpreter(),
+        tf.concat(projections, axis=1),
+        tuple(tf.concat(of_both, axis=0) for of_both in zip(*states, strict=True)),
+        WeightsOfBoth(*weights),
+        None if masks[0] is None else tf.concat(masks, axis=1),
+        returns_sequence=jobs[0].returns_sequence,
+    )
+    sequences = [None, None] if sequence is None else tf.split(sequence, 2, axis=1)
+    states = zip(*(tf.split(state, 2) for state in states), strict=True)
+    results = (_shown(*each) for each in zip(turned, sequences, states, masks, strict=True))
+    return [_in_order_of_time(result, job) for result, job in zip(results, jobs, strict=True)]
+
+
+def _loop_arguments(job: Job, bias: tf.Tensor | None):
+    """What a loop over time takes behind the recurrence; inputs are projected, with `bias`, for all steps at once."""
     inputs = tf.transpose(job.inputs, [1, 0, 2])
     mask = None if job.mask is None else tf.transpose(job.mask)
+    return project(inputs, job.kernel, bias), _initial_states(job), job.weights, mask
+
+
+def _looped(loop: Callable, job: Job, bias: tf.Tensor | None) -> Result:
+    """Hands a job to a loop over time."""
     recurrence = job.recurrence.for_interpreter() if is_exporting_file() else job.recurrence
-    sequence, states = loop(recurrence, project(inputs, job.kernel, bias), _initial_states(job), job.weights, mask)
-    # From zero states, steps that are masked at the start show zeros as it is.
-    shows_states = job.initial_states is None and not job.zero_output_for_mask
-    return _answer(job, sequence, states, None if shows_states else mask)
+    arguments = _loop_arguments(job, bias)
+    return _shown(job, *loop(recurrence, *arguments), arguments[-1])
 
 
 def _turned(kernel: Callable[[Job], Result]) -> Callable[[Job], Result]:
     """A kernel that begins with the first step, for jobs of either direction: steps are reversed before and after."""
+    return lambda job: _in_order_of_time(kernel(_from_first_step(job)), job)
 
-    def run(job):
-        if not job.go_backwards:
-            return kernel(job)
-        mask = None if job.mask is None else tf.reverse(job.mask, [1])
-        result = kernel(dataclasses.replace(job, inputs=tf.reverse(job.inputs, [1]), mask=mask, go_backwards=False))
-        return result if result.sequence is None else result._replace(sequence=tf.reverse(result.sequence, [1]))
 
-    return run
+def _from_first_step(job: Job) -> Job:
+    """The job with its steps reversed, if it begins with the last one."""
+    if not job.go_backwards:
+        return job
+    mask = None if job.mask is None else tf.reverse(job.mask, [1])
+    return dataclasses.replace(job, inputs=tf.reverse(job.inputs, [1]), mask=mask, go_backwards=False)
+
+
+def _in_order_of_time(result: Result, job: Job) -> Result:
+    """What `_from_first_step` of the job gave, for the job itself."""
+    if result.sequence is None or not job.go_backwards:
+        return result
+    return result._replace(sequence=tf.reverse(result.sequence, [1]))
 
 
 def _initial_states(job: Job) -> Tensors:
     batch = job.inputs.shape[0] or tf.shape(job.inputs)[0]
     zeros = tf.zeros((batch, job.weights.kernel.shape[0]), job.inputs.dtype)
     return job.initial_states or (zeros,) * job.recurrence.state_count
+
+
+def _shown(job: Job, sequence, states, mask) -> Result:
+    """What a loop over time gave. From zero states, steps that are masked at the start show zeros as it is."""
+    shows_states = job.initial_states is None and not job.zero_output_for_mask
+    return _answer(job, sequence, states, None if shows_states else mask)
 
 
 def _answer(job: Job, sequence, states, mask) -> Result:

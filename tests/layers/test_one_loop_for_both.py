@@ -1,0 +1,96 @@
+"""In a file's loop both directions share the turns, and answer what they do each by itself."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfpar import layers
+from tfpar.layers.recurrent import kernels
+
+BATCH, STEPS, FEATURES, UNITS = 3, 7, 4, 5
+GENERATOR = np.random.default_rng(0)
+SEQUENCES = GENERATOR.normal(size=(BATCH, STEPS, FEATURES)).astype("float32")
+MASK = np.array([[1, 1, 1, 0, 0, 0, 0], [0, 0, 1, 1, 0, 1, 0], [1] * STEPS], bool)
+CELLS = {
+    "lstm": lambda **options: layers.LSTM(UNITS, **options),
+    "gru": lambda **options: layers.GRU(UNITS, bias_initializer="uniform", **options),
+    "gru, reset before": lambda **options: layers.GRU(UNITS, reset_after=False, **options),
+    "rnn": lambda **options: layers.SimpleRNN(UNITS, **options),
+}
+
+
+def exported(layer, form="loop", **arguments):
+    """What a layer answers in a file, and how many loops it takes."""
+
+    @tf.function(autograph=False)
+    def called(sequences):
+        with kernels.exporting("tflite", form):
+            return layer(sequences, **arguments)
+
+    body = called.get_concrete_function(tf.TensorSpec(SEQUENCES.shape))
+    loops = [op for op in body.graph.get_operations() if op.type in ("While", "StatelessWhile")]
+    return body(tf.constant(SEQUENCES)), len(loops)
+
+
+def assert_close(answers, expected):
+    for answer, wanted in zip(tf.nest.flatten(answers), tf.nest.flatten(expected), strict=True):
+        np.testing.assert_allclose(answer, wanted, atol=1e-6)
+
+
+@pytest.mark.parametrize("mask", [None, MASK], ids=["unmasked", "masked"])
+@pytest.mark.parametrize("options", [{}, {"return_sequences": True}], ids=["last", "sequence"])
+@pytest.mark.parametrize("cell", CELLS)
+def test_one_loop(cell, options, mask):
+    layer = layers.Bidirectional(CELLS[cell](**options))
+    expected = layer(SEQUENCES, mask=mask)
+    answers, loops = exported(layer, mask=mask)
+    assert loops == 1
+    assert_close(answers, expected)
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_states_in_and_out(cell):
+    layer = layers.Bidirectional(CELLS[cell](return_state=True), merge_mode=None)
+    states = [tf.constant(GENERATOR.normal(size=(BATCH, UNITS)), "float32") for _ in range(4 if cell == "lstm" else 2)]
+    expected = layer(SEQUENCES, initial_state=states)
+    answers, loops = exported(layer, initial_state=states)
+    assert loops == 1
+    assert_close(answers, expected)
+
+
+OTHERS = {
+    "activations": layers.LSTM(UNITS, recurrent_activation="hard_sigmoid", go_backwards=True),
+    "units": layers.LSTM(UNITS + 1, go_backwards=True),
+    "dtypes": layers.LSTM(UNITS, go_backwards=True, dtype="float64"),
+    "loops": layers.LSTM(UNITS, go_backwards=True, unroll=True),
+}
+
+
+@pytest.mark.parametrize("what", OTHERS)
+def test_layers_of_different(what):
+    layer = layers.Bidirectional(layers.LSTM(UNITS), backward_layer=OTHERS[what])
+    expected = layer(SEQUENCES)
+    answers, loops = exported(layer)
+    assert loops == (1 if what == "loops" else 2)
+    assert_close(answers, expected)
+
+
+@pytest.mark.parametrize(("form", "loops"), [("chunked", 2), ("unrolled", 0)])
+def test_other_forms_do_not(form, loops):
+    layer = layers.Bidirectional(layers.LSTM(UNITS))
+    expected = layer(SEQUENCES)
+    answers, found = exported(layer, form)
+    assert found == loops
+    assert_close(answers, expected)
+
+
+def test_stateful_layers_carry_their_states():
+    layer, same = (layers.Bidirectional(layers.GRU(UNITS, stateful=True)) for _ in range(2))
+    inputs = keras.Input(batch_shape=SEQUENCES.shape)
+    layer(inputs), same(inputs)
+    same.set_weights(layer.get_weights())
+    for _ in range(2):
+        answers, loops = exported(layer)
+        assert loops == 1
+        assert_close(answers, same(SEQUENCES))

@@ -58,7 +58,10 @@ def test_an_image_classifier_is_trained_and_left(run_recipe, tmp_path):
     assert [answer["input"] for answer in answers] == pictures
     assert all(sum(answer["probabilities"].values()) == pytest.approx(1, abs=1e-5) for answer in answers)
     (tmp_path / "torn.png").write_bytes(b"\x89PNG")
-    for wrong, words in (("absent.png", "cannot be read"), (tmp_path / "torn.png", "is no image that can be read")):
+    for wrong, words in (
+        ("absent.png", "cannot be read"),
+        (tmp_path / "torn.png", "torn.png is no image that can be read, or is damaged: it is in no format"),
+    ):
         done = predict(left, wrong)
         assert done.returncode == 2 and words in done.stderr and len(done.stderr.splitlines()) == 1
 

@@ -30,6 +30,8 @@ def decoded(content: bytes) -> np.ndarray:
         with pillow.open(io.BytesIO(content)) as image:
             image.load()
             return _as_array(image)
+    except pillow.UnidentifiedImageError as error:  # Pillow's words would name the buffer in memory
+        raise UndecodableImageError("it is in no format that is known") from error
     except (OSError, ValueError, SyntaxError, EOFError, IndexError, pillow.DecompressionBombError) as error:
         raise UndecodableImageError(str(error)) from error
 

@@ -179,7 +179,8 @@ def export(model, images, history, result):
         ),
     )
     if FLAGS.task == "open":
-        chosen = tfpar.export.FaceExport(model=model, threshold=result["metrics"]["threshold"], **arguments)
+        alone = keras.Model(model.input, model.output)  # made outside of the strategy: one process exports
+        chosen = tfpar.export.FaceExport(model=alone, threshold=result["metrics"]["threshold"], **arguments)
     else:
         scaled = keras.layers.Rescaling(FLAGS.scale, name="scaled")(model.output)
         probabilities = keras.layers.Softmax(name="probabilities", dtype="float32")(scaled)

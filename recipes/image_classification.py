@@ -91,8 +91,7 @@ def main():
     with run.scope():
         model = build(data)
         history, measured = fit(model, data)
-        answering = probabilities(model)
-        metrics = scores(answering, data.test)
+        metrics = scores(probabilities(model), data.test)
     result = run.report(
         "image_classification",
         model,
@@ -102,7 +101,7 @@ def main():
         padding_fraction=image_recipe.padding_fraction(data),
     )
     result["model"] = FLAGS.model
-    exports = export(answering, data, history, result) if recipe.formats() else []
+    exports = export(model, data, history, result) if recipe.formats() else []
     return {**result, "exports": exports}
 
 
@@ -150,7 +149,7 @@ def export(model, data, history, result):
     import tfpar
 
     return tfpar.export.ImageClassifierExport(
-        model=model,
+        model=probabilities(model),  # outside of the strategy: one process exports
         class_names=data.class_names,
         limits="It knows images like those that it was trained on, and gives a confident answer for any other too.",
         **image_recipe.exported(data, data.test, history),

@@ -108,7 +108,9 @@ def test_a_chip_hears(run_recipe, tmp_path):
     np.testing.assert_allclose(list(answer["probabilities"].values()), expected[0], atol=0.05)
 
 
-@pytest.mark.parametrize("flags", ["--model lstm --cell gru", "--model cnn --noaugment", "--dataset folder:clips"])
+@pytest.mark.parametrize(
+    "flags", ["--model lstm --cell gru --precision mixed_bfloat16", "--model cnn --noaugment", "--dataset folder:clips"]
+)
 def test_what_can_be_trained(run_recipe, flags):
     for label, name in enumerate(("no", "yes")):
         folder = run_recipe.directory / "clips" / name

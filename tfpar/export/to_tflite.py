@@ -10,6 +10,7 @@ from tfpar.checks import check_one_of, check_positive_integer
 from tfpar.errors import UserError
 from tfpar.export.c_array import write_c_array
 from tfpar.export.formats import CALIBRATED, FORMATS, FORMS, FORMS_OF, MICRO_REASONS, TARGETS, Format
+from tfpar.export.full_precision import in_float32
 from tfpar.export.measured_file import MeasuredFile, timed_in_turn
 from tfpar.export.micro import check_micro
 from tfpar.export.samples import sample_inputs
@@ -65,10 +66,10 @@ def tflite(
         timeout_s: what the converter may take, for each form.
 
     Returns:
-        {"format", "form", "form_reason", "path", "bytes", "ops", "signatures", "max_abs_error" (to Keras, over at most
-        32 inputs of each signature), "latency_ms": {"median"} (of "serving_default")}; for "micro" also "arena_bytes",
-        the memory that it needs, and "micro_max_abs_error", measured in TFLite Micro, and "c_array", the names of two
-        files that are written beside it: it as a C array.
+        {"format", "form", "form_reason", "path", "bytes", "ops", "signatures", "max_abs_error" (to Keras in float32,
+        over at most 32 inputs of each signature), "latency_ms": {"median"} (of "serving_default")}; for "micro" also
+        "arena_bytes", the memory that it needs, and "micro_max_abs_error", measured in TFLite Micro, and "c_array", the
+        names of two files that are written beside it: it as a C array.
 
     Raises:
         UserError: a format that needs `calibration` has none; the model cannot take the form, or be streamed; the
@@ -114,7 +115,8 @@ def write_signatures(
     files, failures = {}, []
     for name in _forms(signatures, chosen.name, form, target):
         try:
-            file = MeasuredFile.made(chosen, name, signatures, target, tolerance, timeout_s)
+            with in_float32(signature.model for signature in signatures.values()):
+                file = MeasuredFile.made(chosen, name, signatures, target, tolerance, timeout_s)
             files.setdefault(file.form, file)
         except UserError as error:
             failures.append(error)

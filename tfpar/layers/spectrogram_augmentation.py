@@ -57,7 +57,7 @@ class SpectrogramAugmentation(keras.layers.Layer):
         seed=None,
         **kwargs,
     ):
-        super().__init__(**kwargs)
+        super().__init__(**{"dtype": "float32", **kwargs})  # places of bands and frames need more than 16 bits
         self._fractions = {
             "frequency_warp": frequency_warp,
             "frequency_shift": frequency_shift,

@@ -131,12 +131,8 @@ def scores(answering, split):
     """Accuracy and loss of probabilities, whose logarithms are logits like any."""
     import keras
 
-    from tfpar import train
-
-    model = train.Model(answering.input, keras.ops.log(keras.ops.maximum(answering.output, 1e-7)))
-    accuracy = keras.metrics.SparseCategoricalAccuracy(name="accuracy")
-    model.compile(loss=loss(), weighted_metrics=[accuracy], jit_compile=FLAGS.xla)
-    return recipe.scores(model, image_recipe.batches(split))
+    logits = keras.ops.log(keras.ops.maximum(answering.output, 1e-7))
+    return image_recipe.scores(keras.Model(answering.input, logits), loss(), split)
 
 
 def summary():

@@ -21,7 +21,7 @@ class BareCell(Recurrence):
         self.gates = gates
 
     def step(self, projected, states, weights, dropout):
-        recurrent = tf.matmul(states[0], weights.kernel)
+        recurrent = weights.times(states[0])
         return (tf.add_n(tf.split(recurrent, self.gates, axis=-1)) / self.gates,), (projected + recurrent,)
 
     def step_gradient(self, gradients, states, previous, kept, transposed, dropout):

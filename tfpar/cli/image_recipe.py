@@ -102,6 +102,18 @@ def fit(model, images, loss, monitor: str = "val_loss"):
     return recipe.fit(model, training, validation, examples=len(images.train), monitor=monitor)
 
 
+def scores(model, loss, split) -> dict[str, float]:
+    """Accuracy and loss of a classifier that was not trained as it stands: float (batch, classes) logits."""
+    import keras
+
+    from tfpar import train
+
+    measured = train.Model(model.input, model.output)
+    accuracy = keras.metrics.SparseCategoricalAccuracy(name="accuracy")
+    measured.compile(loss=loss, weighted_metrics=[accuracy], jit_compile=FLAGS.xla)
+    return recipe.scores(measured, batches(split))
+
+
 def exported(images, test, history) -> dict:
     """Arguments of the exports of all networks for images.
 

@@ -24,7 +24,7 @@ class MeasuredFile:
 
     Attributes:
         content: its bytes.
-        report: {"ops", "max_abs_error", "latency_ms"}; see `tflite`.
+        report: {"ops", "max_abs_error"}, and "latency_ms" once it is timed; see `tflite`.
         asked: the form that was asked for.
     """
 
@@ -69,7 +69,7 @@ class MeasuredFile:
 
 
 def timed_in_turn(files: dict[str, MeasuredFile], signatures: Signatures, rounds: int = 5) -> dict[str, MeasuredFile]:
-    """The files with latencies taken by turns, so that whatever else the machine does meanwhile meets them all."""
+    """The files with their latencies, taken by turns, so that what else the machine does meanwhile meets all."""
     name, signature = next(iter(signatures.items()))
     inputs, models = signature.rows()[0], [TFLiteModel(file.content, name) for file in files.values()]
     latencies_s = np.median([[model.latency_s(inputs, runs=10) for model in models] for _ in range(rounds)], axis=0)
@@ -106,18 +106,16 @@ def _measure(path, chosen, signatures, rows, tolerance):
     """Runs the file; raises UserError if it strays further than it may."""
     try:
         files = {name: TFLiteModel(path, name) for name in signatures}
-        first = next(iter(signatures))
-        operations = files[first].operations
+        operations = files[next(iter(signatures))].operations
         _refuse_flex(operations, chosen)
         found = [signature.compare(files[name], rows[name][:PARITY_ROWS]) for name, signature in signatures.items()]
-        latency_s = files[first].latency_s(rows[first][0])
     except RuntimeError as error:  # LiteRT's, of operations that its kernels cannot run
         raise UserError(
             f"the {chosen.name} file does not run: {str(error)[-200:]}. Leave this format out, or use another one"
         ) from error
     difference = Difference.largest(found)
     _gate(difference, chosen, tolerance, signatures)
-    return {"ops": operations, "max_abs_error": difference.error, "latency_ms": {"median": 1e3 * latency_s}}
+    return {"ops": operations, "max_abs_error": difference.error}
 
 
 def _refuse_flex(operations, chosen):

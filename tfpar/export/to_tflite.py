@@ -124,8 +124,7 @@ def write_signatures(
             break
     if not files:
         raise failures[0]
-    if len(files) > 1:
-        files = timed_in_turn(files, signatures)
+    files = timed_in_turn(files, signatures)
     best = min(files, key=lambda name: files[name].report["latency_ms"]["median"])
     with written_atomically(Path(path)) as temporary:
         temporary.write_bytes(files[best].content)

@@ -235,8 +235,8 @@ def _loop_arguments(job: Job, bias: tf.Tensor | None):
 def _looped(loop: Callable, job: Job, bias: tf.Tensor | None) -> Result:
     """Hands a job to a loop over time."""
     recurrence = job.recurrence.for_interpreter() if is_exporting_file() else job.recurrence
-    arguments = _loop_arguments(job, bias)
-    return _shown(job, *loop(recurrence, *arguments), arguments[-1])
+    *arguments, mask = _loop_arguments(job, bias)
+    return _shown(job, *loop(recurrence, *arguments, mask), mask)
 
 
 def _turned(kernel: Callable[[Job], Result]) -> Callable[[Job], Result]:

@@ -63,7 +63,7 @@ def test_the_unrolled_form_has_no_loop():
     assert bodies == []
 
 
-@pytest.mark.parametrize("loop, stacks", [(inference_loop, 1), (time_loop, 3)])
+@pytest.mark.parametrize("loop, stacks", [(inference_loop, 1), (time_loop, 2)])
 def test_inference_keeps_only_the_outputs(loop, stacks):
     recurrence = MATMULS_A_STEP["lstm"][0]
 

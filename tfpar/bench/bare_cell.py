@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 from tfpar.layers.recurrent.base import RecurrentLayer
+from tfpar.ops.materialization import as_it_is
 from tfpar.ops.recurrence import Recurrence, RecurrentWeights, summed_outer
 
 
@@ -20,16 +21,16 @@ class BareCell(Recurrence):
     def __init__(self, gates: int):
         self.gates = gates
 
-    def step(self, projected, states, weights, dropout):
+    def step(self, projected, states, weights, dropout, materialized=as_it_is):
         recurrent = weights.times(states[0])
         return (tf.add_n(tf.split(recurrent, self.gates, axis=-1)) / self.gates,), (projected + recurrent,)
 
-    def step_gradient(self, gradients, states, previous, kept, transposed, dropout):
+    def step_gradient(self, gradients, states, previous, kept, transposed, dropout, materialized=as_it_is):
         dz = tf.tile(gradients[0] / self.gates, [1, self.gates]) * kept[0]
-        return (dz,), (tf.matmul(dz, transposed),)
+        return dz, (tf.matmul(dz, transposed),)
 
-    def weight_gradients(self, left, previous, dropout):
-        return RecurrentWeights(summed_outer(previous, left[0]))
+    def weight_gradients(self, d_projected, kept, previous, dropout):
+        return RecurrentWeights(summed_outer(previous, d_projected))
 
 
 class BareRecurrent(RecurrentLayer):

@@ -1,7 +1,7 @@
 """Pointwise activations that know their derivative, so that time loops need no automatic differentiation."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -70,15 +70,15 @@ class GateActivations:
     of_gates: tuple[Activation, ...]
 
     @property
-    def _sigmoids(self) -> list[bool] | None:
-        """For each gate whether it is a sigmoid, if it is a hyperbolic tangent otherwise."""
+    def sigmoids(self) -> list[bool] | None:
+        """For each gate whether it is a sigmoid, if each other is a hyperbolic tangent; else None."""
         functions = [activation.function for activation in self.of_gates]
         known = all(function in (activations.sigmoid, activations.tanh) for function in functions)
         return [function is activations.sigmoid for function in functions] if known else None
 
-    def _by_gate(self, tensor, if_sigmoid: float, if_tanh: float) -> tf.Tensor:
+    def _by_gate(self, tensor, conditions, if_true: float, if_false: float) -> tf.Tensor:
         """A number for each gate, repeated for its units."""
-        numbers = np.where(self._sigmoids, if_sigmoid, if_tanh)
+        numbers = np.where(conditions, if_true, if_false)
         return tf.constant(np.repeat(numbers, tensor.shape[-1] // len(self.of_gates)), tensor.dtype)
 
     def _each(self, method: str, tensor) -> tf.Tensor:
@@ -88,17 +88,25 @@ class GateActivations:
 
     def kept(self, x: tf.Tensor) -> tf.Tensor:
         """What the forward pass stores for `value` and `derivative`: (..., gates * units)."""
-        if self._sigmoids is None:
+        if self.sigmoids is None:
             return self._each("kept", x)
-        scale = self._by_gate(x, 0.5, 1.0)
-        return tf.tanh(x * scale) * scale + self._by_gate(x, 0.5, 0.0)
+        scale = self._by_gate(x, self.sigmoids, 0.5, 1.0)
+        return tf.tanh(x * scale) * scale + self._by_gate(x, self.sigmoids, 0.5, 0.0)
 
     def value(self, kept: tf.Tensor) -> tf.Tensor:
         """The activated gates, from what was kept."""
-        return self._each("value", kept) if self._sigmoids is None else kept
+        return self._each("value", kept) if self.sigmoids is None else kept
 
-    def derivative(self, kept: tf.Tensor) -> tf.Tensor:
-        """The derivatives of the gates, from what was kept: y (1 - y) of a sigmoid, (y + 1) (1 - y) of a tangent."""
-        if self._sigmoids is None:
+    def derivative(self, kept: tf.Tensor, by_value: Sequence[bool] | None = None) -> tf.Tensor:
+        """The derivatives of the gates, from what was kept: y (1 - y) of a sigmoid, (1 + y) (1 - y) of a tangent.
+
+        Args:
+            kept: as from `kept`.
+            by_value: for each gate whether to divide its derivative by its value, which only a sigmoid's can be.
+        """
+        if self.sigmoids is None:
             return self._each("derivative", kept)
-        return (kept + self._by_gate(kept, 0.0, 1.0)) * (1 - kept)
+        by_value = by_value or [False] * len(self.of_gates)
+        ones = np.logical_or(np.logical_not(self.sigmoids), by_value)
+        varying = kept * self._by_gate(kept, by_value, 0.0, 1.0) if any(by_value) else kept
+        return (varying + self._by_gate(kept, ones, 1.0, 0.0)) * (1 - kept)

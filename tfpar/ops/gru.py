@@ -12,8 +12,9 @@ References:
 
 import tensorflow as tf
 
-from tfpar.ops.activations import Activation
-from tfpar.ops.recurrence import Recurrence, RecurrentWeights, dropped, summed_outer
+from tfpar.ops.activations import Activation, GateActivations
+from tfpar.ops.materialization import as_it_is
+from tfpar.ops.recurrence import Recurrence, RecurrentWeights, dropped, side_by_side, summed_outer
 
 
 class GRU(Recurrence):
@@ -37,45 +38,67 @@ class GRU(Recurrence):
     def __init__(self, activation: Activation, recurrent_activation: Activation):
         self.activation = activation
         self.recurrent_activation = recurrent_activation
+        self._update_and_reset = GateActivations((recurrent_activation, recurrent_activation))
 
-    def step(self, projected, states, weights, dropout):
+    def step(self, projected, states, weights, dropout, materialized=as_it_is):
+        """Keeps z, h[t-1] U_n + b_rn and n side by side, and r."""
         (h,) = states
         x_zr, x_n = _split_gates(projected)
         recurrent_zr, recurrent_n = _split_gates(weights.times(dropped(h, dropout)))
-        zr = self.recurrent_activation.kept(x_zr + recurrent_zr)
-        z, r = tf.split(self.recurrent_activation.value(zr), 2, axis=-1)
-        candidate = self.activation.kept(x_n + r * recurrent_n)
-        n = self.activation.value(candidate)
-        return (z * h + (1 - z) * n,), (tf.concat([zr, candidate], axis=-1), recurrent_n)
+        kept_z, kept_r = tf.split(self._update_and_reset.kept(x_zr + recurrent_zr), 2, axis=-1)
+        candidate = self.activation.kept(x_n + self.recurrent_activation.value(kept_r) * recurrent_n)
+        kept = materialized(side_by_side([kept_z, recurrent_n, candidate]))
+        # z, not n, is taken from where it is kept: so XLA activates gates, and joins them, in separate kernels.
+        z, n = self.recurrent_activation.value(tf.split(kept, 3, axis=-1)[0]), self.activation.value(candidate)
+        return (z * h + (1 - z) * n,), (kept, kept_r)
 
-    def _gates(self, kept):
-        """z, r, n and their derivatives."""
-        zr, candidate = _split_gates(kept)
-        z, r = tf.split(self.recurrent_activation.value(zr), 2, axis=-1)
-        slope_z, slope_r = tf.split(self.recurrent_activation.derivative(zr), 2, axis=-1)
-        return (z, r, self.activation.value(candidate)), (slope_z, slope_r, self.activation.derivative(candidate))
+    def step_gradient(self, gradients, states, previous, kept, transposed, dropout, materialized=as_it_is):
+        (dh,), (kept, kept_r) = gradients, kept
+        kept_z, recurrent_n, candidate = tf.split(materialized(kept), 3, axis=-1)
+        z, r, n = (*map(self.recurrent_activation.value, (kept_z, kept_r)), self.activation.value(candidate))
+        dn = dh * (1 - z) * self.activation.derivative(candidate)
+        d_z = dh * (previous[0] - n) * self.recurrent_activation.derivative(kept_z)
+        d_r = dn * recurrent_n * self.recurrent_activation.derivative(kept_r)
+        d_projected = materialized(side_by_side([d_z, d_r, dn]))
+        ones = tf.ones_like(r)
+        d_dropped = tf.matmul(d_projected * side_by_side([ones, ones, r]), transposed)
+        return d_projected, (dh * z + dropped(d_dropped, dropout),)
 
-    def step_gradient(self, gradients, states, previous, kept, transposed, dropout):
-        (dh,), (kept, recurrent_n) = gradients, kept
-        (z, r, n), (slope_z, slope_r, slope_n) = self._gates(kept)
-        dn = dh * (1 - z) * slope_n
-        d_zr = [dh * (previous[0] - n) * slope_z, dn * recurrent_n * slope_r]
-        d_recurrent_n = dn * r
-        d_dropped = tf.matmul(tf.concat([*d_zr, d_recurrent_n], axis=-1), transposed)
-        return (tf.concat([*d_zr, dn], axis=-1), d_recurrent_n), (dh * z + dropped(d_dropped, dropout),)
+    def weight_gradients(self, d_projected, kept, previous, dropout):
+        d_zr, dn = _split_gates(d_projected)
+        d_recurrent_n = dn * self.recurrent_activation.value(kept[0])
+        # Summed apart: put together first, they would be summed in a way that takes XLA for CPUs ten times as long.
+        d_bias_zr, _ = _split_gates(tf.reduce_sum(d_projected, [0, 1]))
+        d_bias = tf.concat([d_bias_zr, tf.reduce_sum(d_recurrent_n, [0, 1])], axis=0)
+        d_recurrent = tf.concat([d_zr, d_recurrent_n], axis=-1)
+        return RecurrentWeights(summed_outer(dropped(previous, dropout), d_recurrent), d_bias)
 
-    def weight_gradients(self, left, previous, dropout):
-        d_zr, _ = _split_gates(left[0])
-        d_recurrent = tf.concat([d_zr, left[1]], axis=-1)
-        return RecurrentWeights(
-            summed_outer(dropped(previous, dropout), d_recurrent), tf.reduce_sum(d_recurrent, axis=[0, 1])
-        )
+    def for_interpreter(self):
+        return _InferenceGRU(self.activation, self.recurrent_activation)
+
+
+class _InferenceGRU(GRU):
+    """For an interpreter: the fewest operations. Keeps nothing."""
+
+    kept_count = 0
+
+    def step(self, projected, states, weights, dropout, materialized=as_it_is):
+        (h,) = states
+        x_zr, x_n = _split_gates(projected)
+        recurrent_zr, recurrent_n = _split_gates(weights.times(dropped(h, dropout)))
+        z, r = tf.split(self.recurrent_activation.function(x_zr + recurrent_zr), 2, axis=-1)
+        n = self.activation.function(x_n + r * recurrent_n)
+        return (z * h + (1 - z) * n,), ()
 
 
 class ResetBeforeGRU(GRU):
     """The form with the reset gate before the matmul: two recurrent matmuls a step. States: (h,)."""
 
-    def step(self, projected, states, weights, dropout):
+    def for_interpreter(self):
+        return self
+
+    def step(self, projected, states, weights, dropout, materialized=as_it_is):
+        """Keeps the gates side by side, and r * h[t-1]."""
         (h,) = states
         h_dropped = dropped(h, dropout)
         zr_columns, n_columns = slice(None, 2 * h.shape[-1]), slice(2 * h.shape[-1], None)
@@ -87,21 +110,22 @@ class ResetBeforeGRU(GRU):
         n = self.activation.value(candidate)
         return (z * h + (1 - z) * n,), (tf.concat([zr, candidate], axis=-1), reset_h)
 
-    def step_gradient(self, gradients, states, previous, kept, transposed, dropout):
-        (dh,), (kept, reset_h) = gradients, kept
-        (z, r, n), (slope_z, slope_r, slope_n) = self._gates(kept)
+    def step_gradient(self, gradients, states, previous, kept, transposed, dropout, materialized=as_it_is):
+        (dh,), (zr, candidate) = gradients, _split_gates(materialized(kept[0]))
+        z, r = tf.split(self.recurrent_activation.value(zr), 2, axis=-1)
+        slope_z, slope_r = tf.split(self.recurrent_activation.derivative(zr), 2, axis=-1)
         transposed_zr, transposed_n = tf.split(transposed, [2 * dh.shape[-1], dh.shape[-1]])
-        dn = dh * (1 - z) * slope_n
+        dn = dh * (1 - z) * self.activation.derivative(candidate)
         d_reset_h = tf.matmul(dn, transposed_n)
         dr = d_reset_h * dropped(previous[0], dropout) * slope_r
-        d_zr = tf.concat([dh * (previous[0] - n) * slope_z, dr], axis=-1)
+        d_zr = tf.concat([dh * (previous[0] - self.activation.value(candidate)) * slope_z, dr], axis=-1)
         d_dropped = d_reset_h * r + tf.matmul(d_zr, transposed_zr)
-        return (tf.concat([d_zr, dn], axis=-1), reset_h), (dh * z + dropped(d_dropped, dropout),)
+        return tf.concat([d_zr, dn], axis=-1), (dh * z + dropped(d_dropped, dropout),)
 
-    def weight_gradients(self, left, previous, dropout):
-        d_zr, dn = _split_gates(left[0])
+    def weight_gradients(self, d_projected, kept, previous, dropout):
+        d_zr, dn = _split_gates(d_projected)
         h = dropped(previous, dropout)
-        return RecurrentWeights(tf.concat([summed_outer(h, d_zr), summed_outer(left[1], dn)], axis=-1))
+        return RecurrentWeights(tf.concat([summed_outer(h, d_zr), summed_outer(kept[0], dn)], axis=-1))
 
 
 def _split_gates(tensor: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -15,7 +15,8 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from tfpar.ops.activations import Activation, GateActivations
-from tfpar.ops.recurrence import Recurrence, RecurrentWeights, dropped, summed_outer
+from tfpar.ops.materialization import as_it_is
+from tfpar.ops.recurrence import Recurrence, RecurrentWeights, dropped, side_by_side, summed_outer
 
 
 class Gates(NamedTuple):
@@ -56,6 +57,7 @@ class LSTM(Recurrence):
     gates = 4
     state_count = 2
     kept_count = 1
+    has_outputs = True
 
     def __init__(self, activation: Activation, recurrent_activation: Activation):
         self.activation = activation
@@ -67,21 +69,30 @@ class LSTM(Recurrence):
     def _values(self, kept) -> Gates:
         return Gates(*tf.split(self._gate_activations.value(kept), 4, axis=-1))
 
-    def step(self, projected, states, weights, dropout):
+    def step(self, projected, states, weights, dropout, materialized=as_it_is):
         h, c = states
-        kept = gate_module(projected + weights.times(dropped(h, dropout)), self._gate_activations)
+        preactivation = projected + weights.times(dropped(h, dropout))
+        if self._gate_activations.sigmoids is None:
+            preactivation = materialized(preactivation)
+        kept = gate_module(preactivation, self._gate_activations)
         return memory_cell(self._values(kept), c, self.activation), (kept,)
 
-    def step_gradient(self, gradients, states, previous, kept, transposed, dropout):
-        (dh, dc), (kept,) = gradients, kept
-        gates, read = self._values(kept), self.activation.kept(states[1])
-        dc += dh * gates.output * self.activation.derivative(read)
-        d_gates = [dc * gates.candidate, dc * previous[1], dc * gates.input, dh * self.activation.value(read)]
-        dz = tf.concat(d_gates, axis=-1) * self._gate_activations.derivative(kept)
-        return (dz,), (dropped(tf.matmul(dz, transposed), dropout), dc * gates.forget)
+    def outputs(self, kept, other_states):
+        return self._values(kept).output * self.activation.function(other_states[0])
 
-    def weight_gradients(self, left, previous, dropout):
-        return RecurrentWeights(summed_outer(dropped(previous, dropout), left[0]))
+    def step_gradient(self, gradients, states, previous, kept, transposed, dropout, materialized=as_it_is):
+        (dh, dc), (h, c), kept = gradients, states, materialized(kept[0])
+        gates, read = self._values(kept), self.activation.kept(c)
+        dc = materialized(dc + dh * gates.output * self.activation.derivative(read))
+        # tanh(c) o' = h (1 - o) if o is a sigmoid, and only dc needs tanh(c).
+        by_value = (False, False, False, True) if (self._gate_activations.sigmoids or [False])[-1] else None
+        d_output = dh * (h if by_value else self.activation.value(read))
+        d_gates = [dc * gates.candidate, dc * previous[1], dc * gates.input, d_output]
+        dz = side_by_side(d_gates) * self._gate_activations.derivative(kept, by_value)
+        return dz, (dropped(tf.matmul(dz, transposed), dropout), dc * gates.forget)
+
+    def weight_gradients(self, d_projected, kept, previous, dropout):
+        return RecurrentWeights(summed_outer(dropped(previous, dropout), d_projected))
 
     def for_interpreter(self):
         return _GateByGate(self.activation, self.recurrent_activation)
@@ -92,7 +103,7 @@ class _GateByGate(LSTM):
 
     kept_count = 0
 
-    def step(self, projected, states, weights, dropout):
+    def step(self, projected, states, weights, dropout, materialized=as_it_is):
         h, c = states
         parts = tf.split(projected + weights.times(dropped(h, dropout)), 4, axis=-1)
         functions = [activation.function for activation in self._gate_activations.of_gates]

@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from tfpar.ops.materialization import Materialized, as_it_is
+
 Tensors = tuple[tf.Tensor, ...]
 
 
@@ -54,10 +56,16 @@ class Recurrence(abc.ABC):
     gates: int
     state_count: int
     kept_count: int
+    has_outputs = False
 
     @abc.abstractmethod
     def step(
-        self, projected: tf.Tensor, states: Tensors, weights: RecurrentWeights, dropout
+        self,
+        projected: tf.Tensor,
+        states: Tensors,
+        weights: RecurrentWeights,
+        dropout: tf.Tensor | None,
+        materialized: Materialized = as_it_is,
     ) -> tuple[Tensors, Tensors]:
         """Advances by one step.
 
@@ -66,16 +74,33 @@ class Recurrence(abc.ABC):
             states: `state_count` tensors, float (batch, units), of step t-1.
             weights: see `RecurrentWeights`.
             dropout: float (batch, units), the scaled recurrent dropout mask, or None.
+            materialized: see `tfpar.ops.materialization`.
 
         Returns:
-            The states of step t, and `kept_count` tensors that the backward pass needs of it; the first has the shape
-            of `projected`, whose place it takes.
+            The states of step t, and `kept_count` tensors that the backward pass needs of it: the first of the shape of
+            `projected`, whose place it takes, the others of that of a state.
         """
+
+    def outputs(self, kept: tf.Tensor, other_states: Tensors) -> tf.Tensor:
+        """h of all steps, if `has_outputs`: if it follows from what else there is of each, and need not be stacked.
+
+        Args:
+            kept: float (time, batch, gates * units), the first that `step` kept, of all steps.
+            other_states: float (time, batch, units), the states but h, of all steps.
+        """
+        raise NotImplementedError
 
     @abc.abstractmethod
     def step_gradient(
-        self, gradients: Tensors, states: Tensors, previous: Tensors, kept: Tensors, transposed: tf.Tensor, dropout
-    ) -> tuple[Tensors, Tensors]:
+        self,
+        gradients: Tensors,
+        states: Tensors,
+        previous: Tensors,
+        kept: Tensors,
+        transposed: tf.Tensor,
+        dropout: tf.Tensor | None,
+        materialized: Materialized = as_it_is,
+    ) -> tuple[tf.Tensor, Tensors]:
         """Runs one step backward.
 
         Args:
@@ -84,19 +109,21 @@ class Recurrence(abc.ABC):
             previous: states[t-1].
             kept: what `step` kept.
             transposed: float (gates * units, units), the recurrent kernel transposed.
-            dropout: as in `step`.
+            dropout, materialized: as in `step`.
 
         Returns:
-            What takes the places of `kept`: dL/d projected[t], and what else `weight_gradients` needs; and
-            dL/d states[t-1].
+            dL/d projected[t], which takes the place of `kept[0]`, and dL/d states[t-1].
         """
 
     @abc.abstractmethod
-    def weight_gradients(self, left: Tensors, previous: tf.Tensor, dropout) -> RecurrentWeights:
+    def weight_gradients(
+        self, d_projected: tf.Tensor, kept: Tensors, previous: tf.Tensor, dropout: tf.Tensor | None
+    ) -> RecurrentWeights:
         """Sums the gradients of the recurrent weights over all steps.
 
         Args:
-            left: what `step_gradient` left in the places of `kept`, stacked along a leading time axis.
+            d_projected: float (time, batch, gates * units), dL/d projected of all steps.
+            kept: what `step` kept but `kept[0]`, stacked along a leading time axis.
             previous: float (time, batch, units), h[t-1] of all steps.
             dropout: as in `step`.
         """
@@ -119,6 +146,15 @@ def project(inputs: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor | None) -> tf.
 def dropped(h: tf.Tensor, dropout: tf.Tensor | None) -> tf.Tensor:
     """h times the recurrent dropout mask, if there is one."""
     return h if dropout is None else h * dropout
+
+
+def side_by_side(gates: list[tf.Tensor]) -> tf.Tensor:
+    """Gates, float (batch, units) each, as one tensor (batch, gates * units).
+
+    They are stacked, which XLA for CPUs does within the kernel that computes them; to `tf.concat` them takes one more,
+    and one for each gate.
+    """
+    return tf.reshape(tf.stack(gates, axis=1), [-1, len(gates) * gates[0].shape[-1]])
 
 
 def summed_outer(left: tf.Tensor, right: tf.Tensor) -> tf.Tensor:

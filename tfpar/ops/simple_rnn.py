@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 from tfpar.ops.activations import Activation
+from tfpar.ops.materialization import as_it_is
 from tfpar.ops.recurrence import Recurrence, RecurrentWeights, dropped, summed_outer
 
 
@@ -21,13 +22,13 @@ class SimpleRNN(Recurrence):
     def __init__(self, activation: Activation):
         self.activation = activation
 
-    def step(self, projected, states, weights, dropout):
+    def step(self, projected, states, weights, dropout, materialized=as_it_is):
         kept = self.activation.kept(projected + weights.times(dropped(states[0], dropout)))
         return (self.activation.value(kept),), (kept,)
 
-    def step_gradient(self, gradients, states, previous, kept, transposed, dropout):
-        dz = gradients[0] * self.activation.derivative(kept[0])
-        return (dz,), (dropped(tf.matmul(dz, transposed), dropout),)
+    def step_gradient(self, gradients, states, previous, kept, transposed, dropout, materialized=as_it_is):
+        dz = gradients[0] * self.activation.derivative(materialized(kept[0]))
+        return dz, (dropped(tf.matmul(dz, transposed), dropout),)
 
-    def weight_gradients(self, left, previous, dropout):
-        return RecurrentWeights(summed_outer(dropped(previous, dropout), left[0]))
+    def weight_gradients(self, d_projected, kept, previous, dropout):
+        return RecurrentWeights(summed_outer(dropped(previous, dropout), d_projected))

@@ -9,10 +9,11 @@ place of its projection, and its gradients that of the gates: memory is what tra
 """
 
 import dataclasses
-import functools
+from typing import NamedTuple
 
 import tensorflow as tf
 
+from tfpar.ops.materialization import materializer
 from tfpar.ops.recurrence import Recurrence, RecurrentWeights, Tensors
 
 
@@ -53,24 +54,29 @@ def time_loop(
             tensors[: recurrence.state_count],
             RecurrentWeights(*tensors[recurrence.state_count :]),
         )
-        step = functools.partial(recurrence.step, weights=weights, dropout=dropout)
-        final_states, states, kept = _forward(step, recurrence.kept_count, projected, bias, initial_states, mask, order)
+
+        def step(projected, states, materialized):
+            return recurrence.step(projected + bias, states, weights, dropout, materialized)
+
+        final_states, gates, rows = _forward(recurrence, step, projected, initial_states, mask, order)
 
         def gradient(*d_outputs):
             d_sequence, d_final_states = (d_outputs[0], d_outputs[1:]) if returns_sequence else (None, d_outputs)
             # Transposed here, once: a matmul by a transposed operand takes half as long again, at each step.
             transposed = tf.transpose(weights.kernel)
 
-            def step_gradient(t, d_states, kept):
-                now, before = ([stack[place] for stack in states] for place in (order.after(t), order.before(t)))
-                return recurrence.step_gradient(d_states, now, before, kept, transposed, dropout)
+            def step_gradient(t, d_states, gates, materialized):
+                (now, kept), (before, _) = rows.at(order.after(t)), rows.at(order.before(t))
+                kept = (gates, *kept)
+                return recurrence.step_gradient(d_states, now, before, kept, transposed, dropout, materialized)
 
-            left, d_initial_states = _backward(step_gradient, d_sequence, d_final_states, kept, mask, order)
-            left = [tf.ensure_shape(stack, like.shape) for stack, like in zip(left, kept, strict=True)]
-            d_weights = recurrence.weight_gradients(left, order.all_before(states[0]), dropout)
-            return left[0], tf.reduce_sum(left[0], [0, 1]), *d_initial_states, *d_weights[: len(present)]
+            d_projected, d_initial_states = _backward(step_gradient, d_sequence, d_final_states, gates, mask, order)
+            d_projected = tf.ensure_shape(d_projected, projected.shape)
+            kept = [order.all_after(stack) for stack in rows.kept]
+            d_weights = recurrence.weight_gradients(d_projected, kept, order.all_before(rows.outputs), dropout)
+            return d_projected, tf.reduce_sum(d_projected, [0, 1]), *d_initial_states, *d_weights[: len(present)]
 
-        return ((order.all_after(states[0]), *final_states) if returns_sequence else final_states), gradient
+        return ((order.all_after(rows.outputs), *final_states) if returns_sequence else final_states), gradient
 
     present = [tensor for tensor in weights if tensor is not None]
     bias = tf.zeros(projected.shape[-1:], projected.dtype) if bias is None else bias
@@ -100,63 +106,100 @@ class _Order:
     def all_after(self, stack):
         return stack[:-1] if self.go_backwards else stack[1:]
 
+    def with_initial(self, initial, outputs):
+        return tf.concat([outputs, initial[None]] if self.go_backwards else [initial[None], outputs], axis=0)
 
-def _forward(step, kept_count, projected, bias, initial_states, mask, order):
-    """Returns the final states, and stacks of all states, initial ones included, and of all that `step` kept."""
-    steps, state_count = order.steps, len(initial_states)
 
-    def body(turn, states, stacks):
+class _Rows(NamedTuple):
+    """All that there is of each step and has the shape of a state; one row more, at either end, has the initial states.
+
+    Attributes:
+        outputs: float (time + 1, batch, units), h.
+        stack: float (time + 1, rows, batch, units): the states, if `outputs` follow from others without the first, and
+            what is kept of a step but its gates.
+        stacked_states: how many of the rows are states.
+    """
+
+    outputs: tf.Tensor
+    stack: tf.Tensor
+    stacked_states: int
+    outputs_are_stacked: bool
+
+    @property
+    def kept(self) -> list[tf.Tensor]:
+        return tf.unstack(self.stack, axis=1)[self.stacked_states :]
+
+    def at(self, place: tf.Tensor) -> tuple[Tensors, Tensors]:
+        """The states at a place, and what is kept. Whole stacks of one kind would be copies."""
+        rows = tf.unstack(self.stack[place])
+        states, kept = rows[: self.stacked_states], rows[self.stacked_states :]
+        return (states if self.outputs_are_stacked else [self.outputs[place], *states]), kept
+
+
+def _forward(recurrence, step, projected, initial_states, mask, order):
+    """Returns the final states, what is kept of the gates in the place of `projected`, and `_Rows`.
+
+    All that has the shape of a state is written at once, at the place of the states after the step.
+    """
+    steps = order.steps
+    # A masked step's h is that of the step before.
+    outputs_are_stacked = mask is not None or not recurrence.has_outputs
+    stacked = slice(0 if outputs_are_stacked else 1, None)
+
+    def body(turn, states, gates, rows):
         t = order.step(turn)
-        new, kept = step(stacks[state_count].read(t) + bias, states)
+        new, (kept, *others) = step(gates.read(t), states, materializer(turn))
         states = select(_row(mask, t), new, states)
-        places = [order.after(t)] * state_count + [t] * kept_count
-        written = zip(stacks, places, (*states, *kept), strict=True)
-        return turn + 1, states, tuple(stack.write(place, tensor) for stack, place, tensor in written)
+        rows = rows.write(order.after(t), tf.stack([*states[stacked], *others]))
+        return turn + 1, states, gates.write(t, kept), rows
 
-    def stack_of(size):
-        return tf.TensorArray(projected.dtype, size)
-
+    others = [tf.zeros_like(initial_states[0])] * (recurrence.kept_count - 1)
+    row = tf.stack([*initial_states[stacked], *others])
     # The states before each step are then a slice of the stack, and need not be put together.
-    stacks = [stack_of(steps + 1).write(order.before(order.step(0)), state) for state in initial_states]
-    stacks += [stack_of(steps).unstack(projected)] + [stack_of(steps) for _ in range(kept_count - 1)]
-    _, final_states, stacks = tf.while_loop(
-        lambda turn, *_: turn < steps, body, (0, tuple(initial_states), tuple(stacks)), maximum_iterations=steps
+    rows = tf.TensorArray(projected.dtype, steps + 1).write(order.before(order.step(0)), row)
+    gates = tf.TensorArray(projected.dtype, steps).unstack(projected)
+    _, final_states, gates, rows = tf.while_loop(
+        lambda turn, *_: turn < steps,
+        body,
+        (tf.constant(0), tuple(initial_states), gates, rows),
+        maximum_iterations=steps,
     )
-    stacks = tuple(stack.stack() for stack in stacks)
-    return final_states, stacks[:state_count], stacks[state_count:]
+    gates, rows = gates.stack(), rows.stack()
+    if outputs_are_stacked:
+        outputs = rows[:, 0]
+    else:
+        outputs = recurrence.outputs(gates, [order.all_after(stack) for stack in tf.unstack(rows, axis=1)])
+        outputs = order.with_initial(initial_states[0], outputs)
+    return final_states, gates, _Rows(outputs, rows, len(initial_states[stacked]), outputs_are_stacked)
 
 
 def _backward(step_gradient, d_sequence, d_final_states, kept, mask, order):
     """Runs `step_gradient(t, d_states, kept[t])` from the step that was processed last to the first.
 
-    What is kept of a step is read in the turn before, behind that one's write. So nothing that reads the stack can come
-    after a write to it, and XLA writes in place; otherwise it would copy the whole stack at each step.
+    All that is read of a step is read before its gradient is written, since that follows from it, if what is read is
+    materialized. So XLA writes in place; otherwise it would copy the whole stack at each step.
 
     Returns:
-        Stacks of what it left in the places of `kept`, and dL/d initial states.
+        dL/d projected, in the place of `kept`, and dL/d initial states.
     """
 
-    def body(turn, d_states, kept, stacks):
+    def body(turn, d_states, stack):
         t = order.step(turn)
         if d_sequence is not None:
             d_states = (d_states[0] + d_sequence[t], *d_states[1:])
-        left, d_previous = step_gradient(t, d_states, kept)
-        left = select(_row(mask, t), left, map(tf.zeros_like, left))
+        d_projected, d_previous = step_gradient(t, d_states, stack.read(t), materializer(turn))
+        (d_projected,) = select(_row(mask, t), (d_projected,), (tf.zeros_like(d_projected),))
         # A masked step hands its gradient on untouched, as it handed on its states.
-        d_states = select(_row(mask, t), d_previous, d_states)
-        stacks = tuple(stack.write(t, tensor) for stack, tensor in zip(stacks, left, strict=True))
-        following = order.step(tf.maximum(turn - 1, 0))
-        return turn - 1, d_states, tuple(stack.read(following) for stack in stacks), stacks
+        return turn - 1, select(_row(mask, t), d_previous, d_states), stack.write(t, d_projected)
 
-    stacks = tuple(tf.TensorArray(stack.dtype, order.steps, clear_after_read=False).unstack(stack) for stack in kept)
-    last = tuple(stack.read(order.step(order.steps - 1)) for stack in stacks)
-    _, d_initial_states, _, stacks = tf.while_loop(
+    stack = tf.TensorArray(kept.dtype, order.steps, clear_after_read=False).unstack(kept)
+    _, d_initial_states, stack = tf.while_loop(
         lambda turn, *_: turn >= 0,
         body,
-        (order.steps - 1, tuple(d_final_states), last, stacks),
+        (order.steps - 1, tuple(d_final_states), stack),
         maximum_iterations=order.steps,
     )
-    return [stack.stack() for stack in stacks], d_initial_states
+    return stack.stack(), d_initial_states
 
 
 def _row(mask, t):

@@ -1,0 +1,85 @@
+"""What XLA for CPUs makes of the time loop: nothing that grows with the steps is copied, and a turn is few kernels."""
+
+import re
+
+import pytest
+import tensorflow as tf
+from keras import activations
+
+from tfpar.ops import gru, lstm, materialization, simple_rnn, time_loop
+from tfpar.ops.activations import Activation
+from tfpar.ops.recurrence import RecurrentWeights
+
+TIME, BATCH, UNITS = 13, 3, 8
+TANH, SIGMOID, GELU = (Activation(f) for f in (activations.tanh, activations.sigmoid, activations.gelu))
+RECURRENCES = {
+    "simple_rnn": simple_rnn.SimpleRNN(TANH),
+    "lstm": lstm.LSTM(TANH, SIGMOID),
+    "gru": gru.GRU(TANH, SIGMOID),
+    "gru_reset_before": gru.ResetBeforeGRU(TANH, SIGMOID),
+    "lstm_of_others": lstm.LSTM(GELU, GELU),
+}
+
+
+def loop_bodies(name, dtype="float32", masked=False, dropout=False, **options):
+    """The instructions in the bodies of the compiled loops, forward and backward."""
+    recurrence = RECURRENCES[name]
+    gates = recurrence.gates * UNITS
+
+    def function(projected, kernel, bias):
+        weights = RecurrentWeights(kernel, bias if name == "gru" else None)
+        states = (tf.zeros((BATCH, UNITS), dtype),) * recurrence.state_count
+        mask = tf.sequence_mask([13, 4, 0], TIME)
+        optional = {"mask": tf.transpose(mask)} if masked else {}
+        if dropout:
+            optional["dropout"] = tf.cast(projected[0, :, :UNITS] > 0, dtype)
+        with tf.GradientTape() as tape:
+            tape.watch([projected, kernel])
+            sequence, final = time_loop.time_loop(recurrence, projected, states, weights, **optional, **options)
+            loss = tf.reduce_sum(final[0]) + (0 if sequence is None else tf.reduce_sum(sequence**2))
+        return tape.gradient(loss, [projected, kernel])
+
+    shapes = [(TIME, BATCH, gates), (UNITS, gates), (gates,)]
+    compiled = tf.function(function, jit_compile=True, autograph=False)
+    text = compiled.experimental_get_compiler_ir(*[tf.TensorSpec(shape, dtype) for shape in shapes])("optimized_hlo")
+    names = re.findall(r" while\(.*body=(%[\w.-]+)", text)
+    assert len(names) == 2
+    return [re.search(rf"^{re.escape(body)} .*?^}}", text, re.M | re.S)[0].splitlines()[1:-1] for body in names]
+
+
+def kernels(body):
+    free = r" (parameter|constant|get-tuple-element|tuple|bitcast)\("
+    return [line for line in body if not re.search(free, line)]
+
+
+def copies_of_stacks(bodies):
+    return [line for body in bodies for line in body if re.search(r"\w+\[1[34],.* copy\(", line)]
+
+
+@pytest.mark.parametrize("go_backwards", [False, True], ids=["forwards", "backwards"])
+@pytest.mark.parametrize("masked", [False, True], ids=["unmasked", "masked"])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
+@pytest.mark.parametrize("name", RECURRENCES)
+def test_no_stack_is_copied(name, dtype, masked, go_backwards):
+    bodies = loop_bodies(name, dtype, masked, dropout=masked, go_backwards=go_backwards)
+    assert copies_of_stacks(bodies) == []
+
+
+@pytest.mark.parametrize("name", ["lstm", "gru"])
+def test_without_it_stacks_are_copied(name, monkeypatch):
+    """The reason for it: it goes when this stops to be true."""
+    monkeypatch.setattr(time_loop, "materializer", lambda counter: materialization.as_it_is)
+    assert copies_of_stacks(loop_bodies(name))
+
+
+@pytest.mark.parametrize("name, forward, backward", [("simple_rnn", 5, 6), ("lstm", 8, 8), ("gru", 9, 8)])
+def test_a_turn_is_a_few_kernels(name, forward, backward):
+    """XLA runs up to eight one after another; a GRU's forward turn is one too long for that."""
+    bodies = loop_bodies(name, returns_sequence=False)
+    assert [len(kernels(body)) for body in bodies] == [forward, backward]
+
+
+def test_a_tensor_is_as_it_was():
+    given = tf.constant([1.5, float("inf"), -0.0, 1e-30])
+    for counter in (-1, 0, 1, 7):
+        tf.debugging.assert_equal(materialization.materializer(tf.constant(counter))(given), given)

@@ -4,21 +4,12 @@ import re
 
 import pytest
 import tensorflow as tf
-from keras import activations
+from recurrences import RECURRENCES
 
-from tfpar.ops import gru, lstm, materialization, simple_rnn, time_loop
-from tfpar.ops.activations import Activation
+from tfpar.ops import gru, materialization, time_loop
 from tfpar.ops.recurrence import RecurrentWeights
 
 TIME, BATCH, UNITS = 13, 3, 8
-TANH, SIGMOID, GELU = (Activation(f) for f in (activations.tanh, activations.sigmoid, activations.gelu))
-RECURRENCES = {
-    "simple_rnn": simple_rnn.SimpleRNN(TANH),
-    "lstm": lstm.LSTM(TANH, SIGMOID),
-    "gru": gru.GRU(TANH, SIGMOID),
-    "gru_reset_before": gru.ResetBeforeGRU(TANH, SIGMOID),
-    "lstm_of_others": lstm.LSTM(GELU, GELU),
-}
 
 
 def loop_bodies(name, dtype="float32", masked=False, dropout=False, **options):
@@ -27,7 +18,7 @@ def loop_bodies(name, dtype="float32", masked=False, dropout=False, **options):
     gates = recurrence.gates * UNITS
 
     def function(projected, kernel, bias):
-        weights = RecurrentWeights(kernel, bias if name == "gru" else None)
+        weights = RecurrentWeights(kernel, bias if type(recurrence) is gru.GRU else None)
         states = (tf.zeros((BATCH, UNITS), dtype),) * recurrence.state_count
         mask = tf.sequence_mask([13, 4, 0], TIME)
         optional = {"mask": tf.transpose(mask)} if masked else {}

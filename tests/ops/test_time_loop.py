@@ -5,26 +5,15 @@ import functools
 import numpy as np
 import pytest
 import tensorflow as tf
-from keras import activations
+from recurrences import RECURRENCES
 from running import WAYS, assert_all_close
 
-from tfpar.ops import gru, lstm, simple_rnn
-from tfpar.ops.activations import Activation
+from tfpar.ops import gru
 from tfpar.ops.inference_loop import chunked_loop, inference_loop, unrolled_loop
 from tfpar.ops.recurrence import RecurrentWeights
 from tfpar.ops.time_loop import time_loop
 
 TIME, BATCH, UNITS = 4, 3, 2
-TANH, SIGMOID, GELU = (Activation(f) for f in (activations.tanh, activations.sigmoid, activations.gelu))
-RECURRENCES = {
-    "simple_rnn": simple_rnn.SimpleRNN(TANH),
-    "lstm": lstm.LSTM(TANH, SIGMOID),
-    "gru": gru.GRU(TANH, SIGMOID),
-    "gru_reset_before": gru.ResetBeforeGRU(TANH, SIGMOID),
-    "lstm_of_others": lstm.LSTM(GELU, GELU),
-    "gru_of_others": gru.GRU(GELU, GELU),
-    "gru_reset_before_of_others": gru.ResetBeforeGRU(GELU, GELU),
-}
 MASK = np.array([[1, 0, 0], [1, 1, 0], [0, 1, 0], [1, 0, 0]], bool)
 
 

@@ -34,6 +34,11 @@ class Activation:
     def _from_output(self):
         return _DERIVATIVE_FROM_OUTPUT.get(self.function)
 
+    @property
+    def keeps_output(self) -> bool:
+        """Whether y is what is kept, and not x."""
+        return self._from_output is not None
+
     def kept(self, x: tf.Tensor) -> tf.Tensor:
         """What the forward pass stores for `value` and `derivative`."""
         return self.function(x) if self._from_output else x
@@ -106,7 +111,6 @@ class GateActivations:
         """
         if self.sigmoids is None:
             return self._each("derivative", kept)
-        by_value = by_value or [False] * len(self.of_gates)
-        ones = np.logical_or(np.logical_not(self.sigmoids), by_value)
-        varying = kept * self._by_gate(kept, by_value, 0.0, 1.0) if any(by_value) else kept
-        return (varying + self._by_gate(kept, ones, 1.0, 0.0)) * (1 - kept)
+        by_value = np.array(by_value or [False] * len(self.of_gates))
+        ones = by_value | ~np.array(self.sigmoids)
+        return (kept * self._by_gate(kept, by_value, 0.0, 1.0) + self._by_gate(kept, ones, 1.0, 0.0)) * (1 - kept)

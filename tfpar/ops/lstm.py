@@ -71,10 +71,7 @@ class LSTM(Recurrence):
 
     def step(self, projected, states, weights, dropout, materialized=as_it_is):
         h, c = states
-        preactivation = projected + weights.times(dropped(h, dropout))
-        if self._gate_activations.sigmoids is None:
-            preactivation = materialized(preactivation)
-        kept = gate_module(preactivation, self._gate_activations)
+        kept = gate_module(projected + weights.times(dropped(h, dropout)), self._gate_activations)
         return memory_cell(self._values(kept), c, self.activation), (kept,)
 
     def outputs(self, kept, other_states):

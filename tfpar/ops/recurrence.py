@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from tfpar.ops.activations import Activation
 from tfpar.ops.materialization import Materialized, as_it_is
 
 Tensors = tuple[tf.Tensor, ...]
@@ -127,6 +128,11 @@ class Recurrence(abc.ABC):
             previous: float (time, batch, units), h[t-1] of all steps.
             dropout: as in `step`.
         """
+
+    @property
+    def keeps_outputs(self) -> bool:
+        """Whether all activations keep what they return, so that none is computed again from what it was given."""
+        return all(value.keeps_output for value in vars(self).values() if isinstance(value, Activation))
 
     def equals(self, other: "Recurrence") -> bool:
         """Whether the other computes the same from the same weights."""

@@ -56,7 +56,9 @@ def time_loop(
         )
 
         def step(projected, states, materialized):
-            return recurrence.step(projected + bias, states, weights, dropout, materialized)
+            # What is computed again would read the place of `projected` after something else has taken it.
+            projected = projected + bias if recurrence.keeps_outputs else materialized(projected + bias)
+            return recurrence.step(projected, states, weights, dropout, materialized)
 
         final_states, gates, rows = _forward(recurrence, step, projected, initial_states, mask, order)
 
@@ -114,26 +116,28 @@ class _Rows(NamedTuple):
     """All that there is of each step and has the shape of a state; one row more, at either end, has the initial states.
 
     Attributes:
-        outputs: float (time + 1, batch, units), h.
-        stack: float (time + 1, rows, batch, units): the states, if `outputs` follow from others without the first, and
-            what is kept of a step but its gates.
-        stacked_states: how many of the rows are states.
+        stack: float (time + 1, rows, batch, units): states, and what is kept of a step but its gates.
+        state_count: how many of the rows are states.
+        derived_outputs: float (time + 1, batch, units), h, if it follows from the others; else it is the first row.
     """
 
-    outputs: tf.Tensor
     stack: tf.Tensor
-    stacked_states: int
-    outputs_are_stacked: bool
+    state_count: int
+    derived_outputs: tf.Tensor | None
+
+    @property
+    def outputs(self) -> tf.Tensor:
+        return self.stack[:, 0] if self.derived_outputs is None else self.derived_outputs
 
     @property
     def kept(self) -> list[tf.Tensor]:
-        return tf.unstack(self.stack, axis=1)[self.stacked_states :]
+        return tf.unstack(self.stack, axis=1)[self.state_count :]
 
     def at(self, place: tf.Tensor) -> tuple[Tensors, Tensors]:
         """The states at a place, and what is kept. Whole stacks of one kind would be copies."""
         rows = tf.unstack(self.stack[place])
-        states, kept = rows[: self.stacked_states], rows[self.stacked_states :]
-        return (states if self.outputs_are_stacked else [self.outputs[place], *states]), kept
+        outputs = [] if self.derived_outputs is None else [self.derived_outputs[place]]
+        return (*outputs, *rows[: self.state_count]), tuple(rows[self.state_count :])
 
 
 def _forward(recurrence, step, projected, initial_states, mask, order):
@@ -143,8 +147,8 @@ def _forward(recurrence, step, projected, initial_states, mask, order):
     """
     steps = order.steps
     # A masked step's h is that of the step before.
-    outputs_are_stacked = mask is not None or not recurrence.has_outputs
-    stacked = slice(0 if outputs_are_stacked else 1, None)
+    stacks_outputs = mask is not None or not recurrence.has_outputs
+    stacked = slice(0 if stacks_outputs else 1, None)
 
     def body(turn, states, gates, rows):
         t = order.step(turn)
@@ -165,12 +169,11 @@ def _forward(recurrence, step, projected, initial_states, mask, order):
         maximum_iterations=steps,
     )
     gates, rows = gates.stack(), rows.stack()
-    if outputs_are_stacked:
-        outputs = rows[:, 0]
-    else:
+    derived = None
+    if not stacks_outputs:
         outputs = recurrence.outputs(gates, [order.all_after(stack) for stack in tf.unstack(rows, axis=1)])
-        outputs = order.with_initial(initial_states[0], outputs)
-    return final_states, gates, _Rows(outputs, rows, len(initial_states[stacked]), outputs_are_stacked)
+        derived = order.with_initial(initial_states[0], outputs)
+    return final_states, gates, _Rows(rows, len(initial_states[stacked]), derived)
 
 
 def _backward(step_gradient, d_sequence, d_final_states, kept, mask, order):

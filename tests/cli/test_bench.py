@@ -2,6 +2,10 @@
 
 import json
 
+import pytest
+
+from tfpar.cli import bench
+
 
 def test_a_case_against_a_peer(tfpar, tmp_path):
     path = tmp_path / "figures.json"
@@ -34,3 +38,16 @@ def test_figures_that_are_known_are_not_measured_again(tfpar, tmp_path):
     assert run.returncode == 0, run.stderr
     assert json.loads(run.stdout) == json.loads(known.read_text())
     assert "| lstm B1 | 1,000 | 2.00 |" in page.read_text() and picture.stat().st_size > 1000
+
+
+def test_a_run_that_is_stopped_leaves_what_it_has_measured(monkeypatch, tmp_path):
+    def row(suite, case, *_):
+        if case != suite.CASES[0]:
+            raise KeyboardInterrupt
+        return {"case": case}
+
+    monkeypatch.setattr(bench, "_row", row)
+    path = tmp_path / "figures.json"
+    with pytest.raises(KeyboardInterrupt):
+        bench.main(["recurrent", "--peers", "", "--json", str(path)])
+    assert json.loads(path.read_text())["rows"] == [{"case": bench.recurrent.CASES[0]}]

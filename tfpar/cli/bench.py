@@ -20,7 +20,10 @@ RUN_TIMEOUT_S = 600
 
 
 def main(arguments: list[str]) -> None:
-    """Prints cases as they come; at the end `{"machine", "rounds", "rows"}` as JSON, to a file too if asked."""
+    """Prints cases as they come; at the end `{"machine", "rounds", "rows"}` as JSON, to a file too if asked.
+
+    The file is written after each case: a run takes hours, and one that is stopped leaves what it has measured.
+    """
     parser = Parser(prog="tfpar bench", description="Times tfpar against its peers, in turn, in fresh processes.")
     parser.add_argument("suite", choices=SUITES)
     parser.add_argument("--peers", help="comma-separated; all that the suite has if not given")
@@ -35,22 +38,20 @@ def main(arguments: list[str]) -> None:
         check_has_marks(options.table, options.suite)
     if options.plot:
         new_figure(1, 1, EXTRA)  # Matplotlib is there
-    report = read_report(options.known) if options.known else _measured(options)
-    if options.json:
-        _write(options.json, lambda path: path.write_text(json.dumps(report, indent=2) + "\n"))
+    for report in [read_report(options.known)] if options.known else _measured(options):
+        if options.json:
+            with written_atomically(options.json) as temporary:
+                temporary.write_text(json.dumps(report, indent=2) + "\n")
     if options.plot:
-        _write(options.plot, lambda path: draw(report, path))
+        with written_atomically(options.plot) as temporary:
+            draw(report, temporary)
     if options.table:
         put_table(report, options.table, options.suite)
     print(json.dumps(report))
 
 
-def _write(path, write):
-    with written_atomically(path) as temporary:
-        write(temporary)
-
-
 def _measured(options):
+    """The report after each case."""
     suite = SUITES[options.suite]
     cases = [case for case in suite.CASES if options.cases in case]
     if not cases:
@@ -58,8 +59,10 @@ def _measured(options):
     if options.rounds < 1:
         raise UserError(f"--rounds must be 1 or more; got {options.rounds}")
     peers = _checked_peers(suite.PEERS if options.peers is None else options.peers.split(","), suite)
-    rows = [_row(suite, case, peers, options.rounds) for case in cases]
-    return {"machine": describe_machine(), "rounds": options.rounds, "rows": rows}
+    rows = []
+    for case in cases:
+        rows.append(_row(suite, case, peers, options.rounds))
+        yield {"machine": describe_machine(), "rounds": options.rounds, "rows": rows}
 
 
 def _checked_peers(names, suite):

@@ -49,6 +49,18 @@ Abacus"""
     assert "| lstm B1 | 50% | 10% | 20% | 20% |  |" in table({**REPORT, "rows": [{**rows[0], "ratio": {}}]})
 
 
+def test_memory():
+    rows = [{**ROWS[0], "memory_bytes": {"tfpar": 54.4e6, "keras": 1e9}}, {**ROWS[1], "memory_bytes": {"tfpar": 1e6}}]
+    memory = """
+| memory in MB | tfpar | keras |
+|---|---|---|
+| lstm B1 | 54 | 1,000 |
+| gru B1 | 1 |  |
+
+Abacus"""
+    assert memory in table({**REPORT, "rows": rows})
+
+
 def test_a_peer_that_is_missing_somewhere_leaves_a_gap():
     report = {**REPORT, "rows": [ROWS[0], {**ROWS[1], "ratio": {"keras": 8.0}}]}
     assert "| gru B1 | 2,000 | 25% | 8.00 |  | 8.00 |" in table(report)

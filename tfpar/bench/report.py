@@ -57,41 +57,50 @@ def _marks(suite):
 
 
 def table(report: dict) -> str:
-    """The report as Markdown: each peer's time over ours by case, their geometric means, where our own time goes if
-    that was measured, and the machine."""
-    rows, peers = report["rows"], _peers(report["rows"])
-    shares = any("peak_fraction" in row for row in rows)
+    """The report as Markdown: each peer's time over ours by case, and their geometric means; where our own time goes
+    and what memory each takes, if that was measured; and the machine."""
+    parts = (make(report["rows"]) for make in (_ratios, _shares, _memory))
+    return "\n\n".join(["", *(_lines(*part) for part in parts if part), _described(report)])[1:] + "\n"
+
+
+def _ratios(rows):
+    peers, shares = _peers(rows), any("peak_fraction" in row for row in rows)
     further = [name for name in _FURTHER if any(name in row for row in rows)]
     peak_head = ["share of matmul peak"] if shares else []
     heads = ["case", *map(_FURTHER.get, further), "ms", *peak_head, *peers, *(["best"] if len(peers) > 1 else [])]
-    lines = [_line(heads), "|" + "---|" * len(heads)]
+    body = []
     for row in rows:
         ratios = [row["ratio"].get(peer) for peer in peers]
         peak = [_share(row.get("peak_fraction"))] if shares else []
         said = [_shown(row.get(name)) for name in further]
-        lines.append(
-            _line([row["case"], *said, _milliseconds(row["seconds"]), *peak, *map(_ratio, ratios + _best(ratios))])
-        )
+        body.append([row["case"], *said, _milliseconds(row["seconds"]), *peak, *map(_ratio, ratios + _best(ratios))])
     means = [_mean([row["ratio"].get(peer) for row in rows]) for peer in peers]
     best = [_mean([min(row["ratio"].values()) for row in rows if row["ratio"]])] if len(peers) > 1 else []
-    lines.append(
-        _line(
-            ["geometric mean", *[""] * (1 + len(further) + shares), *(f"**{_ratio(mean)}**" for mean in means + best)]
-        )
-    )
-    parts = [_parts(row) for row in rows if "bare_seconds" in row]
-    if parts:
-        heads = ["of our time", "matmuls at the peak", "shapes and loops", "around a step", "gates", "bound"]
-        lines += ["", _line(heads), "|" + "---|" * len(heads), *map(_line, parts)]
-    return "\n".join(["", *lines, "", _described(report), ""])
+    gaps = [""] * (1 + len(further) + shares)
+    return heads, [*body, ["geometric mean", *gaps, *(f"**{_ratio(mean)}**" for mean in means + best)]]
 
 
-def _parts(row):
+def _shares(rows):
     """Where a step's time goes, as shares of it, and what the best peer's time would be over ours without the gates."""
-    without_gates, around = (row[name] / row["seconds"] for name in ("bare_seconds", "around_seconds"))
-    shares = [row["peak_fraction"], without_gates - row["peak_fraction"] - around, around, 1 - without_gates]
-    best = min(row["ratio"].values(), default=None)
-    return [row["case"], *map(_share, shares), _ratio(best and best / without_gates)]
+    body = []
+    for row in (row for row in rows if "bare_seconds" in row):
+        without_gates, around = (row[name] / row["seconds"] for name in ("bare_seconds", "around_seconds"))
+        shares = [row["peak_fraction"], without_gates - row["peak_fraction"] - around, around, 1 - without_gates]
+        best = min(row["ratio"].values(), default=None)
+        body.append([row["case"], *map(_share, shares), _ratio(best and best / without_gates)])
+    heads = ["of our time", "matmuls at the peak", "shapes and loops", "around a step", "gates", "bound"]
+    return (heads, body) if body else None
+
+
+def _memory(rows):
+    rows = [row for row in rows if "memory_bytes" in row]
+    names = list(dict.fromkeys(name for row in rows for name in row["memory_bytes"]))
+    body = [[row["case"], *(_megabytes(row["memory_bytes"].get(name)) for name in names)] for row in rows]
+    return (["memory in MB", *names], body) if rows else None
+
+
+def _lines(heads, body):
+    return "\n".join([_line(heads), "|" + "---|" * len(heads), *map(_line, body)])
 
 
 def _peers(rows):
@@ -114,6 +123,10 @@ def _line(cells):
 
 def _milliseconds(seconds):
     return f"{1e3 * seconds:.3g}" if seconds < 1 else f"{1e3 * seconds:,.0f}"
+
+
+def _megabytes(number):
+    return "" if number is None else f"{number / 1e6:,.0f}"
 
 
 def _ratio(ratio):

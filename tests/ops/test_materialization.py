@@ -47,11 +47,12 @@ def copies_of_stacks(bodies):
     return [line for body in bodies for line in body if re.search(r"\w+\[1[34],.* copy\(", line)]
 
 
-@pytest.mark.parametrize("all_at_once", [False, True], ids=["plain", "masked_dropping_backwards"])
+@pytest.mark.parametrize("go_backwards", [False, True], ids=["forwards", "backwards"])
+@pytest.mark.parametrize("masked", [False, True], ids=["unmasked", "masked"])
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
 @pytest.mark.parametrize("name", RECURRENCES)
-def test_no_stack_is_copied(name, dtype, all_at_once):
-    bodies = loop_bodies(name, dtype, masked=all_at_once, dropout=all_at_once, go_backwards=all_at_once)
+def test_no_stack_is_copied(name, dtype, masked, go_backwards):
+    bodies = loop_bodies(name, dtype, masked, dropout=masked, go_backwards=go_backwards)
     assert copies_of_stacks(bodies) == []
 
 

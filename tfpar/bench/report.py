@@ -59,8 +59,8 @@ def _marks(suite):
 def table(report: dict) -> str:
     """The report as Markdown: each peer's time over ours by case, and their geometric means; where our own time goes
     and what memory each takes, if that was measured; and the machine."""
-    parts = (make(report["rows"]) for make in (_ratios, _shares, _memory))
-    return "\n\n".join(["", *(_lines(*part) for part in parts if part), _described(report)])[1:] + "\n"
+    known = filter(None, (part(report["rows"]) for part in (_ratios, _times, _memory)))
+    return "\n" + "\n\n".join([*(_lines(*part) for part in known), _described(report)]) + "\n"
 
 
 def _ratios(rows):
@@ -80,7 +80,7 @@ def _ratios(rows):
     return heads, [*body, ["geometric mean", *gaps, *(f"**{_ratio(mean)}**" for mean in means + best)]]
 
 
-def _shares(rows):
+def _times(rows):
     """Where a step's time goes, as shares of it, and what the best peer's time would be over ours without the gates."""
     body = []
     for row in (row for row in rows if "bare_seconds" in row):

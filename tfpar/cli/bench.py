@@ -59,10 +59,10 @@ def _measured(options):
     if options.rounds < 1:
         raise UserError(f"--rounds must be 1 or more; got {options.rounds}")
     peers = _checked_peers(suite.PEERS if options.peers is None else options.peers.split(","), suite)
-    rows = []
+    report = {"machine": describe_machine(), "rounds": options.rounds, "rows": []}
     for case in cases:
-        rows.append(_row(suite, case, peers, options.rounds))
-        yield {"machine": describe_machine(), "rounds": options.rounds, "rows": rows}
+        report["rows"].append(_row(suite, case, peers, options.rounds))
+        yield report
 
 
 def _checked_peers(names, suite):

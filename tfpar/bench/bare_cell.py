@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from tfpar.layers.recurrent.base import RecurrentLayer
 from tfpar.ops.materialization import as_it_is
-from tfpar.ops.recurrence import Recurrence, RecurrentWeights, summed_outer
+from tfpar.ops.recurrence import Recurrence, RecurrentWeights, side_by_side, summed_outer
 
 
 class BareCell(Recurrence):
@@ -23,10 +23,11 @@ class BareCell(Recurrence):
 
     def step(self, projected, states, weights, dropout, materialized=as_it_is):
         recurrent = weights.times(states[0])
-        return (tf.add_n(tf.split(recurrent, self.gates, axis=-1)) / self.gates,), (projected + recurrent,)
+        h = tf.add_n(tf.split(recurrent, self.gates, axis=-1)) / self.gates
+        return (h,), (materialized(projected + recurrent),)
 
     def step_gradient(self, gradients, states, previous, kept, transposed, dropout, materialized=as_it_is):
-        dz = tf.tile(gradients[0] / self.gates, [1, self.gates]) * kept[0]
+        dz = side_by_side([gradients[0] / self.gates] * self.gates) * materialized(kept[0])
         return dz, (tf.matmul(dz, transposed),)
 
     def weight_gradients(self, d_projected, kept, previous, dropout):

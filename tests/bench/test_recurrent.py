@@ -65,9 +65,8 @@ def test_seconds_are_of_one_step(monkeypatch):
 
 def test_figures_of_a_case():
     peak = 2 * 2048**3 / 0.1
-    seconds = {"tfpar": 0.5, "keras": 1.0, "matmul": 0.1, "bare": 0.4}
+    seconds = {"tfpar": 0.5, "keras": 1.0, "matmul": 0.1}
     row = recurrent.row("gru B1 T256 I128 H128", seconds)
     flops = 2 * 256 * 3 * 128 * (2 * 128 + 3 * 128)
     assert row["gflops_per_second"] == pytest.approx(flops / 0.5e9)
     assert row["peak_fraction"] == pytest.approx(flops / 0.5 / peak)
-    assert row["bare_seconds"] == 0.4

@@ -18,7 +18,6 @@ def test_a_case_against_a_peer(tfpar, tmp_path):
     assert report["rounds"] == 1
     assert row["case"].startswith(case) and list(row["ratio"]) == ["keras_jit"]
     assert row["seconds"] > 0 and 0 < row["peak_fraction"] < 1 and set(row["memory_bytes"]) <= {"tfpar", "keras_jit"}
-    assert 0 < row["bare_seconds"] and 0 < row["around_seconds"] < row["seconds"]
     assert report["machine"]["cores"] > 0 and report["machine"]["tensorflow"].startswith("2.21")
 
 

@@ -54,6 +54,12 @@ class Case(NamedTuple):
             flops += per_weight * GATES[self.cell] * self.units * (turns[0] * inputs + turns[1] * self.units)
         return flops
 
+    @property
+    def loop_flops(self) -> int:
+        """Those of `flops` that must be done step by step: of the recurrent kernels, forward and, in training, back."""
+        turns = 1 if self.inference else 2
+        return turns * 2 * self.batch * self.time * self.layers * GATES[self.cell] * self.units**2
+
     def example(self) -> tuple[np.ndarray, np.ndarray]:
         """Inputs and targets float32 (batch, units), from a fixed seed.
 

@@ -1,6 +1,5 @@
 """One step of a recurrent network, or one answer, as each competitor's users would run it."""
 
-import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -20,8 +19,8 @@ class Steps(NamedTuple):
 
 
 def keras_step(case: Case, whose: str, jit_compile: bool) -> Steps:
-    """What `fit` runs, with stock Keras ("keras"), with this package's model and layers ("tfpar"), or with these around
-    a cell that computes nothing ("bare"); for a case of inference the model is called in a `tf.function`."""
+    """What `fit` runs, with stock Keras ("keras") or with this package's model and layers ("tfpar"); for a case of
+    inference the model is called in a `tf.function`."""
     import keras
     import tensorflow as tf
 
@@ -53,10 +52,6 @@ def _layer(cell, whose):
 
     import tfpar
 
-    if whose == "bare":
-        from tfpar.bench.bare_cell import BareRecurrent
-
-        return functools.partial(BareRecurrent, gates=GATES[cell])
     layers = keras.layers if whose == "keras" else tfpar.layers
     return {"lstm": layers.LSTM, "gru": layers.GRU, "simple_rnn": layers.SimpleRNN}[cell]
 

@@ -59,7 +59,7 @@ def _marks(suite):
 def table(report: dict) -> str:
     """The report as Markdown: each peer's time over ours by case, and their geometric means; where our own time goes
     and what memory each takes, if that was measured; and the machine."""
-    known = filter(None, (part(report["rows"]) for part in (_ratios, _times, _memory)))
+    known = filter(None, (part(report["rows"]) for part in (_ratios, _parts, _memory)))
     return "\n" + "\n\n".join([*(_lines(*part) for part in known), _described(report)]) + "\n"
 
 
@@ -74,22 +74,26 @@ def _ratios(rows):
         peak = [_share(row.get("peak_fraction"))] if shares else []
         said = [_shown(row.get(name)) for name in further]
         body.append([row["case"], *said, _milliseconds(row["seconds"]), *peak, *map(_ratio, ratios + _best(ratios))])
+    if not peers:
+        return heads, body
     means = [_mean([row["ratio"].get(peer) for row in rows]) for peer in peers]
     best = [_mean([min(row["ratio"].values()) for row in rows if row["ratio"]])] if len(peers) > 1 else []
     gaps = [""] * (1 + len(further) + shares)
     return heads, [*body, ["geometric mean", *gaps, *(f"**{_ratio(mean)}**" for mean in means + best)]]
 
 
-def _times(rows):
-    """Where a step's time goes, as shares of it, and what the best peer's time would be over ours without the gates."""
+def _parts(rows):
+    """Where a step's time goes, as shares of it, and at which share of the matmul peak its matmuls run."""
+    rows = [row for row in rows if "parts" in row]
+    names = list(rows[0]["parts"]) if rows else []
     body = []
-    for row in (row for row in rows if "bare_seconds" in row):
-        without_gates, around = (row[name] / row["seconds"] for name in ("bare_seconds", "around_seconds"))
-        shares = [row["peak_fraction"], without_gates - row["peak_fraction"] - around, around, 1 - without_gates]
-        best = min(row["ratio"].values(), default=None)
-        body.append([row["case"], *map(_share, shares), _ratio(best and best / without_gates)])
-    heads = ["of our time", "matmuls at the peak", "shapes and loops", "around a step", "gates", "bound"]
-    return (heads, body) if body else None
+    for row in rows:
+        parts = [row["parts"][name] for name in names]
+        shares = [part["seconds"] / row["seconds"] for part in parts]
+        rates = [f" at {_share(part['peak_fraction'])}" if "peak_fraction" in part else "" for part in parts]
+        cells = [_share(share) + rate for share, rate in zip(shares, rates, strict=True)]
+        body.append([row["case"], *cells])
+    return (["of our time (at a share of the peak)", *names], body) if rows else None
 
 
 def _memory(rows):

@@ -6,7 +6,7 @@ import statistics
 import sys
 from pathlib import Path
 
-from tfpar.bench import export, recurrent, training, translation
+from tfpar.bench import export, profile, recurrent, training, translation
 from tfpar.bench.machine import describe_machine
 from tfpar.bench.report import EXTRA, check_has_marks, draw, put_table, read_report
 from tfpar.bench.stopwatch import paired_ratios, runs_in_turn
@@ -15,7 +15,13 @@ from tfpar.errors import MissingExtraError, UserError
 from tfpar.export.pictures import new_figure
 from tfpar.files import written_atomically
 
-SUITES = {"training": training, "translation": translation, "recurrent": recurrent, "export": export}
+SUITES = {
+    "training": training,
+    "translation": translation,
+    "recurrent": recurrent,
+    "profile": profile,
+    "export": export,
+}
 RUN_TIMEOUT_S = 600
 
 
@@ -24,7 +30,8 @@ def main(arguments: list[str]) -> None:
 
     The file is written after each case: a run takes hours, and one that is stopped leaves what it has measured.
     """
-    parser = Parser(prog="tfpar bench", description="Times tfpar against its peers, in turn, in fresh processes.")
+    description = "Times tfpar against its peers, in turn, in fresh processes; `profile` says where its own time goes."
+    parser = Parser(prog="tfpar bench", description=description)
     parser.add_argument("suite", choices=SUITES)
     parser.add_argument("--peers", help="comma-separated; all that the suite has if not given")
     parser.add_argument("--cases", default="", help="those whose names contain this")

@@ -47,9 +47,8 @@ class GRU(Recurrence):
         recurrent_zr, recurrent_n = _split_gates(weights.times(dropped(h, dropout)))
         kept_z, kept_r = tf.split(self._update_and_reset.kept(x_zr + recurrent_zr), 2, axis=-1)
         candidate = self.activation.kept(x_n + self.recurrent_activation.value(kept_r) * recurrent_n)
-        kept = materialized(side_by_side([kept_z, recurrent_n, candidate]))
-        # z, not n, is taken from where it is kept: so XLA activates gates, and joins them, in separate kernels.
-        z, n = self.recurrent_activation.value(tf.split(kept, 3, axis=-1)[0]), self.activation.value(candidate)
+        kept = side_by_side([kept_z, recurrent_n, candidate])
+        z, n = self.recurrent_activation.value(kept_z), self.activation.value(candidate)
         return (z * h + (1 - z) * n,), (kept, kept_r)
 
     def step_gradient(self, gradients, states, previous, kept, transposed, dropout, materialized=as_it_is):

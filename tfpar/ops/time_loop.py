@@ -149,26 +149,30 @@ def _forward(recurrence, step, projected, initial_states, mask, order):
     # A masked step's h is that of the step before.
     stacks_outputs = mask is not None or not recurrence.has_outputs
     stacked = slice(0 if stacks_outputs else 1, None)
+    # Gates have an axis in the stack: XLA then writes in one kernel, and fast, what several have computed.
+    units = initial_states[0].shape[-1]
+    side_by_side, apart = [-1, recurrence.gates * units], [-1, recurrence.gates, units]
 
     def body(turn, states, gates, rows):
         t = order.step(turn)
-        new, (kept, *others) = step(gates.read(t), states, materializer(turn))
+        new, (kept, *others) = step(tf.reshape(gates.read(t), side_by_side), states, materializer(turn))
         states = select(_row(mask, t), new, states)
         rows = rows.write(order.after(t), tf.stack([*states[stacked], *others]))
-        return turn + 1, states, gates.write(t, kept), rows
+        return turn + 1, states, gates.write(t, tf.reshape(kept, apart)), rows
 
     others = [tf.zeros_like(initial_states[0])] * (recurrence.kept_count - 1)
     row = tf.stack([*initial_states[stacked], *others])
     # The states before each step are then a slice of the stack, and need not be put together.
     rows = tf.TensorArray(projected.dtype, steps + 1).write(order.before(order.step(0)), row)
-    gates = tf.TensorArray(projected.dtype, steps).unstack(projected)
+    shape = tf.shape(projected)
+    gates = tf.TensorArray(projected.dtype, steps).unstack(tf.reshape(projected, [*tf.unstack(shape[:2]), *apart[1:]]))
     _, final_states, gates, rows = tf.while_loop(
         lambda turn, *_: turn < steps,
         body,
         (tf.constant(0), tuple(initial_states), gates, rows),
         maximum_iterations=steps,
     )
-    gates, rows = gates.stack(), rows.stack()
+    gates, rows = tf.reshape(gates.stack(), shape), rows.stack()
     derived = None
     if not stacks_outputs:
         outputs = recurrence.outputs(gates, [order.all_after(stack) for stack in tf.unstack(rows, axis=1)])

@@ -1,7 +1,8 @@
 """Where the time of a step of training goes, by XLA's profiler: `python -m tfpar.bench.profile tfpar CASE`.
 
-A lane runs the turns of a loop one after another, and so the kernels of each. Outside loops kernels run side by side,
-and only what they take together is known. A kernel that several threads compute lasts until the last of them ends.
+A lane runs the turns of a loop one after another, and so the at most eight kernels of each. Outside loops kernels run
+side by side, and only what they take together is known. A kernel that several threads compute lasts until the last of
+them ends.
 """
 
 import collections

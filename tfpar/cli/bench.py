@@ -96,5 +96,6 @@ def _row(suite, case, peers, rounds):
     known = {name: statistics.median(of) for name, of in memory.items() if None not in of}
     row.update({"memory_bytes": known} if known else {})
     said = ", ".join(f"{name} {ratio:.2f}" for name, ratio in row["ratio"].items())
-    print(f"{row['case']}: {1e3 * row['seconds']:.3g} ms; peers' time over ours: {said}", file=sys.stderr, flush=True)
+    said = said and f"; peers' time over ours: {said}"
+    print(f"{row['case']}: {1e3 * row['seconds']:.3g} ms{said}", file=sys.stderr, flush=True)
     return row

@@ -18,7 +18,7 @@ from tfpar.bench.cases import Case
 from tfpar.bench.recurrent import LAYERS, MATMUL_FLOPS, MODELS, matmul_step, seconds_per_step
 from tfpar.bench.recurrent_steps import keras_step
 
-# The profiler makes a step of less than 10 ms twice as long.
+# Not those of small layers, whose steps the profiler makes twice as long.
 CASES = tuple(str(case) for case in LAYERS + MODELS if case.batch >= 64)
 PEERS = REFERENCES = ()
 _MATMUL = re.compile(r"(MatMul|Tensordot|dot|ynn_fusion)", re.IGNORECASE)

@@ -40,7 +40,7 @@ class GRU(Recurrence):
         self.recurrent_activation = recurrent_activation
         self._update_and_reset = GateActivations((recurrent_activation, recurrent_activation))
 
-    def step(self, projected, states, weights, dropout, materialized=as_it_is):
+    def step(self, projected, states, weights, dropout):
         """Keeps z, h[t-1] U_n + b_rn and n side by side, and r."""
         (h,) = states
         x_zr, x_n = _split_gates(projected)
@@ -78,7 +78,7 @@ class _InferenceGRU(GRU):
 
     kept_count = 0
 
-    def step(self, projected, states, weights, dropout, materialized=as_it_is):
+    def step(self, projected, states, weights, dropout):
         (h,) = states
         x_zr, x_n = _split_gates(projected)
         recurrent_zr, recurrent_n = _split_gates(weights.times(dropped(h, dropout)))
@@ -93,7 +93,7 @@ class ResetBeforeGRU(GRU):
     def for_interpreter(self):
         return self
 
-    def step(self, projected, states, weights, dropout, materialized=as_it_is):
+    def step(self, projected, states, weights, dropout):
         """Keeps the gates side by side, and r * h[t-1]."""
         (h,) = states
         h_dropped = dropped(h, dropout)

@@ -69,7 +69,7 @@ class LSTM(Recurrence):
     def _values(self, kept) -> Gates:
         return Gates(*tf.split(self._gate_activations.value(kept), 4, axis=-1))
 
-    def step(self, projected, states, weights, dropout, materialized=as_it_is):
+    def step(self, projected, states, weights, dropout):
         h, c = states
         kept = gate_module(projected + weights.times(dropped(h, dropout)), self._gate_activations)
         return memory_cell(self._values(kept), c, self.activation), (kept,)
@@ -100,7 +100,7 @@ class _GateByGate(LSTM):
 
     kept_count = 0
 
-    def step(self, projected, states, weights, dropout, materialized=as_it_is):
+    def step(self, projected, states, weights, dropout):
         h, c = states
         parts = tf.split(projected + weights.times(dropped(h, dropout)), 4, axis=-1)
         functions = [activation.function for activation in self._gate_activations.of_gates]

@@ -66,7 +66,6 @@ class Recurrence(abc.ABC):
         states: Tensors,
         weights: RecurrentWeights,
         dropout: tf.Tensor | None,
-        materialized: Materialized = as_it_is,
     ) -> tuple[Tensors, Tensors]:
         """Advances by one step.
 
@@ -75,7 +74,6 @@ class Recurrence(abc.ABC):
             states: `state_count` tensors, float (batch, units), of step t-1.
             weights: see `RecurrentWeights`.
             dropout: float (batch, units), the scaled recurrent dropout mask, or None.
-            materialized: see `tfpar.ops.materialization`.
 
         Returns:
             The states of step t, and `kept_count` tensors that the backward pass needs of it: the first of the shape of
@@ -110,7 +108,8 @@ class Recurrence(abc.ABC):
             previous: states[t-1].
             kept: what `step` kept.
             transposed: float (gates * units, units), the recurrent kernel transposed.
-            dropout, materialized: as in `step`.
+            dropout: as in `step`.
+            materialized: see `tfpar.ops.materialization`.
 
         Returns:
             dL/d projected[t], which takes the place of `kept[0]`, and dL/d states[t-1].

@@ -22,7 +22,7 @@ class SimpleRNN(Recurrence):
     def __init__(self, activation: Activation):
         self.activation = activation
 
-    def step(self, projected, states, weights, dropout, materialized=as_it_is):
+    def step(self, projected, states, weights, dropout):
         kept = self.activation.kept(projected + weights.times(dropped(states[0], dropout)))
         return (self.activation.value(kept),), (kept,)
 

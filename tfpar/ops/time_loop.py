@@ -58,7 +58,7 @@ def time_loop(
         def step(projected, states, materialized):
             # What is computed again would read the place of `projected` after something else has taken it.
             projected = projected + bias if recurrence.keeps_outputs else materialized(projected + bias)
-            return recurrence.step(projected, states, weights, dropout, materialized)
+            return recurrence.step(projected, states, weights, dropout)
 
         final_states, gates, rows = _forward(recurrence, step, projected, initial_states, mask, order)
 

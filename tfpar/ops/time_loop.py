@@ -151,11 +151,11 @@ def _forward(recurrence, step, projected, initial_states, mask, order):
     stacked = slice(0 if stacks_outputs else 1, None)
     # Gates have an axis in the stack: XLA then writes in one kernel, and fast, what several have computed.
     units = initial_states[0].shape[-1]
-    side_by_side, apart = [-1, recurrence.gates * units], [-1, recurrence.gates, units]
+    joined, apart = [-1, recurrence.gates * units], [-1, recurrence.gates, units]
 
     def body(turn, states, gates, rows):
         t = order.step(turn)
-        new, (kept, *others) = step(tf.reshape(gates.read(t), side_by_side), states, materializer(turn))
+        new, (kept, *others) = step(tf.reshape(gates.read(t), joined), states, materializer(turn))
         states = select(_row(mask, t), new, states)
         rows = rows.write(order.after(t), tf.stack([*states[stacked], *others]))
         return turn + 1, states, gates.write(t, tf.reshape(kept, apart)), rows

@@ -11,6 +11,19 @@ class UserError(ValueError):
     """
 
 
+class RefusedFileError(UserError):
+    """An exported file is not good enough to be written.
+
+    Args:
+        message: what is wrong, and the remedy.
+        figures: what was measured, for the report.
+    """
+
+    def __init__(self, message: str, figures: dict | None = None):
+        self.figures = dict(figures or {})
+        super().__init__(message)
+
+
 class MissingExtraError(UserError, ImportError):
     """An optional dependency is not installed.
 

@@ -66,7 +66,7 @@ def exported(classifier, rows, tmp_path_factory):
             converted = []
             with pytest.MonkeyPatch.context() as patch:
                 forget = measured_file.mend_file
-                patch.setattr(measured_file, "mend_file", lambda c: (converted.append(c), forget(c))[1])
+                patch.setattr(measured_file, "mend_file", lambda c, names: (converted.append(c), forget(c, names))[1])
                 path = directory / f"model.{name}.tflite"
                 report = tfpar.export.tflite(classifier, path, quantize=name, calibration={"tokens": rows})
             made[name] = Exported(path, report, converted[0])

@@ -76,9 +76,9 @@ def test_several_inputs_and_outputs(tmp_path):
     inputs = {"left": np.ones((2, 4, 3), np.float32), "right": np.arange(6, dtype=np.float32).reshape(2, 3)}
     found = serve(**{name: tf.constant(value) for name, value in inputs.items()})
     expected = model([inputs["right"], inputs["left"]])
-    assert set(found) == {"total", "scores"}
-    np.testing.assert_allclose(found["total"], expected["b"], rtol=1e-6)
-    np.testing.assert_allclose(found["scores"], expected["a"], rtol=1e-6)
+    assert set(found) == {"a", "b"}
+    np.testing.assert_allclose(found["b"], expected["b"], rtol=1e-6)
+    np.testing.assert_allclose(found["a"], expected["a"], rtol=1e-6)
 
 
 def test_replaces_a_saved_model_as_a_whole(dense, tmp_path):
@@ -108,7 +108,7 @@ def test_a_strangers_directory_stays(dense, tmp_path):
 
 
 def test_a_model_without_inputs_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="no defined inputs"):
+    with pytest.raises(UserError, match="vague is not built, so its inputs are unknown. Call it once on data"):
         tfpar.export.saved_model(keras.Sequential([keras.layers.Dense(1)], name="vague"), tmp_path / "m")
     assert not list(tmp_path.iterdir())
 
@@ -116,7 +116,8 @@ def test_a_model_without_inputs_is_refused(tmp_path):
 def test_made_beside_a_mocked_gpu_it_runs_on_a_cpu(classifier, rows, tmp_path, monkeypatch):
     """Where layers take cuDNN's operation, the file does not."""
     expected = classifier(rows[:3]).numpy()
-    monkeypatch.setattr(placement, "device_type", lambda: "GPU")
+    scope = tf.__internal__.eager_context.get_device_name
+    monkeypatch.setattr(placement, "device_type", lambda: "CPU" if "CPU" in (scope() or "") else "GPU")
 
     def kinds(graph):
         return {node.op for function in graph.library.function for node in function.node_def} | {

@@ -10,6 +10,7 @@ from tfpar import data
 from tfpar.cli import predict, verify
 from tfpar.errors import UserError
 from tfpar.export import translator
+from tfpar.export.serving import ServingModel
 
 SEARCH = {"begin_id": 2, "end_id": 3, "beam_size": 3, "max_length": 12, "length_penalty": 0.6, "coverage_penalty": 0.0}
 
@@ -89,7 +90,7 @@ def test_saved_model_has_both_signatures(directory, export):
     loaded = tf.saved_model.load(str(directory / "saved_model"))
     source = np.array([[5, 6, 7], [8, 9, 0]], np.int32)
     found = loaded.signatures["encode"](source=source)
-    expected = tfpar.export.to_saved_model.named_outputs(export.encoder, {"source": source})
+    expected = ServingModel(export.encoder).outputs({"source": source})
     for name, array in expected.items():
         np.testing.assert_allclose(found[name], array, atol=1e-5)
     assert "decode_step" in loaded.signatures

@@ -18,7 +18,8 @@ def load_content(bundle: Bundle, format_name: str | None = None) -> tuple[str, b
     Raises:
         UserError: the export lacks the format, or the file was changed.
     """
-    formats = [entry["format"] for entry in bundle.manifest.entries("exports", "format")]
+    entries = bundle.manifest.entries("exports", "format")
+    formats = [entry["format"] for entry in entries if "refused" not in entry]
     there = [name for name in formats if name != "saved_model"]
     chosen = format_name or next(iter(there), None)
     if chosen not in there:

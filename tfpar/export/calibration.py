@@ -5,7 +5,7 @@ import numpy as np
 
 from tfpar.errors import UserError
 from tfpar.export.arrays import KINDS, read_arrays
-from tfpar.export.to_saved_model import input_names
+from tfpar.export.serving import serving_model
 
 
 def read_calibration(source: str, model: keras.Model) -> dict[str, np.ndarray]:
@@ -13,7 +13,7 @@ def read_calibration(source: str, model: keras.Model) -> dict[str, np.ndarray]:
 
     Args:
         source: "npz:FILE", "npy:FILE" or "csv:FILE"; see `read_arrays`.
-        model: a built functional model.
+        model: a built model, of any kind.
 
     Returns:
         (examples, ...) by input name.
@@ -24,7 +24,8 @@ def read_calibration(source: str, model: keras.Model) -> dict[str, np.ndarray]:
     kind, separator, name = source.partition(":")
     if not separator or kind not in KINDS:
         raise UserError(f"--calibration must be npz:FILE, npy:FILE or csv:FILE; got {source!r}")
-    tensors = dict(zip(input_names(model), model.inputs, strict=True))
+    serving = serving_model(model)
+    tensors = dict(zip(serving.input_names, serving.inputs, strict=True))
     arrays = read_arrays(kind, name, {name: tensor.shape[1:] for name, tensor in tensors.items()})
     for name, array in arrays.items():
         expected = tensors[name].shape[1:]

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from tfpar.export.reports import describe_notes, describe_row, is_refused
+
 _CARD = """# {name}
 
 {summary}
@@ -23,7 +25,7 @@ Keras: {metrics}.
 | format | bytes | {metric} | largest difference to Keras | median latency, batch 1 |
 |---|---|---|---|---|
 {rows}
-{micro}
+{notes}{micro}
 ![learning curve](learning_curve.png)
 
 {pictures}
@@ -69,10 +71,13 @@ def write_card(path: Path, manifest: dict, words: dict[str, str]) -> None:
     metric = next((name for report in reports for name in report.get("metrics", ())), "accuracy")
     fields = {**manifest, **words, "metrics": metrics, "versions": versions, "metric": metric}
     rows, micro = "\n".join(map(_row, reports)), "".join(_micro(report, manifest) for report in reports)
-    path.write_text(_CARD.format(**fields, rows=rows, micro=micro), encoding="utf-8")
+    content = _CARD.format(**fields, rows=rows, micro=micro, notes=describe_notes(reports))
+    path.write_text(content, encoding="utf-8")
 
 
 def _row(report):
+    if is_refused(report):
+        return describe_row(report, 5)
     if "metrics" not in report:
         return f"| {report['format']} | {report['bytes']:,} | | | |"
     (value,) = report["metrics"].values()

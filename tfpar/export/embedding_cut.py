@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from tfpar.errors import UserError
-from tfpar.export.to_saved_model import output_names
+from tfpar.export.serving import serving_model
 
 INPUT = "embedded"
 
@@ -49,5 +49,5 @@ def _rest(model, embeddings):
     starts = np.cumsum([0, *widths])
     values = [embedded[:, :, a:b] for a, b in zip(starts[:-1], starts[1:], strict=True)]
     answer = rest([*values, *[embedded[:, :, -1] > 0.5] * len(masks)])
-    (name,) = output_names(model)
+    (name,) = serving_model(model).output_names
     return keras.Model(embedded, keras.layers.Identity(name=name)(answer), name=model.name)

@@ -9,15 +9,13 @@ class Format:
 
     Attributes:
         name: as in `model.<name>.tflite`.
-        max_abs_error: an output may be so far from Keras'.
-        max_relative_error: or, if there is no `max_abs_error`, so far as a share of Keras' largest.
-        max_accuracy_loss: the task's accuracy may fall by so much, as a fraction.
-        remedy: what to do when it strays further.
+        max_relative_error: how far each output may be from Keras', as a share of its own largest value.
+        max_accuracy_loss: how much the task's accuracy may fall, as a fraction.
+        remedy: what to do when the error is larger.
     """
 
     name: str
-    max_abs_error: float | None
-    max_relative_error: float | None
+    max_relative_error: float
     max_accuracy_loss: float
     remedy: str
 
@@ -25,11 +23,11 @@ class Format:
 _FLOAT_REMEDY = "this is a fault of the conversion: please report it with the model"
 
 FORMATS = {
-    "float32": Format("float32", 1e-5, None, 0.0, _FLOAT_REMEDY),
-    "float16": Format("float16", 1e-2, None, 0.003, "use float32 if the weights do not fit float16's range"),
-    "dynamic": Format("dynamic", None, 0.1, 0.003, "use float16, which is twice as large and closer"),
-    "int16x8": Format("int16x8", None, 0.1, 0.003, "use dynamic, or give more and more varied calibration examples"),
-    "int8": Format("int8", None, 0.25, 0.01, "give more and more varied calibration examples, or use dynamic"),
+    "float32": Format("float32", 1e-5, 0.0, _FLOAT_REMEDY),
+    "float16": Format("float16", 1e-2, 0.003, "use float32 if the weights do not fit float16's range"),
+    "dynamic": Format("dynamic", 0.1, 0.003, "use float16, which is twice as large and closer"),
+    "int16x8": Format("int16x8", 0.1, 0.003, "use dynamic, or give more and more varied calibration examples"),
+    "int8": Format("int8", 0.25, 0.01, "give more and more varied calibration examples, or use dynamic"),
 }
 
 CALIBRATED = ("int8", "int16x8")  # need representative inputs

@@ -6,7 +6,7 @@ Powers span more than the 8 bits of a microcontroller's file. What follows the s
 import keras
 
 from tfpar.errors import UserError
-from tfpar.export.to_saved_model import output_names
+from tfpar.export.serving import serving_model
 from tfpar.layers import LogMelSpectrogram
 
 
@@ -29,6 +29,6 @@ def cut_behind_front_end(model: keras.Model) -> tuple[keras.Model, keras.Model]:
     spectrogram = front_end.output
     given = keras.Input(spectrogram.shape[1:], name=front_end.name)
     answer = keras.Model(spectrogram, model.output)(given)
-    (name,) = output_names(model)
+    (name,) = serving_model(model).output_names
     rest = keras.Model(given, keras.layers.Identity(name=name)(answer), name=model.name)
     return keras.Model(model.input, spectrogram, name="front_end"), rest

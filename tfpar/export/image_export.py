@@ -134,3 +134,8 @@ class FaceExport(ImageExport):
 
     def score(self, answers, rows):
         return {"eer": equal_error_rate(*pair_cosines(answers, self.test_labels[rows]))[0]}
+
+    def is_right(self, answers, rows):
+        """Which pairs of pictures the threshold tells rightly; genuine pairs first."""
+        genuine, impostor = pair_cosines(answers, self.test_labels[rows])
+        return np.concatenate([genuine >= self.threshold, impostor < self.threshold])

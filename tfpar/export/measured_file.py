@@ -7,15 +7,15 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from tfpar.errors import UserError
+from tfpar.errors import RefusedFileError, UserError
 from tfpar.export.convert import convert, save_calibration
+from tfpar.export.diagnosis import explain_excess, find_multi_step_layer
 from tfpar.export.formats import CALIBRATED, Format
 from tfpar.export.interpreter import TFLiteModel
 from tfpar.export.mend import mend_file
 from tfpar.export.micro_process import measure_in_micro
-from tfpar.export.signatures import Difference, Signatures, recurrent_layers
-
-PARITY_ROWS = 32
+from tfpar.export.signatures import STEP, Signatures
+from tfpar.export.verify_outputs import Comparison
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,16 +54,15 @@ class MeasuredFile:
         Raises:
             UserError: the conversion failed, or the file strays further than it may.
         """
-        rows = {name: signature.rows() for name, signature in signatures.items()}
-        content = _convert(chosen.name, form, signatures, rows, target, timeout_s)
+        content = _convert(chosen.name, form, signatures, target, timeout_s)
         with tempfile.TemporaryDirectory() as directory:
             path = Path(directory) / "model.tflite"
             path.write_bytes(content)
-            report = _measure(path, chosen, signatures, rows, tolerance)
+            report = _measure(path, chosen, signatures, tolerance)
         if target == "micro":
             ((name, sequences),) = signatures.items()
-            measured, difference = measure_in_micro(content, sequences, rows[name][:PARITY_ROWS], timeout_s)
-            _gate(difference, chosen, tolerance, signatures)
+            measured, comparison = measure_in_micro(content, sequences, sequences.rows_to_compare(), timeout_s)
+            _check(name, sequences, comparison, chosen, tolerance)
             report |= measured
         return cls(content, report, form)
 
@@ -79,14 +78,47 @@ def timed_in_turn(files: dict[str, MeasuredFile], signatures: Signatures, rounds
     }
 
 
-def _convert(format_name, form, signatures, rows, target, timeout_s):
+def _convert(format_name, form, signatures, target, timeout_s):
     kind = _kind(format_name)
-    functions = {name: signature.function(kind, form) for name, signature in signatures.items()}
+    functions = {name: _trace(signature, kind, form, name) for name, signature in signatures.items()}
+    rows = {name: signature.rows() for name, signature in signatures.items()}
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
-        tf.saved_model.save(tf.Module(), str(directory / "saved_model"), signatures=functions)
+        try:
+            tf.saved_model.save(tf.Module(), str(directory / "saved_model"), signatures=functions)
+        except AssertionError as error:  # TensorFlow's, of a table or a variable that is no weight
+            raise UserError(_explain_resource(signatures)) from error
         save_calibration(directory, rows, _float_layers(signatures))
-        return mend_file(convert(directory, format_name, timeout_s, target))
+        names = {name: signature.output_names for name, signature in signatures.items()}
+        return mend_file(convert(directory, format_name, timeout_s, target), names)
+
+
+def _trace(signature, kind, form, name):
+    try:
+        return signature.function(kind, form)
+    except (ValueError, TypeError, tf.errors.OpError) as error:
+        layer = find_multi_step_layer(signature.model, signature.of) if name == STEP else None
+        if layer:
+            raise UserError(
+                f"{signature.model.name} cannot be streamed: its layer {layer!r} sees several steps at once. Stream a "
+                "model without it"
+            ) from error
+        raise UserError(f"{signature.model.name} cannot be exported: {_first_line(error)}") from error
+
+
+def _first_line(error):
+    return " ".join(str(error).split())[:300]
+
+
+def _explain_resource(signatures):
+    for signature in signatures.values():
+        for layer in signature.model.layers:
+            if hasattr(layer, "get_vocabulary") or hasattr(layer, "lookup_table"):
+                return (
+                    f"the layer {layer.name!r} looks up a table, which TFLite's builtin operations lack. Export the "
+                    "model that takes its output, or use a SavedModel"
+                )
+    return "a layer holds a TensorFlow resource that TFLite's builtin operations lack. Use a SavedModel"
 
 
 def _kind(format_name):
@@ -98,24 +130,26 @@ def _kind(format_name):
 
 def _float_layers(signatures) -> list[str]:
     """Names of layers that compute in float32 in an int8 file, since their values span more than 8 bits hold."""
-    layers = (layer for signature in signatures.values() for layer in signature.model._flatten_layers())
+    layers = (layer for signature in signatures.values() for layer in signature.model.layers)
     return sorted({layer.name for layer in layers if getattr(layer, "stays_float", False)})
 
 
-def _measure(path, chosen, signatures, rows, tolerance):
-    """Runs the file; raises UserError if it strays further than it may."""
+def _measure(path, chosen, signatures, tolerance):
+    """Runs the file; raises UserError if it differs by more than it may."""
+    total = Comparison()
     try:
         files = {name: TFLiteModel(path, name) for name in signatures}
         operations = files[next(iter(signatures))].operations
         _refuse_flex(operations, chosen)
-        found = [signature.compare(files[name], rows[name][:PARITY_ROWS]) for name, signature in signatures.items()]
+        for name, signature in signatures.items():
+            comparison = signature.compare(files[name], signature.rows_to_compare())
+            _check(name, signature, comparison, chosen, tolerance)
+            total.update(comparison, f"{name}/")
     except RuntimeError as error:  # LiteRT's, of operations that its kernels cannot run
         raise UserError(
             f"the {chosen.name} file does not run: {str(error)[-200:]}. Leave this format out, or use another one"
         ) from error
-    difference = Difference.largest(found)
-    _gate(difference, chosen, tolerance, signatures)
-    return {"ops": operations, "max_abs_error": difference.error}
+    return {"ops": operations, "max_abs_error": total.error}
 
 
 def _refuse_flex(operations, chosen):
@@ -124,19 +158,19 @@ def _refuse_flex(operations, chosen):
         raise UserError(f"the {chosen.name} file would need TensorFlow operations that phones lack: {', '.join(flex)}")
 
 
-def _gate(difference, chosen, tolerance, signatures):
-    allowed = tolerance
-    if allowed is None:
-        allowed = chosen.max_abs_error or chosen.max_relative_error * difference.scale
-    if not difference.error <= allowed:
-        raise UserError(
-            f"the {chosen.name} file differs from Keras by {difference.error:.2g}, more than the allowed "
-            f"{allowed:.2g}; {_remedy(chosen, signatures)}"
-        )
-
-
-def _remedy(chosen, signatures):
-    names = [layer.name for signature in signatures.values() for layer in recurrent_layers(signature.model)]
-    if chosen.name != "int8" or len(names) < 2:
-        return chosen.remedy
-    return f"the errors of {', '.join(names)} add up in 8 bits: keep these layers in dynamic range, or {chosen.remedy}"
+def _check(name, signature, comparison, chosen, tolerance):
+    """Raises RefusedFileError if an output differs by more than it may."""
+    worst = comparison.worst(chosen, tolerance)
+    if worst.is_allowed:
+        return
+    layer = find_multi_step_layer(signature.model, signature.of) if name == STEP else None
+    cause = (
+        f"its layer {layer!r} sees several steps, so one step is not enough: stream a model without it"
+        if layer
+        else explain_excess(signature.model, chosen, worst, comparison)
+    )
+    raise RefusedFileError(
+        f"the {chosen.name} file differs from Keras by {worst.error:.2g} in {worst.output!r}, more than the allowed "
+        f"{worst.allowed:.2g}; {cause}",
+        {"max_abs_error": worst.error, "allowed": worst.allowed, "output": worst.output},
+    )

@@ -44,9 +44,11 @@ _NUMPY_TYPES = {
 }
 
 
-def mend_file(content: bytes) -> bytes:
-    """Returns the bytes of the TFLite model, mended."""
+def mend_file(content: bytes, output_names: dict[str, list[str]] | None = None) -> bytes:
+    """Patch a TFLite model, and put the outputs of each signature in the order of `output_names`."""
     model = schema.ModelT.InitFromPackedBuf(content, 0)
+    for signature in model.signatureDefs or ():
+        _order_outputs(model, signature, (output_names or {}).get(signature.signatureKey.decode(), []))
     for subgraph in model.subgraphs:
         _widen_addends(model, subgraph)
         lstms = _fused_lstms(model, subgraph)
@@ -63,6 +65,14 @@ def mend_file(content: bytes) -> bytes:
         _drop_names(subgraph)
     _share_buffers(model)
     return _pack(model)
+
+
+def _order_outputs(model, signature, names):
+    """The converter sorts outputs by name."""
+    index = {entry.name.decode(): entry for entry in signature.outputs}
+    if sorted(index) == sorted(names):
+        signature.outputs = [index[name] for name in names]
+        model.subgraphs[signature.subgraphIndex].outputs = [entry.tensorIndex for entry in signature.outputs]
 
 
 def _drop_names(subgraph):

@@ -31,6 +31,7 @@ class MicroPart:
             sequence_length=self._calibration.shape[1],
             form=form,
             target="micro",
+            padding="right",
         )
 
     def answers(self, path: Path, made: np.ndarray) -> np.ndarray:

@@ -60,17 +60,17 @@ def run_in_micro(content: bytes, inputs: dict[str, np.ndarray], timeout_s: float
             return MicroRun(int((directory / "arena_bytes").read_text()), dict(outputs))
 
 
-def measure_in_micro(content: bytes, sequences, rows: list[dict[str, np.ndarray]], timeout_s: float):
-    """Runs rows of a `signatures.Sequences`.
+def measure_in_micro(content: bytes, sequences, rows: list, timeout_s: float):
+    """Run rows, `verify_outputs.Row`, of a `signatures.Sequences`.
 
     Returns:
-        {"arena_bytes", "micro_max_abs_error"}, and the `Difference` to Keras.
+        {"arena_bytes", "micro_max_abs_error"}, and the `Comparison` with Keras.
     """
-    inputs = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+    inputs = {name: np.stack([row.inputs[name] for row in rows]) for name in rows[0].inputs}
     run = run_in_micro(content, inputs, timeout_s)
-    answers = iter([{name: array[i] for name, array in run.outputs.items()} for i in range(len(rows))])
-    difference = sequences.compare(lambda **_: next(answers), rows)
-    return {"arena_bytes": run.arena_bytes, "micro_max_abs_error": difference.error}, difference
+    outputs = iter([{name: array[i] for name, array in run.outputs.items()} for i in range(len(rows))])
+    comparison = sequences.compare(lambda **_: next(outputs), rows)
+    return {"arena_bytes": run.arena_bytes, "micro_max_abs_error": comparison.error}, comparison
 
 
 def _run(directory, timeout_s):

@@ -1,14 +1,23 @@
-"""Leaves any Keras model: every format measured, all in one directory or nothing."""
+"""Writes any Keras model in every format, each compared with the model, into one directory."""
 
-import sys
+from functools import partial
 from pathlib import Path
 
 import keras
 
+from tfpar.errors import UserError
 from tfpar.export.bundle import write_bundle
 from tfpar.export.described import described
 from tfpar.export.interpreter import TFLiteModel
 from tfpar.export.made_with import versions
+from tfpar.export.reports import (
+    describe_notes,
+    describe_row,
+    is_refused,
+    note_larger_files,
+    write_or_refuse,
+)
+from tfpar.export.serving import serving_model
 from tfpar.export.to_saved_model import saved_model_in_bundle
 from tfpar.export.to_tflite import tflite
 
@@ -24,7 +33,7 @@ Made from {source}.
 
 Inputs and outputs of each signature are in `manifest.json`. The TFLite files forget between runs: no variable has to be
 reset.
-{micro}"""
+{notes}{micro}"""
 
 _MICRO = """
 On a microcontroller: `{source}` and `{header}` hold the {format} file as a C array. In TFLite Micro it differs from
@@ -36,18 +45,20 @@ def export_model(model: keras.Model, directory: Path | str, formats: tuple[str, 
     """Writes an export directory: files, manifest, card.
 
     Args:
-        model: a built functional model.
+        model: a built model, of any kind.
         directory: where; a former export there is replaced.
         formats: "saved_model" and names of `tfpar.export.FORMATS`.
         source: what the model was made from, for the card.
         **options: of `tflite`.
 
     Returns:
-        The manifest.
+        The manifest. Of a file that was refused, "exports" says why; the other files are written.
 
     Raises:
-        UserError: the directory cannot be written, or a file strays further than its format may; nothing is left then.
+        UserError: the directory cannot be written, the model's inputs are unknown, or every file was refused; nothing
+            is left then.
     """
+    serving = serving_model(model)
     manifest = {
         "task": TASK,
         "name": model.name,
@@ -58,10 +69,14 @@ def export_model(model: keras.Model, directory: Path | str, formats: tuple[str, 
     }
     with write_bundle(directory, manifest) as temporary:
         for name in formats:
-            print(f"exporting {name} ...", file=sys.stderr)
-            manifest["exports"].append(_write_format(model, temporary, name, manifest["signatures"], options))
+            write = partial(_write_format, serving, temporary, name, manifest["signatures"], options)
+            manifest["exports"].append(write_or_refuse(name, write, temporary / f"model.{name}.tflite"))
+        note_larger_files(manifest["exports"])
+        if all(map(is_refused, manifest["exports"])):
+            raise UserError(manifest["exports"][0]["refused"])
         rows, micro = "\n".join(map(_row, manifest["exports"])), "".join(map(_micro, manifest["exports"]))
-        card = _CARD.format(name=model.name, source=source, rows=rows, micro=micro)
+        notes = describe_notes(manifest["exports"])
+        card = _CARD.format(name=model.name, source=source, rows=rows, micro=micro, notes=notes)
         (temporary / "card.md").write_text(card, encoding="utf-8")
     return manifest
 
@@ -76,8 +91,10 @@ def _write_format(model, directory, name, signatures, options):
 
 
 def _row(report):
-    if "max_abs_error" not in report:
-        return f"| {report['format']} | | {report['bytes']:,} | | |"
+    if is_refused(report):
+        return describe_row(report, 5)
+    if "form" not in report:
+        return f"| {report['format']} | | {report['bytes']:,} | {report['max_abs_error']:.1e} | |"
     return (
         f"| {report['format']} | {report['form']} | {report['bytes']:,} | {report['max_abs_error']:.1e} | "
         f"{report['latency_ms']['median']:.2f} ms |"

@@ -1,54 +1,179 @@
-"""Inputs to calibrate 8-bit files with and to measure any file on."""
+"""Inputs to calibrate 8-bit files with and to compare any file on."""
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from tfpar.errors import UserError
-from tfpar.export.to_saved_model import input_names
+from tfpar.export.serving import ServingModel, serving_model
+from tfpar.export.verify_outputs import EXAMPLE, Row
 
 ROWS = 256
 _BATCHES_READ = 200
+_ELEMENTS_READ = 2048  # of a dataset, generator or list of single rows
+_EXAMPLES_COMPARED = 25
+_PADDED_ROWS = 2  # of each kind
+_RANDOM_ROWS = 8
 
 
-def sample_inputs(model: keras.Model, data, sequence_length: int | None) -> dict[str, np.ndarray]:
-    """Gathers rows of model inputs, all of one length.
+def sample_inputs(
+    model: "keras.Model | ServingModel", data, sequence_length: int | None = None
+) -> dict[str, np.ndarray]:
+    """Gather rows of model inputs, all of one length.
 
     Args:
-        model: a built functional model.
-        data: a `tf.data.Dataset` of batches x, (x, y) or (x, y, sample_weight); an array, a list of one for each input,
-            or a dict of them by input name; or None for random inputs.
+        model: a built model, of any kind.
+        data: a `tf.data.Dataset` of batches or single rows x, (x, y) or (x, y, sample_weight); an array; a list of one
+            array for each input, or of rows; a dict of arrays by input name; a function that returns an iterator over
+            lists or dicts of arrays, as `tf.lite` takes it for a representative dataset; or None for random inputs.
         sequence_length: what open dimensions are padded or cut to; None: the longest that occurs.
 
     Returns:
         By input name, (rows, ...), at most `ROWS` rows, evenly spread over `data`. Rows of weight zero are left out.
 
     Raises:
-        UserError: `data` holds no row, or does not fit the model's inputs.
+        UserError: `data` holds no row, does not fit the model's inputs, or holds NaN or infinity.
     """
-    names = input_names(model)
+    serving = serving_model(model)
+    names = serving.input_names
     if data is None:
-        batches = [_random_inputs(model, sequence_length or 16)]
-    elif isinstance(data, dict):
-        batches = [[np.asarray(data[name]) for name in names if name in data]]
-    elif isinstance(data, tf.data.Dataset):
-        batches = [_rows_of_weight(element) for element in data.take(_BATCHES_READ)]
+        batches = [_random_inputs(serving, sequence_length or 16)]
     else:
-        batches = [[np.asarray(array) for array in (data if isinstance(data, list | tuple) else [data])]]
-    if any(len(batch) != len(names) for batch in batches):
-        raise UserError(f"`calibration` must yield the model's inputs {names}; got {len(batches[0])} of them")
-    for batch in batches:
-        for name, tensor, array in zip(names, model.inputs, batch, strict=True):
-            if not _fits(array.shape, tuple(tensor.shape)):
-                raise UserError(f"`calibration` must yield {name!r} of shape {tuple(tensor.shape)}; got {array.shape}")
+        batches = [_as_batch(serving, element, rows) for element, rows in _elements(serving, data)]
     columns = [
-        _stack([batch[place] for batch in batches], tensor, sequence_length)
-        for place, tensor in enumerate(model.inputs)
+        _stack([batch[index] for batch in batches], tensor, sequence_length)
+        for index, tensor in enumerate(serving.inputs)
     ]
     if not len(columns[0]):
         raise UserError("`calibration` holds no example; give a dataset of inputs like those of training")
     chosen = np.unique(np.linspace(0, len(columns[0]) - 1, ROWS).astype(int))
-    return {name: column[chosen] for name, column in zip(names, columns, strict=True)}
+    samples = {name: column[chosen] for name, column in zip(names, columns, strict=True)}
+    for name, rows in samples.items():
+        if rows.dtype.kind == "f" and not np.isfinite(rows).all():
+            row = int(np.argmin([np.isfinite(row).all() for row in rows]))
+            raise UserError(f"`calibration` holds NaN or infinity in {name!r} (row {chosen[row]}). Give finite numbers")
+    return samples
+
+
+def rows_to_compare(
+    model: "keras.Model | ServingModel", samples: dict[str, np.ndarray], padding: str = "any"
+) -> list[Row]:
+    """Choose rows on which files are compared with Keras, single ones, some of them padded on purpose.
+
+    Args:
+        model: a built model.
+        samples: see `sample_inputs`.
+        padding: "any": padded at the right, at the left, with gaps, and entirely; "right": not with gaps nor at the
+            left.
+    """
+    serving, count = serving_model(model), len(next(iter(samples.values())))
+    chosen = np.unique(np.linspace(0, count - 1, _EXAMPLES_COMPARED).astype(int))
+    rows = [Row(EXAMPLE, {name: array[i : i + 1] for name, array in samples.items()}) for i in chosen]
+    pads = {name: _padding_value(serving, tensor) for name, tensor in zip(samples, serving.inputs, strict=True)}
+    if all(pad is None for pad in pads.values()):
+        return rows
+    for kind, keep in _KINDS.items():
+        if padding == "right" and kind not in ("right-padded", "fully masked"):
+            continue
+        for row in rows[: _PADDED_ROWS if kind != "fully masked" else 1]:
+            padded = {name: _padded(array, pads[name], keep) for name, array in row.inputs.items()}
+            rows.append(Row(kind, padded))
+    return rows
+
+
+def _padded(array, pad, keep):
+    """One row (1, time, ...) whose first values stand where `keep(time)` is true, and padding elsewhere."""
+    if pad is None:
+        return array
+    kept = keep(array.shape[1])
+    padded = np.full_like(array, pad)
+    padded[:, kept] = array[:, : kept.sum()]
+    return padded
+
+
+_KINDS: dict[str, Callable[[int], np.ndarray]] = {
+    "right-padded": lambda time: np.arange(time) < max(1, time // 2),
+    "left-padded": lambda time: np.arange(time) >= time // 2,
+    "gapped": lambda time: np.arange(time) % 3 != 0,
+    "fully masked": lambda time: np.zeros(time, bool),
+}
+
+
+def _padding_value(serving, tensor):
+    """What a padded step of an input holds; None if the input is no sequence."""
+    dtype = np.dtype(keras.backend.standardize_dtype(tensor.dtype)) if tensor.dtype != "string" else None
+    if dtype is None or tensor.shape[1:2] == ():
+        return None
+    if dtype.kind in "iub":
+        return 0 if len(tensor.shape) == 2 else None
+    values = [layer.mask_value for layer in serving.layers if isinstance(layer, keras.layers.Masking)]
+    return next(iter(values), 0.0) if len(tensor.shape) == 3 else None
+
+
+def _elements(serving, data) -> Iterable[tuple[object, bool]]:
+    """What `data` yields, and whether it may be a single row."""
+    if isinstance(data, Iterator):
+        raise UserError("`calibration` is an iterator, which can be read once. Give the function that makes it")
+    if isinstance(data, tf.data.Dataset):
+        elements = _dataset_elements(serving, data)
+    elif callable(data):
+        elements = itertools.islice(data(), _ELEMENTS_READ)
+    elif isinstance(data, list | tuple) and not _is_list_of_inputs(serving, data):
+        elements = data[:: max(1, len(data) // _ELEMENTS_READ)]
+    else:
+        return [(data, False)]
+    return ((element, True) for element in elements)
+
+
+def _dataset_elements(serving, data):
+    for number, element in enumerate(data.take(_ELEMENTS_READ)):
+        x, _, weight = keras.utils.unpack_x_y_sample_weight(element)
+        arrays = _as_list(serving, x)
+        is_batch = arrays[0].ndim == len(serving.inputs[0].shape)
+        if is_batch and number >= _BATCHES_READ:
+            return
+        if weight is not None and is_batch:
+            arrays = [array[np.asarray(weight) > 0] for array in arrays]
+        elif weight is not None and not np.asarray(weight) > 0:
+            continue
+        yield arrays
+
+
+def _is_list_of_inputs(serving, data) -> bool:
+    """Whether a list holds an array for each input; else it holds rows."""
+    if any(isinstance(part, dict | list | tuple) for part in data):
+        return False
+    return len(data) == 1 or len(serving.inputs) > 1
+
+
+def _as_list(serving, element) -> list[np.ndarray]:
+    """The arrays of one element, in the order of the inputs."""
+    if isinstance(element, dict):
+        names = serving.input_names
+        own = [serving.renamed["inputs"].get(name, name) for name in names]
+        names = own if all(name in element for name in own) else names
+        return [np.asarray(element[name]) for name in names if name in element]
+    leaves = tf.nest.flatten(element)
+    if len(serving.inputs) == 1 and not any(isinstance(leaf, np.ndarray) or tf.is_tensor(leaf) for leaf in leaves):
+        return [np.asarray(element)]  # a row of Python's numbers
+    return [np.asarray(leaf) for leaf in leaves]
+
+
+def _as_batch(serving, element, may_be_row) -> list[np.ndarray]:
+    """The arrays of one element, with an axis of rows; raises UserError if they do not fit the inputs."""
+    arrays, names = _as_list(serving, element), serving.input_names
+    if len(arrays) != len(names):
+        raise UserError(f"`calibration` must yield the model's inputs {names}; got {len(arrays)} of them")
+    pairs = zip(arrays, serving.inputs, strict=True)
+    if may_be_row and all(array.ndim == len(tensor.shape) - 1 for array, tensor in pairs):
+        arrays = [array[None] for array in arrays]
+    for name, tensor, array in zip(names, serving.inputs, arrays, strict=True):
+        if not _fits(array.shape, tuple(tensor.shape)):
+            raise UserError(f"`calibration` must yield {name!r} of shape {tuple(tensor.shape)}; got {array.shape}")
+    return arrays
 
 
 def _fits(shape, declared):
@@ -59,19 +184,14 @@ def _fits(shape, declared):
     return all(want is None or have == want or (axis == 0 and have < want) for axis, (have, want) in enumerate(sizes))
 
 
-def _rows_of_weight(element):
-    x, _, weight = keras.utils.unpack_x_y_sample_weight(element)
-    arrays = [np.asarray(tensor) for tensor in tf.nest.flatten(x)]
-    return arrays if weight is None else [array[np.asarray(weight) > 0] for array in arrays]
-
-
 def _stack(arrays, tensor, sequence_length):
     """Rows of all batches, with dimensions that the model leaves open padded at the right by zeros to one size."""
     shape = [
         declared or sequence_length or max((array.shape[axis] for array in arrays), default=1)
         for axis, declared in enumerate(tensor.shape[1:], start=1)
     ]
-    rows = np.zeros((sum(len(array) for array in arrays), *shape), tensor.dtype)
+    dtype = object if tensor.dtype == "string" else keras.backend.standardize_dtype(tensor.dtype)
+    rows = np.zeros((sum(len(array) for array in arrays), *shape), "float32" if dtype == "bfloat16" else dtype)
     start = 0
     for array in arrays:
         inside = tuple(slice(0, min(have, want)) for have, want in zip(array.shape[1:], shape, strict=True))
@@ -80,15 +200,30 @@ def _stack(arrays, tensor, sequence_length):
     return rows
 
 
-def _random_inputs(model, length):
-    """Standard normal floats, and integers that every embedding of the model knows."""
+def _random_inputs(serving, length):
+    """Standard normal floats, integers that every table of the model knows, and words of its vocabulary."""
     generator = np.random.default_rng(0)
-    embeddings = [layer.input_dim for layer in model._flatten_layers() if isinstance(layer, keras.layers.Embedding)]
+    layers = serving.layers
+    tables = [layer.input_dim for layer in layers if isinstance(layer, keras.layers.Embedding)]
+    lookups = [layer for layer in layers if hasattr(layer, "get_vocabulary")]
     arrays = []
-    for tensor in model.inputs:
-        shape = (8, *(size or length for size in tensor.shape[1:]))
-        if np.issubdtype(np.dtype(tensor.dtype), np.floating):
-            arrays.append(generator.standard_normal(shape))
+    for tensor in serving.inputs:
+        shape = (_RANDOM_ROWS, *(size or length for size in tensor.shape[1:]))
+        if tensor.dtype == "string":
+            words = [str(word) for layer in lookups for word in layer.get_vocabulary() if word] or ["a", "word"]
+            texts = [" ".join(row) for row in generator.choice(words, (int(np.prod(shape)), 5))]
+            arrays.append(np.array(texts, object).reshape(shape))
+        elif tensor.dtype == "bool":
+            arrays.append(generator.random(shape) < 0.7)
+        elif np.issubdtype(np.dtype(keras.backend.standardize_dtype(tensor.dtype)), np.integer):
+            arrays.append(_random_integers(generator, shape, tables, lookups))
         else:
-            arrays.append(generator.integers(1, min(embeddings, default=2), shape))
+            arrays.append(generator.standard_normal(shape))
     return arrays
+
+
+def _random_integers(generator, shape, tables, lookups):
+    known = [layer.get_vocabulary() for layer in lookups if isinstance(layer, keras.layers.IntegerLookup)]
+    if known:
+        return generator.choice([int(value) for value in known[0]], shape)
+    return generator.integers(1, max(2, min(tables, default=2)), shape)

@@ -1,51 +1,73 @@
-"""What a TFLite file can be asked for: one sequence, sequences of several lengths, or a stream step by step."""
-
-from typing import NamedTuple
+"""The signatures of a TFLite file: one sequence, sequences of several lengths, or a stream step by step."""
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from tfpar.errors import UserError
-from tfpar.export.to_saved_model import input_names, named_outputs, serving_function
-from tfpar.layers.recurrent.base import RecurrentLayer
+from tfpar.export.samples import rows_to_compare
+from tfpar.export.serving import ServingModel, serving_model
+from tfpar.export.verify_outputs import EXAMPLE, Comparison, Row
 from tfpar.layers.recurrent.streaming import state_shapes, streamed
 
 DEFAULT, STEP = "serving_default", "step"
-
-
-def recurrent_layers(model: keras.Model) -> list[RecurrentLayer]:
-    """All of them, those within others too."""
-    return [layer for layer in model._flatten_layers() if isinstance(layer, RecurrentLayer)]
+_STREAMS_COMPARED = 4
 
 
 class Sequences:
     """Signature of whole sequences of one length, or of any: the model's inputs to its outputs.
 
     Args:
-        model: a built functional model.
+        model: a built model, of any kind.
         shapes: of its inputs, by name.
         samples: rows of inputs of at least that length, by name.
+        padding: where masked steps may stand; see `tflite`.
     """
 
-    def __init__(self, model: keras.Model, shapes: dict[str, tuple], samples: dict[str, np.ndarray]):
-        self.model, self._shapes, self._samples = model, shapes, samples
+    def __init__(
+        self,
+        model: "keras.Model | ServingModel",
+        shapes: dict[str, tuple],
+        samples: dict[str, np.ndarray],
+        padding: str = "any",
+    ):
+        self.model, self.padding = serving_model(model), padding
+        self._shapes, self._samples = shapes, samples
 
     @property
     def is_open(self) -> bool:
         """Whether a number of time steps is open."""
         return any(None in shape for shape in self._shapes.values())
 
+    @property
+    def output_names(self) -> list[str]:
+        """The outputs, in the model's order."""
+        return self.model.output_names
+
     def function(self, target: str, form: str):
-        """The concrete function to convert; see `serving_function`."""
-        return serving_function(self.model, _constants(self.model), target, form, self._shapes)
+        """Trace the concrete function to convert; see `ServingModel.function`."""
+        return self.model.function(_constants(self.model), target, form, self.padding, self._shapes)
 
     def rows(self) -> list[dict[str, np.ndarray]]:
-        """Inputs to calibrate with and to measure on."""
+        """List inputs to calibrate with."""
         batch = next(iter(self._shapes.values()))[0] or 1
         return [
             {name: self._cut(name, array) for name, array in _batch_at(self._samples, first, batch).items()}
             for first in range(0, _row_count(self._samples), batch)
+        ]
+
+    def rows_to_compare(self) -> list[Row]:
+        """List batches to compare on, each of rows of one kind."""
+        batch = next(iter(self._shapes.values()))[0] or 1
+        samples = {name: self._cut(name, array) for name, array in self._samples.items()}
+        by_kind = {}
+        for row in rows_to_compare(self.model, samples, self.padding):
+            by_kind.setdefault(row.kind, []).append(row.inputs)
+        return [
+            Row(kind, _batch_at(joined, first, batch))
+            for kind, rows in by_kind.items()
+            for joined in [{name: np.concatenate([row[name] for row in rows]) for name in rows[0]}]
+            for first in range(0, len(rows), batch)
         ]
 
     def _cut(self, name, rows):
@@ -53,34 +75,38 @@ class Sequences:
             rows = rows if size is None else rows.take(range(size), axis)
         return rows
 
-    def compare(self, file, rows) -> "Difference":
-        """A file's answers with Keras'."""
-        differences = []
+    def compare(self, file, rows: list[Row]) -> Comparison:
+        """Compare the outputs of a file, a function of inputs by name, with those of the model."""
+        comparison = Comparison()
         for row in rows:
-            found, answers = file(**row), named_outputs(self.model, row)
-            differences += [Difference.of(found[name], answer) for name, answer in answers.items()]
-        return Difference.largest(differences)
+            comparison.add(row, file(**row.inputs), self.model.outputs(row.inputs))
+        return comparison
 
 
 class Steps:
     """Signature of a stream: one time step and all states to the outputs after it and the new states, without a loop.
 
     Args:
-        model: a built functional model, with recurrent layers that run forward.
+        model: a built model, with recurrent layers that run forward.
         shapes: of its inputs, by name, for whole sequences.
         samples: rows of inputs, by name.
+        padding: where masked steps may stand; see `tflite`.
 
     Raises:
-        UserError: the model cannot be streamed.
+        UserError: a layer runs backward.
     """
 
-    def __init__(self, model: keras.Model, shapes: dict[str, tuple], samples: dict[str, np.ndarray]):
-        self.model, self._samples = model, samples
+    def __init__(
+        self,
+        model: "keras.Model | ServingModel",
+        shapes: dict[str, tuple],
+        samples: dict[str, np.ndarray],
+        padding: str = "any",
+    ):
+        self.model, self.padding, self._samples = serving_model(model), padding, samples
         self._batch = next(iter(shapes.values()))[0]
         self._shapes = {name: (shape[0], 1, *shape[2:]) for name, shape in shapes.items()}
-        layers = recurrent_layers(model)
-        if not layers:
-            raise UserError(f"{model.name} has no recurrent layer, so there is no state to carry from step to step")
+        layers = self.model.recurrent_layers
         try:
             self._states = {name: units for layer in layers for name, units in state_shapes(layer).items()}
         except ValueError as error:
@@ -88,21 +114,26 @@ class Steps:
 
     is_open = False
 
+    @property
+    def output_names(self) -> list[str]:
+        """The model's outputs, in order, and the new states."""
+        return [*self.model.output_names, *self._states]
+
     def function(self, target: str, form: str):
-        """The concrete function to convert; `form` makes no difference to one step."""
+        """Trace the concrete function to convert; `form` makes no difference to one step."""
         specs = [tf.TensorSpec((self._batch, units), tf.float32, name) for name, units in self._states.items()]
-        return serving_function(
-            self.model, _constants(self.model), target, "unrolled", self._shapes, specs, self._answer
+        return self.model.function(
+            _constants(self.model), target, "unrolled", self.padding, self._shapes, specs, self._call_step
         )
 
     @staticmethod
-    def _answer(call, states):
+    def _call_step(call, states):
         with streamed(states) as streams:
             outputs = call()
         return {**outputs, **streams.left}
 
     def rows(self) -> list[dict[str, np.ndarray]]:
-        """Inputs of the first step, with states of zero, and of those of later steps, with small random ones."""
+        """List inputs of the first step, with states of zero, and of later steps, with small random ones."""
         generator = np.random.default_rng(0)
         rows = []
         for first in range(0, _row_count(self._samples), self._batch):
@@ -111,60 +142,49 @@ class Steps:
                     name: np.tanh(generator.normal(size=(self._batch, units)) * bool(t)).astype(np.float32)
                     for name, units in self._states.items()
                 }
-                rows.append(
-                    {
-                        **{
-                            name: array[:, t : t + 1]
-                            for name, array in _batch_at(self._samples, first, self._batch).items()
-                        },
-                        **states,
-                    }
-                )
+                rows.append({**self._step_at(_batch_at(self._samples, first, self._batch), t), **states})
         return rows
+
+    def rows_to_compare(self) -> list[Row]:
+        """List whole sequences to compare on: some examples, and each kind of padding."""
+        rows = rows_to_compare(self.model, self._samples, self.padding)
+        examples = [row for row in rows if row.kind == EXAMPLE][:_STREAMS_COMPARED]
+        padded = {row.kind: row for row in rows if row.kind != EXAMPLE}.values()
+        return [Row(row.kind, _batch_at(row.inputs, 0, self._batch)) for row in [*examples, *padded]]
+
+    def of(self, model: keras.Model) -> "Steps":
+        """Make the signature of another model of the same inputs."""
+        return Steps(model, self._shapes, self._samples, self.padding)
 
     def _length(self):
         return next(iter(self._samples.values())).shape[1]
 
-    def compare(self, file, rows) -> "Difference":
-        """A file's answers after the last step with Keras' to whole sequences."""
-        differences = []
-        for number in range(min(4, len(rows))):
-            inputs = _batch_at(self._samples, number * self._batch, self._batch)
+    @staticmethod
+    def _step_at(inputs, t):
+        return {name: array[:, t : t + 1] for name, array in inputs.items()}
+
+    def compare(self, file, rows: list[Row]) -> Comparison:
+        """Compare the outputs of a file after the last step with those of the model for whole sequences."""
+        comparison = Comparison()
+        for row in rows:
             states = {name: np.zeros((self._batch, units), np.float32) for name, units in self._states.items()}
             for t in range(self._length()):
-                found = file(**{name: array[:, t : t + 1] for name, array in inputs.items()}, **states)
+                found = file(**self._step_at(row.inputs, t), **states)
                 states = {name: found[name] for name in states}
-            for name, answer in named_outputs(self.model, inputs).items():
-                differences.append(Difference.of(found[name], answer[:, -1:] if found[name].ndim == 3 else answer))
-        return Difference.largest(differences)
+            expected = {
+                name: output[:, -1:] if found[name].ndim == 3 else output
+                for name, output in self.model.outputs(row.inputs).items()
+            }
+            comparison.add(row, found, expected)
+        return comparison
 
 
 Signatures = dict[str, Sequences | Steps]
 
 
-class Difference(NamedTuple):
-    """Of answers to Keras'.
-
-    Attributes:
-        error: the largest absolute difference; NaN if any is.
-        scale: the largest absolute answer of Keras.
-    """
-
-    error: float
-    scale: float
-
-    @classmethod
-    def of(cls, found: np.ndarray, expected: np.ndarray) -> "Difference":
-        return cls(float(np.max(np.abs(found - expected))), float(np.max(np.abs(expected))))
-
-    @classmethod
-    def largest(cls, differences: list["Difference"]) -> "Difference":
-        return cls(*np.max(differences, axis=0).tolist())  # Python's own max would lose a NaN
-
-
-def _constants(model) -> list[np.ndarray]:
+def _constants(model: ServingModel) -> list[np.ndarray]:
     """As variables, weights would keep the converter from fusing; see `tfpar.ops.fused_lstm`."""
-    return [v.numpy() for v in model.variables]
+    return [v.numpy() for v in model.functional.variables]
 
 
 def _row_count(samples):
@@ -173,14 +193,14 @@ def _row_count(samples):
 
 def _batch_at(samples, first, size):
     """`size` rows from the `first` on; behind the last row the first comes again."""
-    places = np.arange(first, first + size) % _row_count(samples)
-    return {name: array[places] for name, array in samples.items()}
+    indices = np.arange(first, first + size) % _row_count(samples)
+    return {name: array[indices] for name, array in samples.items()}
 
 
-def shapes_of(model: keras.Model, batch_size: int, length: int | None, samples) -> dict[str, tuple]:
-    """Shapes of the model's inputs; open dimensions are `length`, or those of `samples`, or stay open if neither is."""
-    shapes = {}
-    for name, tensor in zip(input_names(model), model.inputs, strict=True):
+def shapes_of(model: "keras.Model | ServingModel", batch_size: int, length: int | None, samples) -> dict[str, tuple]:
+    """List the shapes of the model's inputs; open sizes are `length`, or those of `samples`, or stay open."""
+    serving, shapes = serving_model(model), {}
+    for name, tensor in zip(serving.input_names, serving.inputs, strict=True):
         known = tensor.shape[1:] if samples is None else samples[name].shape[1:]
         known = [length if length and size is None else k for size, k in zip(tensor.shape[1:], known, strict=True)]
         shapes[name] = (batch_size, *known)

@@ -82,9 +82,9 @@ class SpeechExport(MeasuredExport):
         answers = (model(audio=self.test_audio[row][None])["probabilities"][0] for row in rows)
         return np.array([decode(answer, self.class_names) for answer in answers])
 
-    def score(self, answers, rows):
+    def is_right(self, answers, rows):
         truths = spelt(self.test_labels[rows], self.class_names)
-        return {"accuracy": float(np.mean([answer == truth for answer, truth in zip(answers, truths, strict=True)]))}
+        return np.array([answer == truth for answer, truth in zip(answers, truths, strict=True)], bool)
 
     def tflite_options(self):
         return {"streaming": self.streaming}
@@ -105,7 +105,9 @@ class SpeechExport(MeasuredExport):
         if self.target != "micro":
             return {"signatures": self.signatures_of_files(directory, formats)}
         path = directory / FRONT_END
-        report = tflite(self._cut[0], path, sequence_length=1 if self.streaming else None, target="micro")
+        report = tflite(
+            self._cut[0], path, sequence_length=1 if self.streaming else None, target="micro", padding="right"
+        )
         return {"front_end": {**report, "path": FRONT_END}, **super().more_facts(directory, formats)}
 
     @functools.cached_property

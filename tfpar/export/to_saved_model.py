@@ -1,114 +1,118 @@
 """SavedModel: runs wherever TensorFlow runs, without tfpar."""
 
-from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import keras
+import numpy as np
 import tensorflow as tf
 
+from tfpar.errors import UserError
+from tfpar.export.diagnosis import check_stateless, explain_excess
+from tfpar.export.formats import FORMATS
+from tfpar.export.samples import rows_to_compare, sample_inputs
+from tfpar.export.serving import ServingModel, renamed_names, serving_model
+from tfpar.export.verify_outputs import Comparison, Row
 from tfpar.files import directory_written_atomically
-from tfpar.layers.recurrent.kernels import exporting
+
+_MIXED_PRECISION = FORMATS["dynamic"]  # bfloat16 has eight bits, too
 
 
-def saved_model(model: keras.Model | dict[str, keras.Model], path: Path | str) -> None:
-    """Writes a model as a SavedModel with named inputs and outputs, any batch size and any length of time.
+def saved_model(model: "keras.Model | dict[str, keras.Model]", path: Path | str) -> dict:
+    """Write a model as a SavedModel with named inputs and outputs, any batch size and any length of time.
 
-    It holds weights and plain TensorFlow operations, none that needs tfpar, Keras or a GPU.
+    It holds weights, lookup tables and plain TensorFlow operations, none that needs tfpar, Keras or a GPU. It is loaded
+    and compared with the model before it is written.
 
     Args:
-        model: a built functional model; or several by the names of their signatures, which share weights if they share
-            layers.
+        model: a built model, of any kind; or several by the names of their signatures, which share weights if they
+            share layers.
         path: the directory; one that holds a SavedModel is replaced as a whole.
 
+    Returns:
+        {"format", "path", "signatures", "max_abs_error" (over random inputs, padded rows among them)}.
+
     Raises:
-        ValueError: the model has no defined inputs.
-        UserError: the directory cannot be written.
+        UserError: the model is not built, is stateful, or would compute something else; the directory cannot be
+            written.
     """
     models = model if isinstance(model, dict) else {"serving_default": model}
-    own = {id(v): v for of in models.values() for v in of.variables}
-    weights = {key: tf.Variable(v.numpy(), trainable=v.trainable, name=v.name) for key, v in own.items()}
+    serving = {name: serving_model(of) for name, of in models.items()}
+    for of in serving.values():
+        check_stateless(of)
+    with directory_written_atomically(Path(path), signed_by="saved_model.pb") as temporary:
+        _save(serving, temporary)
+        comparison = _compare(serving, temporary)
+    return {
+        "format": "saved_model",
+        "path": str(path),
+        "signatures": sorted(models),
+        "outputs": next(iter(serving.values())).output_names,
+        **renamed_names(serving.values()),
+        "max_abs_error": comparison.error,
+    }
+
+
+def saved_model_in_bundle(model: "keras.Model | dict[str, keras.Model]", directory: Path) -> dict:
+    """Write `directory/saved_model`; return its report, with "bytes", for the bundle's manifest."""
+    name = "saved_model"
+    report = saved_model(model, directory / name)
+    size = sum(path.stat().st_size for path in (directory / name).rglob("*") if path.is_file())
+    return {**report, "path": name, "bytes": size}
+
+
+def _save(serving, directory):
+    own = {id(v): v for of in serving.values() for v in of.functional.variables}
+    weights = {
+        key: tf.Variable(v.numpy(), trainable=v.trainable, name=v.name.replace(" ", "_")) for key, v in own.items()
+    }
     module = tf.Module()
     module.weights = list(weights.values())
+    module.tables = [table for of in serving.values() for table in _resources(of)]
     signatures = {
-        name: serving_function(of, [weights[id(v)] for v in of.variables], "saved_model") for name, of in models.items()
+        name: of.function([weights[id(v)] for v in of.functional.variables], "saved_model")
+        for name, of in serving.items()
     }
-    with directory_written_atomically(Path(path), signed_by="saved_model.pb") as temporary:
-        tf.saved_model.save(module, str(temporary), signatures=signatures)
+    tf.saved_model.save(module, str(directory), signatures=signatures)
 
 
-def saved_model_in_bundle(model: keras.Model | dict[str, keras.Model], directory: Path) -> dict:
-    """Writes `directory/saved_model`; returns {"format", "path", "bytes"} for the bundle's manifest."""
-    name = "saved_model"
-    saved_model(model, directory / name)
-    size = sum(path.stat().st_size for path in (directory / name).rglob("*") if path.is_file())
-    return {"format": name, "path": name, "bytes": size}
+def _resources(serving: ServingModel) -> list:
+    """Lookup tables and the like, which functions refer to."""
+    resources, kinds = {}, (tf.lookup.experimental.MutableHashTable, tf.saved_model.experimental.TrackableResource)
+    for layer in serving.layers:
+        for part in tf.train.TrackableView(layer).descendants():
+            if isinstance(part, kinds):
+                resources[id(part)] = part
+    return list(resources.values())
 
 
-def serving_function(
-    model: keras.Model,
-    weights,
-    target: str,
-    form: str = "fused",
-    shapes: dict[str, tuple] | None = None,
-    more_inputs: Sequence[tf.TensorSpec] = (),
-    around: Callable[[Callable[[], dict], dict], dict] | None = None,
-):
-    """Traces a model for inference as a function of named inputs.
-
-    Args:
-        model: a built functional model.
-        weights: what stands in for `model.variables`, in that order: tensors or `tf.Variable`s.
-        target, form: see `exporting`.
-        shapes: shapes that replace those of the model's inputs, by input name.
-        more_inputs: specs of inputs beside the model's, for `around`.
-        around: called with a function that calls the model and returns its outputs by name, and the other inputs by
-            name; returns what is to be returned. None: the model's outputs.
-
-    Returns:
-        A concrete function with named inputs, which returns a dict of named outputs.
-    """
-    if not getattr(model, "inputs", None):
-        raise ValueError(
-            f"{model.name} has no defined inputs; export a functional model, or one called on keras.Input."
-        )
-    names = input_names(model)
-    specs = [
-        tf.TensorSpec((shapes or {}).get(name, tensor.shape), tensor.dtype, name=name)
-        for name, tensor in zip(names, model.inputs, strict=True)
-    ]
-
-    def serve(*inputs):
-        own, more = inputs[: len(names)], inputs[len(names) :]
-
-        def call():
-            outputs = model(tf.nest.pack_sequence_as(model.input, own), training=False)
-            return dict(zip(output_names(model), tf.nest.flatten(outputs), strict=True))
-
-        with (
-            exporting(target, form),
-            keras.StatelessScope(
-                state_mapping=[(v, tf.convert_to_tensor(w)) for v, w in zip(model.variables, weights, strict=True)]
-            ),
-        ):
-            if around is None:
-                return call()
-            return around(call, {spec.name: tensor for spec, tensor in zip(more_inputs, more, strict=True)})
-
-    return tf.function(serve, autograph=False, input_signature=[*specs, *more_inputs]).get_concrete_function()
+def _compare(serving, directory) -> Comparison:
+    """Run the SavedModel, and raise UserError if it computes something else than the models."""
+    total, loaded = Comparison(), tf.saved_model.load(str(directory))
+    for name, of in serving.items():
+        comparison, rows = Comparison(), rows_to_compare(of, sample_inputs(of, None))
+        for row in _at_static_batch(of, rows):
+            comparison.add(row, _run(loaded.signatures[name], of, row.inputs), of.outputs(row.inputs))
+        is_mixed = any(layer.compute_dtype in ("bfloat16", "float16") for layer in of.layers)
+        chosen = _MIXED_PRECISION if is_mixed else FORMATS["float32"]
+        worst = comparison.worst(chosen)
+        if not worst.is_allowed:
+            raise UserError(
+                f"the SavedModel differs from Keras by {worst.error:.2g} in {worst.output!r}, more than the allowed "
+                f"{worst.allowed:.2g}; {explain_excess(of, chosen, worst, comparison)}"
+            )
+        total.update(comparison, f"{name}/")
+    return total
 
 
-def named_outputs(model: keras.Model, inputs: dict) -> dict:
-    """Runs the Keras model itself on arrays by input name; returns arrays by output name."""
-    outputs = model(tf.nest.pack_sequence_as(model.input, list(inputs.values())), training=False)
-    arrays = [keras.ops.convert_to_numpy(output) for output in tf.nest.flatten(outputs)]
-    return dict(zip(output_names(model), arrays, strict=True))
+def _at_static_batch(serving, rows):
+    """The rows, repeated where the model takes batches of one size alone."""
+    size = next((tensor.shape[0] for tensor in serving.inputs if tensor.shape[0]), 1)
+    return [Row(row.kind, {name: np.repeat(array, size, axis=0) for name, array in row.inputs.items()}) for row in rows]
 
 
-def input_names(model: keras.Model) -> list[str]:
-    """The names of a functional model's inputs."""
-    return [tensor.name for tensor in model.inputs]
-
-
-def output_names(model: keras.Model) -> list[str]:
-    """The names of a functional model's outputs: of the layers that make them."""
-    return [tensor._keras_history.operation.name for tensor in model.outputs]
+def _run(signature, serving, inputs) -> dict[str, np.ndarray]:
+    tensors = {
+        name: tf.convert_to_tensor(inputs[name], tensor.dtype)
+        for name, tensor in zip(serving.input_names, serving.inputs, strict=True)
+    }
+    return {name: output.numpy() for name, output in signature(**tensors).items()}

@@ -1,29 +1,25 @@
 """`tflite`: one model, one format, one verified file."""
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tfpar.checks import check_one_of, check_positive_integer
 from tfpar.errors import UserError
 from tfpar.export.c_array import write_c_array
+from tfpar.export.diagnosis import check_stateless
 from tfpar.export.formats import CALIBRATED, FORMATS, FORMS, FORMS_OF, MICRO_REASONS, TARGETS, Format
-from tfpar.export.full_precision import in_float32
 from tfpar.export.measured_file import MeasuredFile, timed_in_turn
 from tfpar.export.micro import check_micro
 from tfpar.export.samples import sample_inputs
-from tfpar.export.signatures import (
-    DEFAULT,
-    STEP,
-    Sequences,
-    Signatures,
-    Steps,
-    recurrent_layers,
-    shapes_of,
-)
+from tfpar.export.serving import ServingModel, renamed_names, serving_model
+from tfpar.export.signatures import DEFAULT, STEP, Sequences, Signatures, Steps, shapes_of
 from tfpar.files import written_atomically
+from tfpar.layers.recurrent.kernels import PADDINGS
 
 
 def tflite(
@@ -38,15 +34,17 @@ def tflite(
     streaming: bool = False,
     tolerance: float | None = None,
     timeout_s: float = 600,
+    padding: str = "any",
 ) -> dict:
-    """Writes a model as a TFLite file, with builtin operations only, and measures it.
+    """Write a model as a TFLite file, with builtin operations only, and compare it with the model.
 
     Forms of a recurrence: "fused", one `UNIDIRECTIONAL_SEQUENCE_LSTM` (another cell is a loop, or in 8 bits unrolled);
     "loop" over the steps; "unrolled", the steps written out; "chunked", a loop over five unrolled steps. The last two
-    need a static length. Where the input is masked, padding must stand at the right.
+    need a static length. Stock LSTM, GRU, SimpleRNN and Bidirectional are converted, too; other layers are as Keras
+    computes them.
 
     Args:
-        model: a built functional model.
+        model: a built model: functional, sequential, subclassed, or `tfpar.train.Model`.
         path: of the file; written only if it passes.
         quantize: None or "float32", "float16", "dynamic" (8-bit weights), "int8" (8-bit weights and activations),
             "int16x8" (8-bit weights, 16-bit activations).
@@ -56,40 +54,48 @@ def tflite(
             `calibration`; without either, any length. Several lengths become signatures "length_N", which share
             weights; "serving_default" is the longest.
         form: one of the above, or "auto", which goes by `target`.
-        target: "phone" takes the fused operation, the smallest file; "desktop" makes all forms and takes the one that
-            is fastest on this machine; "micro" takes the first that TFLite Micro runs, and there an int8 file takes and
-            gives 8-bit numbers.
-        batch_size: rows of each call.
+        target: "phone" takes the first form, the smallest, that is right; "desktop" makes all forms and takes the one
+            that is fastest on this machine; "micro" takes the first that TFLite Micro runs, and there an int8 file
+            takes and gives 8-bit numbers.
+        batch_size: rows of each call; a model whose inputs have a batch size keeps that.
         streaming: add a signature "step": one time step and the states "LAYER_h" (and "LAYER_c") to the outputs
-            after it and the new states.
-        tolerance: how far an output may be from Keras'; None: as far as the format allows, see `FORMATS`.
+            after it and the new states. A stateful model can be exported so alone.
+        tolerance: how far an output may be from Keras', absolute; None: as far as the format allows, a share of the
+            output's largest value, see `FORMATS`.
         timeout_s: what the converter may take, for each form.
+        padding: where masked steps may stand: "any"; or "right", behind all valid ones, for which the fused form is
+            cheaper. The file is compared on such rows, too.
 
     Returns:
-        {"format", "form", "form_reason", "path", "bytes", "ops", "signatures", "max_abs_error" (to Keras in float32,
-        over at most 32 inputs of each signature), "latency_ms": {"median"} (of "serving_default")}; for "micro" also
+        {"format", "form", "form_reason", "path", "bytes", "ops", "signatures", "outputs" (names, in the model's order),
+        "max_abs_error" (to Keras in float32, over at most 32 inputs of each signature), "latency_ms": {"median"} (of
+        "serving_default")}; "renamed" where names differ from the model's; "note" for what to know; for "micro" also
         "arena_bytes", the memory that it needs, and "micro_max_abs_error", measured in TFLite Micro, and "c_array", the
         names of two files that are written beside it: it as a C array.
 
     Raises:
         UserError: a format that needs `calibration` has none; the model cannot take the form, or be streamed; the
-            conversion failed; the file strays further than its format may; TFLite Micro cannot run it.
+            conversion failed; TFLite Micro cannot run it. `RefusedFileError`: an output is too far from Keras'.
         MissingExtraError: for "micro", tflite-micro is not installed.
         ValueError: an argument is out of range.
     """
     chosen = FORMATS[check_one_of("quantize", quantize or "float32", tuple(FORMATS))]
     check_one_of("form", form, FORMS)
     check_one_of("target", target, TARGETS)
+    check_one_of("padding", padding, PADDINGS)
     check_positive_integer("batch_size", batch_size)
-    if chosen.name == "int16x8" and any(tf.as_dtype(tensor.dtype).is_integer for tensor in model.inputs):
-        raise UserError("quantize='int16x8' cannot be had for integer inputs: the converter calibrates none; use int8.")
+    serving = serving_model(model)
+    _check_inputs(serving, chosen)
+    if not streaming:
+        check_stateless(serving)
     lengths = _checked_lengths(sequence_length)
     if target == "micro":
         _check_micro(lengths, streaming)
     if chosen.name in CALIBRATED and calibration is None:
         raise UserError(f"quantize={chosen.name!r} needs `calibration`: a dataset of inputs like those of training.")
-    samples = sample_inputs(model, calibration, max(lengths, default=None))
-    signatures = _signatures(model, batch_size, lengths, samples, calibration is not None, streaming)
+    samples = sample_inputs(serving, calibration, max(lengths, default=None))
+    known = samples if lengths or calibration is not None else None
+    signatures = _signatures(serving, batch_size, lengths, samples, known, streaming, padding)
     return write_signatures(signatures, path, chosen, form, target, tolerance, timeout_s)
 
 
@@ -102,7 +108,7 @@ def write_signatures(
     tolerance: float | None = None,
     timeout_s: float = 600,
 ) -> dict:
-    """Writes a file that can be asked for several things, which may be of several models; they share equal weights.
+    """Write a file of several signatures, which may be of several models; they share equal weights.
 
     Args:
         signatures: by name. The latency is that of the first one.
@@ -113,15 +119,17 @@ def write_signatures(
         As `tflite`.
     """
     files, failures = {}, []
-    for name in _forms(signatures, chosen.name, form, target):
-        try:
-            with in_float32(signature.model for signature in signatures.values()):
+    with contextlib.ExitStack() as stack:
+        for signature in signatures.values():
+            stack.enter_context(signature.model.in_float32())
+        for name in _forms(signatures, chosen.name, form, target):
+            try:
                 file = MeasuredFile.made(chosen, name, signatures, target, tolerance, timeout_s)
-            files.setdefault(file.form, file)
-        except UserError as error:
-            failures.append(error)
-        if files and target == "micro":
-            break
+                files.setdefault(file.form, file)
+            except UserError as error:
+                failures.append(error)
+            if files and target != "desktop":
+                break
     if not files:
         raise failures[0]
     files = timed_in_turn(files, signatures)
@@ -135,8 +143,15 @@ def write_signatures(
         "path": str(path),
         "bytes": len(files[best].content),
         "signatures": sorted(signatures),
+        "outputs": next(iter(signatures.values())).output_names,
+        **renamed_names(signature.model for signature in signatures.values()),
         **files[best].report,
     }
+    if len(files[best].content) > _weights_bytes(signatures) and chosen.name in CALIBRATED:
+        report["note"] = (
+            f"larger than the model's weights in float32 ({_weights_bytes(signatures):,} bytes): the steps are "
+            "written out. dynamic is smaller"
+        )
     if target == "micro":
         report["c_array"] = write_c_array(Path(path), report["arena_bytes"], report["ops"])
     return report
@@ -147,23 +162,44 @@ def _checked_lengths(sequence_length) -> list[int]:
     return sorted({check_positive_integer("sequence_length", length) for length in lengths if length is not None})
 
 
-def _signatures(model, batch_size, lengths, samples, is_calibrated, streaming):
-    known = samples if lengths or is_calibrated else None
-    longest = shapes_of(model, batch_size, max(lengths, default=None), known)
-    signatures = {DEFAULT: Sequences(model, longest, samples)}
+def _check_inputs(serving: ServingModel, chosen: Format) -> None:
+    for name, tensor in zip(serving.input_names, serving.inputs, strict=True):
+        if tensor.dtype == "string":
+            raise UserError(
+                f"the input {name!r} is text, which TFLite's builtin operations cannot take. Export the model "
+                "that takes the ids, keras.Model(vectorization.output, model.output), or use a SavedModel"
+            )
+        if chosen.name == "int16x8" and tf.as_dtype(tensor.dtype).is_integer:
+            raise UserError(
+                "quantize='int16x8' cannot be had for integer inputs: the converter calibrates none; use int8."
+            )
+
+
+def _signatures(serving, batch_size, lengths, samples, known, streaming, padding):
+    batch_size = next((tensor.shape[0] for tensor in serving.inputs if tensor.shape[0]), batch_size)
+    longest = shapes_of(serving, batch_size, max(lengths, default=None), known)
+    signatures = {DEFAULT: Sequences(serving, longest, samples, padding)}
     for length in lengths if len(lengths) > 1 else ():
-        signatures[f"length_{length}"] = Sequences(model, shapes_of(model, batch_size, length, None), samples)
+        shapes = shapes_of(serving, batch_size, length, None)
+        signatures[f"length_{length}"] = Sequences(serving, shapes, samples, padding)
     if streaming:
-        signatures[STEP] = Steps(model, longest, samples)
+        if not serving.recurrent_layers:
+            raise UserError(f"{serving.name} has no recurrent layer, so there is no state to carry between steps")
+        signatures[STEP] = Steps(serving, longest, samples, padding)
     return signatures
 
 
+def _weights_bytes(signatures) -> int:
+    variables = {id(v): v for of in signatures.values() for v in of.model.functional.variables}
+    return sum(4 * int(np.prod(v.shape)) for v in variables.values())
+
+
 def _has_recurrence(signatures) -> bool:
-    return any(recurrent_layers(signature.model) for signature in signatures.values())
+    return any(signature.model.recurrent_layers for signature in signatures.values())
 
 
 def _forms(signatures, format_name, form, target) -> list[str]:
-    """Forms to make, of which the fastest is kept; for "micro", the first that runs."""
+    """Forms to make, of which the first that passes is kept; for "desktop", the fastest."""
     is_open = any(signature.is_open for signature in signatures.values())
     possible = FORMS_OF.get(format_name, FORMS[1:])
     if form != "auto":
@@ -172,9 +208,10 @@ def _forms(signatures, format_name, form, target) -> list[str]:
         if form in ("chunked", "unrolled") and is_open:
             raise UserError(f"form={form!r} needs a static number of time steps; give `sequence_length`")
         return [form]
-    if target == "phone" or not _has_recurrence(signatures):
+    if not _has_recurrence(signatures):
         return [possible[0]]
-    return [name for name in possible if name in ("fused", "loop") or not is_open]
+    allowed = [name for name in possible if name in ("fused", "loop") or not is_open]
+    return allowed[:2] if target == "phone" else allowed
 
 
 def _check_micro(lengths, streaming):

@@ -2,26 +2,28 @@
 
 import dataclasses
 import functools
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import keras
 import numpy as np
 
-from tfpar.errors import UserError
+from tfpar.errors import RefusedFileError
 from tfpar.export.bundle import write_bundle
 from tfpar.export.described import described
 from tfpar.export.formats import FORMATS
 from tfpar.export.interpreter import TFLiteModel
 from tfpar.export.pictures import draw_learning_curve
+from tfpar.export.reports import SIGNIFICANCE, in_directory, keep_weights, note_larger_files, write_or_refuse
+from tfpar.export.serving import serving_model
 from tfpar.export.signatures import Sequences
-from tfpar.export.to_saved_model import named_outputs, saved_model_in_bundle
+from tfpar.export.to_saved_model import saved_model_in_bundle
 from tfpar.export.to_tflite import write_signatures
 from tfpar.export.translation_predictor import DECODE_STEP, ENCODE, TASK, Translator
 from tfpar.export.translator_card import write_translator_card
 
 MAX_BLEU_LOSS = {"float32": 0.0, "float16": 0.3, "dynamic": 0.5, "int8": 1.0}
+_RANDOMIZATIONS = 200
 _STEPS = 6  # of the decoder that calibration looks at, for each sentence
 
 
@@ -66,66 +68,85 @@ class TranslatorExport:
 
         Returns:
             One report for each format; see `tflite`. "metrics" are those of greedy translations, "identical" says how
-            many of them are the Keras model's.
+            many of them are the Keras model's. Of a file that was refused, "refused" is the reason; the other files
+            are written.
 
         Raises:
-            UserError: the directory cannot be written, or a file strays further than its format may. Nothing is left
-                then.
+            UserError: the directory cannot be written.
         """
         manifest = {"task": TASK, "search": self.search, **self.facts, "exports": [], "signatures": {}}
         with write_bundle(directory, manifest) as temporary:
             self.tokenizer.save(temporary / "tokenizer.json")
             draw_learning_curve(self.history, temporary / "learning_curve.png")
             for name in formats:
-                print(f"exporting {name} ...", file=sys.stderr)
-                report, signatures = self._write_format(temporary, name, gate)
-                manifest["exports"].append(report)
-                manifest["signatures"][name] = signatures
+                write = functools.partial(self._write_format, temporary, name, gate, manifest["signatures"])
+                manifest["exports"].append(write_or_refuse(name, write, temporary / f"model.{name}.tflite"))
+            note_larger_files(manifest["exports"])
+            models = {ENCODE: self.encoder, DECODE_STEP: self.decoder_step}
+            manifest |= keep_weights(models, temporary, manifest["exports"])
             write_translator_card(temporary / "card.md", manifest, self._samples())
-        return [{**report, "path": str(Path(directory) / report["path"])} for report in manifest["exports"]]
+        return in_directory(directory, manifest["exports"])
 
     def _samples(self):
         return list(zip(self.sources, self.answers, self.references, strict=True))[:10]
 
-    def _write_format(self, directory, name, gate):
+    def _write_format(self, directory, name, gate, signatures):
         models = {ENCODE: self.encoder, DECODE_STEP: self.decoder_step}
         if name == "saved_model":
-            return saved_model_in_bundle(models, directory), sorted(models)
+            signatures[name] = sorted(models)
+            return saved_model_in_bundle(models, directory)
         path = directory / f"model.{name}.tflite"
         report = write_signatures(self._signatures, path, FORMATS[name], self.form, self.target)
         translator = Translator(path.read_bytes(), self.tokenizer, {**self.search, "beam_size": 1})
         translations = [translator.translate(source)[0].text for source in self.sources]
         metrics = self.score(translations)
-        if gate:
-            self._gate(name, metrics["bleu"])
         identical = sum(ours == keras for ours, keras in zip(translations, self.answers, strict=True))
         report |= {"path": path.name, "metrics": metrics, "identical": identical, "sentences": len(self.sources)}
-        return report, {signature: described(TFLiteModel(path, signature)) for signature in models}
+        if gate:
+            self._gate(name, report, translations)
+        signatures[name] = {signature: described(TFLiteModel(path, signature)) for signature in models}
+        return report
 
-    def _gate(self, name, bleu):
-        expected, allowed = self.score(self.answers)["bleu"], MAX_BLEU_LOSS[name]
-        if bleu < expected - allowed:
-            raise UserError(
+    def _gate(self, name, report, translations):
+        bleu, expected = report["metrics"]["bleu"], self.score(self.answers)["bleu"]
+        if expected - bleu > MAX_BLEU_LOSS[name] and self._loss_by_chance(translations) < SIGNIFICANCE:
+            raise RefusedFileError(
                 f"the {name} file's translations have a BLEU of {bleu:.2f}, the Keras model's {expected:.2f}; at most "
-                f"{allowed:.1f} may be lost. What helps: {FORMATS[name].remedy}; or leave {name} out of --export"
+                f"{MAX_BLEU_LOSS[name]:.1f} may be lost. What helps: {FORMATS[name].remedy}; or leave {name} out of "
+                "--export",
+                {key: report[key] for key in ("bytes", "metrics", "sentences", "max_abs_error")},
             )
+
+    def _loss_by_chance(self, translations) -> float:
+        """The paired randomization test: how often BLEU falls as far if sentences change sides by chance."""
+        generator, pairs = np.random.default_rng(0), list(zip(self.answers, translations, strict=True))
+
+        def loss(pairs):
+            before, after = (self.score(list(side))["bleu"] for side in zip(*pairs, strict=True))
+            return before - after
+
+        observed = loss(pairs)
+        swaps = (generator.random(len(pairs)) < 0.5 for _ in range(_RANDOMIZATIONS))
+        losses = [loss([pair[::-1] if swap else pair for pair, swap in zip(pairs, s, strict=True)]) for s in swaps]
+        return float(np.mean([value >= observed for value in losses]))
 
     @functools.cached_property
     def _signatures(self):
         """Of one sentence of any length, and of any number of hypotheses."""
         sources, targets = map(_padded, self.calibration)
-        encoded = named_outputs(self.encoder, {"source": sources})
+        encoder, decoder_step = serving_model(self.encoder), serving_model(self.decoder_step)
+        encoded = encoder.outputs({"source": sources})
         constants = {"source": sources, **{name: encoded.pop(name) for name in ("memory", "keys")}}
         rows, states = [], encoded
         token = np.full((len(sources), 1), self.search["begin_id"], np.int32)
         for t in range(min(_STEPS, targets.shape[1])):
             rows.append({"token": token, **constants, **states})
-            answer = named_outputs(self.decoder_step, {x.name: rows[-1][x.name] for x in self.decoder_step.inputs})
+            answer = decoder_step.outputs({name: rows[-1][name] for name in decoder_step.input_names})
             states, token = {name: answer[f"new_{name}"] for name in states}, targets[:, t : t + 1]
-        steps = {x.name: np.concatenate([row[x.name] for row in rows]) for x in self.decoder_step.inputs}
+        steps = {name: np.concatenate([row[name] for row in rows]) for name in decoder_step.input_names}
         return {
-            ENCODE: Sequences(self.encoder, _shapes(self.encoder, 1), {"source": sources}),
-            DECODE_STEP: Sequences(self.decoder_step, _shapes(self.decoder_step, None), steps),
+            ENCODE: Sequences(encoder, _shapes(self.encoder, 1), {"source": sources}, padding="right"),
+            DECODE_STEP: Sequences(decoder_step, _shapes(self.decoder_step, None), steps, padding="right"),
         }
 
 

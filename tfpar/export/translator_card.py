@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from tfpar.export.reports import describe_notes, describe_row, is_refused
+
 _CARD = """# {name}
 
 {summary}
@@ -27,7 +29,7 @@ Files, greedy, on an even sample of the test set:
 | format | bytes | BLEU | equal to Keras' | largest difference to Keras | median latency of the encoder |
 |---|---|---|---|---|---|
 {rows}
-
+{notes}
 | source | translation | reference |
 |---|---|---|
 {samples}
@@ -65,6 +67,7 @@ def write_translator_card(path: Path, manifest: dict, samples: list[tuple[str, s
         "lengths": "\n".join(
             f"| {name} | {of['sentences']:,} | {of['bleu']:.1f} |" for name, of in scoring["by_length"].items()
         ),
+        "notes": describe_notes(manifest["exports"]),
         "rows": "\n".join(map(_row, manifest["exports"])),
         "samples": "\n".join("| " + " | ".join(map(_cell, sample)) + " |" for sample in samples),
     }
@@ -72,6 +75,8 @@ def write_translator_card(path: Path, manifest: dict, samples: list[tuple[str, s
 
 
 def _row(report):
+    if is_refused(report):
+        return describe_row(report, 6)
     if "metrics" not in report:
         return f"| {report['format']} | {report['bytes']:,} | | | | |"
     return (

@@ -1,5 +1,7 @@
 """What a recurrent layer answers at steps that a mask hides, and sequences reversed within their own length."""
 
+from typing import NamedTuple
+
 import tensorflow as tf
 
 
@@ -47,3 +49,43 @@ def take_steps(sequence: tf.Tensor, steps: tf.Tensor) -> tf.Tensor:
     above: of a clip to 0 ... 6 the converter makes a ReLU6, which has no kernel for integers.
     """
     return tf.gather(sequence, tf.maximum(steps, 0), axis=1, batch_dims=1)
+
+
+class Packing(NamedTuple):
+    """The valid steps of each row, moved to the front in the order in which they are processed.
+
+    Attributes:
+        order: int32 (batch, time), the step that stands at each position; None: the steps stay where they are.
+            Positions from `total` on hold any step.
+        position: int32 (batch, time), where each step's output stands: its own, or at a masked step the one before.
+        is_shown: bool (batch, time), whether a step's output is that of a valid step; before the first there is none.
+        total: int32 (batch, 1), number of valid steps.
+    """
+
+    order: tf.Tensor | None
+    position: tf.Tensor
+    is_shown: tf.Tensor
+    total: tf.Tensor
+
+
+def pack_right_padded(mask: tf.Tensor, go_backwards: bool) -> Packing:
+    """Packs rows whose valid steps stand at the front: forward nothing moves, backward each row is reversed."""
+    total, step = first_masked_steps(mask)[:, None], tf.range(tf.shape(mask)[1])[None, :]
+    if go_backwards:
+        return Packing(total - 1 - step, total - 1 - step, mask, total)
+    return Packing(None, tf.minimum(step, total - 1), tf.broadcast_to(total > 0, tf.shape(mask)), total)
+
+
+def pack_valid_steps(mask: tf.Tensor, go_backwards: bool) -> Packing:
+    """Packs rows with masked steps anywhere, by their cumulative sum. The batch is static."""
+    valid = tf.cast(mask, tf.int32)
+    count, steps = tf.cumsum(valid, axis=1), tf.shape(mask)[1]
+    total = count[:, -1:]
+    rank = total - count if go_backwards else count - 1
+    # Masked steps share one position behind the last, which is cut off.
+    rows = tf.broadcast_to(tf.range(mask.shape[0])[:, None], tf.shape(mask))
+    index = tf.stack([rows, tf.where(mask, rank, steps)], axis=-1)
+    step = tf.broadcast_to(tf.range(steps)[None, :], tf.shape(mask))
+    order = tf.scatter_nd(index, step, tf.stack([mask.shape[0], steps + 1]))[:, :steps]
+    processed = total - count + valid if go_backwards else count
+    return Packing(order, processed - 1, processed > 0, total)

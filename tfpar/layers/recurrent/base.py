@@ -151,6 +151,18 @@ class RecurrentLayer(keras.layers.Layer, abc.ABC):
         if self.stateful:
             self._carried.create(self, sequences_shape[0])
 
+    def adopt_weights(self, kernel, recurrent_kernel, bias, states=None) -> None:
+        """Uses variables of another layer, of this layer's shapes, instead of new ones; the layer is then built.
+
+        Args:
+            kernel, recurrent_kernel: `keras.Variable`.
+            bias: `keras.Variable`, or None.
+            states: of a stateful layer, its `keras.Variable`s.
+        """
+        self.kernel, self.recurrent_kernel, self.bias = kernel, recurrent_kernel, bias
+        self._carried.variables = states
+        self.built = True
+
     def _bias_shape(self) -> tuple[int, ...]:
         return (self.recurrence.gates * self.units,)
 
@@ -173,7 +185,7 @@ class RecurrentLayer(keras.layers.Layer, abc.ABC):
                 "Cannot unroll: unroll=True needs a static number of steps, but the input has shape "
                 f"{tuple(sequences.shape)}. Give the length in keras.Input(shape=(steps, features)), or unroll=False."
             )
-        if initial_state is None and self.stateful:
+        if initial_state is None and self._carries_states:
             self._carried.check_batch_size(self, sequences.shape[0])
             initial_state = self.states
         if streams := streaming.streams():
@@ -185,7 +197,7 @@ class RecurrentLayer(keras.layers.Layer, abc.ABC):
 
     def answer(self, result: kernels.Result):
         """What a call returns, once its job has run."""
-        if self.stateful:
+        if self._carries_states:
             self._carried.assign(result.states)
         if streams := streaming.streams():
             streams.end(self, result.states)
@@ -194,12 +206,17 @@ class RecurrentLayer(keras.layers.Layer, abc.ABC):
             output = tf.reverse(output, [1])
         return (output, *result.states) if self.return_state else output
 
+    @property
+    def _carries_states(self) -> bool:
+        """Whether states go from batch to batch here: an exported signature begins each call anew."""
+        return self.stateful and not kernels.is_exporting("saved_model") and not kernels.is_exporting_file()
+
     def _choose_kernel(self, has_initial_state, drops_states, steps=None):
         return kernels.choose(
             self.recurrence,
             steps=steps,
             unroll=self.unroll,
-            has_initial_states=has_initial_state or self.stateful,
+            has_initial_states=has_initial_state or self._carries_states,
             returns_states=self.return_state,
             obstacle_to_cudnn=self._obstacle_to_cudnn(drops_states),
         )
@@ -232,6 +249,7 @@ class RecurrentLayer(keras.layers.Layer, abc.ABC):
             returns_sequence=self.return_sequences,
             zero_output_for_mask=self.zero_output_for_mask,
             unroll=self.unroll,
+            continues=streaming.streams() is not None,
         )
 
     def _dropout_mask(self, sequences, features, rate):

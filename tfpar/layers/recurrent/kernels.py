@@ -20,35 +20,46 @@ from tfpar.ops.fused_lstm import fused_lstm
 from tfpar.ops.gru import GRU
 from tfpar.ops.inference_loop import chunked_loop, inference_loop, unrolled_loop
 from tfpar.ops.lstm import LSTM
-from tfpar.ops.masking import first_masked_steps, mask_last_output, mask_outputs, take_steps
+from tfpar.ops.masking import mask_last_output, mask_outputs, pack_right_padded, pack_valid_steps, take_steps
 from tfpar.ops.recurrence import Recurrence, RecurrentWeights, Tensors, WeightsOfBoth, project
 from tfpar.ops.time_loop import time_loop
 
 # What a recurrence can be in a file, and the kernel that makes it so.
 FORMS = {"fused": "fused", "loop": "inference", "chunked": "chunked", "unrolled": "unrolled"}
 
-_export = contextvars.ContextVar("export", default=(None, "fused"))
+PADDINGS = ("any", "right")  # where masked steps may stand
 
 
-def exporting(target: str, form: str = "fused"):
-    """Within this context layers choose kernels for a model that is leaving.
+class _Export(NamedTuple):
+    target: str | None = None
+    form: str = "fused"
+    padding: str = "any"
+
+
+_NO_EXPORT = _Export()
+_export = contextvars.ContextVar("export", default=_NO_EXPORT)
+
+
+def exporting(target: str, form: str = "fused", padding: str = "any"):
+    """Within this context layers choose kernels for a model that is being exported.
 
     Args:
         target: "saved_model", or for a TFLite file "tflite_int8" (all is 8-bit, which takes calibration),
             "tflite_float16" (constants are) or "tflite".
         form: one of `FORMS`, for TFLite. What cannot be fused is then a loop or, in 8 bits, unrolled.
+        padding: "any", or "right" where masked steps never precede valid ones, which the fused form then runs faster.
     """
-    return variable_set(_export, (target, form))
+    return variable_set(_export, _Export(target, form, padding))
 
 
 def is_exporting(*targets: str) -> bool:
-    """Whether a model is leaving for one of these targets."""
-    return _export.get()[0] in targets
+    """Whether a model is being exported to one of these targets."""
+    return _export.get().target in targets
 
 
 def is_exporting_file() -> bool:
-    """Whether a model is leaving for a TFLite file, of any format."""
-    return _export.get()[0] not in (None, "saved_model")
+    """Whether a model is being exported to a TFLite file, of any format."""
+    return _export.get().target not in (None, "saved_model")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,6 +79,7 @@ class Job:
         returns_sequence: the outputs of all steps are asked for.
         zero_output_for_mask: see `tfpar.ops.masking.mask_outputs`.
         unroll: write the steps out instead of looping.
+        continues: the initial states are those in which an earlier part of the same sequence ended.
     """
 
     recurrence: Recurrence
@@ -82,6 +94,7 @@ class Job:
     returns_sequence: bool
     zero_output_for_mask: bool
     unroll: bool
+    continues: bool = False
 
 
 class Result(NamedTuple):
@@ -123,7 +136,7 @@ def choose(
         obstacle_to_cudnn: why cuDNN cannot run the layer here, or None. Files never contain cuDNN's operation, or they
             would not load where there is no GPU.
     """
-    target, form = _export.get()
+    target, form, _ = _export.get()
     if unroll:
         return Choice("unrolled", "unroll=True was asked for")
     if steps == 1 and target is not None:
@@ -266,8 +279,9 @@ def _initial_states(job: Job) -> Tensors:
 
 
 def _shown(job: Job, sequence, states, mask) -> Result:
-    """What a loop over time gave. From zero states, steps that are masked at the start show zeros as it is."""
-    shows_states = job.initial_states is None and not job.zero_output_for_mask
+    """What a loop over time gave. From zero states, steps that are masked at the start show zeros as it is, and in a
+    later part of a sequence the last valid output."""
+    shows_states = (job.initial_states is None or job.continues) and not job.zero_output_for_mask
     return _answer(job, sequence, states, None if shows_states else mask)
 
 
@@ -337,11 +351,11 @@ def _by_cudnn(job: Job) -> Result:
 
 
 def _fused(job: Job) -> Result:
-    """Runs the operation that TFLite has for a whole LSTM, which knows no mask and no direction.
+    """Runs the operation that TFLite has for a whole LSTM, which has no mask input and one direction.
 
-    Padding stands at the right, so it cannot touch the valid outputs of a forward pass; for a backward pass each row
-    is reversed within its own length, and its outputs likewise. Each output of the operation is used once, or the
-    converter would not quantise it.
+    A masked step does not change the state, so each row's valid steps are moved to the front, in the order in which
+    they are processed, and the outputs are moved back. Each output of the operation is used once, or the converter
+    would not quantize it.
     """
     bias = tf.zeros(job.kernel.shape[-1:], job.kernel.dtype) if job.bias is None else job.bias
 
@@ -353,19 +367,14 @@ def _fused(job: Job) -> Result:
     if job.mask is None:
         sequence = run_forward(job.inputs)
         return Result(sequence, sequence[:, -1], ())
-    lengths = first_masked_steps(job.mask)[:, None]
-    step = tf.range(tf.shape(job.mask)[1])[None, :]
-    if job.go_backwards:
-        compact = run_forward(take_steps(job.inputs, lengths - 1 - step))
-        sequence, shown = take_steps(compact, lengths - 1 - step), job.mask
-    else:
-        compact = run_forward(job.inputs)
-        sequence, shown = take_steps(compact, tf.minimum(step, lengths - 1)), lengths > 0
-    if job.zero_output_for_mask:
-        shown = job.mask
-    shows_last = shown[:, :1] if job.go_backwards else shown[:, -1:]
-    last = tf.where(shows_last, take_steps(compact, lengths - 1)[:, 0], 0.0)
-    return Result(tf.where(shown[:, :, None], sequence, 0.0), last, ())
+    pack = pack_right_padded if _export.get().padding == "right" else pack_valid_steps
+    packing = pack(job.mask, job.go_backwards)
+    packed = run_forward(job.inputs if packing.order is None else take_steps(job.inputs, packing.order))
+    is_shown = job.mask if job.zero_output_for_mask else packing.is_shown
+    last_is_shown = is_shown[:, :1] if job.go_backwards else is_shown[:, -1:]
+    last = tf.where(last_is_shown, take_steps(packed, packing.total - 1)[:, 0], 0.0)
+    sequence = tf.where(is_shown[:, :, None], take_steps(packed, packing.position), 0.0)
+    return Result(sequence, last, ())
 
 
 _KERNELS = {

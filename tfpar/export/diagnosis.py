@@ -1,0 +1,127 @@
+"""Why an exported model differs from the one that was given: the most likely cause, and what to do."""
+
+from functools import partial
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfpar.errors import UserError
+from tfpar.export.formats import Format
+from tfpar.export.serving import ServingModel
+from tfpar.export.verify_outputs import EXAMPLE, Comparison, Excess
+
+_STREAMING_ERROR = 1e-3  # relative; rounding is far below
+
+
+def check_stateless(serving: ServingModel) -> None:
+    """Refuse a model whose layers carry states from batch to batch: a file would begin each call anew.
+
+    Raises:
+        UserError: it has such a layer.
+    """
+    if serving.stateful_layers:
+        raise UserError(
+            f"the layer {serving.stateful_layers[0].name!r} is stateful, and a file carries none from call to call. "
+            "Use tflite with streaming=True, whose signature 'step' takes and returns the states, or stateful=False"
+        )
+
+
+def explain_excess(serving: ServingModel, chosen: Format, worst: Excess, comparison: Comparison) -> str:
+    """Name the cause of an error that is not allowed, and the remedy.
+
+    Args:
+        serving: the model.
+        chosen: the format, whose own remedy is named where no other cause is found.
+        worst: what exceeds its tolerance.
+        comparison: of all outputs and rows.
+    """
+    cause = (
+        _undefined(serving, comparison)
+        or _padding(chosen, worst, comparison)
+        or _random_outputs(serving, comparison)
+        or _several_recurrent_layers(serving, chosen)
+    )
+    return cause or chosen.remedy
+
+
+def _undefined(serving, comparison):
+    if comparison.undefined is None:
+        return None
+    for variable in serving.functional.variables:
+        if variable.dtype.startswith(("float", "bfloat")) and not np.isfinite(variable.numpy().astype(float)).all():
+            return (
+                f"the weights {variable.path} hold NaN or infinity: training diverged. Train again with a smaller "
+                "learning rate or with clipping"
+            )
+    return (
+        "the model itself gives NaN for these inputs. Give inputs like those of training, or look for a division by 0"
+    )
+
+
+def _padding(chosen, worst, comparison):
+    if worst.kind == EXAMPLE or not comparison.worst(chosen, worst.allowed, [EXAMPLE]).is_allowed:
+        return None
+    return f"it does so on rows that are {worst.kind}. Use form='loop', or padding='right' if there never are such rows"
+
+
+def _random_outputs(serving, comparison):
+    inputs = comparison.example
+    if inputs is None:
+        return None
+    first, second = serving.outputs(inputs), serving.outputs(inputs)
+    changed = [name for name in first if not np.array_equal(first[name], second[name], equal_nan=True)]
+    if not changed:
+        return None
+    return f"the model is random: its output {changed[0]!r} changes from call to call. Leave the layer that draws out"
+
+
+def _several_recurrent_layers(serving, chosen):
+    names = [layer.name for layer in serving.recurrent_layers]
+    if chosen.name != "int8" or len(names) < 2:
+        return None
+    return f"the errors of {', '.join(names)} add up in 8 bits: keep these layers in dynamic range, or {chosen.remedy}"
+
+
+def find_multi_step_layer(serving: ServingModel, make_steps) -> str | None:
+    """Find the first layer whose output for the last step differs from that for the whole sequence.
+
+    Args:
+        serving: a model that is streamed.
+        make_steps: model -> `signatures.Steps` of it, on the same samples.
+
+    Returns:
+        The layer's name; None if no layer differs.
+    """
+    for name, outputs in _layer_outputs(serving.functional).items():
+        steps = make_steps(keras.Model(serving.inputs, outputs))
+        try:
+            function = steps.function("tflite", "unrolled")
+        except (ValueError, TypeError, tf.errors.OpError):
+            return name
+        run = partial(_run, function)
+        if steps.compare(run, steps.rows_to_compare()[:1]).relative_error > _STREAMING_ERROR:
+            return name
+    return None
+
+
+def _layer_outputs(model) -> dict[str, list]:
+    """Symbolic outputs within a functional model, by the name of their layer, from the inputs on."""
+    found = {}
+
+    def visit(tensor):
+        operation, node_index, _ = tensor._keras_history
+        if operation.name in found or isinstance(operation, keras.layers.InputLayer):
+            return
+        node = operation._inbound_nodes[node_index]
+        for given in node.input_tensors:
+            visit(given)
+        found[operation.name] = node.output_tensors
+
+    for output in model.outputs:
+        visit(output)
+    return found
+
+
+def _run(function, **inputs):
+    return {name: output.numpy() for name, output in function(**{k: tf.constant(v) for k, v in inputs.items()}).items()}

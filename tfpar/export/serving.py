@@ -1,0 +1,296 @@
+"""A model of any kind as it is exported: inputs and outputs by name, computed by kernels for inference."""
+
+import contextlib
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras.src.models.functional import Functional
+
+from tfpar.errors import UserError
+from tfpar.export.counterparts import counterpart, counterparts_in_place
+from tfpar.layers.recurrent.base import RecurrentLayer
+from tfpar.layers.recurrent.kernels import exporting
+
+
+class ServingModel:
+    """A Keras model with named inputs and outputs.
+
+    Stock recurrent layers are computed by this package's kernels, with their own weights, while a function is traced;
+    the model itself is not changed.
+
+    Args:
+        model: functional, sequential or subclassed, built. Several outputs of one layer are told apart by a number, and
+            names that TensorFlow or C reject are replaced.
+
+    Attributes:
+        given: the model.
+        functional: the model, or a functional model around it.
+        input_names, output_names: in the order of `functional.inputs` and `functional.outputs`.
+        renamed: {"inputs", "outputs"}: the model's own name by each name that differs from it.
+
+    Raises:
+        UserError: the model is not built, or its inputs are not known.
+    """
+
+    def __init__(self, model: keras.Model):
+        self.given = model
+        self.functional = _functional(model)
+        inputs, outputs = [t.name for t in self.functional.inputs], _keras_output_names(self.functional)
+        self.input_names, self.output_names = _legal_names(inputs), _legal_names(outputs)
+        self.renamed = {
+            kind: {new: old for new, old in zip(names, former, strict=True) if new != old}
+            for kind, names, former in (
+                ("inputs", self.input_names, inputs),
+                ("outputs", self.output_names, outputs),
+            )
+        }
+        self._counterparts = _counterparts(self.layers)
+        self._reference = tf.function(self._call_given, autograph=False)
+
+    @property
+    def name(self) -> str:
+        """The model's."""
+        return self.given.name
+
+    @property
+    def inputs(self) -> list[keras.KerasTensor]:
+        """Symbolic inputs, in order."""
+        return self.functional.inputs
+
+    @property
+    def layers(self) -> list[keras.layers.Layer]:
+        """All layers, those within others too."""
+        return self.functional._flatten_layers()
+
+    @property
+    def recurrent_layers(self) -> list[RecurrentLayer]:
+        """Those that this package computes: its own, and counterparts of stock ones."""
+        ours = [layer for _, pair in self._counterparts for layer in pair._flatten_layers()]
+        return [layer for layer in [*self.layers, *ours] if isinstance(layer, RecurrentLayer)]
+
+    @property
+    def stateful_layers(self) -> list[keras.layers.Layer]:
+        """Those that carry states from batch to batch."""
+        return [layer for layer in self.layers if getattr(layer, "stateful", False) and hasattr(layer, "reset_state")]
+
+    def outputs(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Run the model that was given, on the CPU, where float32 is float32.
+
+        Args:
+            inputs: arrays by input name.
+
+        Returns:
+            Arrays by output name.
+        """
+        tensors = [
+            tf.convert_to_tensor(inputs[name], tensor.dtype)
+            for name, tensor in zip(self.input_names, self.inputs, strict=True)
+        ]
+        with self._states_of_zero(), tf.device("/CPU:0"):
+            outputs = self._reference(*tensors)
+        return dict(zip(self.output_names, [output.numpy() for output in outputs], strict=True))
+
+    def _call_given(self, *tensors):
+        model = self.given if isinstance(self.given, (Functional, keras.Sequential)) else self.functional
+        return keras.tree.flatten(model(self._pack(tensors), training=False))
+
+    def function(
+        self,
+        weights,
+        target: str,
+        form: str = "fused",
+        padding: str = "any",
+        shapes: dict[str, tuple] | None = None,
+        more_inputs: Sequence[tf.TensorSpec] = (),
+        around: Callable[[Callable[[], dict], dict], dict] | None = None,
+    ):
+        """Trace the model for inference as a function of named inputs.
+
+        Args:
+            weights: what stands in for `functional.variables`, in that order: tensors or `tf.Variable`s.
+            target, form, padding: see `exporting`.
+            shapes: shapes that replace those of the model's inputs, by input name.
+            more_inputs: specs of inputs beside the model's, for `around`.
+            around: called with a function that calls the model and returns its outputs by name, and the other inputs
+                by name; returns what is to be returned. None: the model's outputs.
+
+        Returns:
+            A concrete function with named inputs, which returns a dict of named outputs.
+        """
+        names = self.input_names
+        specs = [
+            tf.TensorSpec((shapes or {}).get(name, tensor.shape), tensor.dtype, name=name)
+            for name, tensor in zip(names, self.inputs, strict=True)
+        ]
+        pairs = list(zip(self.functional.variables, weights, strict=True))
+
+        def serve(*inputs):
+            own, more = inputs[: len(names)], inputs[len(names) :]
+
+            def call():
+                outputs = self.functional(self._pack(own), training=False)
+                return dict(zip(self.output_names, keras.tree.flatten(outputs), strict=True))
+
+            with (
+                exporting(target, form, padding),
+                counterparts_in_place(self._counterparts),
+                keras.StatelessScope(state_mapping=[(v, tf.convert_to_tensor(w)) for v, w in pairs]),
+            ):
+                if around is None:
+                    return call()
+                return around(call, {spec.name: tensor for spec, tensor in zip(more_inputs, more, strict=True)})
+
+        with self._any_length():
+            return tf.function(serve, autograph=False, input_signature=[*specs, *more_inputs]).get_concrete_function()
+
+    def _pack(self, tensors):
+        return keras.tree.pack_sequence_as(self.functional.input, list(tensors))
+
+    @contextlib.contextmanager
+    def _any_length(self) -> Iterator[None]:
+        """Let functional models take sequences of another length than they were made for: a single step, say."""
+        models = [model for model in [self.functional, *self.layers] if isinstance(model, Functional)]
+        former = [model.input_spec for model in models]
+        try:
+            for model in models:
+                model.input_spec = None
+            yield
+        finally:
+            for model, spec in zip(models, former, strict=True):
+                model.input_spec = spec
+
+    @contextlib.contextmanager
+    def _states_of_zero(self) -> Iterator[None]:
+        """Begin stateful layers in zeros, and give them back what they carried."""
+        layers = self.stateful_layers
+        carried = {id(v): (v, v.numpy()) for layer in layers for v in keras.tree.flatten(layer.states or ())}
+        try:
+            for layer in layers:
+                layer.reset_state()
+            yield
+        finally:
+            for variable, value in carried.values():
+                variable.assign(value)
+
+    @contextlib.contextmanager
+    def in_float32(self) -> Iterator[None]:
+        """Compute in float32, the dtype of the weights, a model that was trained in mixed precision."""
+        ours = [layer for _, made in self._counterparts for layer in made._flatten_layers()]
+        layers = {id(layer): layer for layer in [*self.layers, *ours]}.values()
+        mixed = [(layer, layer.dtype_policy) for layer in layers if layer.dtype_policy.name.startswith("mixed_")]
+        reference = self._reference
+        try:
+            for layer, _ in mixed:
+                layer.dtype_policy = "float32"
+            if mixed:  # what was traced in mixed precision stays so
+                self._reference = tf.function(self._call_given, autograph=False)
+            yield
+        finally:
+            self._reference = reference
+            for layer, policy in mixed:
+                layer.dtype_policy = policy
+
+
+def serving_model(model: "keras.Model | ServingModel") -> ServingModel:
+    """Return a `ServingModel` as it is, and make one of a Keras model."""
+    return model if isinstance(model, ServingModel) else ServingModel(model)
+
+
+def input_names(model: keras.Model) -> list[str]:
+    """Name the inputs of a model as its exported files do."""
+    return serving_model(model).input_names
+
+
+def renamed_names(models: Iterable[ServingModel]) -> dict:
+    """Collect {"renamed": {"inputs", "outputs"}}: models' own names by those that had to replace them; else {}."""
+    renamed = {"inputs": {}, "outputs": {}}
+    for model in models:
+        for kind, names in model.renamed.items():
+            renamed[kind] |= names
+    return {"renamed": renamed} if any(renamed.values()) else {}
+
+
+def _counterparts(layers):
+    """Stock layers with counterparts; layers within a Bidirectional that has one are computed by that."""
+    pairs = [(layer, made) for layer in layers if (made := counterpart(layer)) is not None]
+    inner = {id(part) for layer, made in pairs for part in layer._flatten_layers(include_self=False)}
+    return [(layer, made) for layer, made in pairs if id(layer) not in inner]
+
+
+def _functional(model) -> Functional:
+    if isinstance(model, Functional):
+        return model
+    if not isinstance(model, keras.Model):
+        raise UserError(f"a keras.Model is needed; got {type(model).__name__}. Make a keras.Model of it")
+    if isinstance(model, keras.Sequential) and model.built and model._functional is not None:
+        return keras.Model(model.inputs[0], model.outputs[0], name=model.name)
+    if not model.built:
+        raise UserError(f"{model.name} is not built, so its inputs are unknown. Call it once on data or on keras.Input")
+    arguments = _inputs_of_subclassed(model)
+    positional = next(iter(arguments.values())) if len(arguments) == 1 else arguments
+    outputs = model(positional) if len(arguments) == 1 else model(**arguments)
+    return keras.Model(positional, outputs, name=model.name)
+
+
+def _inputs_of_subclassed(model) -> dict:
+    """Symbolic inputs by argument of `call`, of the shapes that the model was built for."""
+    shapes = getattr(model, "_build_shapes_dict", None)
+    if not shapes:
+        raise UserError(
+            f"{model.name} is a {type(model).__name__} whose inputs are unknown. Call it on keras.Input and export "
+            "keras.Model(inputs, outputs)"
+        )
+    has_table = any(isinstance(layer, keras.layers.Embedding) for layer in model._flatten_layers())
+    names = [name.removesuffix("_shape") for name in shapes]
+    leaves = [shape for value in shapes.values() for shape in _shapes(value)]
+    if has_table and len(leaves) > 1:
+        raise UserError(
+            f"{model.name} is a {type(model).__name__} of several inputs, and which of them are integers is unknown. "
+            "Call it on keras.Input and export keras.Model(inputs, outputs)"
+        )
+    dtype = "int32" if has_table and len(leaves[0]) == 2 else "float32"
+    count = iter(range(len(leaves)))
+
+    def make(name, value):
+        if isinstance(value, dict):
+            return {key: make(key, each) for key, each in value.items()}
+        if not _is_shape(value):
+            return [make(f"{name}_{next(count)}", each) for each in value]
+        return keras.Input(tuple(value)[1:], dtype=dtype, name=name)
+
+    return {name: make(name, value) for name, value in zip(names, shapes.values(), strict=True)}
+
+
+def _is_shape(value) -> bool:
+    return isinstance(value, (tuple, list)) and all(size is None or isinstance(size, int) for size in value)
+
+
+def _shapes(value) -> list:
+    if _is_shape(value):
+        return [value]
+    return [shape for part in (value.values() if isinstance(value, dict) else value) for shape in _shapes(part)]
+
+
+def _keras_output_names(model) -> list[str]:
+    """The keys of a dict of outputs; else the layers that make them."""
+    struct = keras.tree.pack_sequence_as(model._outputs_struct, list(range(len(model.outputs))))
+    if isinstance(struct, dict) and all(isinstance(index, int) for index in struct.values()):
+        return [str(key) for key, _ in sorted(struct.items(), key=lambda item: item[1])]
+    return [tensor._keras_history.operation.name for tensor in model.outputs]
+
+
+def _legal_names(names: Iterable[str]) -> list[str]:
+    """Make names unique, and identifiers of C and Python."""
+    legal = []
+    for name in names:
+        plain = re.sub(r"[^A-Za-z0-9_]", "_", name)
+        plain = plain if plain[:1].isalpha() else f"arg_{plain.lstrip('_')}"
+        number, unique = 0, plain
+        while unique in legal or (number and unique in names):
+            number += 1
+            unique = f"{plain}_{number}"
+        legal.append(unique)
+    return legal

@@ -1,7 +1,9 @@
 """`tfpar export`: a Keras model or PyTorch's recurrent weights as SavedModel and TFLite files."""
 
+import importlib
 import json
 import os
+import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is imported
 
@@ -50,18 +52,30 @@ def main(arguments: list[str]) -> None:
         batch_size=options.batch_size,
         streaming=options.streaming,
         tolerance=options.tolerance,
+        padding=options.padding,
     )
     print(json.dumps(manifest))
 
 
 def _parser():
-    parser = Parser(prog="tfpar export", description="Leave a model as SavedModel and TFLite files, each measured.")
+    parser = Parser(prog="tfpar export", description="Write a model as SavedModel and TFLite files, each measured.")
     source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--keras", type=Path, metavar="FILE", help="a functional or sequential model, .keras or .h5")
-    source.add_argument("--torch", type=Path, metavar="FILE", help="weights of nn.LSTM, nn.GRU, nn.RNN, .safetensors")
+    source.add_argument("--keras", type=Path, metavar="FILE", help="a model of any kind, .keras or .h5")
+    source.add_argument(
+        "--torch", type=Path, metavar="FILE", help="weights of nn.LSTM, nn.GRU, nn.RNN, .safetensors, .pt or .pth"
+    )
+    parser.add_argument(
+        "--import",
+        action="append",
+        default=[],
+        dest="imports",
+        metavar="MODULE|FILE",
+        help="with --keras: Python code that registers the model's own classes; it is run. May be given several times",
+    )
+    parser.add_argument("--nonlinearity", choices=("tanh", "relu"), help="with --torch: of an nn.RNN")
     parser.add_argument("--prefix", help="of the weights' names, where the file holds several recurrent stacks")
     parser.add_argument("--returns", choices=("sequence", "last"), default="sequence", help="with --torch: outputs")
-    parser.add_argument("--export_dir", required=True, metavar="DIR", help="where the files are left")
+    parser.add_argument("--export_dir", required=True, metavar="DIR", help="where the files are written")
     parser.add_argument("--format", default="saved_model,float32,float16,dynamic", help="comma-separated")
     parser.add_argument("--calibration", metavar="npz:|npy:|csv:FILE", help="representative inputs")
     parser.add_argument("--sequence_length", metavar="N[,N...]", help="time steps, where the model leaves them open")
@@ -69,6 +83,9 @@ def _parser():
     parser.add_argument("--target", choices=TARGETS, default="phone")
     parser.add_argument("--batch_size", type=int, default=1)
     parser.add_argument("--tolerance", type=float, help="how far an output may be from Keras'; default: the format's")
+    parser.add_argument(
+        "--padding", choices=("any", "right"), default="any", help="where masked steps may stand; right is cheaper"
+    )
     parser.add_argument("--streaming", action="store_true", help="add a signature for one time step")
     return parser
 
@@ -87,7 +104,30 @@ def _model(options):
     if options.keras:
         from tfpar.export.stock_keras import load_keras
 
+        for name in options.imports:
+            _import(name)
         return load_keras(options.keras), options.keras.name
     from tfpar.export.pytorch import load_torch
 
-    return load_torch(options.torch, options.prefix, options.returns == "sequence"), options.torch.name
+    model = load_torch(options.torch, options.prefix, options.returns == "sequence", options.nonlinearity)
+    return model, options.torch.name
+
+
+def _import(name):
+    """Runs a module or a file; its layers and models are found by their names, registered or not."""
+    import keras
+
+    path = Path(name)
+    sys.path.insert(0, str(path.parent) if path.suffix == ".py" else os.getcwd())
+    try:
+        if path.suffix == ".py" and not path.is_file():
+            raise FileNotFoundError("there is no such file")
+        module = importlib.import_module(path.stem if path.suffix == ".py" else name)
+    except Exception as error:  # whatever the user's code raises
+        raise UserError(f"--import {name} cannot be run: {type(error).__name__}: {error}") from error
+    finally:
+        del sys.path[0]
+    classes = {name: value for name, value in vars(module).items() if isinstance(value, type)}
+    own = {name: value for name, value in classes.items() if value.__module__ == module.__name__}
+    registered = set(map(id, keras.saving.get_custom_objects().values()))
+    keras.saving.get_custom_objects().update({n: c for n, c in own.items() if id(c) not in registered})

@@ -12,20 +12,29 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from tfpar.checks import check_one_of
 from tfpar.errors import MissingExtraError, UserError
+from tfpar.export.torch_file import read_torch_file
 from tfpar.layers import GRU, LSTM, Bidirectional, SimpleRNN
 
 _CELLS = {4: LSTM, 3: GRU, 1: SimpleRNN}
 _NAME = re.compile(r"(?:(?P<prefix>.+)\.)?weight_hh_l(?P<layer>\d+)")
 
 
-def load_torch(path: Path | str, prefix: str | None = None, return_sequences: bool = True) -> keras.Model:
-    """Loads a `.safetensors` file; see `from_torch`.
+_NONLINEARITIES = ("tanh", "relu")
+
+
+def load_torch(
+    path: Path | str, prefix: str | None = None, return_sequences: bool = True, nonlinearity: str | None = None
+) -> keras.Model:
+    """Load a `.safetensors`, `.pt` or `.pth` file without running code of its author; see `from_torch`.
 
     Raises:
         UserError: the file cannot be read, or holds no such stack.
-        MissingExtraError: `safetensors` is not installed.
+        MissingExtraError: `safetensors` is not installed, which its own files need.
     """
+    if Path(path).suffix in (".pt", ".pth"):
+        return from_torch(read_torch_file(path), prefix, return_sequences, nonlinearity)
     try:
         from safetensors import SafetensorError
         from safetensors.numpy import load_file
@@ -35,25 +44,32 @@ def load_torch(path: Path | str, prefix: str | None = None, return_sequences: bo
         weights = load_file(path)
     except (OSError, SafetensorError) as error:
         raise UserError(f"{path} cannot be read as safetensors: {error}") from error
-    return from_torch(weights, prefix, return_sequences)
+    return from_torch(weights, prefix, return_sequences, nonlinearity)
 
 
 def from_torch(
-    weights: Mapping[str, np.ndarray], prefix: str | None = None, return_sequences: bool = True
+    weights: Mapping[str, np.ndarray],
+    prefix: str | None = None,
+    return_sequences: bool = True,
+    nonlinearity: str | None = None,
 ) -> keras.Model:
-    """Builds the stack that a PyTorch state dict describes; dropout between its layers is for training alone.
+    """Build the stack that a PyTorch state dict describes; dropout between its layers is for training alone.
 
     Args:
         weights: float arrays by PyTorch's names, "lstm.weight_ih_l0" and so on. Others are left alone.
         prefix: what stands before the last dot, where several stacks are there; "" for none.
         return_sequences: outputs of all steps; else of the last (of a bidirectional stack: the last of each direction).
+        nonlinearity: "tanh" or "relu", of an `nn.RNN`, whose weights do not tell which; None for LSTM and GRU.
 
     Returns:
         A model of float (batch, time, inputs) "sequences", whatever `batch_first` was.
 
     Raises:
-        UserError: there is no such stack, or several, or one with projections (`proj_size`), or weights do not fit.
+        UserError: there is no such stack, or several, or one with projections (`proj_size`), or weights do not fit; or
+            it is an `nn.RNN`, and `nonlinearity` is not given.
+        ValueError: `nonlinearity` is another one.
     """
+    check_one_of("nonlinearity", nonlinearity, (None, *_NONLINEARITIES))
     found = _stacks(weights)
     if prefix is None and len(found) > 1:
         raise UserError(f"several recurrent stacks are there; choose one by its prefix: {', '.join(map(repr, found))}")
@@ -65,10 +81,15 @@ def from_torch(
     parts = {name.removeprefix(f"{prefix}.") if prefix else name: np.asarray(w) for name, w in weights.items()}
     if any(name.startswith("weight_hr_l") for name in parts):
         raise UserError(f"{prefix or 'the stack'} has projections (proj_size), which no layer here has")
-    (*_, (kernel, *_)) = _keras_weights(parts, "l0")
+    cell, *_, (kernel, *_) = _keras_weights(parts, "l0")
+    if cell is SimpleRNN and nonlinearity is None:
+        raise UserError(
+            "the weights are of an nn.RNN and do not tell its `nonlinearity`; give 'tanh', PyTorch's default, or 'relu'"
+        )
+    options = {"activation": nonlinearity} if cell is SimpleRNN else {}
     inputs = x = keras.Input((None, kernel.shape[0]), name="sequences")
     for number in range(depth):
-        x = _layer(parts, number, return_sequences or number < depth - 1)(x)
+        x = _layer(parts, number, return_sequences or number < depth - 1, options)(x)
     return keras.Model(inputs, x)
 
 
@@ -81,12 +102,12 @@ def _stacks(weights) -> dict[str, int]:
     return depths
 
 
-def _layer(parts, number, return_sequences):
+def _layer(parts, number, return_sequences, options):
     directions = [_keras_weights(parts, f"l{number}")]
     if f"weight_hh_l{number}_reverse" in parts:
         directions.append(_keras_weights(parts, f"l{number}_reverse"))
     cell, units, use_bias, _ = directions[0]
-    layer = cell(units, return_sequences=return_sequences, use_bias=use_bias, name=f"layer_{number}")
+    layer = cell(units, return_sequences=return_sequences, use_bias=use_bias, name=f"layer_{number}", **options)
     if len(directions) == 2:
         layer = Bidirectional(layer, name=f"layers_{number}")
     layer.build((None, None, directions[0][3][0].shape[0]))

@@ -9,10 +9,14 @@ import numpy as np
 import tensorflow as tf
 from keras.src.models.functional import Functional
 
+from tfpar.contexts import attributes_set
 from tfpar.errors import UserError
 from tfpar.export.counterparts import counterpart, counterparts_in_place
 from tfpar.layers.recurrent.base import RecurrentLayer
 from tfpar.layers.recurrent.kernels import exporting
+from tfpar.layers.recurrent.streaming import legal_name
+
+_SCOPE_NAME = re.compile("[A-Za-z0-9.][A-Za-z0-9_.\\\\/>-]*")
 
 
 class ServingModel:
@@ -89,7 +93,7 @@ class ServingModel:
             tf.convert_to_tensor(inputs[name], tensor.dtype)
             for name, tensor in zip(self.input_names, self.inputs, strict=True)
         ]
-        with self._states_of_zero(), tf.device("/CPU:0"):
+        with self._states_of_zero(), self._legal_layer_names(), tf.device("/CPU:0"):
             outputs = self._reference(*tensors)
         return dict(zip(self.output_names, [output.numpy() for output in outputs], strict=True))
 
@@ -112,7 +116,7 @@ class ServingModel:
         Args:
             weights: what stands in for `functional.variables`, in that order: tensors or `tf.Variable`s.
             target, form, padding: see `exporting`.
-            shapes: shapes that replace those of the model's inputs, by input name.
+            shapes: of the model's inputs, by input name; None: any number of rows of the model's own shapes.
             more_inputs: specs of inputs beside the model's, for `around`.
             around: called with a function that calls the model and returns its outputs by name, and the other inputs
                 by name; returns what is to be returned. None: the model's outputs.
@@ -122,7 +126,7 @@ class ServingModel:
         """
         names = self.input_names
         specs = [
-            tf.TensorSpec((shapes or {}).get(name, tensor.shape), tensor.dtype, name=name)
+            tf.TensorSpec(shapes[name] if shapes else (None, *tensor.shape[1:]), tensor.dtype, name=name)
             for name, tensor in zip(names, self.inputs, strict=True)
         ]
         pairs = list(zip(self.functional.variables, weights, strict=True))
@@ -143,7 +147,7 @@ class ServingModel:
                     return call()
                 return around(call, {spec.name: tensor for spec, tensor in zip(more_inputs, more, strict=True)})
 
-        with self._any_length():
+        with self._any_length(), self._legal_layer_names():
             return tf.function(serve, autograph=False, input_signature=[*specs, *more_inputs]).get_concrete_function()
 
     def _pack(self, tensors):
@@ -161,6 +165,15 @@ class ServingModel:
         finally:
             for model, spec in zip(models, former, strict=True):
                 model.input_spec = spec
+
+    @contextlib.contextmanager
+    def _legal_layer_names(self) -> Iterator[None]:
+        """Name layers in graphs as TensorFlow allows, which Keras leaves to the user."""
+        with contextlib.ExitStack() as stack:
+            for layer in self.layers:
+                if not _SCOPE_NAME.fullmatch(layer.name):
+                    stack.enter_context(attributes_set(layer, {"name": legal_name(layer.name)}))
+            yield
 
     @contextlib.contextmanager
     def _states_of_zero(self) -> Iterator[None]:
@@ -286,8 +299,7 @@ def _legal_names(names: Iterable[str]) -> list[str]:
     """Make names unique, and identifiers of C and Python."""
     legal = []
     for name in names:
-        plain = re.sub(r"[^A-Za-z0-9_]", "_", name)
-        plain = plain if plain[:1].isalpha() else f"arg_{plain.lstrip('_')}"
+        plain = legal_name(name)
         number, unique = 0, plain
         while unique in legal or (number and unique in names):
             number += 1

@@ -11,7 +11,7 @@ from tfpar.export.diagnosis import check_stateless, explain_excess
 from tfpar.export.formats import FORMATS
 from tfpar.export.samples import rows_to_compare, sample_inputs
 from tfpar.export.serving import ServingModel, renamed_names, serving_model
-from tfpar.export.verify_outputs import Comparison, Row
+from tfpar.export.verify_outputs import Comparison
 from tfpar.files import directory_written_atomically
 
 _MIXED_PRECISION = FORMATS["dynamic"]  # bfloat16 has eight bits, too
@@ -90,7 +90,7 @@ def _compare(serving, directory) -> Comparison:
     total, loaded = Comparison(), tf.saved_model.load(str(directory))
     for name, of in serving.items():
         comparison, rows = Comparison(), rows_to_compare(of, sample_inputs(of, None))
-        for row in _at_static_batch(of, rows):
+        for row in rows:
             comparison.add(row, _run(loaded.signatures[name], of, row.inputs), of.outputs(row.inputs))
         is_mixed = any(layer.compute_dtype in ("bfloat16", "float16") for layer in of.layers)
         chosen = _MIXED_PRECISION if is_mixed else FORMATS["float32"]
@@ -102,12 +102,6 @@ def _compare(serving, directory) -> Comparison:
             )
         total.update(comparison, f"{name}/")
     return total
-
-
-def _at_static_batch(serving, rows):
-    """The rows, repeated where the model takes batches of one size alone."""
-    size = next((tensor.shape[0] for tensor in serving.inputs if tensor.shape[0]), 1)
-    return [Row(row.kind, {name: np.repeat(array, size, axis=0) for name, array in row.inputs.items()}) for row in rows]
 
 
 def _run(signature, serving, inputs) -> dict[str, np.ndarray]:

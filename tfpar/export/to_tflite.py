@@ -57,7 +57,7 @@ def tflite(
         target: "phone" takes the first form, the smallest, that is right; "desktop" makes all forms and takes the one
             that is fastest on this machine; "micro" takes the first that TFLite Micro runs, and there an int8 file
             takes and gives 8-bit numbers.
-        batch_size: rows of each call; a model whose inputs have a batch size keeps that.
+        batch_size: rows of each call; a stateful model has its own.
         streaming: add a signature "step": one time step and the states "LAYER_h" (and "LAYER_c") to the outputs
             after it and the new states. A stateful model can be exported so alone.
         tolerance: how far an output may be from Keras', absolute; None: as far as the format allows, a share of the
@@ -176,7 +176,8 @@ def _check_inputs(serving: ServingModel, chosen: Format) -> None:
 
 
 def _signatures(serving, batch_size, lengths, samples, known, streaming, padding):
-    batch_size = next((tensor.shape[0] for tensor in serving.inputs if tensor.shape[0]), batch_size)
+    if serving.stateful_layers:
+        batch_size = serving.inputs[0].shape[0]
     longest = shapes_of(serving, batch_size, max(lengths, default=None), known)
     signatures = {DEFAULT: Sequences(serving, longest, samples, padding)}
     for length in lengths if len(lengths) > 1 else ():

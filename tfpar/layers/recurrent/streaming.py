@@ -6,6 +6,7 @@ leaves those after its last step. The model itself stays as it is.
 
 import contextlib
 import contextvars
+import re
 from collections.abc import Iterator
 
 import tensorflow as tf
@@ -61,4 +62,11 @@ def state_shapes(layer) -> dict[str, int]:
             f"{layer.name} runs backward from the end of a sequence, and a stream has none yet: only models without "
             "Bidirectional and go_backwards=True can be streamed."
         )
-    return {f"{layer.name}_{letter}": units for letter, units in zip("hc", layer.state_size, strict=False)}
+    name = legal_name(layer.name)
+    return {f"{name}_{letter}": units for letter, units in zip("hc", layer.state_size, strict=False)}
+
+
+def legal_name(name: str) -> str:
+    """Make a name an identifier of C and Python, which the names of a signature have to be."""
+    plain = re.sub(r"[^A-Za-z0-9_]", "_", name)
+    return plain if plain[:1].isalpha() else f"arg_{plain.lstrip('_')}"

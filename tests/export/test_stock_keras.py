@@ -33,14 +33,30 @@ def sequential():
     return keras.Sequential([keras.Input((5,), dtype="int32"), embedding, keras.layers.GRU(3)])
 
 
-@pytest.mark.parametrize("make, rows", [(functional, ROWS), (nested, ROWS), (sequential, TOKENS)])
+def with_state():
+    """Layers that hold more than weights, and one that has no counterpart."""
+    lookup, normalization = keras.layers.IntegerLookup(), keras.layers.Normalization()
+    lookup.adapt(np.arange(9))
+    normalization.adapt(1000 + 500 * ROWS)
+    inputs = keras.Input((None, 5), name="x")
+    x = keras.layers.LSTM(4, return_sequences=True)(normalization(inputs))
+    x = keras.layers.RNN(keras.layers.GRUCell(3))(keras.layers.Lambda(lambda x: 2 * x)(x))
+    ids = lookup(keras.layers.Lambda(lambda x: keras.ops.cast(keras.ops.abs(3 * x[:, 0]), "int64"))(inputs))
+    table = keras.layers.Flatten()(keras.layers.Embedding(11, 2)(ids))
+    return keras.Model(inputs, keras.layers.Concatenate()([x, table]))
+
+
+@pytest.mark.parametrize(
+    "make, rows", [(functional, ROWS), (nested, ROWS), (sequential, TOKENS), (with_state, 1000 + 300 * ROWS)]
+)
 def test_same_answers_from_our_layers(make, rows):
     model = make()
     ours = tfpar.export.from_keras(model)
     np.testing.assert_allclose(ours(rows), model(rows), atol=1e-6)
-    stock = (keras.layers.RNN, keras.layers.Bidirectional)
+    stock = (keras.layers.LSTM, keras.layers.GRU, keras.layers.SimpleRNN, keras.layers.Bidirectional)
     assert not [layer for layer in ours._flatten_layers() if isinstance(layer, stock)]
     assert [layer for layer in model._flatten_layers() if isinstance(layer, stock)], "the model itself stays"
+    assert list(map(id, ours.weights)) == list(map(id, model.weights)), "they are the model's own"
     assert [layer.name for layer in ours.layers] == [layer.name for layer in model.layers]
 
 
@@ -54,13 +70,14 @@ def test_a_stock_model_of_two_layers_leaves_fused(tmp_path):
 
 
 def test_refusals(tmp_path):
-    cell = keras.layers.RNN(keras.layers.LSTMCell(2), name="odd")
-    with pytest.raises(UserError, match="the layer 'odd' is a RNN"):
-        tfpar.export.from_keras(keras.Sequential([keras.Input((3, 2)), cell]))
     with pytest.raises(UserError, match="functional or sequential"):
         tfpar.export.from_keras(keras.Sequential([keras.layers.LSTM(2)]))
     with pytest.raises(UserError, match="there is no Keras model"):
         load_keras(tmp_path / "absent.keras")
+    lambdas, path = with_state(), tmp_path / "lambda.keras"
+    lambdas.save(path)
+    with pytest.raises(UserError, match="has a Lambda layer, which holds Python code"):
+        load_keras(path)
     path = tmp_path / "broken.keras"
     path.write_bytes(b"no zip")
     with pytest.raises(UserError, match="cannot be loaded by Keras"):

@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import pickle
+import re
 import select
 import signal
 import subprocess
@@ -20,7 +21,8 @@ from tfpar.export.child_environment import child_environment
 from tfpar.export.converter_process import WORDS
 
 COMMAND = [sys.executable, "-m", "tfpar.export.converter_process"]
-LAST_LINES = 15
+_LAST_CHARACTERS = 300
+_MISSING_OPERATION = re.compile(r"'(tf\.\w+)' op is neither a custom op nor a flex op")
 
 
 def convert(directory: Path, format_name: str, timeout_s: float, target: str = "phone") -> bytes:
@@ -29,14 +31,15 @@ def convert(directory: Path, format_name: str, timeout_s: float, target: str = "
     For the target "micro" an int8 file takes and gives 8-bit numbers; those of other targets take and give floats.
 
     Raises:
-        UserError: the converter failed, died or took longer than `timeout_s`; the message ends with its last words.
+        UserError: the converter failed, died or took longer than `timeout_s`; the message names the operations that
+            TFLite lacks, or ends with its last words.
     """
     code = _converter().ask([str(directory), format_name, target], timeout_s)
     if code is None:
         raise UserError(f"the TFLite converter did not finish the {format_name} file within {timeout_s:.0f} s")
     if code:
         died = f"died of signal {-code}" if code < 0 else "failed"
-        raise UserError(f"the TFLite converter {died} on the {format_name} file. Its last words:\n{_words(directory)}")
+        raise UserError(f"the TFLite converter {died} on the {format_name} file: {_explain(_words(directory))}")
     return (directory / "model.tflite").read_bytes()
 
 
@@ -48,8 +51,21 @@ def save_calibration(directory: Path, rows: dict[str, list[dict[str, np.ndarray]
 
 def _words(directory) -> str:
     path = directory / WORDS
-    words = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
-    return "\n".join(words.strip().splitlines()[-LAST_LINES:])
+    return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+
+
+def _explain(words: str) -> str:
+    """Say in one line what failed, and what to do."""
+    missing = sorted(set(_MISSING_OPERATION.findall(words)))
+    if missing:
+        return (
+            f"TFLite has no builtin operation for {', '.join(missing)}. Leave the layer out that needs it, or use a "
+            "SavedModel"
+        )
+    lines = [line.strip() for line in words.splitlines() if line.strip()]
+    errors = [line for line in lines if "Error: " in line or "error: " in line]
+    said = (errors or lines or ["it said nothing"])[-1][:_LAST_CHARACTERS]
+    return f"{said}. Try a fixed `sequence_length` or another form, or use a SavedModel"
 
 
 class _Converter:

@@ -27,7 +27,16 @@ def check_stateless(serving: ServingModel) -> None:
         )
 
 
-def explain_excess(serving: ServingModel, chosen: Format, worst: Excess, comparison: Comparison) -> str:
+def find_random_output(serving: ServingModel, inputs: dict) -> str | None:
+    """Find an output that changes from call to call; None if all stay."""
+    first, second = serving.outputs(inputs), serving.outputs(inputs)
+    changed = (name for name in first if not np.array_equal(first[name], second[name], equal_nan=True))
+    return next(changed, None)
+
+
+def explain_excess(
+    serving: ServingModel, chosen: Format, worst: Excess, comparison: Comparison, padding: str = "any"
+) -> str:
     """Name the cause of an error that is not allowed, and the remedy.
 
     Args:
@@ -35,14 +44,21 @@ def explain_excess(serving: ServingModel, chosen: Format, worst: Excess, compari
         chosen: the format, whose own remedy is named where no other cause is found.
         worst: what exceeds its tolerance.
         comparison: of all outputs and rows.
+        padding: where masked steps may stand, see `tflite`.
     """
     cause = (
         _undefined(serving, comparison)
-        or _padding(chosen, worst, comparison)
+        or _padding(worst, chosen, comparison)
+        or _padding_of_examples(padding, comparison)
         or _random_outputs(serving, comparison)
         or _several_recurrent_layers(serving, chosen)
     )
     return cause or chosen.remedy
+
+
+def describe_random(name: str) -> str:
+    """Say that an output is random, and what to do."""
+    return f"the output {name!r} is random, it changes from call to call. Leave the layer out that draws numbers"
 
 
 def _undefined(serving, comparison):
@@ -59,21 +75,21 @@ def _undefined(serving, comparison):
     )
 
 
-def _padding(chosen, worst, comparison):
+def _padding(worst, chosen, comparison):
     if worst.kind == EXAMPLE or not comparison.worst(chosen, worst.allowed, [EXAMPLE]).is_allowed:
         return None
     return f"it does so on rows that are {worst.kind}. Use form='loop', or padding='right' if there never are such rows"
 
 
+def _padding_of_examples(padding, comparison):
+    if padding != "right" or not comparison.has_gaps:
+        return None
+    return "the examples have rows that are padded at the left or have gaps, which padding='right' excludes. Use 'any'"
+
+
 def _random_outputs(serving, comparison):
-    inputs = comparison.example
-    if inputs is None:
-        return None
-    first, second = serving.outputs(inputs), serving.outputs(inputs)
-    changed = [name for name in first if not np.array_equal(first[name], second[name], equal_nan=True)]
-    if not changed:
-        return None
-    return f"the model is random: its output {changed[0]!r} changes from call to call. Leave the layer that draws out"
+    name = comparison.example and find_random_output(serving, comparison.example)
+    return name and describe_random(name)
 
 
 def _several_recurrent_layers(serving, chosen):
@@ -100,7 +116,7 @@ def find_multi_step_layer(serving: ServingModel, make_steps) -> str | None:
         except (ValueError, TypeError, tf.errors.OpError):
             return name
         run = partial(_run, function)
-        if steps.compare(run, steps.rows_to_compare()[:1]).relative_error > _STREAMING_ERROR:
+        if not steps.compare(run, steps.rows_to_compare()[:1]).relative_error <= _STREAMING_ERROR:  # NaN, too
             return name
     return None
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tfpar.errors import RefusedFileError, UserError
 from tfpar.export.convert import convert, save_calibration
-from tfpar.export.diagnosis import explain_excess, find_multi_step_layer
+from tfpar.export.diagnosis import describe_random, explain_excess, find_multi_step_layer, find_random_output
 from tfpar.export.formats import CALIBRATED, Format
 from tfpar.export.interpreter import TFLiteModel
 from tfpar.export.mend import mend_file
@@ -118,6 +118,9 @@ def _explain_resource(signatures):
                     f"the layer {layer.name!r} looks up a table, which TFLite's builtin operations lack. Export the "
                     "model that takes its output, or use a SavedModel"
                 )
+        name = find_random_output(signature.model, signature.rows_to_compare()[0].inputs)
+        if name:
+            return f"{signature.model.name} cannot be exported: {describe_random(name)}"
     return "a layer holds a TensorFlow resource that TFLite's builtin operations lack. Use a SavedModel"
 
 
@@ -167,7 +170,7 @@ def _check(name, signature, comparison, chosen, tolerance):
     cause = (
         f"its layer {layer!r} sees several steps, so one step is not enough: stream a model without it"
         if layer
-        else explain_excess(signature.model, chosen, worst, comparison)
+        else explain_excess(signature.model, chosen, worst, comparison, signature.padding)
     )
     raise RefusedFileError(
         f"the {chosen.name} file differs from Keras by {worst.error:.2g} in {worst.output!r}, more than the allowed "

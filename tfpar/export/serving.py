@@ -52,7 +52,7 @@ class ServingModel:
             )
         }
         self._counterparts = _counterparts(self.layers)
-        self._reference = tf.function(self._call_given, autograph=False)
+        self._traced = {}  # calls of the model that was given, by the shapes of its inputs
 
     @property
     def name(self) -> str:
@@ -94,8 +94,15 @@ class ServingModel:
             for name, tensor in zip(self.input_names, self.inputs, strict=True)
         ]
         with self._states_of_zero(), self._legal_layer_names(), tf.device("/CPU:0"):
-            outputs = self._reference(*tensors)
+            outputs = self._trace_given(tensors)(*tensors)
         return dict(zip(self.output_names, [output.numpy() for output in outputs], strict=True))
+
+    def _trace_given(self, tensors):
+        shapes = tuple(tuple(tensor.shape) for tensor in tensors)
+        if shapes not in self._traced:
+            function = tf.function(self._call_given, autograph=False)
+            self._traced[shapes] = function.get_concrete_function(*[tf.TensorSpec(t.shape, t.dtype) for t in tensors])
+        return self._traced[shapes]
 
     def _call_given(self, *tensors):
         model = self.given if isinstance(self.given, (Functional, keras.Sequential)) else self.functional
@@ -194,15 +201,15 @@ class ServingModel:
         ours = [layer for _, made in self._counterparts for layer in made._flatten_layers()]
         layers = {id(layer): layer for layer in [*self.layers, *ours]}.values()
         mixed = [(layer, layer.dtype_policy) for layer in layers if layer.dtype_policy.name.startswith("mixed_")]
-        reference = self._reference
+        traced = self._traced
         try:
             for layer, _ in mixed:
                 layer.dtype_policy = "float32"
             if mixed:  # what was traced in mixed precision stays so
-                self._reference = tf.function(self._call_given, autograph=False)
+                self._traced = {}  # calls of the model that was given, by the shapes of its inputs
             yield
         finally:
-            self._reference = reference
+            self._traced = traced
             for layer, policy in mixed:
                 layer.dtype_policy = policy
 

@@ -147,7 +147,7 @@ def write_signatures(
         **renamed_names(signature.model for signature in signatures.values()),
         **files[best].report,
     }
-    if len(files[best].content) > _weights_bytes(signatures) and chosen.name in CALIBRATED:
+    if best == "unrolled" and chosen.name in CALIBRATED and len(files[best].content) > _weights_bytes(signatures):
         report["note"] = (
             f"larger than the model's weights in float32 ({_weights_bytes(signatures):,} bytes): the steps are "
             "written out. dynamic is smaller"

@@ -47,19 +47,23 @@ class Comparison:
         self._errors: dict[tuple[str, str], float] = {}
         self._scales: dict[str, float] = {}
         self.example: dict[str, np.ndarray] | None = None  # inputs of one
+        self.has_gaps = False  # an example has a zero step before one that is not zero
         self.undefined: dict[str, np.ndarray] | None = None  # inputs of an example for which Keras itself gives NaN
 
-    def add(self, row: Row, found: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> None:
-        """Compare the outputs for one row, by name.
+    def is_comparable(self, row: Row, expected: dict[str, np.ndarray]) -> bool:
+        """Whether a row can be compared: one that was padded on purpose cannot where Keras gives NaN.
 
-        Rows that were padded on purpose are left out where Keras gives NaN: a mean over no step is none.
+        A mean over no step is none, and a file may refuse to divide by zero.
         """
+        is_number = not any(np.isnan(_numbers(value)).any() for value in expected.values())
         if row.kind == EXAMPLE:
             self.example = row.inputs
-        if any(np.isnan(_numbers(value)).any() for value in expected.values()):
-            if row.kind != EXAMPLE:
-                return
-            self.undefined = row.inputs
+            self.has_gaps |= any(map(_has_gap, row.inputs.values()))
+            self.undefined = self.undefined if is_number else row.inputs
+        return is_number or row.kind == EXAMPLE
+
+    def add(self, row: Row, found: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> None:
+        """Compare the outputs for one row, by name."""
         for name, value in expected.items():
             key = (name, row.kind)
             self._errors[key] = float(np.maximum(self._errors.get(key, 0.0), _largest_difference(found[name], value)))
@@ -114,9 +118,18 @@ def compare_models(found, expected, rows: list[Row]) -> Comparison:
     comparison = Comparison()
     for row in rows:
         values = expected.outputs(row.inputs)
-        others = found.outputs(dict(zip(found.input_names, row.inputs.values(), strict=True)))
-        comparison.add(row, dict(zip(values, others.values(), strict=True)), values)
+        if comparison.is_comparable(row, values):
+            others = found.outputs(dict(zip(found.input_names, row.inputs.values(), strict=True)))
+            comparison.add(row, dict(zip(values, others.values(), strict=True)), values)
     return comparison
+
+
+def _has_gap(rows) -> bool:
+    """Whether a step of zeros precedes one that has others, in a row of (rows, time, ...)."""
+    if rows.ndim < 2 or rows.dtype.kind not in "iufb":
+        return False
+    filled = np.any(rows.reshape(*rows.shape[:2], -1) != 0, axis=-1)
+    return bool(np.any(~filled[:, :-1] & filled[:, 1:]))
 
 
 def _largest_difference(found, expected) -> float:

@@ -206,7 +206,7 @@ class ServingModel:
             for layer, _ in mixed:
                 layer.dtype_policy = "float32"
             if mixed:  # what was traced in mixed precision stays so
-                self._traced = {}  # calls of the model that was given, by the shapes of its inputs
+                self._traced = {}
             yield
         finally:
             self._traced = traced

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Self
 
 from tfpar.errors import MissingExtraError, UserError
-from tfpar.files import written_atomically
+from tfpar.files import read_file, written_atomically
 
 PAD, UNKNOWN, BEGIN, END = "[PAD]", "[UNK]", "[BOS]", "[EOS]"
 PAD_ID, UNKNOWN_ID, BEGIN_ID, END_ID = range(4)
@@ -48,7 +48,7 @@ class TrainedTokenizer:
         """
         import_tokenizers()
         try:
-            content = Path(path).read_bytes()
+            content = read_file(path)
         except OSError as error:
             raise UserError(f"the tokenizer {path} cannot be read: {error.strerror}") from error
         return cls.loads(content, str(path))

@@ -1,7 +1,6 @@
 """Reads rows of a model's inputs from NumPy's files and from lines of numbers, without TensorFlow."""
 
 import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -34,8 +33,11 @@ def read_arrays(kind: str, path: Path | str, shapes: dict[str, tuple[int | None,
     readers = {"npz": _read_npz, "npy": _read_npy, "csv": _read_csv}
     try:
         return readers[kind](Path(path), shapes)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise UserError(f"{kind}:{path} cannot be read: {error}") from error
+    except OSError as error:
+        raise UserError(f"{kind}:{path} cannot be read: {error.strerror or error}") from error
+    except Exception as error:  # of damaged files NumPy and zipfile raise whatever their parts do
+        why = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(f"{kind}:{path} cannot be read: {why}") from error
 
 
 def _read_npz(path, shapes):

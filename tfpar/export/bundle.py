@@ -85,7 +85,7 @@ class Bundle:
     def _checked_encryption(self):
         found = self.manifest.get("encryption")
         if found not in (None, ENCRYPTION):
-            raise UserError(f"{self.directory / MANIFEST} names an encryption that this tfpar does not know: {found}")
+            raise UserError(f"{self.directory / MANIFEST} names an encryption that this tfpar does not know: {found!r}")
         # Else whoever puts plain files in the place of encrypted ones would go unnoticed.
         if found is None and self._encryption_key is not None:
             raise UserError(

@@ -69,7 +69,7 @@ def delimited_rows(
         UserError: no such file, another encoding, no row, a column is missing, or a quote is never closed.
     """
     newline = "" if dialect.quoted else "\n"
-    with open_text(path, dialect.encoding, newline=newline, strict=strict) as file:
+    with open_text(path, dialect.encoding, newline=newline, strict=strict) as file, _long_fields():
         start = file.readline()
         lines = itertools.chain([start] if start else [], file)
         rows = _filled(_csv_rows(path, lines, dialect) if dialect.quoted else _tsv_rows(lines, dialect))
@@ -121,23 +121,29 @@ def cleaned(cell: str) -> str:
 
 def _csv_rows(path: Path, lines: Iterable[str], dialect: Dialect) -> Iterator[list[str] | int]:
     """Yields rows; for lines that cannot be parsed, their number."""
+    # Strict: else one quote that is never closed would silently swallow the rest of the file.
+    reader = csv.reader(lines, delimiter=dialect.delimiter, strict=True)
+    while True:
+        line = reader.line_num
+        try:
+            yield next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            if "unexpected end of data" in str(error):
+                raise UserError(
+                    f"{path}: a quote that opens in or after line {line + 1} is never closed; close it, double "
+                    "quotes inside quoted fields, or save the file as TSV and use tsv:PATH"
+                ) from error
+            yield reader.line_num - line
+
+
+@contextlib.contextmanager
+def _long_fields() -> Iterator[None]:
+    """Raise the limit of the `csv` module, which holds for the whole process, within a `with` block."""
     previous_limit = csv.field_size_limit(_FIELD_LIMIT_BYTES)
     try:
-        # Strict: else one quote that is never closed would silently swallow the rest of the file.
-        reader = csv.reader(lines, delimiter=dialect.delimiter, strict=True)
-        while True:
-            line = reader.line_num
-            try:
-                yield next(reader)
-            except StopIteration:
-                return
-            except csv.Error as error:
-                if "unexpected end of data" in str(error):
-                    raise UserError(
-                        f"{path}: a quote that opens in or after line {line + 1} is never closed; close it, double "
-                        "quotes inside quoted fields, or save the file as TSV and use tsv:PATH"
-                    ) from error
-                yield reader.line_num - line
+        yield
     finally:
         csv.field_size_limit(previous_limit)
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tfpar.data.splits import SPLIT_NAMES
+from tfpar.data.splits import SPLIT_NAMES, SPLITS
 from tfpar.errors import UserError
 
 
@@ -41,12 +41,12 @@ def find_splits(path: Path, has_classes: bool = True) -> dict[str, Path]:
         splits[split] = folder
     if "train" not in splits:
         raise UserError(f"{path} has {own[0].name!r} and no 'train'; expected train, and validation or test beside it")
-    return splits
+    return {split: splits[split] for split in SPLITS if split in splits}
 
 
 def split_folders_rule(path: Path, splits: dict[str, Path]) -> str:
     """One sentence: how the splits came about; empty if the folder brings none."""
-    names = ", ".join(sorted(folder.name for folder in splits.values()))
+    names = ", ".join(folder.name for folder in splits.values())
     return "" if splits == {"train": path} else f"as the folders {names} say"
 
 

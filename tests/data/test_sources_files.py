@@ -111,6 +111,7 @@ def test_a_mark_before_an_encoding_that_names_the_order_of_bytes(load):
             "csv",
             "such as --encoding cp1252 for Western",
         ),
+        (csv_lines([("bad", f"{n} \u00e9") for n in range(6)] + GOOD).encode("cp1252"), "csv", "6 of 26 rows do not"),
     ],
 )
 def test_hints(load, content, kind, words):
@@ -179,7 +180,7 @@ def test_bad_rows_are_skipped_and_counted_by_reason(load):
     content += b"good,fine film number 1\n" + b"bad,fine film number 2\n" + b'good,"closed" badly\n' + b"\n\r\n"
     data = load(content)
     assert data.skipped == {
-        "invalid UTF-8": 1,
+        "invalid UTF-8; another encoding is named by --encoding": 1,
         "empty text": 1,
         "empty label": 1,
         "wrong number of fields": 2,
@@ -192,7 +193,7 @@ def test_bad_rows_are_skipped_and_counted_by_reason(load):
 
 def test_a_bad_byte_in_tsv_costs_one_row(load):
     data = load(csv_lines(GOOD + BAD).replace(",", "\t").encode() + b"good\tcaf\xe9\ngood\tcaf\xc3\xa9\n", "tsv")
-    assert data.skipped == {"invalid UTF-8": 1}
+    assert data.skipped == {"invalid UTF-8; another encoding is named by --encoding": 1}
     assert "caf\u00e9" in all_texts(data)
 
 

@@ -19,7 +19,8 @@ from tfpar.data.labelled_texts import Collected
 from tfpar.data.text_files import WESTERN
 from tfpar.errors import UserError
 
-_NOT_UTF8 = "invalid UTF-8"
+_NOT_UTF8 = "invalid UTF-8; another encoding is named by --encoding"
+_MOST_NOT_UTF8 = 0.1  # of all rows; a file with more is in another encoding
 
 
 def read_texts(
@@ -115,7 +116,7 @@ class _Reading:
         skipped = self._collected.skipped
         if self._rows == 0:
             raise UserError(f"{self._path} has no data rows below its header; expected a line per example")
-        if skipped[_NOT_UTF8] > self._rows / 2:
+        if skipped[_NOT_UTF8] > self._rows * _MOST_NOT_UTF8:
             raise UserError(
                 f"{self._path} is not UTF-8: {skipped[_NOT_UTF8]} of {self._rows} rows do not decode; give its "
                 f"encoding, such as {WESTERN}"

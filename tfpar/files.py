@@ -31,7 +31,7 @@ def open_file(path: Path | str) -> BinaryIO:
     """
     try:
         _check_regular(os.stat(path).st_mode)  # first: to open some devices is to change them
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     except ValueError as error:  # a NUL character
         raise OSError(errno.EINVAL, "this is no path") from error
     try:

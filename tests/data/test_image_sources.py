@@ -113,6 +113,12 @@ def test_mixed_splits_are_refused(tmp_path, names, more, words):
         load_images(spec)
 
 
+def test_people_are_not_dealt_out_anew_where_a_folder_brings_its_splits(tmp_path):
+    data = load_images(split_folders(tmp_path, "train", "test"))
+    with pytest.raises(UserError, match="brings train and test with the same people"):
+        split_classes(data)
+
+
 def test_an_empty_split_is_refused(tmp_path):
     spec = split_folders(tmp_path, "train")
     (tmp_path / "test" / "a").mkdir(parents=True)

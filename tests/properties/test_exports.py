@@ -16,9 +16,10 @@ from safetensors.numpy import save
 
 from tfpar.cluster.tf_config import TfConfig, read_tf_config
 from tfpar.data import SubwordTokenizer, Tokenizer
+from tfpar.errors import UserError
 from tfpar.export.bundle import Bundle, write_bundle
 from tfpar.export.keys import read_encryption_key, read_public_key, read_signing_key
-from tfpar.export.labels import labels_of, write_labels
+from tfpar.export.labels import by_label, labels_of, write_labels
 from tfpar.export.manifest import MANIFEST, Manifest
 from tfpar.export.pytorch import load_torch
 from tfpar.export.rows import InputRows
@@ -44,6 +45,11 @@ def test_labels_come_back(folder, names):
     content = (folder / "labels.txt").read_bytes()
     assert labels_of(content) == names
     assert len(content.decode().splitlines()) == len(names), "a class a line to every reader"
+
+
+def test_labels_that_do_not_fit_the_model():
+    with pytest.raises(UserError, match="labels.txt names 2 classes, and the model has 3"):
+        by_label(["a", "b"], np.ones(3))
 
 
 @examples(100)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tfpar.errors import UserError
 
-# More than the profiles of a session say, and always the same ones.
+# Fixtures of a module hold folders, which examples may share.
 CHECKS = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.data_too_large]
 
 

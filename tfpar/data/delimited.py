@@ -35,7 +35,7 @@ class Dialect:
         encoding: as Python names it.
 
     Raises:
-        UserError: the delimiter is none.
+        UserError: the delimiter is not one character, or is one that rows need.
     """
 
     quoted: bool

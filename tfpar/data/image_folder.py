@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from tfpar.data.folder_groups import FileGroups
+from tfpar.data.folder_groups import ONE_BY_ONE, FileGroups
 from tfpar.data.folder_splits import check_splits, find_splits, split_folders_rule, visible_entries, visible_folders
 from tfpar.data.image_files import SUFFIXES, UndecodableImageError, decoded
 from tfpar.data.labelled_images import CollectedImages
@@ -32,7 +32,7 @@ def read_image_folder(path: Path, group: str = "") -> CollectedImages:
         where=f"folder:{path}",
         given_rule=split_folders_rule(path, splits),
         grouped_by=groups.source,
-        can_be_grouped=True,
+        advice=ONE_BY_ONE,
     )
     names = {entry.name for folder in splits.values() for entry in visible_folders(folder)}
     class_names = []

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tfpar.data.folder_groups import ONE_BY_ONE
 from tfpar.data.image_files import fitted
 from tfpar.data.splits import SPLITS, check_cut, cut_missing, cut_rule
 from tfpar.errors import UserError
@@ -72,7 +71,7 @@ class CollectedImages:
         given_rule: how the splits that the source brought came about; "" if it brought none.
         groups: one entry per example, of which equal ones share a split; used if `grouped_by` is not empty.
         grouped_by: where groups come from; "" where equal images alone share a split.
-        can_be_grouped: whether the user can name groups.
+        advice: what to say where splits are cut and there are no groups.
     """
 
     where: str
@@ -84,7 +83,7 @@ class CollectedImages:
     given_rule: str = ""
     groups: list[str] = field(default_factory=list)
     grouped_by: str = ""
-    can_be_grouped: bool = False
+    advice: str = ""
 
 
 def assemble(
@@ -111,9 +110,7 @@ def assemble(
     check_cut(collected.where, keys, splits, missing)
     images = _of_one_size(collected.images, image_size)
     labels, splits = np.array(collected.labels, np.int32), np.array(splits)
-    rule = cut_rule(missing, "images", collected.grouped_by)
-    if rule and collected.can_be_grouped and not collected.grouped_by:
-        rule += f"; {ONE_BY_ONE}"
+    rule = cut_rule(missing, "images", collected.grouped_by, collected.advice)
     return ImageData(
         name=name,
         **{split: LabelledImages(images[splits == split], labels[splits == split]) for split in SPLITS},

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from tfpar.data.clips import Clips, pack, trim
-from tfpar.data.folder_groups import ONE_BY_ONE
 from tfpar.data.splits import SPLITS, check_cut, cut_missing, cut_rule
 from tfpar.errors import UserError
 
@@ -61,7 +60,7 @@ class CollectedSpeech:
         clipped: see `SpeechData`.
         given_rule: how the splits that the source brought came about; "" if it brought none.
         grouped_by: where groups come from; "" where equal clips alone share a split.
-        can_be_grouped: whether the user can name groups.
+        advice: what to say where splits are cut and there are no groups.
     """
 
     where: str
@@ -74,7 +73,7 @@ class CollectedSpeech:
     clipped: int = 0
     given_rule: str = ""
     grouped_by: str = ""
-    can_be_grouped: bool = False
+    advice: str = ""
 
     def add(self, signal: np.ndarray, label, key: str, split: str = "train") -> None:
         """Takes a clip, float (samples,) at `rate_hz`, unless it is silent."""
@@ -115,9 +114,7 @@ def assemble_speech(
     _check_counts(collected, classes, () if strings else class_names)
     splits, missing = cut_missing(collected.keys, classes, collected.splits)
     check_cut(collected.where, collected.keys, splits, SPLITS)
-    cut = cut_rule(missing, "clips", collected.grouped_by)
-    if cut and collected.can_be_grouped and not collected.grouped_by:
-        cut += f"; {ONE_BY_ONE}"
+    cut = cut_rule(missing, "clips", collected.grouped_by, collected.advice)
 
     def split(wanted):
         rows = [row for row, name in enumerate(splits) if name == wanted]

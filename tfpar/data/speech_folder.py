@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tfpar.data.folder_groups import FileGroups
+from tfpar.data.folder_groups import ONE_BY_ONE, FileGroups
 from tfpar.data.folder_splits import check_splits, find_splits, split_folders_rule, visible_entries, visible_folders
 from tfpar.data.speech_data import CollectedSpeech
 from tfpar.data.splits import check_groups
@@ -119,7 +119,7 @@ def _collected(path, files, splits, rate_hz, pattern):
         rate_hz,
         given_rule=split_folders_rule(path, splits),
         grouped_by=groups.source or (_SPEAKERS if any(speakers.values()) else ""),
-        can_be_grouped=True,
+        advice=ONE_BY_ONE,
     )
     for file, label, split in files:
         group = groups.of(file) or (speakers[file][1] if speakers[file] else "")

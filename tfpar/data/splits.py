@@ -101,15 +101,18 @@ def check_groups(where: str, groups: Sequence[str], splits: Sequence[str]) -> No
             )
 
 
-def cut_rule(missing: tuple[str, ...], examples: str, grouped_by: str = "") -> str:
+def cut_rule(missing: tuple[str, ...], examples: str, grouped_by: str = "", advice: str = "") -> str:
     """One sentence: how missing splits were cut; empty if there were none.
 
     Args:
         missing: the splits that were cut.
         examples: what keys are, as a plural; for examples without groups.
         grouped_by: where groups come from; empty: there are none.
+        advice: what else to say where there are none.
     """
     if not missing:
         return ""
-    rule = _GROUP_RULE if grouped_by else _RULE
-    return rule.format(splits=" and ".join(missing), examples=examples, grouped_by=grouped_by)
+    splits = " and ".join(missing)
+    if grouped_by:
+        return _GROUP_RULE.format(splits=splits, grouped_by=grouped_by)
+    return "; ".join(filter(None, (_RULE.format(splits=splits, examples=examples), advice)))

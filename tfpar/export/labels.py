@@ -39,7 +39,16 @@ def _line(name: str) -> str:
 
 
 def by_label(labels: list[str], probabilities: np.ndarray) -> dict:
-    """{"label": the most probable class, "probabilities": float (classes,) by label}."""
+    """{"label": the most probable class, "probabilities": float (classes,) by label}.
+
+    Raises:
+        UserError: there are not as many labels as classes.
+    """
+    if len(labels) != len(probabilities):
+        raise UserError(
+            f"{_NAME} names {len(labels)} classes, and the model has {len(probabilities)}; get the export again from "
+            "where it was made"
+        )
     return {
         "label": labels[int(np.argmax(probabilities))],
         "probabilities": {name: float(p) for name, p in zip(labels, probabilities, strict=True)},

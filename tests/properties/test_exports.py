@@ -38,7 +38,7 @@ def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("files")
 
 
-@examples(250)
+@examples(150)
 @given(names=st.lists(NAME, min_size=1, max_size=5, unique=True))
 def test_labels_come_back(folder, names):
     write_labels(folder, tuple(names))
@@ -123,7 +123,7 @@ def test_damaged_keys(folder, content):
     read_or_refuse(read_public_key, str(path))
 
 
-@examples(250)
+@examples(150)
 @given(
     shape=st.lists(st.sampled_from([-1, 1, 2, 3]), min_size=1, max_size=3),
     given_shape=st.lists(st.integers(0, 3), max_size=4),
@@ -145,7 +145,7 @@ def test_rows(shape, given_shape, dtypes, value):
 SEARCH = {"begin_id": 2, "end_id": 3, "beam_size": 5, "max_length": 64, "length_penalty": 0.6, "coverage_penalty": 0.0}
 
 
-@examples(250)
+@examples(150)
 @given(
     search=st.dictionaries(st.sampled_from([*SEARCH, "odd"]), json_values()).map(lambda odd: SEARCH | odd)
     | json_values()
@@ -180,7 +180,7 @@ TOKENIZERS = {
 FILES = {kind: [tokenizer._backend.to_str().encode() for tokenizer in trained] for kind, trained in TOKENIZERS.items()}
 
 
-@examples(200)
+@examples(100)
 @given(text=st.text(max_size=30))
 def test_texts_come_back(text):
     tokenizer = TOKENIZERS[SubwordTokenizer][0]
@@ -210,7 +210,7 @@ def torch_file(gates, metadata=None):
     return save({f"rnn.{name}": np.ones(shape, np.float32) for name, shape in shapes.items()}, metadata)
 
 
-@examples(300)
+@examples(200)
 @given(content=damaged(*(torch_file(gates) for gates in (4, 3, 1, 2))))
 def test_damaged_weights(folder, content):
     model = read_or_refuse(load_torch, overwrite(folder / "damaged.safetensors", content))
@@ -233,7 +233,7 @@ def zipped(parts):
     return file.getvalue()
 
 
-@examples(60)
+@examples(40)
 @given(seed=SEEDS)
 def test_damaged_keras_models(folder, keras_file, seed):
     generator, parts = random.Random(seed), dict(keras_file)
@@ -256,7 +256,7 @@ CONFIGS = st.fixed_dictionaries(
 )
 
 
-@examples(400)
+@examples(250)
 @given(
     text=st.one_of(
         CONFIGS.map(json.dumps),

@@ -29,7 +29,7 @@ def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("files")
 
 
-@examples(250)
+@examples(150)
 @given(
     rows=st.lists(st.tuples(TEXT, TEXT), min_size=1, max_size=5),
     delimiter=st.sampled_from(",;\t| \u00a7"),
@@ -80,7 +80,7 @@ def pcm(samples, bits, width, is_upper):
     return whole.astype("<i8").view(np.uint8).reshape(-1, 8)[:, :width].tobytes()
 
 
-@examples(250)
+@examples(150)
 @given(
     samples=st.lists(st.floats(-1, 1, width=32), min_size=1, max_size=20),
     kind=st.sampled_from([(8, 1), (16, 2), (24, 3), (32, 4), (24, 4), (20, 3), (12, 2), (20, 4)]),
@@ -99,7 +99,7 @@ def test_a_sound_comes_back(samples, kind, channels, id):
 SOUND = np.sin(np.arange(40)) / 2
 
 
-@examples(500)
+@examples(750)
 @given(
     content=damaged(
         wav(1, 16, 2, 1, pcm(SOUND, 16, 2, True)),
@@ -168,7 +168,7 @@ def saved(kind):
 FILES = {"npz": saved("npz"), "npy": saved("npy"), "csv": b"1,2,3\n4,5.5,-6e3\n"}
 
 
-@examples(150)
+@examples(100)
 @given(
     shape=st.lists(st.integers(0, 3), min_size=1, max_size=3),
     dtype=st.sampled_from(["f4", "f8", "i4", "i8", "u1", ">f4", "?", "f2"]),

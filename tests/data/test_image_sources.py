@@ -49,8 +49,14 @@ def test_what_cannot_be_used_is_counted(folder):
     (folder / "empty").mkdir()
     (folder / ".hidden").mkdir()
     (folder / "read me").write_text("mine")
+    save(folder / "loose")
     data = load_images(f"folder:{folder}")
-    assert data.skipped == {"not an image file": 1, "image that cannot be read": 1, "class without an image": 1}
+    assert data.skipped == {
+        "not an image file": 1,
+        "image that cannot be read": 1,
+        "class without an image": 1,
+        "image outside of a class's folder": 1,
+    }
     assert data.class_names == ("cat", "dog") and len(data.train) + len(data.test) == 24
 
 

@@ -39,9 +39,11 @@ def test_what_cannot_be_used_is_counted(folder):
     (folder / "no" / "empty.wav").write_bytes(b"")
     (folder / "no" / "text.wav").write_text("hello, this is no sound")
     write_wav(folder / "no" / "silent.wav", np.zeros(4000), RATE_HZ)
+    write_wav(folder / "loose.wav", tone(500), RATE_HZ)
     write_wav(folder / "no" / "loud.wav", np.clip(8 * tone(500), -0.5, 0.5), RATE_HZ)
     speech = load_speech(f"folder:{folder}")
-    assert sum(speech.skipped.values()) == 3 and speech.skipped["silent"] == 1
+    assert sum(speech.skipped.values()) == 4 and speech.skipped["silent"] == 1
+    assert speech.skipped["outside of a class's folder"] == 1
     assert any("is empty" in reason for reason in speech.skipped)
     assert speech.clipped == 1
     assert len(speech.train) + len(speech.validation) + len(speech.test) == 13
@@ -109,6 +111,9 @@ def test_strings_of_given_splits(tmp_path):
     speech = load_speech(f"folder:{tmp_path}", task="digits")
     strings = [sorted(tuple(row[row >= 0]) for row in split.labels) for split in (speech.train, speech.validation)]
     assert strings == [[(0, 0), (1,), (2,), (3,)], [(1,), (1, 1), (2,), (3,)]]
+    write_wav(tmp_path / "5.wav", tone(500), RATE_HZ)
+    with pytest.raises(UserError, match="has .wav files beside the splits train, validation, test"):
+        load_speech(f"folder:{tmp_path}", task="digits")
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,10 @@ def read_image_folder(path: Path, group: str = "") -> CollectedImages:
         else:
             collected.skipped["class without an image"] += 1
     collected.class_names = tuple(class_names)
+    parts = {path, *splits.values()}
+    loose = [entry for part in parts for entry in visible_entries(part) if entry.suffix.lower() in SUFFIXES]
+    if loose:
+        collected.skipped["image outside of a class's folder"] = len(loose)
     check_splits(path, splits, collected.splits)
     if groups.source:
         check_groups(collected.where, collected.groups, collected.splits)

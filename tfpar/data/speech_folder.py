@@ -49,7 +49,10 @@ def read_class_folders(path: Path, rate_hz: int, group: str = "") -> tuple[Colle
         for label, name in enumerate(names)
         for file in (_wavs(part / name) if (part / name).is_dir() else [])
     ]
-    return _collected(path, files, splits, rate_hz, group), tuple(names)
+    collected = _collected(path, files, splits, rate_hz, group)
+    if loose := sum(len(_wavs(part)) for part in {path, *splits.values()}):
+        collected.skipped["outside of a class's folder"] = loose
+    return collected, tuple(names)
 
 
 def read_digit_strings(path: Path, rate_hz: int, group: str = "") -> CollectedSpeech:
@@ -69,6 +72,8 @@ def read_digit_strings(path: Path, rate_hz: int, group: str = "") -> CollectedSp
     """
     _check_folder(path)
     splits = find_splits(path, has_classes=False)
+    if splits != {"train": path} and _wavs(path):
+        raise UserError(f"{path} has .wav files beside the splits {', '.join(splits)}; move them into one of these")
     files, without = [], 0
     for split, part in splits.items():
         table = _table(path / TRANSCRIPTS) | _table(part / TRANSCRIPTS)
@@ -146,8 +151,10 @@ def _table(path):
         return {}
     try:
         lines = read_file(path).decode("utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} cannot be read as UTF-8 text: {error}") from error
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not UTF-8: {error.reason} at byte {error.start}") from error
     return dict(line.split("\t", 1) for line in lines if "\t" in line)
 
 

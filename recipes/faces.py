@@ -75,9 +75,10 @@ def load():
     if FLAGS.task == "open" and (FLAGS.validation_split or FLAGS.patience):
         raise UserError("--task open has no validation split: leave out --validation_split and --patience")
     images = image_recipe.load(classes=8)
-    if FLAGS.task == "closed":
-        return images
-    return data.split_classes(images)
+    if FLAGS.task == "open":
+        images = data.split_classes(images)
+    log(f"splits: {images.split_rule}")
+    return images
 
 
 def build(images):

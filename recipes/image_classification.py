@@ -88,6 +88,7 @@ def main():
         recipe.use_unless_given(views=False)  # five times the work
     run = recipe.start()
     data = image_recipe.load()
+    log(f"splits: {data.split_rule}")
     with run.scope():
         model = build(data)
         history, measured = fit(model, data)

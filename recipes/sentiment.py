@@ -16,7 +16,7 @@ import dataclasses
 from absl import flags
 
 from tfpar.cli import recipe
-from tfpar.cli.flags import define_common
+from tfpar.cli.flags import define_common, define_table_files
 from tfpar.cli.recipe import log
 from tfpar.cli.run import run_recipe
 from tfpar.errors import UserError
@@ -35,6 +35,8 @@ define_common(
 flags.DEFINE_string("text_column", "text", "csv:, tsv: the texts' column, by name or number.")
 flags.DEFINE_string("label_column", "label", "csv:, tsv: the labels' column, by name or number.")
 flags.DEFINE_string("split_column", "split", "csv:, tsv: a column of train, validation, test, if there is one.")
+flags.DEFINE_string("group_column", "", "csv:, tsv: a column, such as the author; equal rows of it stay in one split.")
+define_table_files()
 flags.DEFINE_integer("units", 48, "Units of each recurrent layer and direction.", 1)
 flags.DEFINE_integer("embedding_size", 64, "Size of the token embeddings.", 1)
 flags.DEFINE_integer("layers", 1, "Stacked recurrent layers.", 1)
@@ -101,9 +103,13 @@ def load(replicas):
             text_column=FLAGS.text_column,
             label_column=FLAGS.label_column,
             split_column=FLAGS.split_column,
+            group_column=FLAGS.group_column,
+            encoding=FLAGS.encoding,
+            delimiter=FLAGS.delimiter,
         )
     for reason, rows in texts.skipped.items():
         log(f"skipped {rows} row(s): {reason}")
+    log(f"splits: {texts.split_rule}")
     tokenizer = data.Tokenizer.train(
         texts.train.texts, vocabulary_size=FLAGS.vocabulary_size, min_frequency=FLAGS.min_frequency
     )

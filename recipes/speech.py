@@ -13,7 +13,7 @@ Needs: pip install '.[recipes,speech]'. The last line on stdout is one JSON obje
 from absl import flags
 
 from tfpar.cli import recipe
-from tfpar.cli.flags import define_common
+from tfpar.cli.flags import define_common, define_group
 from tfpar.cli.recipe import log
 from tfpar.cli.run import run_recipe
 from tfpar.errors import UserError
@@ -29,6 +29,7 @@ define_common(
     weight_decay=1e-3,
     label_smoothing=0.1,
 )
+define_group()
 flags.DEFINE_enum("task", "word", ["word", "digits"], "One word in a clip, or a string of one to six digits, by CTC.")
 flags.DEFINE_enum("words", "digits", ["digits", "commands", "all"], "Which words of the bundled voices.")
 flags.DEFINE_enum("model", "cnn_lstm", ["cnn", "lstm", "cnn_lstm"], "Kind of network.")
@@ -51,12 +52,13 @@ def load():
     if FLAGS.smoke:
         speech = data.generated_speech(seed=FLAGS.seed, task=FLAGS.task)
     else:
-        speech = data.load_speech(FLAGS.dataset, task=FLAGS.task, words=FLAGS.words)
+        speech = data.load_speech(FLAGS.dataset, task=FLAGS.task, words=FLAGS.words, group=FLAGS.group)
     for reason, clips in speech.skipped.items():
         log(f"skipped {clips} clip(s): {reason}")
     if speech.clipped:
         log(f"{speech.clipped} clip(s) are clipped; they are used")
     log(f"{speech.name}: {counts(speech)}; {speech.notice}")
+    log(f"splits: {speech.split_rule}")
     return speech
 
 

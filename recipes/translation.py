@@ -13,7 +13,7 @@ import dataclasses
 from absl import flags
 
 from tfpar.cli import recipe
-from tfpar.cli.flags import define_common
+from tfpar.cli.flags import define_common, define_table_files
 from tfpar.cli.recipe import log
 from tfpar.cli.run import run_recipe
 
@@ -34,6 +34,7 @@ define_common(
 flags.DEFINE_string("source_column", "source", "csv:, tsv: the column to translate from, by name or number.")
 flags.DEFINE_string("target_column", "target", "csv:, tsv: the column to translate to, by name or number.")
 flags.DEFINE_string("split_column", "split", "csv:, tsv: a column of train, validation, test, if there is one.")
+define_table_files()
 flags.DEFINE_integer("units", 384, "Units of each layer; of the encoder's, half in each direction.", 8)
 flags.DEFINE_integer("embedding_size", 256, "Size of the token embeddings.", 1)
 flags.DEFINE_integer("encoder_layers", 1, "Stacked layers of the encoder.", 1)
@@ -105,6 +106,8 @@ def load(replicas):
             source_column=FLAGS.source_column,
             target_column=FLAGS.target_column,
             split_column=FLAGS.split_column,
+            encoding=FLAGS.encoding,
+            delimiter=FLAGS.delimiter,
         )
     for reason, rows in pairs.skipped.items():
         log(f"skipped {rows} row(s): {reason}")

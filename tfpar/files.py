@@ -1,13 +1,64 @@
-"""Files and directories that appear whole or not at all."""
+"""Reads of regular files, and writes of files and directories that appear whole or not at all."""
 
 import contextlib
+import errno
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from tfpar.errors import UserError
+
+_KINDS = {
+    stat.S_IFDIR: "a directory",
+    stat.S_IFIFO: "a FIFO",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+_MOST_BYTES = 8 << 30
+_MOST_BYTES_UNSIZED = 1 << 20  # of files that the kernel makes up as they are read, whose size is 0
+
+
+def open_file(path: Path | str) -> BinaryIO:
+    """Open a regular file for reading; neither a FIFO nor a device can make this wait, or read without an end.
+
+    Raises:
+        OSError: the file does not exist, cannot be read or is not a regular file; `strerror` says which.
+    """
+    try:
+        _check_regular(os.stat(path).st_mode)  # first: to open some devices is to change them
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    except ValueError as error:  # a NUL character
+        raise OSError(errno.EINVAL, "this is no path") from error
+    try:
+        _check_regular(os.fstat(descriptor).st_mode)
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def read_file(path: Path | str) -> bytes:
+    """Read a whole regular file.
+
+    Raises:
+        OSError: as of `open_file`, or the file is larger than 8 GiB.
+    """
+    with open_file(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > _MOST_BYTES:
+            raise OSError(errno.EFBIG, f"it has {size:,} bytes; expected at most {_MOST_BYTES:,}")
+        return file.read(size or _MOST_BYTES_UNSIZED) or b""
+
+
+def _check_regular(mode: int) -> None:
+    if not stat.S_ISREG(mode):
+        kind = _KINDS.get(stat.S_IFMT(mode), "no regular file")
+        raise OSError(errno.EINVAL, f"it is {kind}; expected a regular file")
 
 
 @contextlib.contextmanager

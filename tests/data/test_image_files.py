@@ -18,14 +18,16 @@ def encoded(image, kind, **options):
     return file.getvalue()
 
 
-@pytest.mark.parametrize("kind", ["PNG", "BMP", "PPM", "GIF"])
+@pytest.mark.parametrize("kind", ["PNG", "BMP", "PPM", "GIF", "TIFF"])
 def test_grey_files_come_back(kind):
     np.testing.assert_array_equal(decoded(encoded(Image.fromarray(GREY), kind))[..., 0], GREY)
 
 
-@pytest.mark.parametrize("kind", ["PNG", "BMP", "PPM"])
-def test_colour_files_come_back(kind):
-    np.testing.assert_array_equal(decoded(encoded(Image.fromarray(COLOUR), kind)), COLOUR)
+@pytest.mark.parametrize(
+    "kind, options", [("PNG", {}), ("BMP", {}), ("PPM", {}), ("TIFF", {}), ("WEBP", {"lossless": True})]
+)
+def test_colour_files_come_back(kind, options):
+    np.testing.assert_array_equal(decoded(encoded(Image.fromarray(COLOUR), kind, **options)), COLOUR)
 
 
 def test_jpeg_comes_back_nearly():
@@ -33,9 +35,22 @@ def test_jpeg_comes_back_nearly():
     assert np.abs(decoded(encoded(Image.fromarray(smooth), "JPEG")).astype(int) - smooth).max() < 6
 
 
-def test_sixteen_bits_become_eight():
-    image = Image.fromarray(GREY.astype(np.uint16) * 257)
-    np.testing.assert_array_equal(decoded(encoded(image, "PNG"))[..., 0], GREY)
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "PPM"])
+def test_sixteen_and_twelve_bits_become_eight(kind):
+    for bits in (16, 12):
+        image = Image.fromarray((GREY.astype(np.uint16) * 257) >> (16 - bits))
+        np.testing.assert_array_equal(decoded(encoded(image, kind))[..., 0], GREY)
+
+
+@pytest.mark.parametrize("pixels", [GREY.astype(np.float32) / 255, GREY.astype(np.int32) << 16, -GREY.astype(np.int32)])
+def test_values_of_unknown_range_are_refused(pixels):
+    with pytest.raises(UndecodableImageError, match="not of 8, 12 or 16 bits"):
+        decoded(encoded(Image.fromarray(pixels), "TIFF"))
+
+
+def test_other_formats_are_refused_whatever_pillow_can_do():
+    with pytest.raises(UndecodableImageError, match="it is no PNG, JPEG"):
+        decoded(encoded(Image.fromarray(COLOUR), "EPS"))
 
 
 def test_what_is_transparent_becomes_white():

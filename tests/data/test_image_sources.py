@@ -49,8 +49,14 @@ def test_what_cannot_be_used_is_counted(folder):
     (folder / "empty").mkdir()
     (folder / ".hidden").mkdir()
     (folder / "read me").write_text("mine")
+    save(folder / "loose")
     data = load_images(f"folder:{folder}")
-    assert data.skipped == {"not an image file": 1, "image that cannot be read": 1, "class without an image": 1}
+    assert data.skipped == {
+        "not an image file": 1,
+        "image that cannot be read": 1,
+        "class without an image": 1,
+        "image outside of a class's folder": 1,
+    }
     assert data.class_names == ("cat", "dog") and len(data.train) + len(data.test) == 24
 
 
@@ -60,6 +66,156 @@ def test_mixed_sizes_and_colours_become_one(folder):
     data = load_images(f"folder:{folder}")
     assert data.image_shape == (64, 64, 3) and len(data.train) + len(data.test) == 26
     assert load_images(f"folder:{folder}", image_size=16).image_shape == (16, 16, 3)
+
+
+@pytest.mark.parametrize("kind", [".webp", ".tif", ".TIFF"])
+def test_a_folder_has_the_kinds_of_files_that_predictions_have(folder, kind):
+    save(folder / "cat" / "more", kind=kind)
+    data = load_images(f"folder:{folder}")
+    assert len(data.train) + len(data.test) == 25 and data.skipped == {}
+
+
+def split_folders(path, *names):
+    """Folders of splits, with two images of each of two classes."""
+    for name in names:
+        for label in "ab":
+            for number in range(2):
+                save(path / name / label / str(number))
+    return f"folder:{path}"
+
+
+def sizes(data):
+    return len(data.train), len(data.validation), len(data.test)
+
+
+def test_a_folder_brings_its_splits(tmp_path):
+    data = load_images(split_folders(tmp_path, "train", "Val", "testing"))
+    assert sizes(data) == (4, 4, 4) and data.class_names == ("a", "b")
+    assert data.split_rule == "as the folders train, Val, testing say"
+
+
+def test_a_folder_brings_some_of_its_splits(tmp_path):
+    spec = split_folders(tmp_path, "train", "test")
+    assert sizes(load_images(spec)) == (4, 0, 4)
+    cut = load_images(spec, cut_validation=True)
+    assert sizes(cut) == (2, 2, 4) and "as the folders train, test say; validation cut from train" in cut.split_rule
+
+
+@pytest.mark.parametrize(
+    "names, more, words",
+    [
+        (("train", "test"), "c/0", "the split 'test' beside the folder 'c'"),
+        (("train", "val", "valid"), None, "two folders for validation: val and valid; merge them"),
+        (("test", "val"), None, "has 'test' and no 'train'"),
+        (("train",), "test/c/0", "must show every class; got 0 of 'c'"),
+        ((), "train/0", "train must have a sub-folder for each class"),
+    ],
+)
+def test_mixed_splits_are_refused(tmp_path, names, more, words):
+    spec = split_folders(tmp_path, *names)
+    if more:
+        save(tmp_path / more)
+    with pytest.raises(UserError, match=words):
+        load_images(spec)
+
+
+def test_people_are_not_dealt_out_anew_where_a_folder_brings_its_splits(tmp_path):
+    data = load_images(split_folders(tmp_path, "train", "test"))
+    with pytest.raises(UserError, match="brings train and test with the same people"):
+        split_classes(data)
+
+
+def test_an_empty_split_is_refused(tmp_path):
+    spec = split_folders(tmp_path, "train")
+    (tmp_path / "test" / "a").mkdir(parents=True)
+    with pytest.raises(UserError, match="test holds no file that can be used"):
+        load_images(spec)
+
+
+def test_a_class_may_be_called_like_a_split(tmp_path):
+    for name in ("train", "bus"):
+        for number in range(3):
+            save(tmp_path / name / str(number))
+    assert load_images(f"folder:{tmp_path}").class_names == ("bus", "train")
+
+
+@pytest.fixture
+def people(tmp_path):
+    """Twenty people with three images each, in both of two classes."""
+    for label in "ab":
+        for person in range(20):
+            for number in range(3):
+                save(tmp_path / "people" / label / f"p{person:02}_{number}", (8, 8, 3))
+    return tmp_path / "people"
+
+
+def people_of(data, folder):
+    """The people of each split, by the images of the folder."""
+    person = {np.asarray(Image.open(path)).tobytes(): path.name[:3] for path in folder.glob("*/*.png")}
+    splits = (data.train, data.validation, data.test)
+    return [{person[image.tobytes()] for image in split.images} for split in splits]
+
+
+@pytest.mark.parametrize("source", ["pattern", "table"])
+def test_a_person_stays_in_one_split(people, source):
+    if source == "table":
+        names = sorted(path.relative_to(people).as_posix() for path in people.glob("*/*.png"))
+        (people / "groups.tsv").write_text("path\tgroup\n" + "".join(f"{n}\t{n[2:5]}\r\n" for n in names))
+    data = load_images(f"folder:{people}", cut_validation=True, group="/(p[0-9]+)_" if source == "pattern" else "")
+    train, validation, test = people_of(data, people)
+    assert (len(train), len(validation), len(test)) == (16, 2, 2) and len(train | validation | test) == 20
+    assert sizes(data) == (96, 12, 12)
+    assert f"by groups ({'--group' if source == 'pattern' else 'groups.tsv'}" in data.split_rule
+
+
+def test_without_groups_the_rule_says_so(people):
+    data = load_images(f"folder:{people}")
+    assert "dealt out one by one" in data.split_rule and "--group PATTERN" in data.split_rule
+    assert people_of(data, people)[0] & people_of(data, people)[2]
+
+
+@pytest.mark.parametrize(
+    "group, words",
+    [
+        ("(p", r"--group must be a regular expression; got '\(p'"),
+        ("p[0-9]", "--group must have a group in parentheses"),
+        ("(p00)", r"--group \(p00\) names no group for 'a/p01_0.png'"),
+        ("(x?)", "names no group"),
+        ("^([ab])/", "needs at least 2 different groups"),
+    ],
+)
+def test_groups_that_are_refused(people, group, words):
+    with pytest.raises(UserError, match=words):
+        load_images(f"folder:{people}", group=group)
+    with pytest.raises(UserError, match="--group is for folder: alone; got dataset 'orl_faces'"):
+        load_images("orl_faces", group=group)
+
+
+@pytest.mark.parametrize(
+    "table, words",
+    [
+        ("a/p00_0.png\tx\n", r"groups.tsv names no group for 'a/p00_1.png'"),
+        ("a/p00_0.png x\n", "line 1 must be a path, a tab and a group"),
+        ("a/p00_0.png\tx\na/p00_0.png\ty\n", "has the groups 'x' and 'y'; name one"),
+        (b"\xff\xfe", "is not UTF-8"),
+    ],
+)
+def test_tables_of_groups_that_are_refused(people, table, words):
+    (people / "groups.tsv").write_bytes(table if isinstance(table, bytes) else table.encode())
+    with pytest.raises(UserError, match=words):
+        load_images(f"folder:{people}")
+
+
+def test_a_group_in_two_given_splits_is_refused(tmp_path):
+    spec = split_folders(tmp_path, "train", "test")
+    with pytest.raises(UserError, match="group '0' is in train and in test"):
+        load_images(spec, group=r"/(\d)\.png")
+
+
+def test_class_names_must_be_utf8(folder):
+    (folder.parent / "photos" / "caf\udce9").mkdir()
+    with pytest.raises(UserError, match="the name of a folder must be UTF-8"):
+        load_images(f"folder:{folder}")
 
 
 def test_equal_sizes_are_scaled_by_the_longer_side(tmp_path):

@@ -30,7 +30,7 @@ def test_specs_that_are_refused(spec, words):
 def test_paths_that_are_refused(tmp_path):
     with pytest.raises(UserError, match="does not exist"):
         load_text_classification(f"csv:{tmp_path / 'nothing.csv'}")
-    with pytest.raises(UserError, match="is a directory; expected a file"):
+    with pytest.raises(UserError, match="cannot be read: it is a directory; expected a regular file"):
         load_text_classification(f"tsv:{tmp_path}")
 
 

@@ -81,6 +81,79 @@ def test_quoted_newlines_commas_and_quotes(load, tmp_path):
     assert data.skipped == {}
 
 
+@pytest.mark.parametrize("encoding", ["cp1252", "latin-1", "utf-16", "utf-16-le", "UTF-8", "utf-8-sig", "utf-32"])
+@pytest.mark.parametrize("kind, delimiter", [("csv", ";"), ("csv", ""), ("csv", r"\t"), ("tsv", "|")])
+def test_encodings_and_delimiters(load, encoding, kind, delimiter):
+    rows = [(label, f"{text} caf\u00e9") for label, text in GOOD + BAD]
+    mark = {"": ",", r"\t": "\t"}.get(delimiter, delimiter)
+    content = csv_lines(rows).replace(",", mark).encode(encoding)
+    data = load(content, kind, encoding=encoding, delimiter=delimiter)
+    assert labelled(data) == {text: label for label, text in rows} and data.skipped == {}
+
+
+def test_a_mark_before_an_encoding_that_names_the_order_of_bytes(load):
+    content = b"\xff\xfe" + csv_lines(GOOD + BAD).encode("utf-16-le")
+    assert labelled(load(content, encoding="utf-16-le")) == {text: label for label, text in GOOD + BAD}
+
+
+@pytest.mark.parametrize(
+    "content, kind, words",
+    [
+        (csv_lines(GOOD + BAD).replace(",", ";"), "csv", "has 1 times ';': give --delimiter ';'"),
+        ('"label";"text"\n"good";"fine"\n', "csv", "give --delimiter ';'"),
+        (csv_lines(GOOD + BAD).replace(",", "\t"), "csv", r"give --delimiter '\\t'"),
+        (csv_lines(GOOD + BAD), "tsv", "give --delimiter ','"),
+        (csv_lines(GOOD + BAD).encode("utf-16"), "csv", "looks like UTF-16, .* give --encoding utf-16 "),
+        (csv_lines(GOOD + BAD).encode("utf-16-be"), "csv", "give --encoding utf-16-be "),
+        (csv_lines(GOOD + BAD).encode("utf-32"), "csv", "give --encoding utf-32 "),
+        (
+            csv_lines([(a, b + "\u00e9") for a, b in GOOD]).encode("cp1252"),
+            "csv",
+            "such as --encoding cp1252 for Western",
+        ),
+        (csv_lines([("bad", f"{n} \u00e9") for n in range(6)] + GOOD).encode("cp1252"), "csv", "6 of 26 rows do not"),
+    ],
+)
+def test_hints(load, content, kind, words):
+    refused(load, words, content, kind)
+
+
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        (dict(encoding="utf-99"), "--encoding must be an encoding that Python knows.*got 'utf-99'"),
+        (dict(encoding="base64"), "--encoding must be an encoding"),
+        (dict(encoding="cp1252"), "is not CP1252: it looks like UTF-8.*give --encoding utf-8"),
+        (dict(encoding="ascii"), "looks like UTF-8"),
+        (dict(delimiter=";;"), "--delimiter must be one character"),
+        (dict(delimiter='"'), "--delimiter must be one character"),
+    ],
+)
+def test_options_that_are_refused(load, options, words):
+    refused(load, words, b"\xef\xbb\xbf" + csv_lines(GOOD + BAD).encode(), **options)
+
+
+def test_text_that_does_not_decode_as_it_was_said(load):
+    refused(load, "is not ascii: it does not decode", csv_lines([("good", "caf\u00e9")]), encoding="ascii")
+    with pytest.raises(UserError, match="--delimiter is for csv: and tsv: alone; got dataset 'rotten_tomatoes'"):
+        load_text_classification("rotten_tomatoes", delimiter=";")
+
+
+def test_a_group_column_keeps_authors_together(load):
+    rows = [f"{label},{text},author {n // 4}\n" for n, (label, text) in enumerate(GOOD + BAD)]
+    content = "label,text,author\n" + "".join(rows)
+    data = load(content, group_column="author")
+    author = {text: n // 4 for n, (_, text) in enumerate(GOOD + BAD)}
+    parts = [{author[text] for text in split.texts} for split in (data.train, data.validation, data.test)]
+    assert list(map(len, parts)) == [6, 2, 2] and len(set().union(*parts)) == 10
+    assert "by groups (the group column)" in data.split_rule
+    refused(load, "no column 'writer'", content, group_column="writer")
+    one = "label,text,author\n" + "".join(f"{label},{text},me\n" for label, text in GOOD + BAD)
+    refused(load, "there is nothing for test and validation.*there are 1 groups", one, group_column="author")
+    given = one.replace("author\n", "author,split\n").replace("me\n", "me,train\n").replace("me,train", "me,test", 1)
+    refused(load, "group 'me' is in test and in train", given, group_column="author")
+
+
 def test_tsv_takes_quotes_as_they_are(load):
     rows = [("good", '"never closed'), ("good", 'a "b" c'), *GOOD, *BAD]
     data = load(csv_lines(rows).replace(",", "\t"), "tsv")
@@ -107,7 +180,7 @@ def test_bad_rows_are_skipped_and_counted_by_reason(load):
     content += b"good,fine film number 1\n" + b"bad,fine film number 2\n" + b'good,"closed" badly\n' + b"\n\r\n"
     data = load(content)
     assert data.skipped == {
-        "invalid UTF-8": 1,
+        "invalid UTF-8; another encoding is named by --encoding": 1,
         "empty text": 1,
         "empty label": 1,
         "wrong number of fields": 2,
@@ -120,7 +193,7 @@ def test_bad_rows_are_skipped_and_counted_by_reason(load):
 
 def test_a_bad_byte_in_tsv_costs_one_row(load):
     data = load(csv_lines(GOOD + BAD).replace(",", "\t").encode() + b"good\tcaf\xe9\ngood\tcaf\xc3\xa9\n", "tsv")
-    assert data.skipped == {"invalid UTF-8": 1}
+    assert data.skipped == {"invalid UTF-8; another encoding is named by --encoding": 1}
     assert "caf\u00e9" in all_texts(data)
 
 

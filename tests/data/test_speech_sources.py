@@ -39,9 +39,11 @@ def test_what_cannot_be_used_is_counted(folder):
     (folder / "no" / "empty.wav").write_bytes(b"")
     (folder / "no" / "text.wav").write_text("hello, this is no sound")
     write_wav(folder / "no" / "silent.wav", np.zeros(4000), RATE_HZ)
+    write_wav(folder / "loose.wav", tone(500), RATE_HZ)
     write_wav(folder / "no" / "loud.wav", np.clip(8 * tone(500), -0.5, 0.5), RATE_HZ)
     speech = load_speech(f"folder:{folder}")
-    assert sum(speech.skipped.values()) == 3 and speech.skipped["silent"] == 1
+    assert sum(speech.skipped.values()) == 4 and speech.skipped["silent"] == 1
+    assert speech.skipped["outside of a class's folder"] == 1
     assert any("is empty" in reason for reason in speech.skipped)
     assert speech.clipped == 1
     assert len(speech.train) + len(speech.validation) + len(speech.test) == 13
@@ -56,6 +58,62 @@ def test_clips_of_one_speaker_share_a_split(tmp_path):
                 write_wav(tmp_path / word / f"s{speaker}_nohash_{take}.wav", signal, RATE_HZ)
     speech = load_speech(f"folder:{tmp_path}")
     assert len(speech.test) == 2 * 3 and len(speech.validation) == 2 * 3
+    assert "by groups (the speaker in SPEAKER_nohash_N.wav)" in speech.split_rule
+
+
+def clips_of_speakers(path, name="{speaker}-{take}.wav"):
+    """Twelve speakers say two words three times; the tone tells the speaker."""
+    for label, word in enumerate(("no", "yes")):
+        (path / word).mkdir(parents=True)
+        for speaker in range(12):
+            for take in range(3):
+                signal = tone(300 + 100 * speaker + 10 * label + take)
+                write_wav(path / word / name.format(speaker=f"s{speaker:02}", take=take), signal, RATE_HZ)
+    return f"folder:{path}"
+
+
+def speakers_of(split):
+    spectra = np.abs(np.fft.rfft(split.audio, axis=1))[:, : RATE_HZ // 2]
+    return {int(peak * RATE_HZ / split.audio.shape[1] - 250) // 100 for peak in spectra.argmax(axis=1)}
+
+
+def test_a_pattern_keeps_speakers_together(tmp_path):
+    spec = clips_of_speakers(tmp_path)
+    alone = load_speech(spec)
+    assert speakers_of(alone.train) & speakers_of(alone.test)
+    assert "dealt out one by one" in alone.split_rule and "--group PATTERN or a file groups.tsv" in alone.split_rule
+    speech = load_speech(spec, group="/(s[0-9]+)-")
+    parts = [speakers_of(split) for split in (speech.train, speech.validation, speech.test)]
+    assert list(map(len, parts)) == [10, 1, 1] and len(set().union(*parts)) == 12
+    with pytest.raises(UserError, match="nothing for validation and test.* and there are 2 groups"):
+        load_speech(spec, group="^(no|yes)/")
+    with pytest.raises(UserError, match="--group is for folder: alone; got dataset 'espeak'"):
+        load_speech("espeak", group="(s)")
+
+
+def test_a_folder_brings_its_splits(tmp_path):
+    for split in ("train", "validation", "test"):
+        clips_of_speakers(tmp_path / split)
+    speech = load_speech(f"folder:{tmp_path}")
+    assert [len(split) for split in (speech.train, speech.validation, speech.test)] == [72, 72, 72]
+    assert speech.split_rule == "as the folders train, validation, test say" and speech.class_names == ("no", "yes")
+    (tmp_path / "validation").rename(tmp_path / "other")
+    with pytest.raises(UserError, match="the split 'test' beside the folder 'other'"):
+        load_speech(f"folder:{tmp_path}")
+
+
+def test_strings_of_given_splits(tmp_path):
+    for number, split in enumerate(("train", "dev", "test")):
+        (tmp_path / split).mkdir()
+        for digit in range(4):
+            write_wav(tmp_path / split / f"{digit}.wav", tone(300 + 100 * digit + 10 * number), RATE_HZ)
+        (tmp_path / split / "transcripts.tsv").write_text(f"0.wav\t{number}{number}\n")
+    speech = load_speech(f"folder:{tmp_path}", task="digits")
+    strings = [sorted(tuple(row[row >= 0]) for row in split.labels) for split in (speech.train, speech.validation)]
+    assert strings == [[(0, 0), (1,), (2,), (3,)], [(1,), (1, 1), (2,), (3,)]]
+    write_wav(tmp_path / "5.wav", tone(500), RATE_HZ)
+    with pytest.raises(UserError, match="has .wav files beside the splits train, validation, test"):
+        load_speech(f"folder:{tmp_path}", task="digits")
 
 
 @pytest.mark.parametrize(
@@ -85,11 +143,13 @@ def test_strings_have_their_transcripts_from_names_texts_or_a_table(tmp_path):
         write_wav(tmp_path / f"{name}.wav", tone(300 + sum(map(ord, name)) % 900), RATE_HZ)
     (tmp_path / "one.txt").write_text("Six six\n")
     (tmp_path / "transcripts.tsv").write_text("two.wav\t0 nine 1\n")
+    write_wav(tmp_path / "3.wav", tone(444), RATE_HZ)
+    (tmp_path / "3.txt").write_text("\u00b2")  # a digit, but no decimal one
     speech = load_speech(f"folder:{tmp_path}", task="digits")
     rows = np.concatenate([split.labels for split in (speech.train, speech.validation, speech.test)])
     strings = {tuple(int(digit) for digit in row if digit >= 0) for row in rows}
     assert {(3, 5, 1), (6, 6), (0, 9, 1), (4, 4)} <= strings and len(rows) == 8
-    assert speech.skipped == {"without a transcript of 1 to 6 digits": 1}
+    assert speech.skipped == {"without a transcript of 1 to 6 digits": 2}
 
 
 def test_a_tfds_set(tmp_path):

@@ -140,6 +140,16 @@ def test_what_is_no_subword_tokenizer(tmp_path):
         SubwordTokenizer.loads("{}")
 
 
+@pytest.mark.parametrize("old, new", [(r'"\\s+"', '""'), (":259,", ":9999,"), ('"merges":[["', '"merges":[["zz')])
+def test_a_damaged_tokenizer_is_refused_before_it_meets_a_text(tokenizer, tmp_path, old, new):
+    """Else the backend would panic, or make ids that no embedding has."""
+    tokenizer.save(tmp_path / "tokenizer.json")
+    content = "".join(line.strip() for line in (tmp_path / "tokenizer.json").read_text().splitlines())
+    assert old in content
+    with pytest.raises(UserError, match="is not a tokenizer that tfpar saved"):
+        SubwordTokenizer.loads(content.replace(old, new, 1))
+
+
 def test_the_vocabulary_is_the_same_in_every_process_and_order():
     program = "import sys; from tfpar.data import SubwordTokenizer, generated_translation\n"
     program += "train = generated_translation(train=500).train; texts = train.sources + train.targets\n"

@@ -28,6 +28,22 @@ def define_common(*, dataset: str, cells: tuple[str, ...], **defaults) -> None:
     _define_output(defaults)
 
 
+def define_table_files() -> None:
+    """Define how the files of csv: and tsv: are written."""
+    flags.DEFINE_string("encoding", "utf-8", "csv:, tsv: the file's encoding, such as cp1252 or utf-16.")
+    flags.DEFINE_string("delimiter", "", r"csv:, tsv: what separates fields, such as ';' or '\t'; empty: comma, tab.")
+
+
+def define_group() -> None:
+    """Define which files of folder: stay in one split."""
+    flags.DEFINE_string(
+        "group",
+        "",
+        "folder: a regular expression, searched in a file's path below the folder; files for which its first group is "
+        "the same, such as those of one person, stay in one split. Empty: groups.tsv in the folder, if it is there.",
+    )
+
+
 def _define_data_and_model(dataset, cells, defaults):
     flags.DEFINE_string("dataset", dataset, "A bundled set's name, tfds:NAME, csv:PATH, tsv:PATH or folder:PATH.")
     flags.DEFINE_enum("cell", cells[0], list(cells), "Recurrent cell.")

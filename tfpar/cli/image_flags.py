@@ -2,6 +2,8 @@
 
 from absl import flags
 
+from tfpar.cli.flags import define_group
+
 # What is defined here belongs to the recipe that asks for it: its --help lists these flags, too.
 flags.disclaim_key_flags()
 
@@ -21,6 +23,7 @@ def define(*, augment: str, **defaults) -> None:
 
 
 def _define_data(defaults):
+    define_group()
     flags.DEFINE_integer(
         "image_size", defaults.get("image_size", 0), "Pixels of the longer side; 0: as they are, or 64 if they differ."
     )

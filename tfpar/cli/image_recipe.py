@@ -22,7 +22,10 @@ def load(**smoke):
         images = data.generated_image_classification(seed=FLAGS.seed, **smoke)
     else:
         images = data.load_images(
-            FLAGS.dataset, image_size=FLAGS.image_size, cut_validation=FLAGS.validation_split or FLAGS.patience > 0
+            FLAGS.dataset,
+            image_size=FLAGS.image_size,
+            cut_validation=FLAGS.validation_split or FLAGS.patience > 0,
+            group=FLAGS.group,
         )
     for reason, count in images.skipped.items():
         log(f"skipped {count}: {reason}")

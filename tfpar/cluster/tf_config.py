@@ -11,6 +11,8 @@ from tfpar.errors import UserError
 EXAMPLE = '{"cluster": {"worker": ["host0:2222", "host1:2222"]}, "task": {"type": "worker", "index": 0}}'
 ADDRESS = re.compile(r"(?:\[(?P<ipv6>[^\[\]\s]+)\]|(?P<host>[^:\[\]\s]+)):(?P<port>[0-9]{1,5})")
 
+_LONGEST_SHOWN = 500
+
 
 @dataclasses.dataclass(frozen=True)
 class TfConfig:
@@ -53,8 +55,8 @@ def read_tf_config(environment: Mapping[str, str] | None = None) -> TfConfig | N
         return None
     try:
         config = json.loads(text)
-    except ValueError as error:
-        raise UserError(f"TF_CONFIG is not JSON ({error}); got {text!r}. Expected such as {EXAMPLE}") from error
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"TF_CONFIG is not JSON ({error}); got {_start(text)!r}. Expected such as {EXAMPLE}") from error
     cluster, task = _part(config, "cluster"), _part(config, "task")
     chief, workers = _jobs(cluster)
     return TfConfig(tuple(chief + workers), _index(task, chief, workers))
@@ -74,8 +76,12 @@ def split_address(address: str) -> tuple[str, int]:
 
 def _part(config, name):
     if not isinstance(config, dict) or not isinstance(config.get(name), dict):
-        raise UserError(f"TF_CONFIG must hold an object {name!r}, as in {EXAMPLE}; got {json.dumps(config)}")
+        raise UserError(f"TF_CONFIG must hold an object {name!r}, as in {EXAMPLE}; got {_start(repr(config))}")
     return config[name]
+
+
+def _start(text):
+    return text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + "..."
 
 
 def _jobs(cluster):
@@ -105,7 +111,7 @@ def _index(task, chief, workers):
     job, index = task.get("type"), task.get("index")
     if job not in ("chief", "worker"):
         raise UserError(f"the task type in TF_CONFIG must be 'worker' or 'chief'; got {job!r}")
-    if isinstance(index, str) and index.isascii() and index.isdigit():  # TensorFlow takes "0" for 0
+    if isinstance(index, str) and re.fullmatch("[0-9]{1,9}", index):  # TensorFlow takes "0" for 0
         index = int(index)
     count = len(chief if job == "chief" else workers)
     if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index < count:

@@ -5,41 +5,59 @@ CSV may quote fields (quotes doubled, newlines inside); in TSV a quote is a char
 
 import contextlib
 import csv
-import io
+import dataclasses
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from tfpar.data.columns import Columns, shown
-from tfpar.data.splits import SPLITS
-from tfpar.data.text_files import opened
+from tfpar.data.splits import SPLIT_NAMES
+from tfpar.data.text_files import UTF8, open_text
 from tfpar.errors import UserError
 
 UNLABELLED = "unlabelled"
 MALFORMED = "malformed quoting"
 WRONG_WIDTH = "wrong number of fields"
 UNKNOWN_SPLIT = "unknown split"
-_SPLIT_NAMES = {name: name for name in (*SPLITS, UNLABELLED)} | {
-    "training": "train",
-    "valid": "validation",
-    "val": "validation",
-    "dev": "validation",
-    "testing": "test",
-    "unsupervised": UNLABELLED,
-}
+_SPLIT_NAMES = SPLIT_NAMES | {UNLABELLED: UNLABELLED, "unsupervised": UNLABELLED}
 # The largest limit that fits a C long everywhere; the default, 128 KiB, is less than one long document.
 _FIELD_LIMIT_BYTES = 2**31 - 1
+_DELIMITERS = {",": "','", ";": "';'", "\t": r"'\t'", "|": "'|'"}  # as a shell takes them
+
+
+@dataclasses.dataclass(frozen=True)
+class Dialect:
+    """How rows are written.
+
+    Attributes:
+        quoted: True: fields may be quoted (CSV); False: a quote is a character like any other (TSV).
+        delimiter: one character; empty: the comma of CSV, the tab of TSV.
+        encoding: as Python names it.
+
+    Raises:
+        UserError: the delimiter is not one character, or is one that rows need.
+    """
+
+    quoted: bool
+    delimiter: str = ""
+    encoding: str = UTF8
+
+    def __post_init__(self):
+        given = "\t" if self.delimiter in (r"\t", "tab") else self.delimiter
+        if len(given) > 1 or given in ('"', "\r", "\n", "\0", "\ufeff") or "\ud800" <= given <= "\udfff":
+            raise UserError(rf"--delimiter must be one character, such as ';', or \t for a tab; got {self.delimiter!r}")
+        object.__setattr__(self, "delimiter", given or ("," if self.quoted else "\t"))
 
 
 @contextlib.contextmanager
 def delimited_rows(
-    path: Path, *, quoted: bool, wanted: dict[str, str], split_column: str, strict: bool = False
+    path: Path, dialect: Dialect, *, wanted: dict[str, str], split_column: str, strict: bool = False
 ) -> Iterator[tuple[Columns, Iterator[list[str] | int]]]:
     """Opens the file and finds its columns.
 
     Args:
-        path: the file; UTF-8, with or without a byte order mark.
-        quoted: True: commas and quotes (CSV); False: tabs, no quoting (TSV).
+        path: the file.
+        dialect: how its rows are written.
         wanted: argument name -> column; see `Columns.find`.
         split_column: may be missing if it is called "split".
         strict: refuse a file with a line that is not UTF-8; else such bytes come as lone surrogates.
@@ -48,17 +66,36 @@ def delimited_rows(
         The columns, and the rows below the header; for lines that cannot be parsed, their number.
 
     Raises:
-        UserError: no such file, not UTF-8, no row, a column is missing, or a quote is never closed.
+        UserError: no such file, another encoding, no row, a column is missing, or a quote is never closed.
     """
-    with opened(path, strict=strict) as file:
-        # Undecodable bytes become lone surrogates, which nothing else can: that is how a bad row is told later.
-        lines = io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="" if quoted else "\n")
-        rows = _filled(_csv_rows(path, lines) if quoted else _tsv_rows(lines))
-        first = next((row for row in rows if isinstance(row, list)), None)
-        if first is None:
-            raise UserError(f"{path} has no data rows; expected a line per example")
+    newline = "" if dialect.quoted else "\n"
+    with open_text(path, dialect.encoding, newline=newline, strict=strict) as file, _long_fields():
+        start = file.readline()
+        lines = itertools.chain([start] if start else [], file)
+        rows = _filled(_csv_rows(path, lines, dialect) if dialect.quoted else _tsv_rows(lines, dialect))
+        columns, rows = _with_columns(path, rows, wanted, split_column, _hint(start, dialect, len(wanted)))
+        yield columns, rows
+
+
+def _with_columns(path, rows, wanted, split_column, hint):
+    """The columns, and the rows without the header; `hint` ends the message if there is none."""
+    first = next((row for row in rows if isinstance(row, list)), None)
+    if first is None:
+        raise UserError(f"{path} has no data rows; expected a line per example{hint}")
+    try:
         columns = Columns.find(path, first, wanted, split_column)
-        yield columns, rows if columns.header else itertools.chain([first], rows)
+    except UserError as error:
+        raise UserError(f"{error}{hint}") from error
+    return columns, rows if columns.header else itertools.chain([first], rows)
+
+
+def _hint(line: str, dialect: Dialect, columns: int) -> str:
+    """What to say of a first line that another delimiter takes into more fields."""
+    counts = {mark: line.count(mark) for mark in _DELIMITERS}
+    best = max(counts, key=counts.get)
+    if best == dialect.delimiter or counts[best] + 1 < columns or line.count(dialect.delimiter) + 1 >= columns:
+        return ""
+    return f"; its first line has {counts[best]} times {best!r}: give --delimiter {_DELIMITERS[best]}"
 
 
 def split_of(row: list[str], columns: Columns) -> str:
@@ -82,33 +119,39 @@ def cleaned(cell: str) -> str:
     return cell.replace("\0", " ").strip()
 
 
-def _csv_rows(path: Path, lines: io.TextIOBase) -> Iterator[list[str] | int]:
+def _csv_rows(path: Path, lines: Iterable[str], dialect: Dialect) -> Iterator[list[str] | int]:
     """Yields rows; for lines that cannot be parsed, their number."""
+    # Strict: else one quote that is never closed would silently swallow the rest of the file.
+    reader = csv.reader(lines, delimiter=dialect.delimiter, strict=True)
+    while True:
+        line = reader.line_num
+        try:
+            yield next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            if "unexpected end of data" in str(error):
+                raise UserError(
+                    f"{path}: a quote that opens in or after line {line + 1} is never closed; close it, double "
+                    "quotes inside quoted fields, or save the file as TSV and use tsv:PATH"
+                ) from error
+            yield reader.line_num - line
+
+
+@contextlib.contextmanager
+def _long_fields() -> Iterator[None]:
+    """Raise the limit of the `csv` module, which holds for the whole process, within a `with` block."""
     previous_limit = csv.field_size_limit(_FIELD_LIMIT_BYTES)
     try:
-        # Strict: else one quote that is never closed would silently swallow the rest of the file.
-        reader = csv.reader(lines, strict=True)
-        while True:
-            line = reader.line_num
-            try:
-                yield next(reader)
-            except StopIteration:
-                return
-            except csv.Error as error:
-                if "unexpected end of data" in str(error):
-                    raise UserError(
-                        f"{path}: a quote that opens in or after line {line + 1} is never closed; close it, double "
-                        "quotes inside quoted fields, or save the file as TSV and use tsv:PATH"
-                    ) from error
-                yield reader.line_num - line
+        yield
     finally:
         csv.field_size_limit(previous_limit)
 
 
-def _tsv_rows(lines: io.TextIOBase) -> Iterator[list[str]]:
+def _tsv_rows(lines: Iterable[str], dialect: Dialect) -> Iterator[list[str]]:
     for line in lines:
         line = line.rstrip("\r\n")
-        yield line.split("\t") if line else []
+        yield line.split(dialect.delimiter) if line else []
 
 
 def _filled(rows: Iterator[list[str] | int]) -> Iterator[list[str] | int]:

@@ -8,6 +8,7 @@ from tfpar.data.delimited import (
     UNKNOWN_SPLIT,
     UNLABELLED,
     WRONG_WIDTH,
+    Dialect,
     check_train,
     delimited_rows,
     split_of,
@@ -16,23 +17,23 @@ from tfpar.data.translation_pairs import CollectedPairs
 
 
 def read_pairs(
-    path: Path, *, quoted: bool, source_column: str, target_column: str, split_column: str, max_words: int
+    path: Path, dialect: Dialect, *, source_column: str, target_column: str, split_column: str, max_words: int
 ) -> CollectedPairs:
     """Reads the whole file. Rows without two usable sides are left out and counted; so are repeats of a pair.
 
     Args:
-        path: the file; UTF-8, with or without a byte order mark.
-        quoted: True: commas and quotes (CSV); False: tabs, no quoting (TSV).
+        path: the file.
+        dialect: how its rows are written.
         source_column, target_column, split_column: see `Columns.find`; the last may be missing if it is "split".
         max_words: a pair with more words on a side is left out.
 
     Raises:
-        UserError: no such file, not UTF-8, a column is missing, a quote is never closed, or nobody trains.
+        UserError: no such file, another encoding, a column is missing, a quote is never closed, or nobody trains.
     """
     wanted = {"source_column": source_column, "target_column": target_column}
     collected, seen = CollectedPairs(str(path), max_words), set()
     # Strict: a guess at a damaged letter would be learned, and then written by the translator.
-    reading = delimited_rows(path, quoted=quoted, wanted=wanted, split_column=split_column, strict=True)
+    reading = delimited_rows(path, dialect, wanted=wanted, split_column=split_column, strict=True)
     with reading as (columns, rows):
         for row in rows:
             _take(row, columns, collected, seen)

@@ -9,18 +9,23 @@ from tfpar.data.delimited import (
     UNKNOWN_SPLIT,
     UNLABELLED,
     WRONG_WIDTH,
+    Dialect,
     check_train,
     cleaned,
     delimited_rows,
     split_of,
 )
 from tfpar.data.labelled_texts import Collected
+from tfpar.data.text_files import WESTERN
 from tfpar.errors import UserError
 
-_NOT_UTF8 = "invalid UTF-8"
+_NOT_UTF8 = "invalid UTF-8; another encoding is named by --encoding"
+_MOST_NOT_UTF8 = 0.1  # of all rows; a file with more is in another encoding
 
 
-def read_texts(path: Path, *, quoted: bool, text_column: str, label_column: str, split_column: str) -> Collected:
+def read_texts(
+    path: Path, dialect: Dialect, *, text_column: str, label_column: str, split_column: str, group_column: str = ""
+) -> Collected:
     """Reads the whole file.
 
     Of rows with the same text the first is kept. NUL characters become spaces; texts and labels are stripped. A column
@@ -28,15 +33,18 @@ def read_texts(path: Path, *, quoted: bool, text_column: str, label_column: str,
     a header.
 
     Args:
-        path: the file; UTF-8, with or without a byte order mark.
-        quoted: True: commas and quotes (CSV); False: tabs, no quoting (TSV).
+        path: the file.
+        dialect: how its rows are written.
         text_column, label_column, split_column: the columns; only the last may be missing, if it is called "split".
+        group_column: rows that are equal here share a split; empty: no such column.
 
     Raises:
-        UserError: no such file, not UTF-8, a column is missing, a quote is never closed, or no usable row.
+        UserError: no such file, another encoding, a column is missing, a quote is never closed, or no usable row.
     """
     wanted = {"text_column": text_column, "label_column": label_column}
-    with delimited_rows(path, quoted=quoted, wanted=wanted, split_column=split_column) as (columns, rows):
+    if group_column:
+        wanted["group_column"] = group_column
+    with delimited_rows(path, dialect, wanted=wanted, split_column=split_column) as (columns, rows):
         reading = _Reading(path, columns)
         for row in rows:
             reading.add(row)
@@ -68,7 +76,7 @@ class _Reading:
             return _NOT_UTF8
         if len(row) != self._columns.width:
             return WRONG_WIDTH
-        text, label = (cleaned(row[place]) for place in self._columns.fields)
+        text, label, *group = (cleaned(row[place]) for place in self._columns.fields)
         split = split_of(row, self._columns)
         if not text:
             return "empty text"
@@ -81,7 +89,10 @@ class _Reading:
             return "empty label"
         if text in self._label_of:
             return "duplicate text" if self._label_of[text] == label else "duplicate text with another label"
+        if group == [""]:
+            return "empty group"
         self._label_of[text] = label
+        self._collected.groups += group
         self._collected.texts.append(text)
         self._collected.splits.append(split)
         self._labels.append(label)
@@ -105,10 +116,10 @@ class _Reading:
         skipped = self._collected.skipped
         if self._rows == 0:
             raise UserError(f"{self._path} has no data rows below its header; expected a line per example")
-        if skipped[_NOT_UTF8] > self._rows / 2:
+        if skipped[_NOT_UTF8] > self._rows * _MOST_NOT_UTF8:
             raise UserError(
-                f"{self._path} is not UTF-8: {skipped[_NOT_UTF8]} of {self._rows} rows do not decode; convert it, for "
-                "example by: iconv -f latin1 -t utf-8"
+                f"{self._path} is not UTF-8: {skipped[_NOT_UTF8]} of {self._rows} rows do not decode; give its "
+                f"encoding, such as {WESTERN}"
             )
         if not self._labels:
             reasons = ", ".join(f"{reason}: {count}" for reason, count in skipped.items()) or "all unlabelled"

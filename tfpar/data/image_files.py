@@ -6,7 +6,9 @@ import numpy as np
 
 from tfpar.errors import MissingExtraError
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".pgm", ".ppm")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".pgm", ".ppm", ".tif", ".tiff", ".webp")
+NAMES = "PNG, JPEG, GIF, BMP, PGM, TIFF or WebP"
+_FORMATS = ("PNG", "JPEG", "GIF", "BMP", "PPM", "TIFF", "WEBP")  # Pillow's names: it can do more, by other programs
 
 
 class UndecodableImageError(ValueError):
@@ -14,9 +16,10 @@ class UndecodableImageError(ValueError):
 
 
 def decoded(content: bytes) -> np.ndarray:
-    """Decodes a PNG, JPEG, GIF, BMP or PGM file; of an animation, its first picture.
+    """Decodes a PNG, JPEG, GIF, BMP, PGM, TIFF or WebP file; of an animation, or of pages, the first picture.
 
-    The picture is turned as its EXIF data say. Transparency is laid over white; 16 bits become 8.
+    The picture is turned as its EXIF data say. Transparency is laid over white. 16 bits of grey become 8; if none of
+    its values needs more than 12, the picture is one of 12 bits, as scanners and microscopes write them.
 
     Returns:
         uint8 (height, width, 1) if it is grey, else (height, width, 3).
@@ -27,21 +30,21 @@ def decoded(content: bytes) -> np.ndarray:
     """
     pillow = _pillow()
     try:
-        with pillow.open(io.BytesIO(content)) as image:
+        with pillow.open(io.BytesIO(content), formats=_FORMATS) as image:
             image.load()
             return _as_array(image)
     except pillow.UnidentifiedImageError as error:  # Pillow's words would name the buffer in memory
-        raise UndecodableImageError("it is in no format that is known") from error
-    except (OSError, ValueError, SyntaxError, EOFError, IndexError, pillow.DecompressionBombError) as error:
-        raise UndecodableImageError(str(error)) from error
+        raise UndecodableImageError(f"it is no {NAMES}") from error
+    except Exception as error:  # of damaged files Pillow raises whatever its parts do
+        raise UndecodableImageError(str(error) or type(error).__name__) from error
 
 
 def _as_array(image) -> np.ndarray:
     from PIL import ImageOps
 
     image = ImageOps.exif_transpose(image)
-    if image.mode.startswith("I"):  # 16 bits of grey
-        return np.clip(np.asarray(image) // 256, 0, 255).astype(np.uint8)[..., None]
+    if image.mode[0] in "IF":  # more than 8 bits of grey
+        return _eight_bits(np.asarray(image))[..., None]
     if image.has_transparency_data:
         over = image.convert("RGBA")
         image = _pillow().new("RGBA", over.size, "white")
@@ -49,6 +52,12 @@ def _as_array(image) -> np.ndarray:
         image = image.convert("L" if _is_grey(over) else "RGB")
     array = np.asarray(image.convert("L" if image.mode in ("1", "L") else "RGB"))
     return array[..., None] if array.ndim == 2 else array
+
+
+def _eight_bits(values: np.ndarray) -> np.ndarray:
+    if values.dtype.kind == "f" or values.min(initial=0) < 0 or values.max(initial=0) >= 1 << 16:
+        raise UndecodableImageError("its values are not of 8, 12 or 16 bits; write it as one of 8 or 16 bits")
+    return (values >> (4 if values.max(initial=0) < 1 << 12 else 8)).astype(np.uint8)
 
 
 def _is_grey(image) -> bool:
@@ -82,7 +91,7 @@ def fitted(image: np.ndarray, height: int, width: int, channels: int) -> np.ndar
 
 def _pillow():
     try:
-        from PIL import Image
+        from PIL import Image, TiffImagePlugin, WebPImagePlugin  # noqa: F401  (these two register their formats)
     except ImportError as error:
         raise MissingExtraError("pillow", "recipes", "to read images") from error
     return Image

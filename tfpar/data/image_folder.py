@@ -3,61 +3,77 @@
 import re
 from pathlib import Path
 
+from tfpar.data.folder_groups import ONE_BY_ONE, FileGroups
+from tfpar.data.folder_splits import check_splits, find_splits, split_folders_rule, visible_entries, visible_folders
 from tfpar.data.image_files import SUFFIXES, UndecodableImageError, decoded
 from tfpar.data.labelled_images import CollectedImages
+from tfpar.data.splits import check_groups
 from tfpar.errors import UserError
+from tfpar.files import read_file
 
 
-def read_image_folder(path: Path) -> CollectedImages:
+def read_image_folder(path: Path, group: str = "") -> CollectedImages:
     """Reads all images; files that are none, or damaged, and classes without any are counted and left out.
 
     Args:
-        path: the folder. Sub-folders are classes, sorted by name, numbers in names by value; hidden ones are not.
+        path: the folder. Sub-folders are classes, sorted by name, numbers in names by value; hidden ones are not. Or
+            its sub-folders are train, validation and test, and classes are in them.
+        group: see `FileGroups`.
 
     Raises:
-        UserError: no such folder, or no sub-folder in it.
+        UserError: no such folder, no sub-folder in it, splits beside classes, or a file without a group.
     """
     if not path.is_dir():
         raise UserError(f"{path} {'is a file' if path.exists() else 'does not exist'}; expected a folder of images")
-    folders = sorted((entry for entry in path.iterdir() if _is_class(entry)), key=lambda folder: _natural(folder.name))
-    if not folders:
+    if not visible_folders(path):
         raise UserError(f"{path} has no sub-folders; expected one for each class, with that class's images in it")
-    collected = CollectedImages(where=f"folder:{path}")
+    splits, groups = find_splits(path), FileGroups(path, group)
+    collected = CollectedImages(
+        where=f"folder:{path}",
+        given_rule=split_folders_rule(path, splits),
+        grouped_by=groups.source,
+        advice=ONE_BY_ONE,
+    )
+    names = {entry.name for folder in splits.values() for entry in visible_folders(folder)}
     class_names = []
-    for folder in folders:
-        found = _read_class(folder, collected, label=len(class_names))
-        if found:
-            class_names.append(folder.name)
+    for name in sorted(names, key=_natural):
+        found = [_read_class(part / name, split, groups, collected, len(class_names)) for split, part in splits.items()]
+        if any(found):
+            class_names.append(name)
         else:
             collected.skipped["class without an image"] += 1
     collected.class_names = tuple(class_names)
+    parts = {path, *splits.values()}
+    loose = [entry for part in parts for entry in visible_entries(part) if entry.suffix.lower() in SUFFIXES]
+    if loose:
+        collected.skipped["image outside of a class's folder"] = len(loose)
+    check_splits(path, splits, collected.splits)
+    if groups.source:
+        check_groups(collected.where, collected.groups, collected.splits)
     return collected
-
-
-def _is_class(entry: Path) -> bool:
-    return entry.is_dir() and not entry.name.startswith(".")
 
 
 def _natural(name: str) -> list:
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]
 
 
-def _read_class(folder: Path, collected: CollectedImages, label: int) -> int:
+def _read_class(folder: Path, split: str, groups: FileGroups, collected: CollectedImages, label: int) -> int:
     """Adds a class's images; returns how many there are."""
     found = 0
-    for path in sorted(folder.iterdir(), key=lambda path: _natural(path.name)):
-        if path.name.startswith("."):
-            continue
+    entries = visible_entries(folder) if folder.is_dir() else []
+    for path in sorted(entries, key=lambda path: _natural(path.name)):
         if path.suffix.lower() not in SUFFIXES:
             collected.skipped["not an image file"] += 1
             continue
+        group = groups.of(path)
         try:
-            image = decoded(path.read_bytes())
+            image = decoded(read_file(path))
         except (UndecodableImageError, OSError):
             collected.skipped["image that cannot be read"] += 1
             continue
         collected.images.append(image)
         collected.labels.append(label)
-        collected.splits.append("train")
+        collected.splits.append(split)
+        collected.groups.append(group)
         found += 1
     return found

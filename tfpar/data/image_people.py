@@ -1,9 +1,11 @@
 """Deals out whole classes, to test on people that training never shows."""
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 
+from tfpar.data.folder_splits import find_splits
 from tfpar.data.labelled_images import ImageData, LabelledImages
 from tfpar.errors import UserError
 
@@ -21,8 +23,15 @@ def split_classes(images: ImageData) -> ImageData:
         The same images, sorted by class; labels of the test split go on where those of training end.
 
     Raises:
-        UserError: there are too few classes, or no class of the test has two images.
+        UserError: there are too few classes, no class of the test has two images, or they come from a folder that
+            brings splits of its own.
     """
+    kind, _, path = images.name.partition(":")
+    if kind == "folder" and find_splits(Path(path).expanduser()) != {"train": Path(path).expanduser()}:
+        raise UserError(
+            f"{images.name} brings train and test with the same people, but they are to be tested on other people; "
+            "give one folder of people, without splits"
+        )
     parts = (images.train, images.validation, images.test)
     pixels, labels = (np.concatenate([getattr(part, name) for part in parts]) for name in ("images", "labels"))
     count = int(len(images.class_names) * _TRAIN_SHARE)

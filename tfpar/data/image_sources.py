@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tfpar.data.image_folder import read_image_folder
 from tfpar.data.labelled_images import ImageData, assemble
-from tfpar.data.specs import FOLDER, notice_of_file, parsed
+from tfpar.data.specs import FOLDER, check_options, notice_of_file, parsed
 from tfpar.data.tfds_images import read_tfds_images
 from tfpar.errors import UserError
 
@@ -16,6 +16,7 @@ def load_images(
     *,
     image_size: int = 0,
     cut_validation: bool = False,
+    group: str = "",
     cache_dir: Path | str | None = None,
 ) -> ImageData:
     """Loads labelled images.
@@ -26,9 +27,13 @@ def load_images(
 
     Args:
         dataset: "mnist_5k" or "orl_faces" (bundled), "tfds:NAME[/CONFIG]", or "folder:PATH", with a sub-folder for each
-            class and PNG, JPEG, GIF, BMP or PGM files in it.
+            class and PNG, JPEG, GIF, BMP, PGM, TIFF or WebP files in it; or with train, validation and test, and the
+            classes in them.
         image_size: pixels of the longer side; 0: as they are, or 64 where they differ.
         cut_validation: cut a validation split from training in the same way, if the source has none.
+        group: of folder: a regular expression that is searched in a file's path below the folder; files for which its
+            first group is the same, such as those of one person, share a split. A file `groups.tsv` in the folder, with
+            path, tab and group in each line, says the same.
         cache_dir: where to fetch and prepare; by default $TFPAR_CACHE, else the user's cache directory.
 
     Raises:
@@ -38,9 +43,10 @@ def load_images(
     if image_size and image_size < 8:
         raise UserError(f"image_size must be 0 or at least 8 pixels; got {image_size}")
     kind, rest = parsed(dataset, _BUNDLED, holds="images", kinds=FOLDER)
+    check_options(dataset, kind, FOLDER, group=group)
     if kind == "tfds":
         collected, notice = read_tfds_images(rest, Path(cache_dir).expanduser() if cache_dir is not None else None)
     else:
         path = Path(rest).expanduser()
-        collected, notice = read_image_folder(path), notice_of_file(path)
+        collected, notice = read_image_folder(path, group), notice_of_file(path)
     return assemble(dataset, collected, notice, image_size, cut_validation)

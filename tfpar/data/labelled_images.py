@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from tfpar.data.image_files import fitted
-from tfpar.data.splits import CUT_RULE, SPLITS, cut_missing
+from tfpar.data.splits import SPLITS, check_cut, cut_missing, cut_rule
 from tfpar.errors import UserError
 
 DEFAULT_SIZE = 64  # of images that have no size in common
@@ -69,6 +69,9 @@ class CollectedImages:
         labels, splits: one entry per example; a split is one of SPLITS.
         skipped: reason -> files or images.
         given_rule: how the splits that the source brought came about; "" if it brought none.
+        groups: one entry per example, of which equal ones share a split; used if `grouped_by` is not empty.
+        grouped_by: where groups come from; "" where equal images alone share a split.
+        advice: what to say where splits are cut and there are no groups.
     """
 
     where: str
@@ -78,6 +81,9 @@ class CollectedImages:
     splits: list[str] = field(default_factory=list)
     skipped: Counter = field(default_factory=Counter)
     given_rule: str = ""
+    groups: list[str] = field(default_factory=list)
+    grouped_by: str = ""
+    advice: str = ""
 
 
 def assemble(
@@ -96,12 +102,15 @@ def assemble(
         UserError: fewer than two classes, a class with too few images, or one that training never shows.
     """
     wanted = ("test", "validation") if cut_validation else ("test",)
-    keys = [hashlib.md5(image.tobytes()).hexdigest() for image in collected.images]
+    keys = collected.groups
+    if not collected.grouped_by:
+        keys = [hashlib.md5(image.tobytes()).hexdigest() for image in collected.images]
     splits, missing = cut_missing(keys, collected.labels, collected.splits, wanted)
     _check_classes(collected, keys, splits, missing)
+    check_cut(collected.where, keys, splits, missing)
     images = _of_one_size(collected.images, image_size)
     labels, splits = np.array(collected.labels, np.int32), np.array(splits)
-    rule = CUT_RULE.format(splits=" and ".join(missing), examples="images") if missing else ""
+    rule = cut_rule(missing, "images", collected.grouped_by, collected.advice)
     return ImageData(
         name=name,
         **{split: LabelledImages(images[splits == split], labels[splits == split]) for split in SPLITS},
@@ -134,7 +143,8 @@ def _check_classes(collected: CollectedImages, keys: list[str], splits: list[str
     rare = {name: distinct[label] for label, name in enumerate(collected.class_names) if distinct[label] < fewest}
     if rare:
         raise UserError(
-            f"{collected.where}: every class needs at least {fewest} different images, one for each of "
+            f"{collected.where}: every class needs at least {fewest} different "
+            f"{'groups' if collected.grouped_by else 'images'}, one for each of "
             f"{', '.join(('train', *missing))}; got {_some(rare)}; add images or remove the class"
         )
     shown = {label for label, split in zip(collected.labels, splits, strict=True) if split == "train"}

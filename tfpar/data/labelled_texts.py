@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tfpar.data.splits import CUT_RULE, SPLITS, cut_missing
+from tfpar.data.splits import SPLITS, check_cut, check_groups, cut_missing, cut_rule
 from tfpar.errors import UserError
 
 # One for each split: with fewer, some split could not show the class at all.
@@ -62,6 +62,7 @@ class Collected:
         where: the file or set, as error messages name it.
         class_names: by label.
         texts, labels, splits: one entry per example; a split is one of SPLITS.
+        groups: one entry per example, of which equal ones share a split; empty: each text is a group of its own.
         unlabelled: texts without a label.
         skipped: reason -> rows.
         given_rule: how the splits that the source brought came about; "" if it brought none.
@@ -73,6 +74,7 @@ class Collected:
     texts: list[str] = field(default_factory=list)
     labels: list[int] = field(default_factory=list)
     splits: list[str] = field(default_factory=list)
+    groups: list[str] = field(default_factory=list)
     unlabelled: list[str] = field(default_factory=list)
     skipped: Counter = field(default_factory=Counter)
     given_rule: str = ""
@@ -86,7 +88,10 @@ def assemble(name: str, collected: Collected, notice: str) -> TextClassification
         UserError: fewer than two classes, a class with too few examples, or one that training never shows.
     """
     _check_counts(collected)
-    splits, missing = cut_missing(collected.texts, collected.labels, collected.splits)
+    splits, missing = cut_missing(collected.groups or collected.texts, collected.labels, collected.splits)
+    if collected.groups:
+        check_groups(collected.where, collected.groups, collected.splits)
+        check_cut(collected.where, collected.groups, splits, missing)
     _check_train(collected, splits)
     # A held-out text must not come back as an unlabelled one.
     unlabelled = dict.fromkeys(collected.unlabelled)
@@ -100,7 +105,7 @@ def assemble(name: str, collected: Collected, notice: str) -> TextClassification
         test=_pick(collected, splits, "test"),
         unlabelled=tuple(unlabelled),
         class_names=collected.class_names,
-        split_rule=_rule(collected.given_rule, missing),
+        split_rule=_rule(collected, missing),
         notice=notice,
         skipped=dict(skipped),
     )
@@ -112,11 +117,9 @@ def _pick(collected: Collected, splits: list[str], wanted: str) -> LabelledTexts
     return LabelledTexts(texts, np.array([collected.labels[index] for index in chosen], np.int32))
 
 
-def _rule(given: str, missing: tuple[str, ...]) -> str:
-    if not missing:
-        return given
-    cut = CUT_RULE.format(splits=" and ".join(missing), examples="texts")
-    return f"{given}; {cut}" if given else cut
+def _rule(collected: Collected, missing: tuple[str, ...]) -> str:
+    cut = cut_rule(missing, "texts", "the group column" if collected.groups else "")
+    return "; ".join(filter(None, (collected.given_rule, cut)))
 
 
 def _check_counts(collected: Collected) -> None:

@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+from tfpar.data.delimited import Dialect
 from tfpar.data.delimited_texts import read_texts
 from tfpar.data.labelled_texts import LabelledTexts, TextClassificationData, assemble
-from tfpar.data.specs import notice_of_file, parsed
+from tfpar.data.specs import FILE_KINDS, check_options, notice_of_file, parsed
+from tfpar.data.text_files import UTF8
 from tfpar.data.tfds_texts import read_tfds_texts
 
 __all__ = ["LabelledTexts", "TextClassificationData", "load_text_classification"]
@@ -18,6 +20,9 @@ def load_text_classification(
     text_column: str = "text",
     label_column: str = "label",
     split_column: str = "split",
+    group_column: str = "",
+    encoding: str = UTF8,
+    delimiter: str = "",
     cache_dir: Path | str | None = None,
 ) -> TextClassificationData:
     """Loads a data set for text classification.
@@ -30,6 +35,10 @@ def load_text_classification(
         spec: "rotten_tomatoes" (bundled), "tfds:NAME[/CONFIG]", "csv:PATH" or "tsv:PATH".
         text_column, label_column: for files: names in the header, or numbers from 0 in a file without a header.
         split_column: for files: the column that says train, validation or test. It may be missing if it is "split".
+        group_column: for files: rows that are equal here, such as those of one author, share a split where splits are
+            cut; empty: texts are dealt out one by one.
+        encoding: for files: as Python names it, such as "cp1252" or "utf-16".
+        delimiter: for files: one character, or "\\t"; empty: the comma of csv:, the tab of tsv:.
         cache_dir: where to fetch and prepare; by default $TFPAR_CACHE, else the user's cache directory.
 
     Returns:
@@ -40,12 +49,13 @@ def load_text_classification(
         MissingExtraError: TensorFlow Datasets is needed and not installed.
     """
     kind, rest = parsed(spec, _BUNDLED, holds="texts")
+    check_options(spec, kind, FILE_KINDS, encoding=encoding, delimiter=delimiter, group_column=group_column)
     if kind == "tfds":
         cache_dir = Path(cache_dir).expanduser() if cache_dir is not None else None
         collected, notice = read_tfds_texts(rest, cache_dir)
     else:
         path = Path(rest).expanduser()
         columns = dict(text_column=text_column, label_column=label_column, split_column=split_column)
-        collected = read_texts(path, quoted=kind == "csv", **columns)
+        collected = read_texts(path, Dialect(kind == "csv", delimiter, encoding), group_column=group_column, **columns)
         notice = notice_of_file(path)
     return assemble(spec, collected, notice)

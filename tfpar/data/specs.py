@@ -45,6 +45,14 @@ def _listed(kinds: tuple[str, ...]) -> str:
     return "".join(f", {kind}" for kind in others) + f" or {last}"
 
 
+def check_options(spec: str, kind: str, kinds: tuple[str, ...], **options: str) -> None:
+    """Raise UserError if an option that is for `kinds` alone is given, and the spec is of another kind."""
+    given = [name for name, value in options.items() if value not in ("", "utf-8")]
+    if given and kind not in kinds:
+        allowed = " and ".join(f"{name}:" for name in kinds)
+        raise UserError(f"--{given[0]} is for {allowed} alone; got dataset {spec!r}. Leave it out")
+
+
 def notice_of_file(path) -> str:
     """What to show where nobody states a licence."""
     return f"Your own file {path}: its licence is yours to know."

@@ -6,15 +6,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from tfpar.data.clips import Clips, pack, trim
-from tfpar.data.splits import SPLITS, cut_missing
+from tfpar.data.splits import SPLITS, check_cut, cut_missing, cut_rule
 from tfpar.errors import UserError
 
 # One for each split: with fewer, some split could not show the class at all.
 _FEWEST_PER_CLASS = len(SPLITS)
-_CUT_RULE = (
-    "{splits} cut from train: in each class clips are sorted by md5, of the speaker where file names tell it and else "
-    "of the clip, and a tenth (at least one) goes to each"
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +58,9 @@ class CollectedSpeech:
         splits: of each clip: one of `SPLITS`.
         skipped: reason -> clips.
         clipped: see `SpeechData`.
+        given_rule: how the splits that the source brought came about; "" if it brought none.
+        grouped_by: where groups come from; "" where equal clips alone share a split.
+        advice: what to say where splits are cut and there are no groups.
     """
 
     where: str
@@ -72,6 +71,9 @@ class CollectedSpeech:
     splits: list = field(default_factory=list)
     skipped: Counter = field(default_factory=Counter)
     clipped: int = 0
+    given_rule: str = ""
+    grouped_by: str = ""
+    advice: str = ""
 
     def add(self, signal: np.ndarray, label, key: str, split: str = "train") -> None:
         """Takes a clip, float (samples,) at `rate_hz`, unless it is silent."""
@@ -93,7 +95,7 @@ def is_clipped(signal: np.ndarray) -> bool:
 
 
 def assemble_speech(
-    name: str, collected: CollectedSpeech, class_names: tuple[str, ...], samples: int, given_rule: str, notice: str
+    name: str, collected: CollectedSpeech, class_names: tuple[str, ...], samples: int, notice: str
 ) -> SpeechData:
     """Checks the classes, cuts the missing splits out of `train` and packs the result.
 
@@ -102,7 +104,6 @@ def assemble_speech(
         collected: what was read.
         class_names: by label; of strings, the symbols.
         samples: of each row.
-        given_rule: how splits that the source brought came about; "" if it brought none.
         notice: to show to the user.
 
     Raises:
@@ -112,13 +113,8 @@ def assemble_speech(
     classes = [0 if strings else label for label in collected.labels]
     _check_counts(collected, classes, () if strings else class_names)
     splits, missing = cut_missing(collected.keys, classes, collected.splits)
-    absent = [split for split in SPLITS if split not in splits]
-    if absent:
-        raise UserError(
-            f"{collected.where}: there is no clip for {' and '.join(absent)}: clips of one speaker stay together, and "
-            f"there are {len(set(collected.keys))} speakers or clips; add more"
-        )
-    cut = _CUT_RULE.format(splits=" and ".join(missing)) if missing else ""
+    check_cut(collected.where, collected.keys, splits, SPLITS)
+    cut = cut_rule(missing, "clips", collected.grouped_by, collected.advice)
 
     def split(wanted):
         rows = [row for row, name in enumerate(splits) if name == wanted]
@@ -129,7 +125,7 @@ def assemble_speech(
         **{wanted: split(wanted) for wanted in SPLITS},
         class_names=class_names,
         rate_hz=collected.rate_hz,
-        split_rule="; ".join(filter(None, (given_rule, cut))),
+        split_rule="; ".join(filter(None, (collected.given_rule, cut))),
         notice=notice,
         skipped=dict(collected.skipped),
         clipped=collected.clipped,

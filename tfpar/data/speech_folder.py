@@ -6,65 +6,89 @@ from pathlib import Path
 
 import numpy as np
 
+from tfpar.data.folder_groups import ONE_BY_ONE, FileGroups
+from tfpar.data.folder_splits import check_splits, find_splits, split_folders_rule, visible_entries, visible_folders
 from tfpar.data.speech_data import CollectedSpeech
+from tfpar.data.splits import check_groups
 from tfpar.data.voices import DIGITS, LONGEST_STRING
 from tfpar.data.wav import decode_wav
 from tfpar.errors import UserError
+from tfpar.files import read_file
 
 TRANSCRIPTS = "transcripts.tsv"
+_SPEAKER = r"(.+?)_nohash_"  # of Speech Commands
+_SPEAKERS = "the speaker in SPEAKER_nohash_N.wav"
 
 
-def read_class_folders(path: Path, rate_hz: int) -> tuple[CollectedSpeech, tuple[str, ...]]:
-    """Reads PATH/CLASS/*.wav.
+def read_class_folders(path: Path, rate_hz: int, group: str = "") -> tuple[CollectedSpeech, tuple[str, ...]]:
+    """Reads PATH/CLASS/*.wav, or PATH/SPLIT/CLASS/*.wav where splits are train, validation and test.
 
-    Clips of one speaker share a split where names are SPEAKER_nohash_N.wav, as in Speech Commands.
+    Clips of one speaker share a split where `group` or `groups.tsv` says so, or, without either, where names are
+    SPEAKER_nohash_N.wav, as in Speech Commands.
 
     Args:
         path: the folder.
         rate_hz: of the result.
+        group: see `FileGroups`.
 
     Returns:
         The clips, and the classes by alphabet. What cannot be read, or is silent, is counted.
 
     Raises:
-        UserError: there is no such folder, or no sub-folder with WAV files.
+        UserError: there is no such folder, no sub-folder with WAV files, splits beside classes, or a file without a
+            group.
     """
     _check_folder(path)
-    folders = sorted(folder for folder in path.iterdir() if folder.is_dir() and _wavs(folder))
-    if not folders:
+    splits = find_splits(path)
+    names = sorted({entry.name for part in splits.values() for entry in visible_folders(part) if _wavs(entry)})
+    if not names:
         raise UserError(f"{path}: expected one sub-folder for each class, with .wav files in it; there is none")
-    collected = CollectedSpeech(f"folder:{path}", rate_hz)
-    for label, folder in enumerate(folders):
-        for file in _wavs(folder):
-            _add(collected, file, label)
-    return collected, tuple(folder.name for folder in folders)
+    files = [
+        (file, label, split)
+        for split, part in splits.items()
+        for label, name in enumerate(names)
+        for file in (_wavs(part / name) if (part / name).is_dir() else [])
+    ]
+    collected = _collected(path, files, splits, rate_hz, group)
+    if loose := sum(len(_wavs(part)) for part in {path, *splits.values()}):
+        collected.skipped["outside of a class's folder"] = loose
+    return collected, tuple(names)
 
 
-def read_digit_strings(path: Path, rate_hz: int) -> CollectedSpeech:
-    """Reads PATH/**/*.wav with strings of digits.
+def read_digit_strings(path: Path, rate_hz: int, group: str = "") -> CollectedSpeech:
+    """Reads PATH/**/*.wav with strings of digits; folders train, validation and test in PATH are splits.
 
-    A transcript is the row of the file in `transcripts.tsv` (file name, tab, transcript), or the content of a .txt file
-    beside it, or the digits that its name begins with: "351_anna.wav". It is digits or their English names.
+    A transcript is the row of the file in `transcripts.tsv` (file name, tab, transcript), in PATH or in the folder of
+    the split, or the content of a .txt file beside it, or the digits that its name begins with: "351_anna.wav". It is
+    digits or their English names.
 
     Args:
         path: the folder.
         rate_hz: of the result.
+        group: see `FileGroups`.
 
     Raises:
-        UserError: there is no such folder, or no WAV file in it.
+        UserError: there is no such folder, no WAV file in it, splits beside other folders, or a file without a group.
     """
     _check_folder(path)
-    files = sorted(file for file in path.rglob("*") if file.suffix.lower() == ".wav" and file.is_file())
-    if not files:
+    splits = find_splits(path, has_classes=False)
+    if splits != {"train": path} and _wavs(path):
+        raise UserError(f"{path} has .wav files beside the splits {', '.join(splits)}; move them into one of these")
+    files, without = [], 0
+    for split, part in splits.items():
+        table = _table(path / TRANSCRIPTS) | _table(part / TRANSCRIPTS)
+        for file in sorted(file for file in part.rglob("*") if file.suffix.lower() == ".wav" and file.is_file()):
+            digits = digits_of(_transcript(file, table))
+            if digits is None:
+                without += 1
+            else:
+                label = np.pad(digits, (0, LONGEST_STRING - len(digits)), constant_values=-1)
+                files.append((file, label, split))
+    if not files and not without:
         raise UserError(f"{path}: expected .wav files with their transcripts; there is none")
-    collected = CollectedSpeech(f"folder:{path}", rate_hz)
-    table = _table(path / TRANSCRIPTS)
-    for file in files:
-        digits = digits_of(_transcript(file, table))
-        if digits is None:
-            collected.skipped[f"without a transcript of 1 to {LONGEST_STRING} digits"] += 1
-        else:
-            _add(collected, file, np.pad(digits, (0, LONGEST_STRING - len(digits)), constant_values=-1))
+    collected = _collected(path, files, splits, rate_hz, group)
+    if without:
+        collected.skipped[f"without a transcript of 1 to {LONGEST_STRING} digits"] = without
     return collected
 
 
@@ -76,9 +100,9 @@ def digits_of(transcript: str) -> list[int] | None:
     """
     digits = []
     for word in re.findall(r"[^\W\d_]+|\d", transcript.lower()):
-        if word not in DIGITS and not word.isdigit():
+        if word not in DIGITS and not word.isdecimal():
             return None
-        digits.append(int(word) if word.isdigit() else DIGITS.index(word))
+        digits.append(int(word) if word.isdecimal() else DIGITS.index(word))
     return digits if 1 <= len(digits) <= LONGEST_STRING else None
 
 
@@ -88,28 +112,49 @@ def _check_folder(path):
 
 
 def _wavs(folder):
-    return sorted(file for file in folder.iterdir() if file.suffix.lower() == ".wav" and file.is_file())
+    return [file for file in visible_entries(folder) if file.suffix.lower() == ".wav" and file.is_file()]
 
 
-def _add(collected, file, label):
+def _collected(path, files, splits, rate_hz, pattern):
+    """The clips of (file, label, split); names that tell the speaker are groups where nothing else is."""
+    groups = FileGroups(path, pattern)
+    speakers = {file: re.search(_SPEAKER, file.stem) for file, _, _ in files}
+    collected = CollectedSpeech(
+        f"folder:{path}",
+        rate_hz,
+        given_rule=split_folders_rule(path, splits),
+        grouped_by=groups.source or (_SPEAKERS if any(speakers.values()) else ""),
+        advice=ONE_BY_ONE,
+    )
+    for file, label, split in files:
+        group = groups.of(file) or (speakers[file][1] if speakers[file] else "")
+        _add(collected, file, label, split, group)
+    check_splits(path, splits, collected.splits)
+    if groups.source:
+        check_groups(collected.where, collected.keys, collected.splits)
+    return collected
+
+
+def _add(collected, file, label, split, group):
     try:
-        content = file.read_bytes()
+        content = read_file(file)
         signal = decode_wav(content, collected.rate_hz)
     except (OSError, UserError) as error:
         reason = str(error).removeprefix("the content ").split(":")[0]
         collected.skipped[f"not to be read ({reason})"] += 1
         return
-    speaker, nohash, _ = file.stem.partition("_nohash_")
-    collected.add(signal, label, speaker if nohash else hashlib.md5(content).hexdigest())
+    collected.add(signal, label, group or hashlib.md5(content).hexdigest(), split)
 
 
 def _table(path):
     if not path.exists():
         return {}
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} cannot be read as UTF-8 text: {error}") from error
+        lines = read_file(path).decode("utf-8-sig").splitlines()
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not UTF-8: {error.reason} at byte {error.start}") from error
     return dict(line.split("\t", 1) for line in lines if "\t" in line)
 
 
@@ -118,5 +163,8 @@ def _transcript(file, table):
     if file.name in table:
         return table[file.name]
     if beside.exists():
-        return beside.read_text(encoding="utf-8", errors="replace")
+        try:
+            return read_file(beside).decode("utf-8", "replace")
+        except OSError as error:
+            raise UserError(f"{beside} cannot be read: {error.strerror}") from error
     return re.match(r"\d*", file.stem).group()

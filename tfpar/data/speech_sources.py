@@ -6,7 +6,7 @@ import numpy as np
 
 from tfpar.checks import check_one_of
 from tfpar.data.clips import pack
-from tfpar.data.specs import notice_of_file
+from tfpar.data.specs import FOLDER, check_options, notice_of_file
 from tfpar.data.speech_data import SpeechData, assemble_speech
 from tfpar.data.speech_folder import read_class_folders, read_digit_strings
 from tfpar.data.synthetic_speech import RATE_HZ, STRING_SAMPLES, WORD_SAMPLES, synthesised
@@ -20,13 +20,23 @@ _NOTICE = (
 )
 
 
-def load_speech(dataset: str, *, task: str = "word", words: str = "digits", cache_dir: Path | str | None = None):
+def load_speech(
+    dataset: str,
+    *,
+    task: str = "word",
+    words: str = "digits",
+    group: str = "",
+    cache_dir: Path | str | None = None,
+):
     """Loads speech, all of it at 8 kHz, trimmed; words in a second, strings of digits in five.
 
     Args:
         dataset: "espeak" (synthesised, in the split of voices), "folder:PATH" or "tfds:NAME[/CONFIG]".
         task: "word": one word of some classes in each clip; "digits": strings of one to six digits.
         words: "digits", "commands" or "all", of "espeak".
+        group: of folder: a regular expression that is searched in a file's path below the folder; clips for which its
+            first group is the same, such as those of one speaker, share a split. A file `groups.tsv` in the folder,
+            with path, tab and group in each line, says the same; names SPEAKER_nohash_N.wav do, too.
         cache_dir: where to synthesise and prepare; by default $TFPAR_CACHE, else the user's cache directory.
 
     Returns:
@@ -41,6 +51,7 @@ def load_speech(dataset: str, *, task: str = "word", words: str = "digits", cach
     cache_dir = Path(cache_dir).expanduser() if cache_dir is not None else None
     samples = WORD_SAMPLES if task == "word" else STRING_SAMPLES
     kind, _, rest = dataset.partition(":")
+    check_options(dataset, kind, FOLDER, group=group)
     if dataset == _BUNDLED:
         splits = synthesised(words if task == "word" else "strings", cache_dir)
         names = WORDS[words] if task == "word" else DIGITS
@@ -48,15 +59,15 @@ def load_speech(dataset: str, *, task: str = "word", words: str = "digits", cach
     if kind == "folder" and rest:
         path = Path(rest).expanduser()
         if task == "digits":
-            collected, names = read_digit_strings(path, RATE_HZ), DIGITS
+            collected, names = read_digit_strings(path, RATE_HZ, group), DIGITS
         else:
-            collected, names = read_class_folders(path, RATE_HZ)
-        return assemble_speech(dataset, collected, names, samples, "", notice_of_file(path))
+            collected, names = read_class_folders(path, RATE_HZ, group)
+        return assemble_speech(dataset, collected, names, samples, notice_of_file(path))
     if kind == "tfds" and rest and task == "word":
         from tfpar.data.tfds_speech import read_tfds_speech
 
-        collected, names, rule, notice = read_tfds_speech(rest, RATE_HZ, cache_dir)
-        return assemble_speech(dataset, collected, names, samples, rule, notice)
+        collected, names, notice = read_tfds_speech(rest, RATE_HZ, cache_dir)
+        return assemble_speech(dataset, collected, names, samples, notice)
     raise UserError(_unknown(dataset, task))
 
 

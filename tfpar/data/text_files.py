@@ -1,55 +1,94 @@
-"""Opens text files that people made, and refuses what is not UTF-8."""
+"""Text files that people made: their encoding, told or found out."""
 
+import codecs
 import contextlib
+import io
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
 
 from tfpar.errors import UserError
+from tfpar.files import open_file
 
-_SNIFFED_BYTES = 1 << 16
+UTF8 = "utf-8"
+WESTERN = "--encoding cp1252 for Western European text (in Python encoding='cp1252')"
+# Marks of UTF-32 first: they begin with those of UTF-16.
+_MARKS = {
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+    codecs.BOM_UTF8: UTF8,
+}
 
 
 @contextlib.contextmanager
-def opened(path: Path, strict: bool = False) -> Iterator[BinaryIO]:
-    """Opens a file for reading bytes.
+def open_text(path: Path, encoding: str = UTF8, newline: str = "", strict: bool = False) -> Iterator[io.TextIOBase]:
+    """Open a text file; a byte order mark is not part of the text.
 
     Args:
         path: the file.
-        strict: refuse it if any of its lines is not UTF-8.
+        encoding: as Python names it. Where UTF-8 is asked for, bytes that are not come as lone surrogates, by which bad
+            rows are told later; text in other encodings must decode.
+        newline: as of `open`.
+        strict: refuse a file with a line that is not UTF-8.
 
     Raises:
-        UserError: there is no such file, it cannot be read, it is UTF-16, or not UTF-8 where that is asked for.
+        UserError: the file cannot be read, or is in another encoding; there is no encoding of that name.
     """
-    if path.is_dir():
-        raise UserError(f"{path} is a directory; expected a file")
+    encoding = _canonical(encoding)
     try:
-        file = open(path, "rb", buffering=_SNIFFED_BYTES)
+        file = open_file(path)
     except FileNotFoundError as error:
         raise UserError(f"{path} does not exist; expected a file") from error
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read: {error}") from error
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from error
     with file:
-        _refuse_utf16(path, file)
-        if strict:
+        encoding = _agreed(path, file.peek(), encoding)
+        if strict and encoding == UTF8:
             _check_utf8(path, file)
-        yield file
+        if encoding == UTF8:
+            yield io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline=newline)
+            return
+        text = io.TextIOWrapper(file, encoding=encoding, newline=newline)
+        try:
+            yield text
+        except UnicodeError as error:
+            why = getattr(error, "reason", error)
+            raise UserError(f"{path} is not {encoding}: it does not decode ({why}); give another --encoding") from error
 
 
-def _refuse_utf16(path: Path, file: BinaryIO) -> None:
-    """Refuses UTF-16 and UTF-32, whose every second byte is NUL in Western text."""
-    start = file.peek(_SNIFFED_BYTES)
-    if start.startswith((b"\xff\xfe", b"\xfe\xff")) or start.count(0) > len(start) // 4:
-        raise UserError(f"{path} is not UTF-8: it looks like UTF-16 or a binary file; convert it to UTF-8")
+def _canonical(encoding: str) -> str:
+    """The codec's name; that of UTF-8 with a byte order mark is "utf-8", too."""
+    try:
+        "".encode(encoding)  # LookupError for codecs that are no text encodings
+        name = codecs.lookup(encoding).name
+    except (LookupError, ValueError, UnicodeError) as error:
+        raise UserError(
+            f"--encoding must be an encoding that Python knows, such as utf-8, utf-16, cp1252; got {encoding!r}"
+        ) from error
+    return UTF8 if name == "utf-8-sig" else name
 
 
-def _check_utf8(path: Path, file: BinaryIO) -> None:
+def _agreed(path: Path, start: bytes, encoding: str) -> str:
+    """The encoding, if the start of the file does not say another one: by a mark, or by the NUL bytes of UTF-16."""
+    found = next((name for mark, name in _MARKS.items() if start.startswith(mark)), None)
+    if found is None and start.count(0) > len(start) // 4 and not encoding.startswith("utf-32"):
+        found = "utf-16-be" if start[::2].count(0) > start[1::2].count(0) else "utf-16-le"
+    if found is not None and not encoding.startswith(found):
+        raise UserError(
+            f"{path} is not {encoding.upper()}: it looks like {found.upper()}, or is no text; if it is text, give "
+            f"--encoding {found} (in Python encoding={found!r})"
+        )
+    return found or encoding
+
+
+def _check_utf8(path: Path, file: io.BufferedReader) -> None:
     for number, line in enumerate(file, start=1):
         try:
             line.decode("utf-8")
         except UnicodeDecodeError as error:
             raise UserError(
                 f"{path} is not UTF-8: line {number} does not decode ({error.reason} at byte {error.start} of it); "
-                "convert the file, for example by: iconv -f latin1 -t utf-8"
+                f"give its encoding, such as {WESTERN}"
             ) from error
     file.seek(0)

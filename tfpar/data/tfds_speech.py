@@ -23,7 +23,7 @@ def read_tfds_speech(name: str, rate_hz: int, cache_dir: Path | None = None):
         cache_dir: where to prepare it, in a folder `tfds`.
 
     Returns:
-        `CollectedSpeech`; the class names; how the splits came about; a notice with licence and citation.
+        `CollectedSpeech`; the class names; a notice with licence and citation.
 
     Raises:
         UserError: no such set, it cannot be prepared, or its features are not one audio of known rate and one label.
@@ -37,7 +37,7 @@ def read_tfds_speech(name: str, rate_hz: int, cache_dir: Path | None = None):
     source_hz = features[audio_key].sample_rate or _RATES_HZ.get(builder.name)
     if not source_hz:
         raise UserError(f"tfds:{name} does not state its sample rate; write its clips as WAV files for folder:PATH")
-    collected = CollectedSpeech(f"tfds:{name}", rate_hz)
+    collected = CollectedSpeech(f"tfds:{name}", rate_hz, given_rule=split_rule(builder))
     for split, source in published_splits(builder, name).items():
         for example in tfds.as_numpy(builder.as_dataset(split=source, shuffle_files=False)):
             audio = np.asarray(example[audio_key])
@@ -47,7 +47,7 @@ def read_tfds_speech(name: str, rate_hz: int, cache_dir: Path | None = None):
                 continue
             key = hashlib.md5(audio.tobytes()).hexdigest()
             collected.add(resample(signal, int(source_hz), rate_hz), int(example[label_key]), key, split)
-    return collected, tuple(features[label_key].names), split_rule(builder), notice(builder.info)
+    return collected, tuple(features[label_key].names), notice(builder.info)
 
 
 def _keys(features, name):

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Self
 
 from tfpar.errors import MissingExtraError, UserError
-from tfpar.files import written_atomically
+from tfpar.files import read_file, written_atomically
 
 PAD, UNKNOWN, BEGIN, END = "[PAD]", "[UNK]", "[BOS]", "[EOS]"
 PAD_ID, UNKNOWN_ID, BEGIN_ID, END_ID = range(4)
 # Longer than any token of a real text on average: what a text without spaces is cut to before it is taken apart.
 _CHARACTERS_PER_TOKEN = 64
+_PROBE = "It isn't \u00fcbel, 100 %!"
 
 
 class TrainedTokenizer:
@@ -29,11 +30,14 @@ class TrainedTokenizer:
         """Wraps a `tokenizers.Tokenizer`; use `train` or `load`.
 
         Raises:
-            ValueError: the special tokens do not have their ids.
+            ValueError: the special tokens do not have their ids, or ids are left out.
         """
         if [backend.token_to_id(token) for token in self.SPECIAL] != list(range(len(self.SPECIAL))):
             ids = ", ".join(f"{token}={index}" for index, token in enumerate(self.SPECIAL))
             raise ValueError(f"expected a tokenizer with {ids}")
+        vocabulary = backend.get_vocab()
+        if set(vocabulary.values()) != set(range(len(vocabulary))):
+            raise ValueError(f"expected a tokenizer with the ids 0 ... {len(vocabulary) - 1}, each of one token")
         # Else the words "[PAD]" in a text would become padding.
         backend.encode_special_tokens = True
         self._backend = backend
@@ -48,7 +52,7 @@ class TrainedTokenizer:
         """
         import_tokenizers()
         try:
-            content = Path(path).read_bytes()
+            content = read_file(path)
         except OSError as error:
             raise UserError(f"the tokenizer {path} cannot be read: {error.strerror}") from error
         return cls.loads(content, str(path))
@@ -58,9 +62,15 @@ class TrainedTokenizer:
         """Reads the content of a file that `save` wrote; `name` is what errors call it, which are those of `load`."""
         tokenizers = import_tokenizers()
         try:
-            return cls(tokenizers.Tokenizer.from_str(content if isinstance(content, str) else content.decode("utf-8")))
-        except Exception as error:  # the backend raises plain Exception for bad JSON
-            raise UserError(f"{name} is not a tokenizer that tfpar saved: {error}") from error
+            backend = tokenizers.Tokenizer.from_str(content if isinstance(content, str) else content.decode("utf-8"))
+            backend.encode_batch_fast([_PROBE])
+            return cls(backend)
+        except BaseException as error:
+            # The backend raises plain Exception for bad JSON, and its own BaseException for a bad vocabulary or regex.
+            if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+                raise
+            why = " ".join(str(error).split())
+            raise UserError(f"{name} is not a tokenizer that tfpar saved: {why}") from error
 
     def save(self, path: Path | str) -> None:
         """Writes the tokenizer as JSON; a reader sees the old file or the new one, never a part."""

@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+from tfpar.data.delimited import Dialect
 from tfpar.data.delimited_pairs import read_pairs
-from tfpar.data.specs import notice_of_file, parsed
+from tfpar.data.specs import FILE_KINDS, check_options, notice_of_file, parsed
+from tfpar.data.text_files import UTF8
 from tfpar.data.tfds_pairs import read_tfds_pairs
 from tfpar.data.translation_pairs import TranslationPairs, assemble_pairs
 from tfpar.errors import UserError
@@ -20,6 +22,8 @@ def load_translation(
     target_column: str = "target",
     split_column: str = "split",
     max_words: int | None = None,
+    encoding: str = UTF8,
+    delimiter: str = "",
     cache_dir: Path | str | None = None,
 ) -> TranslationPairs:
     """Loads pairs of sentences.
@@ -36,6 +40,8 @@ def load_translation(
         split_column: for files: the column that says train, validation or test. It may be missing if it is "split".
         max_words: pairs with more words on a side, between spaces, are left out; by default more than 50. The bundled
             set has 20 words at most.
+        encoding: for files: as Python names it, such as "cp1252" or "utf-16".
+        delimiter: for files: one character, or "\\t"; empty: the comma of csv:, the tab of tsv:.
         cache_dir: where to fetch and prepare; by default $TFPAR_CACHE, else the user's cache directory.
 
     Raises:
@@ -43,6 +49,7 @@ def load_translation(
         MissingExtraError: TensorFlow Datasets is needed and not installed.
     """
     kind, rest = parsed(dataset, _BUNDLED, holds="translations")
+    check_options(dataset, kind, FILE_KINDS, encoding=encoding, delimiter=delimiter)
     limit = _words_limit(max_words, is_bundled=kind == "tfds" and rest in _BUNDLED.values())
     if kind == "tfds":
         cache_dir = Path(cache_dir).expanduser() if cache_dir is not None else None
@@ -51,7 +58,7 @@ def load_translation(
     else:
         path = Path(rest).expanduser()
         columns = dict(source_column=source_column, target_column=target_column, split_column=split_column)
-        collected = read_pairs(path, quoted=kind == "csv", max_words=limit, **columns)
+        collected = read_pairs(path, Dialect(kind == "csv", delimiter, encoding), max_words=limit, **columns)
         notice = notice_of_file(path)
     return assemble_pairs(dataset, collected, notice)
 

@@ -1,5 +1,9 @@
-"""WAV files of any width, channels and rate, as mono float32; NumPy alone."""
+"""WAV files of any width, channels and rate, as mono float32; NumPy alone.
 
+Sources: Microsoft's Multimedia Programming Interface 1.0 and WAVEFORMATEXTENSIBLE; EBU Tech 3306 (RF64); ITU-T G.711.
+"""
+
+import re
 import struct
 from pathlib import Path
 
@@ -7,10 +11,15 @@ import numpy as np
 
 from tfpar.data.resampling import resample
 from tfpar.errors import UserError
+from tfpar.files import read_file
 
-_PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
-_DTYPES = {(_PCM, 16): "<i2", (_PCM, 32): "<i4", (_FLOAT, 32): "<f4", (_FLOAT, 64): "<f8"}
-_FORMATS = "8-, 16-, 24-, 32-bit PCM or 32-, 64-bit float"
+_PCM, _FLOAT, _A_LAW, _MU_LAW, _EXTENSIBLE = 1, 3, 6, 7, 0xFFFE
+_NAMES = {2: "ADPCM", 0x11: "IMA ADPCM", 0x31: "GSM 6.10", 0x50: "MPEG", 0x55: "MP3", 0xFF: "AAC", 0x161: "WMA"}
+_FORMATS = "8-, 16-, 24-, 32-bit PCM, 32-, 64-bit float, A-law or mu-law"
+_SUBFORMAT = bytes.fromhex("00001000800000aa00389b71")  # of those that have a code, behind it
+_UNKNOWN_SIZE = 0xFFFFFFFF
+_ID = re.compile(rb"[ -~]{4}")
+_MOST_CHUNKS = 10_000
 
 
 def read_wav(path: Path | str, rate_hz: int) -> np.ndarray:
@@ -27,7 +36,7 @@ def read_wav(path: Path | str, rate_hz: int) -> np.ndarray:
         UserError: it cannot be read, is no WAV file, is damaged, or holds no sound.
     """
     try:
-        content = Path(path).read_bytes()
+        content = read_file(path)
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from error
     return decode_wav(content, rate_hz, str(path))
@@ -40,12 +49,18 @@ def decode_wav(content: bytes, rate_hz: int, name: str = "the content") -> np.nd
     chunks = _chunks(content, name)
     if b"fmt " not in chunks or b"data" not in chunks or len(chunks[b"fmt "]) < 16:
         raise UserError(f"{name} is a damaged WAV file: it has no {'format' if b'data' in chunks else 'data'}")
-    code, channels, file_rate_hz, _, _, bits = struct.unpack("<HHIIHH", chunks[b"fmt "][:16])
-    if code == _EXTENSIBLE and len(chunks[b"fmt "]) >= 26:
-        (code,) = struct.unpack("<H", chunks[b"fmt "][24:26])
+    code, channels, file_rate_hz, frame_bytes, bits, is_extensible = _format(chunks[b"fmt "], name)
+    if code not in (_PCM, _FLOAT, _A_LAW, _MU_LAW):
+        known = f" ({_NAMES[code]})" if code in _NAMES else ""
+        raise UserError(f"{name} has samples of format {code}{known}; convert it to {_FORMATS}")
     if not channels or not 1000 <= file_rate_hz <= 768_000:
         raise UserError(f"{name} is a damaged WAV file: {channels} channels at {file_rate_hz} Hz")
-    samples = _samples(chunks[b"data"], code, bits, channels, name)
+    width = frame_bytes // channels if frame_bytes else -(-bits // 8)
+    if not 8 <= bits <= 8 * width or frame_bytes not in (0, width * channels):
+        raise UserError(f"{name} is a damaged WAV file: {channels} channels of {bits} bits in {frame_bytes} bytes")
+    data = chunks[b"data"]
+    data = data[: len(data) // (width * channels) * (width * channels)]
+    samples = _samples(data, code, bits, width, is_extensible, name)
     if not len(samples):
         raise UserError(f"{name} holds no sound: it has no sample")
     if not np.isfinite(samples).all():
@@ -63,28 +78,95 @@ def write_wav(path: Path | str, signal: np.ndarray, rate_hz: int) -> None:
 
 def _chunks(content, name):
     """Chunks by id. One that is longer than the file, as a recorder that was cut off leaves it, ends with the file."""
-    if content[:4] != b"RIFF" or content[8:12] != b"WAVE":
+    if content[:4] not in (b"RIFF", b"RF64", b"BW64") or content[8:12] != b"WAVE":
         raise UserError(f"{name} is not a WAV file; it must be one, of {_FORMATS}")
     chunks, place = {}, 12
-    while place + 8 <= len(content):
+    for _ in range(_MOST_CHUNKS):
+        if place + 8 > len(content) or {b"fmt ", b"data"} <= chunks.keys():
+            break
         key, size = content[place : place + 4], int.from_bytes(content[place + 4 : place + 8], "little")
+        if key == b"data":
+            size = _data_size(content, place + 8, size, chunks)
         chunks.setdefault(key, content[place + 8 : place + 8 + size])
         place += 8 + size + size % 2
     return chunks
 
 
-def _samples(data, code, bits, channels, name):
-    if bits not in (8, 16, 24, 32, 64):
-        raise UserError(f"{name} has {bits}-bit samples of format {code}; convert it to {_FORMATS}")
-    data = data[: len(data) // (channels * bits // 8) * (channels * bits // 8)]
-    if code == _PCM and bits == 8:
-        return (np.frombuffer(data, np.uint8).astype(np.float32) - 128) / 128
-    if code == _PCM and bits == 24:
-        # As the upper three bytes of four, so that the sign comes out right.
-        wide = np.zeros((len(data) // 3, 4), np.uint8)
-        wide[:, 1:] = np.frombuffer(data, np.uint8).reshape(-1, 3)
-        return (wide.view("<i4")[:, 0] / 2.0**31).astype(np.float32)
-    if (code, bits) not in _DTYPES:
-        raise UserError(f"{name} has {bits}-bit samples of format {code}; convert it to {_FORMATS}")
-    values = np.frombuffer(data, _DTYPES[code, bits])
-    return (values if code == _FLOAT else values / 2.0 ** (bits - 1)).astype(np.float32)
+def _data_size(content, begin, size, chunks):
+    """The bytes of sound; a recorder that was cut off has not written their number, and they fill the file."""
+    if size == _UNKNOWN_SIZE and len(chunks.get(b"ds64", b"")) >= 16:
+        size = int.from_bytes(chunks[b"ds64"][8:16], "little")
+    if size == 0 and not _are_chunks(content, begin):
+        size = len(content) - begin
+    return size
+
+
+def _are_chunks(content, place):
+    """Whether nothing but whole chunks lies between `place` and the end of the file."""
+    while place + 8 <= len(content) and _ID.match(content, place):
+        size = int.from_bytes(content[place + 4 : place + 8], "little")
+        place += 8 + size + size % 2
+    return place in (len(content), len(content) + 1)  # the last one's filling byte is often left out
+
+
+def _format(chunk, name):
+    """Code, channels, rate, bytes of a frame, bits of a sample, and whether the format is extensible."""
+    code, channels, rate_hz, _, frame_bytes, bits = struct.unpack("<HHIIHH", chunk[:16])
+    if code != _EXTENSIBLE:
+        return code, channels, rate_hz, frame_bytes, bits, False
+    if len(chunk) < 40:
+        raise UserError(f"{name} is a damaged WAV file: its extensible format has {len(chunk)} bytes; expected 40")
+    valid_bits, code, subformat = (*struct.unpack("<H4xH", chunk[18:26]), chunk[28:40])
+    if chunk[26:28] != b"\0\0" or subformat != _SUBFORMAT:
+        raise UserError(f"{name} has samples of the format {chunk[24:40].hex()}; convert it to {_FORMATS}")
+    return code, channels, rate_hz, frame_bytes, valid_bits or bits, True
+
+
+def _samples(data, code, bits, width, is_extensible, name):
+    """float32 (samples of all channels,)."""
+    if code == _PCM and width <= 4:
+        return (_integers(data, bits, width, is_extensible, name) / 2.0**31).astype(np.float32)
+    if code == _FLOAT and bits == 8 * width and width in (4, 8):
+        with np.errstate(over="ignore"):
+            return np.frombuffer(data, f"<f{width}").astype(np.float32)
+    if code in (_A_LAW, _MU_LAW) and width == 1:
+        table = _a_law() if code == _A_LAW else _mu_law()
+        return table[np.frombuffer(data, np.uint8)]
+    raise UserError(f"{name} has {bits}-bit samples of format {code}; convert it to {_FORMATS}")
+
+
+def _integers(data, bits, width, is_extensible, name):
+    """PCM samples as the upper bits of int32, where their sign comes out right."""
+    wide = np.zeros((len(data) // width, 4), np.uint8)
+    wide[:, 4 - width :] = np.frombuffer(data, np.uint8).reshape(-1, width)
+    if width == 1:
+        wide ^= np.array([0, 0, 0, 128], np.uint8)  # samples of a byte have no sign
+    values = wide.view("<i4")[:, 0]
+    unused = 8 * width - bits
+    if not unused:
+        return values
+    # The standard puts samples into the upper bits, and zeros below; many recorders do it the other way round.
+    from_below = values << unused
+    is_lower = bool(((from_below >> unused == values) | (values >> (32 - unused) == 0)).all())
+    is_upper = not (values & ((1 << unused) - 1) << 8 * (4 - width)).any()
+    if is_lower and not (is_upper and (is_extensible or unused < 8)):
+        return from_below
+    floats = values.view("<f4")
+    if width == 4 and not is_upper and np.isfinite(floats).all() and np.abs(floats).max(initial=0) <= 2**24:
+        raise UserError(f"{name} has floating-point samples that it says are {bits}-bit PCM; convert it to {_FORMATS}")
+    return values
+
+
+def _a_law():
+    """float32 (256,), by code."""
+    code = np.arange(256) ^ 0x55
+    exponent, mantissa = code >> 4 & 7, (code & 15) << 4
+    size = np.where(exponent == 0, mantissa + 8, (mantissa + 0x108) << np.maximum(exponent - 1, 0))
+    return (np.where(code & 128, size, -size) / 32768).astype(np.float32)
+
+
+def _mu_law():
+    """float32 (256,), by code."""
+    code = ~np.arange(256) & 255
+    size = ((((code & 15) << 3) + 0x84) << (code >> 4 & 7)) - 0x84
+    return (np.where(code & 128, -size, size) / 32768).astype(np.float32)

@@ -1,12 +1,12 @@
 """Reads rows of a model's inputs from NumPy's files and from lines of numbers, without TensorFlow."""
 
 import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
 
 from tfpar.errors import UserError
+from tfpar.files import open_file, read_file
 
 KINDS = ("npz", "npy", "csv")
 _LARGEST_EXACT = 2.0**53  # up to here float64 holds every integer
@@ -33,29 +33,33 @@ def read_arrays(kind: str, path: Path | str, shapes: dict[str, tuple[int | None,
     readers = {"npz": _read_npz, "npy": _read_npy, "csv": _read_csv}
     try:
         return readers[kind](Path(path), shapes)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise UserError(f"{kind}:{path} cannot be read: {error}") from error
+    except OSError as error:
+        raise UserError(f"{kind}:{path} cannot be read: {error.strerror or error}") from error
+    except Exception as error:  # of damaged files NumPy and zipfile raise whatever their parts do
+        why = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(f"{kind}:{path} cannot be read: {why}") from error
 
 
 def _read_npz(path, shapes):
-    with path.open("rb") as file:  # np.load takes other files, too
-        if not zipfile.is_zipfile(file):
+    with open_file(path) as file:
+        if not zipfile.is_zipfile(file):  # np.load takes other files, too
             raise ValueError("it is no npz file")
-    with np.load(path) as file:
-        missing = [name for name in shapes if name not in file.files]
-        if missing:
-            raise ValueError(f"it has no array {', '.join(missing)}, but {', '.join(file.files) or 'none'}")
-        return {name: file[name] for name in shapes}
+        file.seek(0)
+        with np.load(file) as arrays:
+            missing = [name for name in shapes if name not in arrays.files]
+            if missing:
+                raise ValueError(f"it has no array {', '.join(missing)}, but {', '.join(arrays.files) or 'none'}")
+            return {name: arrays[name] for name in shapes}
 
 
 def _read_npy(path, shapes):
-    with path.open("rb") as file:
+    with open_file(path) as file:
         return {next(iter(shapes)): np.lib.format.read_array(file, allow_pickle=False)}
 
 
 def _read_csv(path, shapes):
     ((name, shape),) = shapes.items()
-    lines = [line.split(",") for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    lines = [line.split(",") for line in read_file(path).decode("utf-8-sig").splitlines() if line.strip()]
     rows = [np.array(line, np.float64) for line in lines]
     step = int(np.prod([size for size in shape if size]))
     for number, row in enumerate(rows, start=1):

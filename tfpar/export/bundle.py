@@ -10,7 +10,7 @@ from tfpar.errors import ChangedFileError, UserError
 from tfpar.export.encryption import ENCRYPTION, decrypt
 from tfpar.export.manifest import MANIFEST, Manifest, list_files
 from tfpar.export.signature import SIGNATURE, check_signature, sign
-from tfpar.files import check_writable_directory, directory_written_atomically
+from tfpar.files import check_writable_directory, directory_written_atomically, read_file
 
 
 @contextlib.contextmanager
@@ -63,7 +63,7 @@ class Bundle:
         self._encryption_key = encryption_key
         path = self.directory / MANIFEST
         try:
-            content = path.read_bytes()
+            content = read_file(path)
         except OSError as error:
             raise UserError(f"{directory} is not an export: {path} cannot be read ({error.strerror})") from error
         self.signature = self._checked_signature(content, public_key)
@@ -73,7 +73,7 @@ class Bundle:
     def _checked_signature(self, manifest, public_key):
         path = self.directory / SIGNATURE
         try:
-            signature = path.read_bytes()
+            signature = read_file(path)
         except FileNotFoundError as error:
             if public_key is None:
                 return None
@@ -85,7 +85,7 @@ class Bundle:
     def _checked_encryption(self):
         found = self.manifest.get("encryption")
         if found not in (None, ENCRYPTION):
-            raise UserError(f"{self.directory / MANIFEST} names an encryption that this tfpar does not know: {found}")
+            raise UserError(f"{self.directory / MANIFEST} names an encryption that this tfpar does not know: {found!r}")
         # Else whoever puts plain files in the place of encrypted ones would go unnoticed.
         if found is None and self._encryption_key is not None:
             raise UserError(
@@ -112,7 +112,7 @@ class Bundle:
         if sha256 is None:
             raise UserError(f"{path} is not listed in {MANIFEST}; get the whole export again from where it was made")
         try:
-            content = path.read_bytes()
+            content = read_file(path)
         except OSError as error:
             raise UserError(f"{path} cannot be read: {error.strerror}") from error
         if hashlib.sha256(content).hexdigest() != sha256:

@@ -1,7 +1,5 @@
 """Answers for image files from an export: Pillow, LiteRT, labels; no TensorFlow."""
 
-from pathlib import Path
-
 import numpy as np
 
 from tfpar.data.image_files import UndecodableImageError, decoded, fitted
@@ -9,6 +7,7 @@ from tfpar.errors import UserError
 from tfpar.export.bundle import Bundle
 from tfpar.export.bundle_model import load_model
 from tfpar.export.labels import by_label, read_labels
+from tfpar.files import read_file
 
 TASK = "image_classification"
 
@@ -39,7 +38,7 @@ def read_image(path: str, shape) -> np.ndarray:
     """Reads an image file as a model's input.
 
     Args:
-        path: of a PNG, JPEG, GIF, BMP or PGM file.
+        path: of a file that `decoded` reads.
         shape: height, width and channels.
 
     Returns:
@@ -49,7 +48,7 @@ def read_image(path: str, shape) -> np.ndarray:
         UserError: the file cannot be read, or is no such image.
     """
     try:
-        image = decoded(Path(path).read_bytes())
+        image = decoded(read_file(path))
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}; an input must be an image file") from error
     except UndecodableImageError as error:

@@ -10,6 +10,7 @@ from pathlib import Path
 from tfpar.errors import MissingExtraError, UserError
 
 ENCRYPTION_KEY_BYTES = 32
+_MOST_KEY_BYTES = 1 << 16
 _PRIVATE, _PUBLIC = 0o600, 0o644
 
 
@@ -106,10 +107,15 @@ def _read_secret(argument, source) -> bytes:
 
 
 def _read_file(argument, path) -> bytes:
+    # A FIFO is fine here: shells hand over secrets as <(command). So the read is bounded, not the kind of file.
     try:
-        return path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{argument} cannot be read: {error.strerror}") from error
+        with open(path, "rb") as file:
+            content = file.read(_MOST_KEY_BYTES + 1)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{argument} cannot be read: {getattr(error, 'strerror', error)}") from error
+    if len(content) > _MOST_KEY_BYTES:
+        raise UserError(f"{argument} must be a file of at most {_MOST_KEY_BYTES:,} bytes; got more. Name a key's file")
+    return content
 
 
 def _loaded(load, kind, expected):

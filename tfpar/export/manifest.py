@@ -25,7 +25,7 @@ class Manifest(dict):
         self._path = path
         try:
             fields = json.loads(content)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise UserError(f"{path} is not valid JSON: {error}") from error
         if not isinstance(fields, dict):
             raise UserError(f"{path} is not an export's manifest: expected a JSON object, got {type(fields).__name__}")
@@ -46,7 +46,7 @@ class Manifest(dict):
         files = {entry["path"]: entry["sha256"] for entry in self.entries("files", "path", "sha256")}
         for name in files:
             path = PurePosixPath(name)
-            if path.is_absolute() or ".." in path.parts or str(path) != name or name == "." or "\0" in name:
+            if path.is_absolute() or ".." in path.parts or str(path) != name or name == "." or not name.isprintable():
                 raise UserError(f"{self._path} lists {name!r}, which is not a path within the export")
         return files
 

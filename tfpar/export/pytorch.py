@@ -15,6 +15,7 @@ import numpy as np
 from tfpar.checks import check_one_of
 from tfpar.errors import MissingExtraError, UserError
 from tfpar.export.torch_file import read_torch_file
+from tfpar.files import open_file
 from tfpar.layers import GRU, LSTM, Bidirectional, SimpleRNN
 
 _CELLS = {4: LSTM, 3: GRU, 1: SimpleRNN}
@@ -41,8 +42,9 @@ def load_torch(
     except ImportError as error:
         raise MissingExtraError("safetensors", "torch", "to read PyTorch's weights") from error
     try:
+        open_file(path).close()  # the library would wait for a FIFO
         weights = load_file(path)
-    except (OSError, SafetensorError) as error:
+    except (OSError, SafetensorError, ValueError, TypeError, LookupError, AttributeError) as error:
         raise UserError(f"{path} cannot be read as safetensors: {error}") from error
     return from_torch(weights, prefix, return_sequences, nonlinearity)
 
@@ -89,7 +91,7 @@ def from_torch(
     options = {"activation": nonlinearity} if cell is SimpleRNN else {}
     inputs = x = keras.Input((None, kernel.shape[0]), name="sequences")
     for number in range(depth):
-        x = _layer(parts, number, return_sequences or number < depth - 1, options)(x)
+        x = _layer(parts, number, return_sequences or number < depth - 1, x.shape[-1], options)(x)
     return keras.Model(inputs, x)
 
 
@@ -102,15 +104,21 @@ def _stacks(weights) -> dict[str, int]:
     return depths
 
 
-def _layer(parts, number, return_sequences, options):
+def _layer(parts, number, return_sequences, inputs, options):
     directions = [_keras_weights(parts, f"l{number}")]
     if f"weight_hh_l{number}_reverse" in parts:
         directions.append(_keras_weights(parts, f"l{number}_reverse"))
-    cell, units, use_bias, _ = directions[0]
+    cell, units, use_bias, arrays = directions[0]
+    if any([a.shape for a in arrays] != [a.shape for a in other] for *_, other in directions[1:]):
+        raise UserError(f"the weights of the two directions of layer {number} are of different shapes")
+    if arrays[0].shape[0] != inputs:
+        raise UserError(
+            f"weight_ih_l{number} takes {arrays[0].shape[0]} numbers; what is below layer {number} has {inputs}"
+        )
     layer = cell(units, return_sequences=return_sequences, use_bias=use_bias, name=f"layer_{number}", **options)
     if len(directions) == 2:
         layer = Bidirectional(layer, name=f"layers_{number}")
-    layer.build((None, None, directions[0][3][0].shape[0]))
+    layer.build((None, None, inputs))
     layer.set_weights([w for *_, of_direction in directions for w in of_direction])
     return layer
 
@@ -121,14 +129,19 @@ def _keras_weights(parts, suffix):
         kernel, recurrent = (parts[f"weight_{kind}_{suffix}"].T.astype(np.float32) for kind in ("ih", "hh"))
     except KeyError as error:
         raise UserError(f"PyTorch's weights lack {error}") from error
-    units = recurrent.shape[0]
-    gates = recurrent.shape[1] // units
+    is_matrix = kernel.ndim == recurrent.ndim == 2 and kernel.size and recurrent.size
+    units = recurrent.shape[0] if is_matrix else 0
+    gates = recurrent.shape[1] // units if is_matrix else 0
     if gates not in _CELLS or recurrent.shape[1] != gates * units or kernel.shape[1] != gates * units:
         raise UserError(
             f"weight_ih_{suffix} {kernel.T.shape} and weight_hh_{suffix} {recurrent.T.shape} are of no LSTM, GRU or RNN"
         )
     arrays = [kernel, recurrent]
     biases = [parts[name].astype(np.float32) for name in (f"bias_ih_{suffix}", f"bias_hh_{suffix}") if name in parts]
+    if len(biases) == 1 or any(bias.shape != (gates * units,) for bias in biases):
+        raise UserError(
+            f"bias_ih_{suffix} and bias_hh_{suffix} must both be there, of {gates * units} numbers, or neither"
+        )
     if biases:
         arrays.append(np.stack(biases) if gates == 3 else np.sum(biases, axis=0))
     if gates == 3:  # r z n to z r n

@@ -1,6 +1,7 @@
 """Answers for texts from an export: tokenizer, LiteRT, labels; no TensorFlow."""
 
 import io
+from pathlib import Path
 
 import numpy as np
 
@@ -29,7 +30,13 @@ class TextPredictor:
         self.format, self._model = load_model(bundle, format_name)
         self._tokenizer = Tokenizer.loads(bundle.read("tokenizer.json"), "tokenizer.json")
         self._labels = read_labels(bundle)
-        self._embedding = _embedding(bundle) if "embedding" in bundle.manifest else None
+        self._embedding = None
+        if "embedding" in bundle.manifest:
+            self._embedding = read_embedding(bundle.read(EMBEDDING), bundle.directory / EMBEDDING)
+            if len(self._embedding) < self._tokenizer.vocabulary_size:
+                raise UserError(
+                    f"{bundle.directory / EMBEDDING} has fewer rows than tokenizer.json has tokens; export again"
+                )
         ((shape, _),) = self._model.inputs.values()
         self._length = shape[1]
 
@@ -47,9 +54,24 @@ def pad_tokens(tokens: np.ndarray, length: int) -> np.ndarray:
     return np.pad(tokens, (0, length - len(tokens)))[None].astype(np.int32)
 
 
-def _embedding(bundle) -> np.ndarray:
-    """float32 (vocabulary, features)."""
+def read_embedding(content: bytes, name: Path) -> np.ndarray:
+    """Read a table of embeddings.
+
+    Args:
+        content: of an npy file.
+        name: what errors call it.
+
+    Returns:
+        float32 (vocabulary, features).
+
+    Raises:
+        UserError: the file is damaged, or holds something else.
+    """
     try:
-        return np.load(io.BytesIO(bundle.read(EMBEDDING)), allow_pickle=False)
-    except ValueError as error:
-        raise UserError(f"the table of embeddings {bundle.directory / EMBEDDING} cannot be read: {error}") from error
+        table = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
+    except Exception as error:  # of damaged files NumPy raises whatever its parts do
+        why = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(f"the table of embeddings {name} cannot be read: {why}") from error
+    if table.dtype != np.float32 or table.ndim != 2:
+        raise UserError(f"{name} must hold float32 (vocabulary, features); got {table.dtype} {table.shape}")
+    return table

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from tfpar.errors import UserError
+from tfpar.files import open_file
 
 _DTYPES = {
     "FloatStorage": "<f4",
@@ -40,7 +41,7 @@ def read_torch_file(path: Path | str) -> dict[str, np.ndarray]:
         UserError: the file cannot be read, or holds more than tensors, numbers and text: a whole module, for example.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_file(path) as opened, zipfile.ZipFile(opened) as archive:
             (name,) = [name for name in archive.namelist() if name.endswith("/data.pkl")]
             with archive.open(name) as file:
                 content = _Unpickler(file, archive, name.removesuffix("data.pkl")).load()

@@ -1,6 +1,7 @@
 """Translates with an exported encoder and decoder: tokenizer, LiteRT, beam search in NumPy; no TensorFlow."""
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 
@@ -13,6 +14,8 @@ from tfpar.export.interpreter import TFLiteModel
 
 TASK = "translation"
 ENCODE, DECODE_STEP = "encode", "decode_step"
+_COUNTS = ("begin_id", "end_id", "max_length", "beam_size")
+_SEARCH = dict.fromkeys(_COUNTS, int) | dict.fromkeys(("length_penalty", "coverage_penalty"), int | float)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,9 +84,7 @@ class TranslationPredictor:
 
     def __init__(self, bundle: Bundle, format_name: str | None = None):
         self.format, content = load_content(bundle, format_name)
-        search = bundle.manifest.get("search")
-        if not isinstance(search, dict):
-            raise UserError(f"{bundle.directory} is not an export of a translator: its manifest has no 'search'")
+        search = checked_search(bundle.manifest.get("search"), bundle.directory)
         tokenizer = SubwordTokenizer.loads(bundle.read("tokenizer.json"), "tokenizer.json")
         self._translator = Translator(content, tokenizer, search)
 
@@ -99,3 +100,23 @@ class TranslationPredictor:
     def best(self, text: str) -> Translation:
         """The best translation, with its alignment."""
         return self._translator.translate(text)[0]
+
+
+def checked_search(search, directory: Path) -> dict:
+    """What a manifest says of the search, if `beam_search` takes it.
+
+    Args:
+        search: of the manifest.
+        directory: of the export, for errors.
+
+    Raises:
+        UserError: it is no such thing.
+    """
+    if not isinstance(search, dict):
+        raise UserError(f"{directory} is not an export of a translator: its manifest has no 'search'")
+    for name in ("begin_id", "end_id", "max_length", *search):
+        value, kind = search.get(name), _SEARCH.get(name)
+        is_number = kind is not None and isinstance(value, kind) and not isinstance(value, bool)
+        if not is_number or not (name in _COUNTS) <= value < 2**31:
+            raise UserError(f"{directory}: {name!r} of 'search' in its manifest cannot be {value!r}; export again")
+    return search

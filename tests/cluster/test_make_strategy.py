@@ -23,7 +23,8 @@ strategy = make_strategy("mirrored", replicas=2)
 again = make_strategy("mirrored", replicas=2)
 answer = {
     "type": type(strategy).__name__,
-    "replicas": [strategy.num_replicas_in_sync, again.num_replicas_in_sync],
+    "replicas": strategy.num_replicas_in_sync,
+    "same": again is strategy,
     "devices": len(tf.config.list_logical_devices("CPU")),
     "choice": str(strategy.tfpar_choice),
 }
@@ -41,11 +42,13 @@ def test_mirrored_and_too_late():
     answer = json.loads(done.stdout.splitlines()[-1])
     assert answer == {
         "type": "MirroredStrategy",
-        "replicas": [2, 2],
+        "replicas": 2,
+        "same": True,
         "devices": 2,
         "choice": "mirrored, 2 x CPU, since it was asked for",
         "too_late": "Cannot make 3 CPU devices: TensorFlow has already started with 2. "
-        "Call tfpar.cluster.make_strategy before anything else uses TensorFlow.",
+        "Call tfpar.cluster.make_strategy before anything else uses TensorFlow, such as a tensor, a dataset, `adapt` "
+        "or a model.",
     }
 
 

@@ -6,10 +6,12 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
+from tfpar.cluster import outside_scope
 from tfpar.files import directory_written_atomically
 from tfpar.layers.recurrent.kernels import exporting
 
 
+@outside_scope()
 def saved_model(model: keras.Model | dict[str, keras.Model], path: Path | str) -> None:
     """Writes a model as a SavedModel with named inputs and outputs, any batch size and any length of time.
 

@@ -474,7 +474,10 @@ def test_python_starts_as_it_does_without_the_launcher(tfpar, tmp_path, monkeypa
     """A `sitecustomize` of the user's is run; an error that is not the user's mistake has its traceback."""
     (tmp_path / "sitecustomize.py").write_text('import builtins; builtins.started = "by the user"')
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *sys.path]))
-    code = "print(started, [entry for entry in sys.path if 'startup' in entry]); raise ValueError(sys.modules['sitecustomize'])"
+    code = """
+print(started, [entry for entry in sys.path if "startup" in entry])
+raise ValueError(sys.modules["sitecustomize"])
+"""
     run = tfpar("launch", "--workers", "2", "--", *python(code))
     assert run.returncode == 1
     assert "[worker 1] by the user []" in run.stderr.splitlines()

@@ -9,7 +9,8 @@ import pytest
 import tensorflow as tf
 from isolated import free_ports
 
-from tfpar.cluster import make_strategy, tpu
+from tfpar.cluster import Machines, choose_strategy, make_strategy, tpu
+from tfpar.cluster import strategy as strategy_module
 from tfpar.errors import UserError, WorkerMissingError
 
 pytestmark = pytest.mark.timeout(120)
@@ -50,6 +51,14 @@ def test_mirrored_and_too_late():
         "Call tfpar.cluster.make_strategy before anything else uses TensorFlow, such as a tensor, a dataset, `adapt` "
         "or a model.",
     }
+
+
+def test_another_number_of_gpus_is_refused(monkeypatch):
+    """Where there are GPUs; elsewhere only the decision can be tested."""
+    monkeypatch.setattr(strategy_module, "_made", {("mirrored", "GPU", 2): None})
+    with pytest.raises(UserError, match="`replicas` must stay 2 in this process.* got 4. Start a new process"):
+        strategy_module._check_collisions(choose_strategy("mirrored", 4, Machines(gpus=4)))
+    strategy_module._check_collisions(choose_strategy("tpu", 0, Machines(tpus=8)))
 
 
 @pytest.mark.parametrize("name", ["one", "auto"])

@@ -112,6 +112,15 @@ def adapted():
     return loss(contextlib.nullcontext()), loss(STRATEGY.scope())
 
 
+def stock_strategies():
+    """What is said of a second strategy of TensorFlow's own on the same devices."""
+    scopes = [tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope() for _ in range(2)]
+    try:
+        in_turn(scopes)
+    except RuntimeError as error:
+        return str(error)
+
+
 def after_failure():
     with STRATEGY.scope():
         tokens = keras.Input((2,), dtype="int32")
@@ -139,5 +148,6 @@ results = {
     "adapted": adapted(),
     "in_turn": [in_turn([again(), again()]), in_turn([contextlib.nullcontext(), contextlib.nullcontext()])],
     "after_failure": after_failure(),
+    "stock_strategies": stock_strategies(),  # the last: no collective works after it
 }
 print(json.dumps(results))

@@ -73,5 +73,9 @@ def test_models_of_other_sizes_train_one_after_another_and_by_turns(results):
     np.testing.assert_allclose(two_replicas, one_replica, rtol=1e-5)
 
 
+def test_a_second_strategy_of_tensorflows_own_is_explained(results):
+    assert "there are two strategies of the same devices. Start a new process" in results["stock_strategies"]
+
+
 def test_a_step_that_failed_blocks_no_later_one(results):
     assert results["after_failure"] == results["in_turn"][0][0]

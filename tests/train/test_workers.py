@@ -142,6 +142,11 @@ def test_epochs_that_are_skipped_stay_skipped(own):
     assert [process["epochs"] for process in own("multiworker2", "later_epochs")] == [[2, 3], [2, 3]]
 
 
+def test_a_callback_list_is_refused(own):
+    for process in own("multiworker2", "later_epochs"):
+        assert process["refusal"].startswith("`callbacks` must be a list of callbacks where several workers train")
+
+
 @pytest.mark.parametrize("case", ["predicting", "predicting_three_at_once", "predicting_xla"])
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_every_worker_gets_the_predictions_of_all_rows(own, setting, case):

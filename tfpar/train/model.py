@@ -252,7 +252,7 @@ class Model(SavedByWorkers, keras.Model):
 
     def _on_workers(self, method, args, kwargs):
         check_scope(self)
-        with outside_scope():
+        with outside_scope(), failures_explained():
             if getattr(self.distribute_strategy, "is_multiworker", False):
                 return run_on_workers(method, args, kwargs)
             return method(*args, **kwargs)

@@ -31,7 +31,8 @@ OUT_OF_STEP = (
 
 ABORTED = (
     "TensorFlow has stopped all collectives of this process, after an earlier error or since there are two strategies "
-    "of the same devices. Start a new process, and make strategies by tfpar.cluster.make_strategy, which makes each once."
+    "of the same devices. Start a new process, and make strategies by "
+    "tfpar.cluster.make_strategy, which makes each once."
 )
 
 

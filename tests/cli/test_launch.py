@@ -10,6 +10,8 @@ import time
 
 import pytest
 
+from tfpar.cli import launch
+
 pytestmark = pytest.mark.timeout(90)
 
 PREAMBLE = """
@@ -348,6 +350,41 @@ def test_nobody_reads_what_the_workers_say(tmp_path, monkeypatch, unbuffered):
     assert_gone(pids)
 
 
+def test_nobody_reads_the_result():
+    command = [sys.executable, "-m", "tfpar", "launch", "--workers", "1", "--", *python('print("x" * 300_000)')]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as launcher:
+        launcher.stdout.close()
+        (line,) = launcher.stderr.read().splitlines()
+        assert line.startswith(b"[launch] ")
+    assert launcher.returncode == 128 + signal.SIGPIPE
+
+
+def test_ctrl_c_on_a_terminal(tmp_path):
+    """All processes of the terminal's foreground get the signal, at any time."""
+    code = """
+signal.signal(signal.SIGTERM, signal.SIG_DFL)
+pathlib.Path(sys.argv[1], f"{index}.pids").write_text(f"{os.getpid()}")
+time.sleep(600)
+"""
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "start_new_session": True}
+    with launched(tmp_path, code=code, **pipes) as (launcher, pids):
+        os.killpg(launcher.pid, signal.SIGINT)
+        stdout, stderr = launcher.communicate(timeout=30)
+    assert (launcher.returncode, stdout) == (130, "")
+    assert [line for line in stderr.splitlines() if not line.startswith("[launch]")] == ["error: stopped by SIGINT"]
+    assert_gone(pids)
+
+
+def test_ctrl_c_while_the_launcher_starts(monkeypatch, capsys):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tfpar.cluster.launcher.launch", interrupt)
+    with pytest.raises(SystemExit) as caught:
+        launch.main(["--workers", "1", "--", "true"])
+    assert (caught.value.code, capsys.readouterr().err) == (130, "error: stopped by SIGINT\n")
+
+
 def test_what_workers_leave_behind_is_ended(tfpar, tmp_path):
     code = f"""
 child = subprocess.Popen(["sleep", "600"])
@@ -388,6 +425,90 @@ print(os.isatty(2), os.isatty(1))
     steps = [row for row in dict.fromkeys(rows) if row.startswith(b"[worker 0] ")]
     assert steps == [b"[worker 0] step 0", b"[worker 0] step 1", b"[worker 0] step 2 last"]
     assert b"[worker 1] note\r\n" in shown
+
+
+NO_STRATEGY = """
+import keras, numpy, tensorflow, tfpar
+from tfpar.errors import UserError
+x, y = numpy.ones((4, 3)), numpy.ones((4, 1))
+inputs = keras.Input((3,))
+model, other = (cls(inputs, keras.layers.Dense(1)(inputs)) for cls in (keras.Model, tfpar.train.Model))
+for each in (model, other):
+    each.compile("sgd", "mse")
+    each.evaluate(x, y, verbose=0)
+def step():
+    weight = model.trainable_variables[0]
+    keras.optimizers.SGD().apply([tensorflow.ones_like(weight)], [weight])
+for name, train in {
+    "fit": lambda: model.fit(x, y, verbose=0),
+    "train_on_batch": lambda: model.train_on_batch(x, y),
+    "apply": step,
+    "fit of tfpar": lambda: other.fit(x, y, verbose=0),
+    "train_on_batch of tfpar": lambda: other.train_on_batch(x, y),
+}.items():
+    try: train()
+    except UserError: print("refused", name)
+config = os.environ.pop("TF_CONFIG")
+model.fit(x, y, verbose=0)
+os.environ["TF_CONFIG"] = config
+model.fit(x, y, verbose=0)
+"""
+
+
+@pytest.mark.timeout(240)
+def test_training_without_a_strategy_is_refused_and_all_else_is_not(tfpar, monkeypatch):
+    monkeypatch.delenv("TF_CPP_MIN_LOG_LEVEL")
+    run = tfpar("launch", "--workers", "2", "--", *python(NO_STRATEGY))
+    assert (run.returncode, run.stdout) == (2, "")
+    names = ["fit", "train_on_batch", "apply", "fit of tfpar", "train_on_batch of tfpar"]
+    assert [line for line in lines_of(run, 1) if "error: " not in line] == [f"refused {name}" for name in names]
+    error = "error: TF_CONFIG names 2 workers, but this model is in no multi-worker strategy's scope"
+    assert [line for line in run.stderr.splitlines() if error in line]
+    assert "Traceback" not in run.stderr
+    # Nothing but what the program prints.
+    rows = [line for line in run.stderr.splitlines() if "refused" not in line and "error: " not in line]
+    assert len(rows) == 1 and rows[0].startswith("[launch] 2 workers")
+
+
+def test_python_starts_as_it_does_without_the_launcher(tfpar, tmp_path, monkeypatch):
+    """A `sitecustomize` of the user's is run; an error that is not the user's mistake has its traceback."""
+    (tmp_path / "sitecustomize.py").write_text('import builtins; builtins.started = "by the user"')
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *sys.path]))
+    code = """
+print(started, [entry for entry in sys.path if "startup" in entry])
+raise ValueError(sys.modules["sitecustomize"])
+"""
+    run = tfpar("launch", "--workers", "2", "--", *python(code))
+    assert run.returncode == 1
+    assert "[worker 1] by the user []" in run.stderr.splitlines()
+    assert "[worker 1] Traceback (most recent call last):" in run.stderr.splitlines()
+    assert f"from '{tmp_path}" in run.stderr
+
+
+LOG = """
+lines = [
+    "WARNING: All log messages before absl::InitializeLog() is called are written to STDERR",
+    "I0000 00:00:1795955171.356769    8969 cudart_stub.cc:31] early note",
+    "W0000 00:00:1795955171.356769    8969 cudart_stub.cc:31] early warning",
+    "E0000 00:00:1795955171.356769    8969 cuda.cc:31] early error",
+    "I1129 12:59:31.356769    8969 train.py:31] note of the program",
+    os.environ["TF_CPP_MIN_LOG_LEVEL"],
+]
+print(*lines, sep="\\n", file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize("level, shown", [(None, ["early error", "note of the program", "3"]), ("0", None)])
+def test_tensorflows_notes_are_shown_where_asked_for(tfpar, monkeypatch, level, shown):
+    if level is None:
+        monkeypatch.delenv("TF_CPP_MIN_LOG_LEVEL")
+    else:
+        monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", level)
+    lines = lines_of(tfpar("launch", "--workers", "1", "--", *python(LOG)), 0)
+    if shown is None:
+        assert len(lines) == 6 and lines[-1] == "0"
+    else:
+        assert [line.rpartition("] ")[2] for line in lines] == shown
 
 
 ALL_REDUCE = """

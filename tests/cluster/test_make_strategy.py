@@ -9,7 +9,8 @@ import pytest
 import tensorflow as tf
 from isolated import free_ports
 
-from tfpar.cluster import make_strategy, tpu
+from tfpar.cluster import Machines, choose_strategy, make_strategy, tpu
+from tfpar.cluster import strategy as strategy_module
 from tfpar.errors import UserError, WorkerMissingError
 
 pytestmark = pytest.mark.timeout(120)
@@ -23,7 +24,8 @@ strategy = make_strategy("mirrored", replicas=2)
 again = make_strategy("mirrored", replicas=2)
 answer = {
     "type": type(strategy).__name__,
-    "replicas": [strategy.num_replicas_in_sync, again.num_replicas_in_sync],
+    "replicas": strategy.num_replicas_in_sync,
+    "same": again is strategy,
     "devices": len(tf.config.list_logical_devices("CPU")),
     "choice": str(strategy.tfpar_choice),
 }
@@ -41,12 +43,22 @@ def test_mirrored_and_too_late():
     answer = json.loads(done.stdout.splitlines()[-1])
     assert answer == {
         "type": "MirroredStrategy",
-        "replicas": [2, 2],
+        "replicas": 2,
+        "same": True,
         "devices": 2,
         "choice": "mirrored, 2 x CPU, since it was asked for",
         "too_late": "Cannot make 3 CPU devices: TensorFlow has already started with 2. "
-        "Call tfpar.cluster.make_strategy before anything else uses TensorFlow.",
+        "Call tfpar.cluster.make_strategy before anything else uses TensorFlow, such as a tensor, a dataset, `adapt` "
+        "or a model.",
     }
+
+
+def test_another_number_of_gpus_is_refused(monkeypatch):
+    """Where there are GPUs; elsewhere only the decision can be tested."""
+    monkeypatch.setattr(strategy_module, "_made", {("mirrored", "GPU", 2): None})
+    with pytest.raises(UserError, match="`replicas` must stay 2 in this process.* got 4. Start a new process"):
+        strategy_module._check_collisions(choose_strategy("mirrored", 4, Machines(gpus=4)))
+    strategy_module._check_collisions(choose_strategy("tpu", 0, Machines(tpus=8)))
 
 
 @pytest.mark.parametrize("name", ["one", "auto"])

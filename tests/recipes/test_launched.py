@@ -1,13 +1,16 @@
-"""Each recipe trains the same weights in two processes as in one, and one of them exports."""
+"""Each recipe trains the same weights in two processes as in one, and one of them exports; a stopped run goes on."""
 
 import json
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 RECIPES = Path(__file__).parents[2] / "recipes"
+LAUNCH = [sys.executable, "-m", "tfpar", "launch", "--workers", "2", "--", sys.executable]
 FLAGS = {
     "sentiment": [],
     "translation": ["--precision", "mixed_bfloat16"],
@@ -21,9 +24,9 @@ FLAGS = {
 def test_two_workers_train_the_same_weights_as_one(run_recipe, recipe):
     flags = ["--smoke", "--noxla", *FLAGS[recipe]]
     one = run_recipe(recipe, *flags).result
-    launch = [sys.executable, "-m", "tfpar", "launch", "--workers", "2", "--", sys.executable]
+    output = ["--model_dir", "kept", "--export_dir", "left", "--export", "float32"]
     run = subprocess.run(
-        [*launch, RECIPES / f"{recipe}.py", *flags, "--export_dir", "left", "--export", "float32"],
+        [*LAUNCH, RECIPES / f"{recipe}.py", *flags, *output],
         capture_output=True,
         text=True,
         timeout=200,
@@ -35,3 +38,22 @@ def test_two_workers_train_the_same_weights_as_one(run_recipe, recipe):
     assert two["weights_abs_sum"] == pytest.approx(one["weights_abs_sum"], rel=1e-4)
     assert [export["format"] for export in two["exports"]] == ["float32"]
     assert (run_recipe.directory / "left" / "model.float32.tflite").exists()
+    assert (run_recipe.directory / "kept" / "history.csv").read_text().count("\n") == 2
+
+
+@pytest.mark.slow
+def test_a_launch_that_was_stopped_goes_on(tmp_path):
+    flags = ["--smoke", "--noxla", "--steps", "0", "--epochs", "40", "--model_dir", "kept"]
+    command, pipes = [*LAUNCH, RECIPES / "sentiment.py", *flags], {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    backup = tmp_path / "kept" / "backup" / "training_metadata.json"
+    with subprocess.Popen(command, cwd=tmp_path, **pipes) as stopped:
+        deadline = time.monotonic() + 120
+        while not backup.exists() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        stopped.send_signal(signal.SIGINT)
+        assert stopped.communicate(timeout=30)[0] == b""
+    assert stopped.returncode == 128 + signal.SIGINT
+    finished = json.loads(backup.read_text())["epoch"]
+    again = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=200)
+    assert again.returncode == 0, again.stderr
+    assert json.loads(again.stdout)["epochs"] == 40 - finished

@@ -1,9 +1,11 @@
-"""What `Model` chooses and refuses on two replicas, as JSON. Cases fail before they run anything."""
+"""What `Model` chooses and refuses on two replicas, and what it trains one after another, as JSON."""
 
+import contextlib
 import json
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 import tfpar
 
@@ -26,8 +28,8 @@ def refused(run):
     return None
 
 
-def train(model, x=X, **compile_arguments):
-    model.compile("sgd", "mse", **compile_arguments)
+def train(model, x=X, optimizer="sgd", **compile_arguments):
+    model.compile(optimizer, "mse", **compile_arguments)
     model.fit(x, np.zeros((10, 3)), verbose=0)
 
 
@@ -43,7 +45,90 @@ def synchronized():
     return tfpar.train.Model(x, keras.layers.Dense(3)(keras.layers.BatchNormalization(synchronized=True)(x)))
 
 
-METRIC_OF_NO_SCOPE = keras.metrics.MeanAbsoluteError()
+def in_scope(make):
+    with STRATEGY.scope():
+        return make()
+
+
+def outside():
+    """What is refused, by what is made outside of the scope."""
+    model, layer, adam = dense(tfpar.train.Model), keras.layers.Dense(3), keras.optimizers.Adam()
+    layer.build((None, 4))
+    metric, of_scope = keras.metrics.MeanAbsoluteError(), in_scope(lambda: dense(tfpar.train.Model))
+    x = keras.Input((None, 4))
+
+    def fit_outside():
+        with tfpar.cluster.outside_scope():
+            model.fit(X, np.zeros((10, 3)), verbose=0)
+
+    def compile_outside():
+        with tfpar.cluster.outside_scope():
+            train(of_scope)
+
+    return {
+        "model": refused(lambda: train(model)),
+        "layer": refused(lambda: train(tfpar.train.Model(x, layer(x)))),
+        "optimizer": refused(lambda: train(dense(tfpar.train.Model), optimizer=adam)),
+        "compile": refused(compile_outside),
+        "metric": refused(lambda: train(dense(tfpar.train.Model), metrics=[metric])),
+        "fit": refused(fit_outside),
+    }
+
+
+def history(scope, units):
+    """Of a model of so many units, which is trained twice while other models are, too."""
+    keras.utils.set_random_seed(units)
+    with scope:
+        x = keras.Input((None, 4))
+        model = tfpar.train.Model(x, keras.layers.Dense(3)(keras.layers.Dense(units)(x)))
+        model.compile("sgd", "mse", jit_compile=False)
+    while True:
+        yield model.fit(X, np.ones((10, 5, 3)), batch_size=4, shuffle=False, verbose=0).history["loss"][0]
+
+
+def in_turn(scopes):
+    models = [history(scope, units) for scope, units in zip(scopes, (2, 3), strict=True)]
+    return [next(model) for model in models * 2]
+
+
+def again():
+    return tfpar.cluster.make_strategy("mirrored", replicas=2).scope()
+
+
+def adapted():
+    """Losses of a model whose statistics were learned outside of the scope, and within it."""
+
+    def loss(scope_of_statistics):
+        with scope_of_statistics:
+            normalization = keras.layers.Normalization()
+            normalization.adapt(X)
+        keras.utils.set_random_seed(1)
+        with STRATEGY.scope():
+            x = keras.Input((None, 4))
+            model = tfpar.train.Model(x, keras.layers.Dense(3)(normalization(x)))
+            model.compile("sgd", "mse", jit_compile=True)
+        return model.fit(X, np.ones((10, 5, 3)), batch_size=4, shuffle=False, verbose=0).history["loss"]
+
+    return loss(contextlib.nullcontext()), loss(STRATEGY.scope())
+
+
+def stock_strategies():
+    """What is said of a second strategy of TensorFlow's own on the same devices."""
+    scopes = [tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope() for _ in range(2)]
+    try:
+        in_turn(scopes)
+    except RuntimeError as error:
+        return str(error)
+
+
+def after_failure():
+    with STRATEGY.scope():
+        tokens = keras.Input((2,), dtype="int32")
+        model = tfpar.train.Model(tokens, keras.layers.Embedding(3, 3)(tokens))
+        model.compile("sgd", "mse", jit_compile=False)
+    with contextlib.suppress(tf.errors.InvalidArgumentError):
+        model.fit(np.full((4, 2), 99), np.ones((4, 2, 3)), verbose=0)
+    return next(history(again(), 2))
 
 
 def in_lanes():
@@ -59,6 +144,10 @@ results = {
     "train_step": refused(lambda: train(dense(Own))),
     "synchronized_xla": refused(lambda: train(synchronized(), X[:, 0], jit_compile=True)),
     "synchronized_lanes": refused(in_lanes),
-    "metric_of_no_scope": refused(lambda: train(dense(tfpar.train.Model), metrics=[METRIC_OF_NO_SCOPE])),
+    "outside": outside(),
+    "adapted": adapted(),
+    "in_turn": [in_turn([again(), again()]), in_turn([contextlib.nullcontext(), contextlib.nullcontext()])],
+    "after_failure": after_failure(),
+    "stock_strategies": stock_strategies(),  # the last: no collective works after it
 }
 print(json.dumps(results))

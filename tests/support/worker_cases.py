@@ -156,6 +156,41 @@ def resumed(strategy, directory):
     }
 
 
+def within_scope(strategy, directory):
+    """All that others do outside of the scope; files that one worker writes, and a file that all write."""
+    shared = directory.parent / "shared.keras"
+    writers = [
+        keras.callbacks.ModelCheckpoint(directory / "checkpoint.keras"),
+        keras.callbacks.ModelCheckpoint(directory / "checkpoint.weights.h5", save_weights_only=True),
+        keras.callbacks.BackupAndRestore(directory / "backup", delete_checkpoint=False),
+        keras.callbacks.CSVLogger(directory / "history.csv"),
+        keras.callbacks.TensorBoard(directory / "logs", write_graph=True),
+    ]
+    with strategy.scope():
+        model = compiled(strategy, metrics=["accuracy"])
+        history = model.fit(X, Y, epochs=2, validation_data=(X[:7], Y[:7]), callbacks=writers, **FIT).history
+        evaluated, predicted = model.evaluate(X, Y, verbose=0), model.predict(X[:7], verbose=0)
+        losses = [model.train_on_batch(X, Y), model.test_on_batch(X, Y)]
+        if WORKER == 0:
+            model.save(directory / "saved.keras")
+            model.save_weights(directory / "saved.weights.h5")
+            model.load_weights(directory / "saved.weights.h5")
+            model.export(directory / "exported", verbose=False)
+            tfpar.export.saved_model(model, directory / "saved_model")
+        for _ in range(5):
+            model.save(shared)
+            loaded = keras.models.load_model(shared, compile=False)
+    strategy_again = strategy_of(sys.argv[1], SHORT_TIMEOUT_S)
+    return {
+        "history": history,
+        "evaluated": evaluated,
+        "predicted": predicted.tolist(),
+        "losses": losses,
+        "loaded": weights(loaded),
+        "weights": weights(model),
+    }, {"files": sorted(path.name for path in directory.iterdir()), "again": strategy_again is strategy}
+
+
 def loaded_by_the_chief(strategy, directory):
     model = compiled(strategy)
     if WORKER == 0:
@@ -165,10 +200,16 @@ def loaded_by_the_chief(strategy, directory):
 
 
 def later_epochs(strategy, directory):
-    """`initial_epoch` is Keras' own."""
+    """`initial_epoch` is Keras' own; Keras' own list of callbacks cannot be divided among workers."""
     model = compiled(strategy)
+    refusal = None
+    if WORKERS > 1:
+        try:
+            model.fit(X, Y, callbacks=keras.callbacks.CallbackList([], model=model), **FIT)
+        except ValueError as error:
+            refusal = str(error)
     history = model.fit(X, Y, epochs=4, initial_epoch=2, **FIT)
-    return {"weights": weights(model)}, {"epochs": history.epoch}
+    return {"weights": weights(model)}, {"epochs": history.epoch, "refusal": refusal}
 
 
 def two_headed(model_class):
@@ -351,6 +392,7 @@ CASES = {
     "stopped_by_one_worker": stopped_by_one_worker,
     "stopped_in_an_epoch": stopped_in_an_epoch,
     "resumed": resumed,
+    "within_scope": within_scope,
     "loaded_by_the_chief": loaded_by_the_chief,
     "later_epochs": later_epochs,
     "predicting": predicting,

@@ -1,10 +1,12 @@
 """What is chosen and what is refused on two replicas. That they end where one ends is tested in `test_equality.py`."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytestmark = pytest.mark.timeout(120)
@@ -42,7 +44,38 @@ def test_synchronised_statistics_need_whole_shares_and_no_xla(results):
     assert "synchronized=True" in results["synchronized_lanes"] and "lanes" in results["synchronized_lanes"]
 
 
-def test_a_metric_made_outside_of_the_scope_is_refused(results):
-    message = results["metric_of_no_scope"]
-    assert "The variable 'mean_absolute_error/total' of a metric was made outside of the strategy's scope" in message
-    assert "Make metrics, and call `compile`, within `with strategy.scope():`" in message
+@pytest.mark.parametrize(
+    "case, message",
+    [
+        ("model", "The layers of a model on 2 replicas must be made within.* its variable 'dense"),
+        ("layer", "The layers of a model on 2 replicas must be made within.* its variable 'dense"),
+        ("optimizer", "The optimizer of a model on 2 replicas must be made within.* its variable 'adam/iteration'"),
+        ("compile", "The optimizer of a model on 2 replicas must be made within.* its variable 'sgd"),
+        (
+            "metric",
+            "The metrics of a model on 2 replicas must be made within.* its variable 'mean_absolute_error",
+        ),
+        ("fit", "The optimizer must be made outside of a strategy's scope, as the model was; .* within `with strategy"),
+    ],
+)
+def test_what_is_made_outside_of_the_scope_is_refused(results, case, message):
+    assert re.match(message, results["outside"][case])
+
+
+def test_adapted_statistics_may_come_from_outside_of_the_scope(results):
+    first, second = results["adapted"]
+    np.testing.assert_allclose(first, second, rtol=1e-5)
+
+
+def test_models_of_other_sizes_train_one_after_another_and_by_turns(results):
+    """A notebook cell that is run twice, a fold, a search."""
+    two_replicas, one_replica = results["in_turn"]
+    np.testing.assert_allclose(two_replicas, one_replica, rtol=1e-5)
+
+
+def test_a_second_strategy_of_tensorflows_own_is_explained(results):
+    assert "there are two strategies of the same devices. Start a new process" in results["stock_strategies"]
+
+
+def test_a_step_that_failed_blocks_no_later_one(results):
+    assert results["after_failure"] == results["in_turn"][0][0]

@@ -100,6 +100,20 @@ def test_only_the_chief_writes_and_shows_progress(own):
 
 
 @pytest.mark.parametrize("setting", ["one", *SETTINGS])
+def test_files_are_written_within_the_scope_too(own, setting):
+    chief, *others = own(setting, "within_scope")
+    checkpoints = ["checkpoint.keras", "checkpoint.weights.h5", "exported"]
+    saved = ["saved.keras", "saved.weights.h5", "saved_model"]
+    assert chief["files"] == ["backup", *checkpoints, "history.csv", "logs", *saved]
+    assert all(other["files"] == [] for other in others)
+
+
+@pytest.mark.parametrize("setting", ["one", *SETTINGS])
+def test_a_strategy_is_made_once_in_a_process(own, setting):
+    assert all(process["again"] for process in own(setting, "within_scope"))
+
+
+@pytest.mark.parametrize("setting", ["one", *SETTINGS])
 def test_early_stopping_restores_the_best_weights(own, setting):
     for process in own(setting, "early_stopping"):
         assert process["epochs"] == 3
@@ -126,6 +140,11 @@ def test_an_interrupted_run_goes_on_from_the_chiefs_backup(own, setting):
 
 def test_epochs_that_are_skipped_stay_skipped(own):
     assert [process["epochs"] for process in own("multiworker2", "later_epochs")] == [[2, 3], [2, 3]]
+
+
+def test_a_callback_list_is_refused(own):
+    for process in own("multiworker2", "later_epochs"):
+        assert process["refusal"].startswith("`callbacks` must be a list of callbacks where several workers train")
 
 
 @pytest.mark.parametrize("case", ["predicting", "predicting_three_at_once", "predicting_xla"])

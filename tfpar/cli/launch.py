@@ -2,10 +2,12 @@
 
 import math
 import os
+import signal
 import sys
 from argparse import ArgumentTypeError
 
 from tfpar.cli.arguments import Parser
+from tfpar.cli.run import fail
 from tfpar.errors import UserError
 
 DESCRIPTION = """
@@ -17,9 +19,17 @@ all have ended. If one fails, all are stopped, and its exit code is returned.
 
 def main(arguments: list[str]) -> None:
     """Ends the process with the exit code of the launch."""
+    try:
+        sys.exit(_launch(arguments))
+    except KeyboardInterrupt:  # before the launcher heeds signals, or after
+        fail("stopped by SIGINT", code=128 + signal.SIGINT)
+
+
+def _launch(arguments):
     if os.name != "posix":
         raise UserError("tfpar launch needs Linux or macOS")
     from tfpar.cluster.launcher import Limits, launch  # needs Unix to be imported
+    from tfpar.cluster.launcher.console import Console
 
     ours, command = _split(arguments)
     parser = _parser(Limits())
@@ -28,10 +38,12 @@ def main(arguments: list[str]) -> None:
         parser.error(f"unexpected argument {rest[0]!r}: the command follows --")
     limits = Limits(options.start_timeout_s, options.finish_timeout_s, options.grace_s)
     outcome = launch(command, options.workers, options.cores_per_worker, limits, options.gpus_per_worker)
-    if outcome.result is not None:
-        sys.stdout.buffer.write(outcome.result + b"\n")
-        sys.stdout.buffer.flush()
-    sys.exit(outcome.exit_code)
+    if outcome.result is None:
+        return outcome.exit_code
+    console = Console(sys.stdout.buffer)
+    console.line(outcome.result)
+    console.flush()
+    return 128 + signal.SIGPIPE if console.is_broken else outcome.exit_code
 
 
 def _parser(defaults):

@@ -1,6 +1,7 @@
 """Devices, processes and `tf.distribute` strategies."""
 
 from tfpar.cluster.multiworker import is_chief, lost_workers_named
+from tfpar.cluster.scope import outside_scope
 from tfpar.cluster.strategy import (
     STRATEGIES,
     Machines,
@@ -24,6 +25,7 @@ __all__ = [
     "keep_operations_on_one_thread",
     "lost_workers_named",
     "make_strategy",
+    "outside_scope",
     "read_tf_config",
     "usable_cores",
 ]

@@ -9,7 +9,7 @@ from tfpar.cluster.rendezvous import unreachable_workers, wait_for_workers
 from tfpar.cluster.shared_memory import SharedMemoryCollectives
 from tfpar.cluster.start_watch import start_bounded
 from tfpar.cluster.tf_config import TfConfig, read_tf_config
-from tfpar.errors import WorkerLostError
+from tfpar.errors import UserError, WorkerLostError
 
 
 def make(config: TfConfig, timeout_s: float, on_cpu: bool):
@@ -28,15 +28,24 @@ def make(config: TfConfig, timeout_s: float, on_cpu: bool):
     with a line on standard error that names the lost one.
 
     Raises:
+        UserError: TensorFlow has started its devices before this call.
         WorkerMissingError: another worker did not come in time.
     """
     on_one_host = wait_for_workers(config.workers, config.index, timeout_s)
     import tensorflow as tf
 
-    with _signals_kept(), start_bounded(config, timeout_s):
-        strategy = tf.distribute.MultiWorkerMirroredStrategy(
-            communication_options=tf.distribute.experimental.CommunicationOptions(timeout_seconds=timeout_s)
-        )
+    options = tf.distribute.experimental.CommunicationOptions(timeout_seconds=timeout_s)
+    try:
+        with _signals_kept(), start_bounded(config, timeout_s):
+            strategy = tf.distribute.MultiWorkerMirroredStrategy(communication_options=options)
+    except RuntimeError as error:
+        if "at program startup" not in str(error):
+            raise
+        raise UserError(
+            "Cannot join the workers that TF_CONFIG names: TensorFlow has already started. Call "
+            "tfpar.cluster.make_strategy before anything else uses TensorFlow, such as a tensor, a dataset, `adapt` or "
+            "a model."
+        ) from None
     strategy.tfpar_collectives = None
     if on_cpu and on_one_host and len(config.workers) > 1:
         strategy.tfpar_collectives = SharedMemoryCollectives(config.workers, config.index, timeout_s)
@@ -47,6 +56,33 @@ def is_chief() -> bool:
     """Whether this process is the one that writes checkpoints and reports; true outside a cluster."""
     config = read_tf_config()
     return config is None or config.is_chief
+
+
+def check_trains_together(strategy=None) -> None:
+    """Refuse to train one of several workers by itself.
+
+    Args:
+        strategy: of the model; by default, the one in scope.
+
+    Raises:
+        UserError: TF_CONFIG names several workers, but `strategy` trains in one process.
+    """
+    import tensorflow as tf
+
+    config, strategy = read_tf_config(), strategy or tf.distribute.get_strategy()
+    if config is None or len(config.workers) == 1 or is_multiworker(strategy):
+        return
+    raise UserError(
+        f"TF_CONFIG names {len(config.workers)} workers, but this model is in no multi-worker strategy's scope, and "
+        "each worker would train a model of its own. Build and compile it within `with "
+        "tfpar.cluster.make_strategy().scope():`, or remove TF_CONFIG from os.environ to train without the others."
+    )
+
+
+def is_multiworker(strategy) -> bool:
+    """Whether the replicas of a `tf.distribute.Strategy` are in several processes."""
+    replicas = strategy.num_replicas_in_sync
+    return replicas > 1 and replicas > len(strategy.extended.worker_devices)
 
 
 @contextlib.contextmanager

@@ -9,6 +9,8 @@ from tfpar.errors import UserError
 
 STRATEGIES = ("auto", "one", "mirrored", "multiworker", "tpu")
 
+_made = {}
+
 
 @dataclasses.dataclass(frozen=True)
 class StrategyChoice:
@@ -114,6 +116,9 @@ def _choose_on_one_machine(name, replicas, gpus):
 def make_strategy(name: str = "auto", replicas: int = 0, timeout_s: float = 300.0):
     """Makes a `tf.distribute.Strategy`; on a machine without GPUs, `replicas` logical CPU devices carry a mirrored one.
 
+    A later call that asks for the same returns the same strategy, since TensorFlow numbers the collectives of each
+    strategy from the start: those of a second one on the same devices would be taken for those of the first.
+
     Args:
         name: "one", "mirrored", "multiworker" (processes that TF_CONFIG names), "tpu", or "auto" to pick by what there
             is: several workers, else a TPU, else the GPUs.
@@ -124,7 +129,8 @@ def make_strategy(name: str = "auto", replicas: int = 0, timeout_s: float = 300.
         A `tf.distribute.Strategy`; its `tfpar_choice` is the `StrategyChoice`, whose text says what was chosen and why.
 
     Raises:
-        UserError: what was asked for does not exist here, or TensorFlow has started its devices before this call.
+        UserError: what was asked for does not exist here, TensorFlow has started its devices before this call, or an
+            earlier call has made another strategy that this one would collide with.
         WorkerMissingError: another worker did not come in time.
     """
     if replicas:
@@ -133,23 +139,48 @@ def make_strategy(name: str = "auto", replicas: int = 0, timeout_s: float = 300.
     config = read_tf_config()
     import tensorflow as tf
 
-    from tfpar.cluster import multiworker, tpu
+    from tfpar.cluster import tpu
 
     gpus = len(tf.config.list_physical_devices("GPU"))
     tpus = tpu.connect() if name == "tpu" else len(tf.config.list_physical_devices("TPU"))
     choice = choose_strategy(name, replicas, Machines(gpus, tpus, len(config.workers) if config else 0))
-    if choice.name == "multiworker":
-        strategy = multiworker.make(config, timeout_s, on_cpu=not gpus)
-    elif choice.name == "tpu":
-        strategy = tpu.make()
-    elif choice.name == "one":
+    if choice.name == "one":
         strategy = tf.distribute.get_strategy()
     else:
-        if choice.device_type == "CPU":
-            _split_cpu(tf, choice.replicas)
-        strategy = tf.distribute.MirroredStrategy([f"{choice.device_type}:{i}" for i in range(choice.replicas)])
+        key = (choice.name, choice.device_type, choice.replicas)
+        if key not in _made:
+            _check_collisions(choice)
+            _made[key] = _make(choice, config, timeout_s)
+        strategy = _made[key]
     strategy.tfpar_choice = choice
     return strategy
+
+
+def _make(choice, config, timeout_s):
+    import tensorflow as tf
+
+    from tfpar.cluster import multiworker, tpu
+
+    if choice.name == "multiworker":
+        return multiworker.make(config, timeout_s, on_cpu=choice.device_type == "CPU")
+    if choice.name == "tpu":
+        return tpu.make()
+    devices = [f"{choice.device_type}:{i}" for i in range(choice.replicas)]
+    if choice.device_type == "GPU":
+        return tf.distribute.MirroredStrategy(devices)
+    _split_cpu(tf, choice.replicas)
+    # Logical devices share one memory, where copies beat a ring, and a step that has failed blocks no later one.
+    return tf.distribute.MirroredStrategy(devices, tf.distribute.ReductionToOneDevice())
+
+
+def _check_collisions(choice):
+    """Refuses a second mirrored strategy of GPUs, whose collectives would be taken for those of the first."""
+    former = [replicas for name, device_type, replicas in _made if (name, device_type) == ("mirrored", "GPU")]
+    if former and choice.name == "mirrored":
+        raise UserError(
+            f"`replicas` must stay {former[0]} in this process, since collectives of two sets of GPUs would be mixed "
+            f"up; got {choice.replicas}. Start a new process."
+        )
 
 
 def usable_cores() -> int:
@@ -207,5 +238,6 @@ def _split_cpu(tf, count: int):
     except RuntimeError as error:
         raise UserError(
             f"Cannot make {count} CPU devices: TensorFlow has already started with {len(present or [None])}. "
-            "Call tfpar.cluster.make_strategy before anything else uses TensorFlow."
+            "Call tfpar.cluster.make_strategy before anything else uses TensorFlow, such as a tensor, a dataset, "
+            "`adapt` or a model."
         ) from error

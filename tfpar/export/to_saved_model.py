@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfpar.cluster import outside_scope
 from tfpar.errors import UserError
 from tfpar.export.diagnosis import check_stateless, explain_excess
 from tfpar.export.formats import FORMATS
@@ -17,6 +18,7 @@ from tfpar.files import directory_written_atomically
 _MIXED_PRECISION = FORMATS["dynamic"]  # bfloat16 has eight bits, too
 
 
+@outside_scope()
 def saved_model(model: "keras.Model | dict[str, keras.Model]", path: Path | str) -> dict:
     """Write a model as a SavedModel with named inputs and outputs, any batch size and any length of time.
 

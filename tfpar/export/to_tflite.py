@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfpar.checks import check_one_of, check_positive_integer
+from tfpar.cluster import outside_scope
 from tfpar.errors import UserError
 from tfpar.export.c_array import write_c_array
 from tfpar.export.diagnosis import check_stateless
@@ -22,6 +23,7 @@ from tfpar.files import written_atomically
 from tfpar.layers.recurrent.kernels import PADDINGS
 
 
+@outside_scope()
 def tflite(
     model: keras.Model,
     path: Path | str,
@@ -99,6 +101,7 @@ def tflite(
     return write_signatures(signatures, path, chosen, form, target, tolerance, timeout_s)
 
 
+@outside_scope()
 def write_signatures(
     signatures: Signatures,
     path: Path | str,

@@ -7,6 +7,8 @@ import keras
 import tensorflow as tf
 from keras.src.models.functional import Functional
 
+from tfpar.cluster import outside_scope
+from tfpar.cluster.multiworker import check_trains_together
 from tfpar.layers.recurrent.placement import within_xla
 from tfpar.train import row_gradients
 from tfpar.train.accumulation import add_accumulated_weight, divided_by_weight
@@ -15,12 +17,14 @@ from tfpar.train.execution import executes_steps, with_auto_clustering
 from tfpar.train.losses import BatchWeights, needs_batch_weights, part_of_batch, share_loss
 from tfpar.train.parts import Part, add_parts, has_one_shape, run_part, split_rows
 from tfpar.train.replica import own_components, single_device
+from tfpar.train.saving import SavedByWorkers
+from tfpar.train.scope import check_scope
 from tfpar.train.shares import RowSharing, check_same_batch, fingerprints, this_share
 from tfpar.train.workers import failures_explained, run_on_workers
 
 
 @keras.saving.register_keras_serializable(package="tfpar")
-class Model(keras.Model):
+class Model(SavedByWorkers, keras.Model):
     """A `keras.Model`, functional or subclassed, for training under any `tf.distribute` strategy.
 
     A step runs on each replica in three parts: forward and backward, compiled by XLA for each shape of batch; an
@@ -230,29 +234,34 @@ class Model(keras.Model):
         return self._on_workers(super().predict, args, kwargs)
 
     @functools.wraps(keras.Model.train_on_batch)
-    @failures_explained()
     def train_on_batch(self, *args, **kwargs):
-        return super().train_on_batch(*args, **kwargs)
+        return self._on_batch(super().train_on_batch, args, kwargs)
 
     @functools.wraps(keras.Model.test_on_batch)
-    @failures_explained()
     def test_on_batch(self, *args, **kwargs):
-        return super().test_on_batch(*args, **kwargs)
+        return self._on_batch(super().test_on_batch, args, kwargs)
 
     @functools.wraps(keras.Model.predict_on_batch)
-    @failures_explained()
     def predict_on_batch(self, *args, **kwargs):
-        return super().predict_on_batch(*args, **kwargs)
+        return self._on_batch(super().predict_on_batch, args, kwargs)
+
+    def _on_batch(self, method, args, kwargs):
+        check_scope(self)
+        with outside_scope(), failures_explained():
+            return method(*args, **kwargs)
 
     def _on_workers(self, method, args, kwargs):
-        if getattr(self.distribute_strategy, "is_multiworker", False):
-            return run_on_workers(method, args, kwargs)
-        return method(*args, **kwargs)
+        check_scope(self)
+        with outside_scope(), failures_explained():
+            if getattr(self.distribute_strategy, "is_multiworker", False):
+                return run_on_workers(method, args, kwargs)
+            return method(*args, **kwargs)
 
     def make_train_function(self, force=False):
         if self.train_function is None or force:
             self._check_synchronized_layers()
-            self._check_metrics()
+            check_scope(self)
+            check_trains_together(self.distribute_strategy)
             own = type(self).train_step is Model.train_step
             self.train_function = self._make_function(self.train_step if own else self._custom_train_step)
 
@@ -269,7 +278,7 @@ class Model(keras.Model):
 
     def make_test_function(self, force=False):
         if self.test_function is None or force:
-            self._check_metrics()
+            check_scope(self)
             self.test_function = self._make_function(self._own_or_custom_test_step)
 
     def _own_or_custom_test_step(self, data):
@@ -386,17 +395,6 @@ class Model(keras.Model):
                 f"XLA cannot compile that, and lanes do not meet: use compile(jit_compile=False) and lanes=1, or "
                 f"synchronized=False; got jit_compile={self.jit_compile}, lanes={self.lanes}."
             )
-
-    def _check_metrics(self):
-        if self.distribute_strategy.num_replicas_in_sync == 1:
-            return
-        for counter in self._counters_and_other_variables()[0]:
-            if not isinstance(counter.value, tf.distribute.DistributedValues):
-                raise ValueError(
-                    f"The variable {counter.path!r} of a metric was made outside of the strategy's scope, where it "
-                    "would count the rows of some replicas alone. Make metrics, and call `compile`, within "
-                    "`with strategy.scope():`."
-                )
 
     @property
     def distribute_strategy(self):

@@ -7,7 +7,7 @@ import inspect
 import keras
 import tensorflow as tf
 
-from tfpar.cluster import is_chief, lost_workers_named
+from tfpar.cluster import is_chief, lost_workers_named, read_tf_config
 from tfpar.cluster.shared_memory import OutOfStepError
 from tfpar.train.all_reduce import all_reduce_sum
 from tfpar.train.replica import own_components
@@ -18,6 +18,7 @@ OF_THE_CHIEF = (
     keras.callbacks.BackupAndRestore,
     keras.callbacks.CSVLogger,
     keras.callbacks.ModelCheckpoint,
+    keras.callbacks.OrbaxCheckpoint,
     keras.callbacks.RemoteMonitor,
     keras.callbacks.TensorBoard,
 )
@@ -26,6 +27,12 @@ OUT_OF_STEP = (
     "The workers are not at the same step. All must call fit, evaluate and predict alike: does a callback stop some of "
     "them alone, or is there work that only one does? A worker may set stop_training by itself at the end of an epoch; "
     "within one, all must."
+)
+
+ABORTED = (
+    "TensorFlow has stopped all collectives of this process, after an earlier error or since there are two strategies "
+    "of the same devices. Start a new process, and make strategies by "
+    "tfpar.cluster.make_strategy, which makes each once."
 )
 
 
@@ -40,18 +47,23 @@ def run_on_workers(method, args, kwargs):
         args, kwargs: of the call.
 
     Raises:
-        WorkerLostError, ValueError, RuntimeError: see `failures_explained`.
+        ValueError: `callbacks` is a `keras.callbacks.CallbackList`.
     """
     call, chief = inspect.signature(method).bind(*args, **kwargs), is_chief()
     if not chief:
         call.arguments["verbose"] = 0
     callbacks = call.arguments.get("callbacks")
-    if not isinstance(callbacks, keras.callbacks.CallbackList):
+    if isinstance(callbacks, keras.callbacks.CallbackList):
+        if method.__name__ == "fit":  # which gives its own to `evaluate`
+            raise ValueError(
+                "`callbacks` must be a list of callbacks where several workers train; got a CallbackList. Give `fit` "
+                "the callbacks in it, so that the chief alone runs those that write."
+            )
+    else:
         callbacks = [callbacks] if isinstance(callbacks, keras.callbacks.Callback) else list(callbacks or ())
         mine = [c for c in callbacks if chief or not isinstance(c, OF_THE_CHIEF)]
         call.arguments["callbacks"] = [*mine, _OneMind()]
-    with failures_explained():
-        return method(*call.args, **call.kwargs)
+    return method(*call.args, **call.kwargs)
 
 
 class _OneMind(keras.callbacks.Callback):
@@ -93,7 +105,7 @@ def failures_explained():
     Raises:
         WorkerLostError: another worker is gone.
         ValueError: the workers do not read the same batches.
-        RuntimeError: they are not at the same step.
+        RuntimeError: they are not at the same step, or this process has collectives that failed before.
     """
     try:
         with lost_workers_named():
@@ -102,5 +114,6 @@ def failures_explained():
         if DIFFERENT_BATCHES in str(error):
             raise ValueError(DIFFERENT_BATCHES) from None
         if "Collective ops is aborted" in str(error) or OutOfStepError.__name__ in str(error):
-            raise RuntimeError(OUT_OF_STEP) from error
+            config = read_tf_config()
+            raise RuntimeError(OUT_OF_STEP if config and len(config.workers) > 1 else ABORTED) from error
         raise

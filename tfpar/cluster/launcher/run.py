@@ -4,6 +4,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from tfpar.checks import check_positive_integer
 from tfpar.cluster.launcher.command import find_command
@@ -16,6 +17,9 @@ from tfpar.cluster.launcher.report import Outcome, report
 from tfpar.cluster.launcher.signals import Signals
 from tfpar.cluster.launcher.supervisor import Limits, Supervisor
 from tfpar.cluster.launcher.worker import Worker
+
+STARTUP = str(Path(__file__).with_name("startup"))
+LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 
 
 def launch(
@@ -63,6 +67,7 @@ def launch(
                 guard.entry,
                 console,
                 terminal if index == 0 else None,
+                hides_early_log=LOG_LEVEL not in os.environ,
             )
             for index, share in enumerate(shares)
         ]
@@ -73,9 +78,12 @@ def launch(
 
 def _environment(addresses, index, share):
     config = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
+    defaults = {LOG_LEVEL: "3"}
     # Lines of Python workers appear when they are printed, though it is to a pipe. To Python "" is as good as unset.
     unbuffered = os.environ.get("PYTHONUNBUFFERED") or "1"
-    return {**os.environ, "PYTHONUNBUFFERED": unbuffered, "TF_CONFIG": json.dumps(config), **share.environment}
+    path = os.pathsep.join(filter(None, [STARTUP, os.environ.get("PYTHONPATH")]))
+    settings = {"PYTHONUNBUFFERED": unbuffered, "PYTHONPATH": path, "TF_CONFIG": json.dumps(config)}
+    return {**defaults, **os.environ, **settings, **share.environment}
 
 
 def _division(shares: Sequence[Share], cores: int):

@@ -3,6 +3,7 @@
 import collections
 import contextlib
 import os
+import re
 import subprocess
 import sys
 import termios
@@ -19,6 +20,11 @@ BECOME = Path(__file__).with_name("become.py")
 TAIL_LINES = 200
 USER_ERROR_LINE = b"error: "
 HOLD_S = 3.0
+# Notes and warnings of TensorFlow's C++ files, from before it heeds TF_CPP_MIN_LOG_LEVEL.
+EARLY_LOG = re.compile(
+    rb"WARNING: All log messages before absl::InitializeLog\(\) "
+    rb"|[IW]\d{4} \d\d:\d\d:\d+\.\d+ +\d+ \S+\.(?:cc|h|cu):\d+\] "
+)
 
 
 class Worker:
@@ -33,6 +39,7 @@ class Worker:
         console: where its output goes.
         terminal: descriptor of a terminal whose size its own standard error, a pseudo-terminal, is to have; None for a
             pipe.
+        hides_early_log: leave `EARLY_LOG` out.
     """
 
     def __init__(
@@ -44,6 +51,7 @@ class Worker:
         entry: int,
         console: Console,
         terminal: int | None = None,
+        hides_early_log: bool = False,
     ):
         self.index = index
         self.is_chief = index == 0
@@ -51,6 +59,7 @@ class Worker:
         self.last_line: bytes | None = None
         self.held_errors: list[bytes] = []
         self._held_at = 0.0
+        self._hides_early_log = hides_early_log
         self._console = console
         self._prefix = b"[worker %d] " % index
         self._group_ended = False
@@ -127,6 +136,8 @@ class Worker:
         self.last_line = None
 
     def _take_stderr(self, line, shown=False):
+        if self._hides_early_log and not shown and EARLY_LOG.match(line):
+            return
         self.tail.append(line.removesuffix(b"\r").rpartition(b"\r")[2])
         if shown:
             self._console.end_row()

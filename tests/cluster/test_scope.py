@@ -1,0 +1,45 @@
+"""Outside of a strategy's scope, within it."""
+
+import keras
+import pytest
+import tensorflow as tf
+
+from tfpar.cluster import outside_scope
+
+
+@pytest.fixture(scope="module")
+def strategy():
+    return tf.distribute.MirroredStrategy(["CPU:0"])
+
+
+def is_distributed(variable):
+    return isinstance(variable, tf.distribute.DistributedValues)
+
+
+def test_variables_are_plain(strategy):
+    with strategy.scope():
+        with outside_scope():
+            assert not tf.distribute.has_strategy()
+            variable = tf.Variable([1.0, 2.0], name="plain", trainable=False)
+            assert not is_distributed(variable) and not is_distributed(keras.Variable(3.0).value)
+        assert tf.distribute.get_strategy() is strategy
+        assert is_distributed(tf.Variable(1.0))
+    assert (variable.numpy().tolist(), variable.name, variable.trainable) == ([1.0, 2.0], "plain:0", False)
+
+
+def test_a_scope_can_be_entered_again(strategy):
+    with strategy.scope(), outside_scope(), strategy.scope():
+        variable = tf.Variable(4.0)
+    assert is_distributed(variable) and variable.numpy() == 4.0
+
+
+def test_nothing_changes_where_there_is_no_scope():
+    with outside_scope():
+        assert tf.Variable(5.0).numpy() == 5.0
+
+
+def test_the_scope_is_back_after_an_error(strategy):
+    with strategy.scope():
+        with pytest.raises(ValueError, match="inside"), outside_scope():
+            raise ValueError("inside")
+        assert is_distributed(tf.Variable(1.0))

@@ -1,0 +1,54 @@
+"""Files of a model that trains in several processes."""
+
+import contextlib
+import functools
+import os
+import tempfile
+from pathlib import Path
+
+import keras
+
+from tfpar.cluster import is_chief, outside_scope
+from tfpar.cluster.multiworker import is_multiworker
+
+
+class SavedByWorkers:
+    """Mixin of a `keras.Model` whose methods may be called within a scope, on one worker or on all.
+
+    Where all workers save to the same file, the last one's is there as a whole. `export` writes a directory, on the
+    chief alone.
+    """
+
+    @functools.wraps(keras.Model.save)
+    def save(self, filepath, *args, **kwargs):
+        with outside_scope(), self._written_whole(filepath, kwargs) as path:
+            super().save(path, *args, **kwargs)
+
+    @functools.wraps(keras.Model.save_weights)
+    def save_weights(self, filepath, *args, **kwargs):
+        with outside_scope(), self._written_whole(filepath, kwargs) as path:
+            super().save_weights(path, *args, **kwargs)
+
+    @functools.wraps(keras.Model.load_weights)
+    def load_weights(self, *args, **kwargs):
+        with outside_scope():
+            super().load_weights(*args, **kwargs)
+
+    @functools.wraps(keras.Model.export)
+    def export(self, *args, **kwargs):
+        if is_chief() or not is_multiworker(self.distribute_strategy):
+            with outside_scope():
+                super().export(*args, **kwargs)
+
+    @contextlib.contextmanager
+    def _written_whole(self, filepath, options):
+        """Yield the path to write to, whose file then becomes `filepath`."""
+        path = Path(filepath)
+        is_file = path.suffix in (".keras", ".h5") and path.parent.is_dir() and options.get("zipped") is not False
+        if not is_file or not is_multiworker(self.distribute_strategy):
+            yield filepath
+            return
+        with tempfile.TemporaryDirectory(prefix=f".{path.name}.", suffix=".part", dir=path.parent) as directory:
+            yield Path(directory, path.name)
+            for file in Path(directory).iterdir():
+                os.replace(file, path.with_name(file.name))

@@ -58,9 +58,8 @@ def read_digit_strings(path: Path, rate_hz: int) -> CollectedSpeech:
     if not files:
         raise UserError(f"{path}: expected .wav files with their transcripts; there is none")
     collected = CollectedSpeech(f"folder:{path}", rate_hz)
-    table = _table(path / TRANSCRIPTS)
-    for file in files:
-        digits = digits_of(_transcript(file, table))
+    for file, transcript in read_transcripts(path, files):
+        digits = digits_of(transcript)
         if digits is None:
             collected.skipped[f"without a transcript of 1 to {LONGEST_STRING} digits"] += 1
         else:
@@ -80,6 +79,12 @@ def digits_of(transcript: str) -> list[int] | None:
             return None
         digits.append(int(word) if word.isdigit() else DIGITS.index(word))
     return digits if 1 <= len(digits) <= LONGEST_STRING else None
+
+
+def read_transcripts(path: Path, files: list[Path]) -> list[tuple[Path, str]]:
+    """Return the files below a folder, each with its transcript as `read_digit_strings` finds it."""
+    table = _table(path / TRANSCRIPTS)
+    return [(file, _transcript(file, table)) for file in files]
 
 
 def _check_folder(path):

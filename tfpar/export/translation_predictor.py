@@ -9,10 +9,12 @@ from tfpar.errors import UserError
 from tfpar.export.beam_search import beam_search
 from tfpar.export.bundle import Bundle
 from tfpar.export.bundle_model import load_content
+from tfpar.export.inputs import InputKind
 from tfpar.export.interpreter import TFLiteModel
 
 TASK = "translation"
 ENCODE, DECODE_STEP = "encode", "decode_step"
+_SEARCH = ("begin_id", "end_id", "beam_size", "max_length", "length_penalty", "coverage_penalty")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,15 +77,22 @@ class TranslationPredictor:
         bundle: the export of a translator.
         format_name: "float32", "float16", "dynamic" or "int8"; None for the first of these that is there.
 
+    Attributes:
+        input_kind: `InputKind`.
+
     Raises:
         UserError: the export lacks the format or a file, or one was changed.
     """
 
+    input_kind = InputKind(("source",), ("source",), (".txt",), is_text=True)
+
     def __init__(self, bundle: Bundle, format_name: str | None = None):
         self.format, content = load_content(bundle, format_name)
         search = bundle.manifest.get("search")
-        if not isinstance(search, dict):
-            raise UserError(f"{bundle.directory} is not an export of a translator: its manifest has no 'search'")
+        missing = [name for name in _SEARCH if not isinstance(search, dict) or name not in search]
+        if missing:
+            needed = ", ".join(_SEARCH)
+            raise UserError(f"{bundle.directory}: the manifest of a translator must have 'search' with {needed}")
         tokenizer = SubwordTokenizer.loads(bundle.read("tokenizer.json"), "tokenizer.json")
         self._translator = Translator(content, tokenizer, search)
 

@@ -80,4 +80,4 @@ class DivergedError(RuntimeError):
     """
 
     def __init__(self, what: str):
-        super().__init__(f"{what}; nothing was exported. Lower --learning_rate or --clip_norm, or check the data")
+        super().__init__(f"the run diverged: {what}; lower --learning_rate or --clip_norm, or check the data")

@@ -70,7 +70,8 @@ def check_answers(left, tmp_path):
     assert silent["label"] is None
     (tmp_path / "bad.wav").write_text("no sound")
     done = predict(left, tmp_path / "bad.wav")
-    assert done.returncode == 2 and "is not a WAV file" in done.stderr and "Traceback" not in done.stderr
+    assert done.returncode == 1 and "is not a WAV file" in json.loads(done.stdout)["predictions"][0]["error"]
+    assert "is not a WAV file" in done.stderr and "Traceback" not in done.stderr
 
 
 def test_a_stream_answers_step_by_step(run_recipe, tmp_path):

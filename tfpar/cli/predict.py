@@ -11,6 +11,7 @@ from tfpar.errors import MissingExtraError, UserError
 from tfpar.export.bundle import Bundle
 from tfpar.export.inputs import Item, expand
 from tfpar.export.predictors import load_predictor
+from tfpar.files import check_writable_file
 
 _DESCRIPTION = """
 Answer for inputs with an exported model. An INPUT is a text; an image file, of faces two in a row; a WAV file; or, for
@@ -97,5 +98,6 @@ def _draw_attention(predictor, inputs, path):
         raise UserError("--attention is for one sentence and an export of a translator")
     from tfpar.export.pictures import draw_alignment
 
+    check_writable_file(Path(path), "--attention")
     best = predictor.best(inputs[0])
     draw_alignment(best.source, best.target, best.alignment, Path(path))

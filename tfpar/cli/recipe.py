@@ -15,6 +15,7 @@ from tfpar.cli.extras import MATPLOTLIB, TENSORBOARD, TFDS, Package, check_insta
 from tfpar.cli.json_result import find_non_finite
 from tfpar.cli.run import start_tensorflow
 from tfpar.errors import DivergedError, UserError
+from tfpar.files import check_usable_directory
 
 FLAGS = flags.FLAGS
 
@@ -142,8 +143,8 @@ def start(*packages: Package) -> Run:
 
     if formats():
         tfpar.export.check_writable(FLAGS.export_dir)
-    if FLAGS.model_dir and Path(FLAGS.model_dir).is_file():
-        raise UserError(f"--model_dir {FLAGS.model_dir} is a file; name a directory")
+    if FLAGS.model_dir:
+        check_usable_directory(Path(FLAGS.model_dir), "--model_dir")
     compilations = count_compilations()
     start_tensorflow()
     if not FLAGS.xla:

@@ -17,6 +17,13 @@ from tfpar.cluster import is_chief
 from tfpar.errors import DivergedError
 
 _HELP_FLAGS = ("--help", "-help", "-h", "-?", "--helpshort", "--helpfull", "-helpfull")
+# What absl passes on from Python, in words for users.
+_PLAIN = {
+    r"invalid literal for int\(\).*": "it must be a whole number",
+    r"could not convert string to float.*": "it must be a number",
+    r"\('Non-boolean argument.*": "it must be true or false",
+    r"^ERROR:: ": "",
+}
 
 
 def run_recipe(main: Callable[[], dict], choose_defaults: Callable[[], None] = lambda: None) -> None:
@@ -50,7 +57,7 @@ def _parse_flags(arguments, choose_defaults):
         _check_finite()
         choose_defaults()
     except flags.Error as error:
-        fail(_with_closest_choice(str(error)))
+        fail(_improve(str(error)))
     if asked:
         _print_help(every_flag="full" in asked[-1])
         sys.exit()
@@ -69,8 +76,10 @@ def _check_finite():
             fail(f"flag --{name}={value}: it must be a finite number")
 
 
-def _with_closest_choice(message):
-    """The message of a wrong flag, with the closest of its choices."""
+def _improve(message):
+    """The message of a wrong flag in plain words, with the closest of its choices."""
+    for python, plain in _PLAIN.items():
+        message = re.sub(python, plain, message)
     flag = re.match(r"flag --(\w+)=(.*?): ", message)
     choices = getattr(flags.FLAGS[flag[1]].parser, "enum_values", ()) if flag and flag[1] in flags.FLAGS else ()
     return message + did_you_mean(flag[2], choices) if choices else message

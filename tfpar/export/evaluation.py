@@ -198,7 +198,7 @@ def _pair_cosines(evaluation):
         evaluation.check_no_columns()
         items, pairs = read_person_folders(path, predictor.input_kind)
     else:
-        items, pairs = read_person_pairs(name, path, _pair_columns(evaluation))
+        items, pairs = read_person_pairs(name, path, predictor.input_kind, _pair_columns(evaluation))
     embeddings, unreadable = {}, []
     for index, item in enumerate(items):
         _try(item, lambda *given, index=index: embeddings.__setitem__(index, predictor.embedding(*given)), unreadable)

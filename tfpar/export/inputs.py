@@ -100,11 +100,11 @@ def parse_source(source: str, expected: Sequence[str] = SOURCE_KINDS) -> tuple[s
     else:
         path = Path(source).expanduser()
         kind = "folder" if path.is_dir() else path.suffix.removeprefix(".").lower()
-    if kind not in expected:
-        wanted = " or ".join(f"{name}:PATH" for name in expected)
-        raise UserError(f"the data must be {wanted}; got {source!r}{did_you_mean(prefix, expected) if colon else ''}")
+    wanted = f"the data must be {' or '.join(f'{name}:PATH' for name in expected)}"
     if not path.exists():
-        raise UserError(f"{path} does not exist")
+        raise UserError(f"{path} does not exist; {wanted}{did_you_mean(prefix, expected) if colon else ''}")
+    if kind not in expected:
+        raise UserError(f"{wanted}; got {source!r}")
     if path.is_dir() != (kind == "folder"):
         raise UserError(f"{path} is a {'directory' if path.is_dir() else 'file'}, which {kind}: does not read")
     return kind, path

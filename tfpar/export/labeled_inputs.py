@@ -79,14 +79,15 @@ def read_person_folders(path: Path, kind: InputKind) -> tuple[list[Item], list[t
 
 
 def read_person_pairs(
-    table: str, path: Path, columns: Sequence[str] = ("0", "1", "2")
+    table: str, path: Path, kind: InputKind, columns: Sequence[str] = ("0", "1", "2")
 ) -> tuple[list[Item], list[tuple[int, int, bool]]]:
     """Read rows (picture, other picture, whether they show one person), as `read_person_folders`.
 
     Args:
         table: "csv" or "tsv".
-        path: of the file; paths in it are relative to its directory. Columns by number: a first row whose third cell is
-            no truth value is the header.
+        path: of the file; paths in it are relative to its directory. A first row that names no file of `kind` is a
+            header.
+        kind: of the pictures.
         columns: of both pictures and the truth value: 1, true, yes, same; or 0, false, no, different.
     """
     wanted = dict(zip(("input_column", "other_input_column", "label_column"), columns, strict=True))
@@ -95,7 +96,7 @@ def read_person_pairs(
         is_same = (
             None if error else {**dict.fromkeys(_SAME, True), **dict.fromkeys(_DIFFERENT, False)}.get(cells[2].lower())
         )
-        if is_same is None and number == 1 and not error:
+        if number == 1 and not error and not any(Path(cell).suffix.lower() in kind.suffixes for cell in cells[:2]):
             continue
         if is_same is None:
             error = error or f"{cells[2]!r} is none of {', '.join(_SAME + _DIFFERENT)}"

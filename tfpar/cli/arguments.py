@@ -11,8 +11,10 @@ class Parser(argparse.ArgumentParser):
     """A parser that reports a mistake in one line, with the closest choice, and exits with code 2."""
 
     def parse_args(self, args=None, namespace=None):
-        """Parse the arguments; refuse unknown ones."""
-        options, rest = self.parse_known_intermixed_args(args, namespace)
+        """Parse the arguments, in any order; refuse unknown ones."""
+        options, rest = self.parse_known_args(args, namespace)
+        if rest and not rest[0].startswith("-"):  # positional ones on both sides of an option
+            options, rest = self.parse_known_intermixed_args(args, namespace)
         if rest:
             self.error(f"unknown argument {rest[0]}{self._closest_flag(rest[0])}")
         return options

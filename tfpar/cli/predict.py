@@ -27,14 +27,13 @@ def main(arguments: list[str]) -> None:
     predictor = load_predictor(Bundle(options.export_dir, **given_keys(options)), options.format)
     if options.threshold is not None:
         _set_threshold(predictor, options.threshold)
-    is_text = predictor.input_kind.is_text
-    inputs = options.inputs or _read_lines()
     if options.attention:
-        _draw_attention(predictor, inputs, options.attention)
-    if is_text and not options.inputs:
-        items = (Item(line, (line,)) for line in inputs)  # a line is a text, whatever it begins with
+        options.inputs = options.inputs or list(_read_lines())
+        _draw_attention(predictor, options.inputs, options.attention)
+    if predictor.input_kind.is_text and not options.inputs:
+        items = (Item(line, (line,)) for line in _read_lines())  # a line is a text, whatever it begins with
     else:
-        items = expand(inputs, predictor.input_kind, options.input_column)
+        items = expand(options.inputs or list(_read_lines()), predictor.input_kind, options.input_column)
     errors = []
     print_predictions(options.output, predictor.format, _predict(predictor, items, errors))
     if errors:
@@ -64,10 +63,11 @@ def _parser():
 
 
 def _read_lines():
-    if sys.stdin is None:
-        return []
-    sys.stdin.reconfigure(encoding="utf-8", errors="surrogateescape")
-    return [line.rstrip("\n") for line in sys.stdin]
+    """Yield the lines of standard input, each when it is there."""
+    if sys.stdin is not None:
+        sys.stdin.reconfigure(encoding="utf-8", errors="surrogateescape")
+        for line in sys.stdin:
+            yield line.rstrip("\n")
 
 
 def _set_threshold(predictor, threshold):

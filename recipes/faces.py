@@ -12,6 +12,7 @@ Needs: pip install '.[recipes]'. The last line on stdout is one JSON object with
 from absl import flags
 
 from tfpar.cli import image_facts, image_flags, image_recipe, recipe
+from tfpar.cli.extras import PILLOW
 from tfpar.cli.flags import define_common
 from tfpar.cli.recipe import log
 from tfpar.cli.run import run_recipe
@@ -186,13 +187,17 @@ def export(model, images, history, result):
     return chosen.write(FLAGS.export_dir, recipe.formats(), gate=not FLAGS.smoke)
 
 
-def main():
+def choose_defaults():
+    """Set the defaults that depend on other flags."""
     recipe.use_unless_given(**BY_MODEL[FLAGS.model])
     if FLAGS.smoke:
         recipe.use_smoke_settings(**SMOKE)
+
+
+def main():
     if FLAGS.target == "micro":
         raise UserError("--target micro is not for faces: directions need more than 8 bits; use phone or desktop")
-    run = recipe.start()
+    run = recipe.start(PILLOW)
     images = load()
     with run.scope():
         embedder, model = build(images)
@@ -217,4 +222,4 @@ def main():
 
 
 if __name__ == "__main__":
-    run_recipe(main)
+    run_recipe(main, choose_defaults)

@@ -11,6 +11,7 @@ Needs: pip install '.[recipes]'. The last line on stdout is one JSON object with
 from absl import flags
 
 from tfpar.cli import image_facts, image_flags, image_recipe, recipe
+from tfpar.cli.extras import PILLOW
 from tfpar.cli.flags import define_common
 from tfpar.cli.recipe import log
 from tfpar.cli.run import run_recipe
@@ -76,17 +77,27 @@ def pretrain(classifier, data):
     copies = batches.map(lambda images, _, weights: (images, tf.reshape(images / 255, [len(images), -1]), weights))
     autoencoder.lanes = recipe.lanes(autoencoder)
     limit = {"steps_per_epoch": 2} if FLAGS.smoke else {}
-    autoencoder.fit(copies, epochs=1 if FLAGS.smoke else FLAGS.pretrain_epochs, verbose=recipe.progress(), **limit)
+    autoencoder.fit(
+        copies,
+        epochs=1 if FLAGS.smoke else FLAGS.pretrain_epochs,
+        verbose=recipe.progress(),
+        callbacks=[recipe.stop_at_divergence()],
+        **limit,
+    )
 
 
-def main():
+def choose_defaults():
+    """Set the defaults that depend on other flags."""
     recipe.use_unless_given(**BY_MODEL[FLAGS.model])
     if FLAGS.smoke:
         recipe.use_smoke_settings(**SMOKE)
     if FLAGS.target == "micro":
         recipe.use_micro_settings()
         recipe.use_unless_given(views=False)  # five times the work
-    run = recipe.start()
+
+
+def main():
+    run = recipe.start(PILLOW)
     data = image_recipe.load()
     log(f"splits: {data.split_rule}")
     with run.scope():
@@ -155,4 +166,4 @@ def export(model, data, history, result):
 
 
 if __name__ == "__main__":
-    run_recipe(main)
+    run_recipe(main, choose_defaults)

@@ -16,6 +16,7 @@ import dataclasses
 from absl import flags
 
 from tfpar.cli import recipe
+from tfpar.cli.extras import TOKENIZERS
 from tfpar.cli.flags import define_common, define_table_files
 from tfpar.cli.recipe import log
 from tfpar.cli.run import run_recipe
@@ -204,7 +205,9 @@ def pretrain(classifier, encoded):
     log("pretraining a sequence autoencoder")
     copies = batches.map(lambda tokens, labels, weights: (tokens, (tokens,) * directions))
     steps = {"steps_per_epoch": 2} if FLAGS.smoke else {}
-    autoencoder.fit(copies, epochs=1 if FLAGS.smoke else FLAGS.pretrain_epochs, verbose=recipe.progress(), **steps)
+    epochs = 1 if FLAGS.smoke else FLAGS.pretrain_epochs
+    callbacks = [recipe.stop_at_divergence()]
+    autoencoder.fit(copies, epochs=epochs, verbose=recipe.progress(), callbacks=callbacks, **steps)
     models.initialize_from_autoencoder(classifier, autoencoder)
 
 
@@ -264,22 +267,21 @@ def counts(encoded):
     return ", ".join(f"{len(encoded.labels(split)):,} {split}" for split in encoded.tokens)
 
 
-def use_micro_settings():
-    """A linear model of words has no place on a chip."""
-    recipe.use_micro_settings()
-    if not FLAGS["wide"].present:
-        log("--target micro: no linear model of words (--wide 0)")
-        FLAGS.wide = 0.0
-    if FLAGS.wide:
-        raise UserError(f"--wide must be 0 for --target micro, which takes embedded tokens; got {FLAGS.wide}")
-
-
-def main():
+def choose_defaults():
+    """Set the defaults that depend on other flags."""
     if FLAGS.smoke:
         recipe.use_smoke_settings(**SMOKE)
     if FLAGS.target == "micro":
-        use_micro_settings()
-    run = recipe.start()
+        recipe.use_micro_settings()
+        if not FLAGS["wide"].present:
+            log("--target micro: no linear model of words (--wide 0)")
+        recipe.use_unless_given(wide=0.0)
+
+
+def main():
+    if FLAGS.target == "micro" and FLAGS.wide:
+        raise UserError(f"--wide must be 0 for --target micro, which takes embedded tokens; got {FLAGS.wide}")
+    run = recipe.start(TOKENIZERS)
     encoded = load(run.replicas)
     log(f"{encoded.data.name}: {counts(encoded)}; buckets {encoded.boundaries}; {encoded.data.notice}")
     with run.scope():
@@ -299,4 +301,4 @@ def main():
 
 
 if __name__ == "__main__":
-    run_recipe(main)
+    run_recipe(main, choose_defaults)

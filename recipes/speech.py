@@ -13,6 +13,7 @@ Needs: pip install '.[recipes,speech]'. The last line on stdout is one JSON obje
 from absl import flags
 
 from tfpar.cli import recipe
+from tfpar.cli.extras import JIWER
 from tfpar.cli.flags import define_common, define_group
 from tfpar.cli.recipe import log
 from tfpar.cli.run import run_recipe
@@ -219,37 +220,37 @@ def summary():
     )
 
 
-def check_flags():
-    """Refuses what does not go together, and sets what depends on the model."""
-    from tfpar import data
+def choose_defaults():
+    """Set the defaults that depend on other flags."""
+    # XLA's convolutions on a CPU are slower than oneDNN's; its recurrences, and CTC, are faster.
+    is_convolution = FLAGS.model == "cnn" and not is_strings()
+    epochs = STRING_EPOCHS if is_strings() else EPOCHS[FLAGS.model]
+    recipe.use_unless_given(epochs=epochs, xla=not is_convolution)
+    if FLAGS.target == "micro":
+        recipe.use_micro_settings()
+    elif FLAGS.streaming:
+        # In 8 bits the errors of two recurrent layers add up over the steps.
+        recipe.use_unless_given(export=["saved_model", "float32", "float16", "dynamic"])
+    if FLAGS.smoke:
+        recipe.use_smoke_settings(**SMOKE)
 
+
+def check_flags():
+    """Refuse flags that do not go together."""
     if FLAGS.streaming and (FLAGS.model != "lstm" or FLAGS.task != "word"):
         raise UserError(
             f"--streaming needs --model lstm and --task word; got --model {FLAGS.model} --task {FLAGS.task}: "
             "convolutions and backward layers see what is still to come"
         )
-    if FLAGS.target == "micro":
-        if FLAGS.model != "lstm" or FLAGS.task != "word":
-            raise UserError(
-                f"--target micro needs --model lstm and --task word; got --model {FLAGS.model} --task {FLAGS.task}"
-            )
-        recipe.use_micro_settings()
-    if is_strings():
-        data.import_jiwer()
-    if FLAGS.streaming and FLAGS.target != "micro":
-        # In 8 bits the errors of two recurrent layers add up over the steps.
-        recipe.use_unless_given(export=["saved_model", "float32", "float16", "dynamic"])
-    # XLA's convolutions on a CPU are slower than oneDNN's; its recurrences, and CTC, are faster.
-    is_convolution = FLAGS.model == "cnn" and not is_strings()
-    epochs = STRING_EPOCHS if is_strings() else EPOCHS[FLAGS.model]
-    recipe.use_unless_given(epochs=epochs, xla=not is_convolution)
+    if FLAGS.target == "micro" and (FLAGS.model != "lstm" or FLAGS.task != "word"):
+        raise UserError(
+            f"--target micro needs --model lstm and --task word; got --model {FLAGS.model} --task {FLAGS.task}"
+        )
 
 
 def main():
     check_flags()
-    if FLAGS.smoke:
-        recipe.use_smoke_settings(**SMOKE)
-    run = recipe.start()
+    run = recipe.start(*([JIWER] if is_strings() else []))
     speech = load()
     with run.scope():
         model = build(speech)
@@ -269,4 +270,4 @@ def main():
 
 
 if __name__ == "__main__":
-    run_recipe(main)
+    run_recipe(main, choose_defaults)

@@ -13,6 +13,7 @@ import dataclasses
 from absl import flags
 
 from tfpar.cli import recipe
+from tfpar.cli.extras import SACREBLEU, TOKENIZERS
 from tfpar.cli.flags import define_common, define_table_files
 from tfpar.cli.recipe import log
 from tfpar.cli.run import run_recipe
@@ -230,10 +231,14 @@ def counts(encoded):
     return ", ".join(f"{len(ids):,} {split}" for split, ids in encoded.sources.items())
 
 
-def main():
+def choose_defaults():
+    """Set the defaults that depend on other flags."""
     if FLAGS.smoke:
         recipe.use_smoke_settings(**SMOKE)
-    run = recipe.start()
+
+
+def main():
+    run = recipe.start(TOKENIZERS, SACREBLEU)
     from tfpar import models
 
     encoded = load(run.replicas)
@@ -274,4 +279,4 @@ def main():
 
 
 if __name__ == "__main__":
-    run_recipe(main)
+    run_recipe(main, choose_defaults)

@@ -1,6 +1,19 @@
 """Checks of arguments, each with an error that says which argument, what was expected and what came."""
 
+import difflib
 import numbers
+from collections.abc import Iterable
+
+
+def did_you_mean(word: str, choices: Iterable[str]) -> str:
+    """Return "; did you mean ...?", the end of an error about a misspelt word, or "" if no choice is close to it.
+
+    >>> did_you_mean("flaot32", ["float32", "float16", "int8"])
+    "; did you mean 'float32'?"
+    """
+    known = {choice.lower(): choice for choice in choices}
+    close = difflib.get_close_matches(word.lower(), known, n=1)
+    return f"; did you mean {known[close[0]]!r}?" if close else ""
 
 
 def check_positive_integer(name: str, value):

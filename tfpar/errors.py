@@ -83,3 +83,14 @@ class WorkerLostError(RuntimeError):
         nobody = "a worker took too long, has given up, or is not at the same step"
         lost = f"{names} no longer answers" if names else nobody
         super().__init__(f"{lost}; start all workers again. Symptom: {symptom.splitlines()[0][:300]}")
+
+
+class DivergedError(RuntimeError):
+    """Training or its results are no longer finite numbers.
+
+    Args:
+        what: the quantity, its value, and when it was seen.
+    """
+
+    def __init__(self, what: str):
+        super().__init__(f"the run diverged: {what}; lower --learning_rate or --clip_norm, or check the data")

@@ -129,6 +129,29 @@ def check_writable_directory(path: Path, signed_by: str) -> None:
         raise UserError(f"the directory {path} cannot be written: {error.strerror}; name another one") from error
 
 
+def check_writable_file(path: Path, argument: str) -> None:
+    """Raise UserError, before long work, unless the file `path`, given as `argument`, can be written."""
+    if path.is_dir():
+        raise UserError(f"{argument} {path} is a directory; name a file")
+    _check_writable(path.absolute().parent, f"{argument} {path}")
+
+
+def check_usable_directory(path: Path, argument: str) -> None:
+    """Raise UserError, before long work, unless `path`, given as `argument`, is or can become a writable directory."""
+    if path.exists() and not path.is_dir():
+        raise UserError(f"{argument} {path} is a file; name a directory")
+    path = path.absolute()
+    _check_writable(next(there for there in (path, *path.parents) if there.exists()), f"{argument} {path}")
+
+
+def _check_writable(directory, name):
+    try:
+        with tempfile.TemporaryFile(dir=directory):
+            pass
+    except OSError as error:
+        raise UserError(f"{name} cannot be written: {error.strerror}; name another path") from error
+
+
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)

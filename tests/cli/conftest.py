@@ -1,13 +1,16 @@
 """The `tfpar` command as a process, and an export for it to work on."""
 
 import dataclasses
+import json
 import os
 import resource
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 RECIPE = Path(__file__).parents[2] / "recipes" / "sentiment.py"
 
@@ -20,6 +23,13 @@ class Run:
     stdout: str
     stderr: str
     user_s: float
+
+    @property
+    def result(self) -> dict:
+        """The one JSON object of a command that went well."""
+        assert self.returncode == 0, self.stderr
+        (line,) = self.stdout.splitlines()
+        return json.loads(line)
 
     @property
     def error(self) -> str:
@@ -54,3 +64,38 @@ def export_dir(tmp_path_factory):
     done = subprocess.run([sys.executable, RECIPE, *flags], capture_output=True, text=True, cwd=path.parent)
     assert done.returncode == 0, done.stderr
     return path
+
+
+@pytest.fixture(scope="session")
+def small_exports(tmp_path_factory):
+    """`{"faces": ..., "model": ...}`: an embedder that centers and normalizes pixels (8, 8, 1), y = 2 x for x (3,)."""
+    import keras
+
+    import tfpar
+
+    directory = tmp_path_factory.mktemp("small")
+    image, x = keras.Input((8, 8, 1), name="image"), keras.Input((3,), name="x")
+    centered = keras.layers.Rescaling(1 / 255, offset=-0.5)(keras.layers.Flatten()(image))
+    models = {
+        "faces": keras.Model(image, keras.layers.UnitNormalization(name="embedding")(centered)),
+        "model": keras.Model(x, keras.layers.Rescaling(2.0, name="y")(x)),
+    }
+    facts = {"faces": {"task": "face_verification", "threshold": 0.5}, "model": {"task": "model"}}
+    for name, model in models.items():
+        with tfpar.export.write_bundle(directory / name, {**facts[name], "exports": [{"format": "float32"}]}) as path:
+            tfpar.export.tflite(model, path / "model.float32.tflite")
+            (path / "card.md").write_text("Threshold of the cosine: 0.5000.")
+    return {name: directory / name for name in models}
+
+
+@pytest.fixture(scope="session")
+def people(tmp_path_factory):
+    """A folder of 5 people with 4 noisy pictures each."""
+    directory, generator = tmp_path_factory.mktemp("people"), np.random.default_rng(0)
+    for person in "abcde":
+        face = generator.integers(40, 216, (8, 8))
+        (directory / person).mkdir()
+        for number in range(4):
+            pixels = np.clip(face + generator.normal(0, 40, (8, 8)), 0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(directory / person / f"{number}.png")
+    return directory

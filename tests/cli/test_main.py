@@ -1,6 +1,11 @@
 """`tfpar` itself."""
 
+import importlib.metadata
+import platform
+
 import pytest
+
+import tfpar as package
 
 
 def test_without_arguments_it_shows_its_commands(tfpar):
@@ -24,7 +29,38 @@ def test_unknown_command(tfpar, command):
     assert repr(command) in error and "predict" in error
 
 
-@pytest.mark.parametrize("command", ["predict", "verify", "seal", "unseal"])
+@pytest.mark.parametrize(
+    "arguments, closest",
+    [
+        (["predcit"], "'predict'"),
+        (["--versoin"], "'--version'"),
+        (["evaluate", "a", "b", "--fromat=int8"], "'--format'"),
+        (["predict", "a", "--output", "jsnol"], "'jsonl'"),
+        (["bench", "recurent"], "'recurrent'"),
+    ],
+)
+def test_did_you_mean(tfpar, arguments, closest):
+    assert f"did you mean {closest}?" in tfpar(*arguments).error
+
+
+def test_version(tfpar):
+    assert tfpar("--version").stdout == f"tfpar {package.__version__}\n"
+
+
+def test_info(tfpar):
+    run = tfpar("info", python=("-X", "importtime", "-m", "tfpar"))
+    info = run.result
+    assert info["python"] == platform.python_version() and info["cores"] >= 1 and isinstance(info["gpus"], list)
+    for name, distribution in {"tensorflow": "tensorflow", "keras": "keras", "litert": "ai-edge-litert"}.items():
+        assert info[name] == importlib.metadata.version(distribution)
+    assert info["extras"]["recipes"] == {"installed": True, "missing": []}
+    for extra, state in info["extras"].items():
+        assert state["installed"] == (not state["missing"])
+        assert state.get("install") == (f"pip install 'tfpar[{extra}]'" if state["missing"] else None)
+    assert not {"tensorflow", "keras"} & {line.split()[-1] for line in run.stderr.splitlines()}
+
+
+@pytest.mark.parametrize("command", ["predict", "evaluate", "verify", "seal", "unseal"])
 def test_help_of_a_command(tfpar, command):
     run = tfpar(command, "--help")
     assert run.returncode == 0

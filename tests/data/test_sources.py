@@ -15,6 +15,8 @@ from tfpar.errors import MissingExtraError, UserError
     [
         ("imdb", "unknown dataset 'imdb'; expected rotten_tomatoes, tfds:NAME"),
         ("", "unknown dataset ''"),
+        ("rotten_tomatos", "did you mean 'rotten_tomatoes'"),
+        ("cvs:a.csv", "did you mean 'csv'"),
         ("http://example.org/a.csv", "unknown dataset"),
         ("csv:", "nothing after the colon"),
         ("tfds:", "nothing after the colon"),

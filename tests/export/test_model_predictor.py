@@ -68,9 +68,9 @@ def test_as_many_rows_of_each_input(two_inputs, tmp_path):
         load_predictor(Bundle(two_inputs[1]))(str(tmp_path / "f.npz"))
 
 
-@pytest.mark.parametrize("source", ["rows.txt", "tsv:rows.npy.txt", "", "-"])
+@pytest.mark.parametrize("source", ["rows.txt", "txt:rows.npy.txt", "", "-"])
 def test_inputs_of_another_kind(classifier_dir, source):
-    with pytest.raises(UserError, match="an input must be npz:FILE, npy:FILE, csv:FILE"):
+    with pytest.raises(UserError, match="an input must be npz:FILE, npy:FILE, csv:FILE, tsv:FILE"):
         load_predictor(Bundle(classifier_dir))(source)
 
 

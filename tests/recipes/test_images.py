@@ -63,7 +63,9 @@ def test_an_image_classifier_is_trained_and_left(run_recipe, tmp_path):
         (tmp_path / "torn.png", "torn.png is no image that can be read, or is damaged: it is in no format"),
     ):
         done = predict(left, wrong)
-        assert done.returncode == 2 and words in done.stderr and len(done.stderr.splitlines()) == 1
+        (answer,) = json.loads(done.stdout)["predictions"]
+        assert done.returncode == 1 and words in answer["error"] and answer["input"] == str(wrong)
+        assert words in done.stderr and len(done.stderr.splitlines()) == 1
 
 
 def test_faces_are_compared(run_recipe, tmp_path):
@@ -79,10 +81,13 @@ def test_faces_are_compared(run_recipe, tmp_path):
     assert "6 in training" in card and "research" in card and "not balanced" in card
 
     one, other = save(tmp_path / "a.png"), save(tmp_path / "b.png", seed=1)
-    (same, different) = json.loads(predict(left, one, one, one, other).stdout)["predictions"]
-    assert same["input"] == [one, one] and same["similarity"] == pytest.approx(1) and same["same_person"]
+    flags = f"--threshold={manifest['threshold']}"
+    (same, different) = json.loads(predict(left, flags, one, one, one, other).stdout)["predictions"]
+    assert same["input"] == [one, one] and same["similarity"] == pytest.approx(1) and same["same_person"] is True
     assert different["similarity"] < 1
-    assert different["same_person"] == (different["similarity"] >= manifest["threshold"])
+    assert different["same_person"] is (different["similarity"] >= manifest["threshold"])
+    (uncalibrated,) = json.loads(predict(left, one, one).stdout)["predictions"]
+    assert uncalibrated["same_person"] == "uncalibrated" and uncalibrated["threshold"] == manifest["threshold"]
     done = predict(left, one)
     assert done.returncode == 2 and "2 by 2; got 1" in done.stderr
 

@@ -9,7 +9,10 @@ import pytest
 import tensorflow as tf
 
 from tfpar.data.clips import fit_length
+from tfpar.data.transcripts import string_errors
 from tfpar.data.wav import read_wav, write_wav
+from tfpar.export.bundle import Bundle
+from tfpar.export.evaluation import evaluate
 
 KEYS = {
     "recipe", "dataset", "cell", "strategy", "replicas", "xla", "examples", "metrics", "train_seconds",
@@ -70,7 +73,8 @@ def check_answers(left, tmp_path):
     assert silent["label"] is None
     (tmp_path / "bad.wav").write_text("no sound")
     done = predict(left, tmp_path / "bad.wav")
-    assert done.returncode == 2 and "is not a WAV file" in done.stderr and "Traceback" not in done.stderr
+    assert done.returncode == 1 and "is not a WAV file" in json.loads(done.stdout)["predictions"][0]["error"]
+    assert "is not a WAV file" in done.stderr and "Traceback" not in done.stderr
 
 
 def test_a_stream_answers_step_by_step(run_recipe, tmp_path):
@@ -138,9 +142,16 @@ def test_strings_of_digits(run_recipe, tmp_path):
     result = run_recipe("speech", "--smoke", *flags).result
     assert result["metrics"]["wer"] >= 0 and 0 <= result["metrics"]["accuracy"] <= 1
     assert result["exports"][0]["max_abs_error"] <= 1e-4
+    (tmp_path / "clips").mkdir()
     write_wav(tmp_path / "a.wav", tone(800, 8000), 8000)
     (answer,) = json.loads(predict(left, tmp_path / "a.wav").stdout)["predictions"]
     assert set(answer) == {"input", "label"} and isinstance(answer["label"], str)
+
+    for name in ("351_a", "pigs_b"):
+        write_wav(tmp_path / "clips" / f"{name}.wav", tone(800, 8000), 8000)
+    report = evaluate(Bundle(left), f"folder:{tmp_path / 'clips'}")
+    assert report["examples"] == 1 and "is not a transcript of digits" in report["unreadable"][0]["error"]
+    assert report["metrics"] == string_errors(["three five one"], [answer["label"]])
 
 
 @pytest.mark.parametrize(

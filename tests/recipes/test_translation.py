@@ -3,6 +3,11 @@
 import json
 
 import pytest
+import sacrebleu
+
+from tfpar.export.bundle import Bundle
+from tfpar.export.evaluation import evaluate
+from tfpar.export.predictors import load_predictor
 
 SENTENCES = [
     ("one cat", "un gato"),
@@ -38,6 +43,15 @@ def test_a_run_on_a_file_of_pairs(run_recipe, pairs):
     assert export["sentences"] == 3 and export["max_abs_error"] < 1e-5
     manifest = json.loads((run_recipe.directory / "out" / "manifest.json").read_text())
     assert manifest["task"] == "translation" and manifest["search"]["beam_size"] == 2
+
+    bundle = Bundle(run_recipe.directory / "out")
+    report = evaluate(bundle, f"tsv:{pairs}", input_column="en", label_column="es")
+    predictor = load_predictor(bundle)
+    lines = [line.split("\t") for line in pairs.read_text(encoding="utf-8").splitlines()[1:41]]
+    translations = [predictor(source)["translation"] for source, _ in lines]
+    bleu = sacrebleu.BLEU().corpus_score(translations, [[target for _, target in lines]]).score
+    assert report["examples"] == 40 and len(report["unreadable"]) == 2
+    assert report["metrics"]["bleu"] == pytest.approx(bleu) and report["metrics"]["chrf"] >= 0
 
 
 @pytest.mark.parametrize(

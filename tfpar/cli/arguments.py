@@ -1,26 +1,44 @@
 """Arguments of the `tfpar` commands."""
 
 import argparse
+import re
 
-from tfpar.cli.run import fail
-from tfpar.export.keys import read_encryption_key, read_public_key
+from tfpar.checks import did_you_mean
+from tfpar.cli.exits import fail
 
 
 class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line and exits with code 2."""
+    """A parser that reports a mistake in one line, with the closest choice, and exits with code 2."""
+
+    def parse_args(self, args=None, namespace=None):
+        """Parse the arguments, in any order; refuse unknown ones."""
+        options, rest = self.parse_known_args(args, namespace)
+        if rest and not rest[0].startswith("-"):  # positional ones on both sides of an option
+            options, rest = self.parse_known_intermixed_args(args, namespace)
+        if rest:
+            self.error(f"unknown argument {rest[0]}{self._closest_flag(rest[0])}")
+        return options
 
     def error(self, message):
-        fail(f"{message}; see {self.prog} --help")
+        """End the process with one line on stderr."""
+        choice = re.search(r"invalid choice: '(.*)' \(choose from (.*)\)", message)
+        closest = did_you_mean(choice[1], re.findall(r"[\w.-]+", choice[2])) if choice else ""
+        fail(f"{message}{closest}; see {self.prog} --help")
+
+    def _closest_flag(self, argument):
+        return did_you_mean(argument.partition("=")[0], re.findall(r"--\w+", self.format_usage()))
 
 
 def add_keys(parser: argparse.ArgumentParser) -> None:
-    """Adds the keys that a sealed export is opened with."""
+    """Add the keys that a sealed export is opened with."""
     parser.add_argument("--public_key", metavar="FILE.pem", help="refuse an export that this key has not signed")
     parser.add_argument("--encryption_key", metavar="file:PATH|env:NAME", help="of an encrypted export")
 
 
 def given_keys(options: argparse.Namespace) -> dict:
-    """Reads the keys that `add_keys` asked for; returns them as arguments of `tfpar.export.Bundle`."""
+    """Read the keys of `add_keys`; return them as arguments of `tfpar.export.Bundle`."""
+    from tfpar.export.keys import read_encryption_key, read_public_key
+
     return {
         "encryption_key": read_encryption_key(options.encryption_key) if options.encryption_key is not None else None,
         "public_key": read_public_key(options.public_key) if options.public_key is not None else None,

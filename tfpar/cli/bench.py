@@ -13,7 +13,7 @@ from tfpar.bench.stopwatch import paired_ratios, runs_in_turn
 from tfpar.cli.arguments import Parser
 from tfpar.errors import MissingExtraError, UserError
 from tfpar.export.pictures import new_figure
-from tfpar.files import written_atomically
+from tfpar.files import check_writable_file, written_atomically
 
 SUITES = {
     "training": training,
@@ -41,6 +41,9 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--table", type=Path, metavar="FILE", help="put a table into this Markdown file")
     parser.add_argument("--from", type=Path, metavar="FILE", dest="known", help="take the figures from here")
     options = parser.parse_args(arguments)
+    for name in ("json", "plot"):
+        if getattr(options, name):
+            check_writable_file(getattr(options, name), f"--{name}")
     if options.table:
         check_has_marks(options.table, options.suite)
     if options.plot:

@@ -2,6 +2,7 @@
 
 from absl import flags
 
+from tfpar.checks import did_you_mean
 from tfpar.cluster import STRATEGIES
 from tfpar.export import formats
 
@@ -42,6 +43,20 @@ def define_group() -> None:
         "folder: a regular expression, searched in a file's path below the folder; files for which its first group is "
         "the same, such as those of one person, stay in one split. Empty: groups.tsv in the folder, if it is there.",
     )
+
+
+def check_list(name: str, choices: tuple[str, ...]) -> None:
+    """Let a list flag hold nothing but some of `choices`."""
+
+    def check(words):
+        for word in filter(None, words):
+            if word not in choices:
+                raise flags.ValidationError(
+                    f"must list some of {', '.join(choices)}; got {word!r}{did_you_mean(word, choices)}"
+                )
+        return True
+
+    flags.register_validator(name, check)
 
 
 def _define_data_and_model(dataset, cells, defaults):
@@ -94,11 +109,7 @@ def _define_output(defaults):
     )
     flags.DEFINE_enum("target", "phone", list(formats.TARGETS), "Where files are to run; desktop: fastest here.")
     flags.DEFINE_bool("smoke", False, "Two steps on tiny generated data, in seconds.")
-    flags.register_validator(
-        "export",
-        lambda names: all(name in FORMATS for name in names if name),
-        message=f"must list some of {', '.join(FORMATS)}",
-    )
+    check_list("export", FORMATS)
     flags.register_multi_flags_validator(
         ["export", "form"],
         lambda given: all(given["form"] in ("auto", *formats.FORMS_OF.get(n, formats.FORMS)) for n in given["export"]),

@@ -2,7 +2,7 @@
 
 from absl import flags
 
-from tfpar.cli.flags import define_group
+from tfpar.cli.flags import check_list, define_group
 
 # What is defined here belongs to the recipe that asks for it: its --help lists these flags, too.
 flags.disclaim_key_flags()
@@ -42,11 +42,7 @@ def _define_augmentation(augment, defaults):
     flags.DEFINE_float("contrast", defaults.get("contrast", 0.3), "light: at most.", 0, 1)
     flags.DEFINE_float("noise", defaults.get("noise", 0.05), "noise: deviation, of the full range.", 0, 1)
     flags.DEFINE_float("cutout", defaults.get("cutout", 0.3), "cutout: side of the square, of the image's.", 0, 1)
-    flags.register_validator(
-        "augment",
-        lambda names: all(name in AUGMENTATIONS for name in names if name),
-        message=f"must list some of {', '.join(AUGMENTATIONS)}",
-    )
+    check_list("augment", AUGMENTATIONS)
 
 
 def _define_network(defaults):

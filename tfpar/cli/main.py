@@ -1,34 +1,47 @@
-"""`tfpar COMMAND ...`: the doors."""
+"""`tfpar COMMAND ...`: the command line."""
 
 import importlib
 import sys
 
-from tfpar.cli.run import fail
-from tfpar.errors import UserError
+from tfpar import __version__
+from tfpar.checks import did_you_mean
+from tfpar.cli.exits import exit_cleanly, fail
 
 COMMANDS = {
     "launch": "run a command in several workers on this machine",
     "export": "leave a Keras model, or PyTorch's recurrent weights, as SavedModel and TFLite files",
     "predict": "answer for inputs with an exported model",
+    "evaluate": "measure an exported model on your own labeled data",
     "bench": "time tfpar against its peers",
     "verify": "check an export's files against its manifest, and run them",
     "seal": "sign an export, encrypt it, or make keys for that",
     "unseal": "give back the plain export that was sealed",
+    "info": "print versions, cores, GPUs and installed extras",
 }
 
-USAGE = "usage: tfpar COMMAND [ARGUMENT ...]\n\n" + "\n".join(f"  {name:10} {text}" for name, text in COMMANDS.items())
+USAGE = (
+    "usage: tfpar COMMAND [ARGUMENT ...]\n       tfpar --version\n\n"
+    + "\n".join(f"  {name:10} {text}" for name, text in COMMANDS.items())
+    + "\n\nAdd --help to a command to see its arguments."
+)
 
 
 def main() -> None:
-    """Entry point of the console script, and of `python -m tfpar`."""
-    arguments = sys.argv[1:]
+    """Run the console script, or `python -m tfpar`."""
+    with exit_cleanly():
+        _run(sys.argv[1:])
+
+
+def _run(arguments):
     if not arguments or arguments[0] in ("-h", "--help", "--helpfull"):
-        print(USAGE + "\n\nAdd --help to a command to see its arguments.")
+        print(USAGE)
         sys.exit(0 if arguments else 2)
-    if arguments[0] not in COMMANDS:
-        fail(f"unknown command {arguments[0]!r}; it must be one of {', '.join(COMMANDS)}")
-    command = importlib.import_module(f"tfpar.cli.{arguments[0]}")
-    try:
-        command.main(arguments[1:])
-    except UserError as error:
-        fail(error)
+    if arguments[0] in ("-V", "--version"):
+        print(f"tfpar {__version__}")
+        return
+    name = arguments[0]
+    if name not in COMMANDS:
+        options = ("--version", "--help") if name.startswith("-") else ()
+        choices = (*COMMANDS, *options)
+        fail(f"unknown command {name!r}; it must be one of {', '.join(COMMANDS)}{did_you_mean(name, choices)}")
+    importlib.import_module(f"tfpar.cli.{name}").main(arguments[1:])

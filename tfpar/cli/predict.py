@@ -1,42 +1,96 @@
 """`tfpar predict EXPORT_DIR INPUT ...`: answers from the TFLite file, with NumPy and LiteRT alone."""
 
-import json
 import sys
 from pathlib import Path
 
 from tfpar.cli.arguments import Parser, add_keys, given_keys
-from tfpar.errors import UserError
+from tfpar.cli.exits import FAILED_EXIT_CODE, fail
+from tfpar.cli.json_result import find_non_finite
+from tfpar.cli.prediction_output import OUTPUTS, print_predictions
+from tfpar.errors import MissingExtraError, UserError
 from tfpar.export.bundle import Bundle
+from tfpar.export.inputs import Item, expand
 from tfpar.export.predictors import load_predictor
+from tfpar.files import check_writable_file
+
+_DESCRIPTION = """
+Answer for inputs with an exported model. An INPUT is a text; an image file, of faces two in a row; a WAV file; or, for
+models of tfpar export, rows as npz:, npy:, csv: or tsv:FILE. Many inputs: folder:PATH (a directory's own path does,
+unless inputs are texts), csv:FILE or tsv:FILE with a column of texts or of paths relative to the file, and npz:FILE
+with an array text, source, image or audio. Exit code 1: some inputs could not be answered; their entries have "error".
+"""
 
 
 def main(arguments: list[str]) -> None:
-    """Prints one JSON object: {"format", "predictions": [{"input", ...}]}; what is in each depends on the task."""
-    parser = Parser(prog="tfpar predict", description="Answer for inputs with an exported model.")
+    """Print {"format", "predictions": [{"input", ...}]} as JSON, or as `--output` says."""
+    options = _parser().parse_args(arguments)
+    predictor = load_predictor(Bundle(options.export_dir, **given_keys(options)), options.format)
+    if options.threshold is not None:
+        _set_threshold(predictor, options.threshold)
+    if options.attention:
+        options.inputs = options.inputs or list(_read_lines())
+        _draw_attention(predictor, options.inputs, options.attention)
+    if predictor.input_kind.is_text and not options.inputs:
+        items = (Item(line, (line,)) for line in _read_lines())  # a line is a text, whatever it begins with
+    else:
+        items = expand(options.inputs or list(_read_lines()), predictor.input_kind, options.input_column)
+    errors = []
+    print_predictions(options.output, predictor.format, _predict(predictor, items, errors))
+    if errors:
+        fail(f"{len(errors)} input(s) could not be answered, the first: {errors[0]}", FAILED_EXIT_CODE)
+
+
+def _parser():
+    parser = Parser(prog="tfpar predict", description=_DESCRIPTION)
     parser.add_argument("export_dir", help="what a recipe or tfpar export left in --export_dir")
-    parser.add_argument(
-        "inputs",
-        nargs="*",
-        metavar="INPUT",
-        help="texts; image files, of faces two by two; WAV files; for models of tfpar export, rows: npz:FILE, "
-        "npy:FILE, csv:FILE, or such a file's path. None: one per line of standard input",
-    )
+    parser.add_argument("inputs", nargs="*", metavar="INPUT", help="none: one per line of standard input")
     parser.add_argument("--format", help="float32, float16, dynamic, int8, ...; default: the first that is there")
+    parser.add_argument("--output", choices=OUTPUTS, default="json", help="default: %(default)s")
+    parser.add_argument(
+        "--input_column",
+        type=lambda text: text.split(","),
+        default=(),
+        metavar="NAME[,NAME]",
+        help="of csv: and tsv:, by name, or by number from 0 in a file without a header; default: text, source, path, "
+        "of faces path,other_path",
+    )
+    parser.add_argument(
+        "--threshold", type=float, help="of faces: the cosine from which two pictures show one person, on your camera"
+    )
     parser.add_argument("--attention", metavar="FILE.png", help="of a translator: draw the first input's alignment")
     add_keys(parser)
-    options = parser.parse_args(arguments)
-    predictor = load_predictor(Bundle(options.export_dir, **given_keys(options)), options.format)
-    inputs = options.inputs or [line.rstrip("\n") for line in sys.stdin]
-    if options.attention:
-        _draw_attention(predictor, inputs, options.attention)
-    predictions = [predictor(*group) for group in _grouped(inputs, getattr(predictor, "inputs_each", 1))]
-    print(json.dumps({"format": predictor.format, "predictions": predictions}))
+    return parser
 
 
-def _grouped(inputs, size):
-    if len(inputs) % size:
-        raise UserError(f"this model compares inputs, {size} by {size}; got {len(inputs)} of them")
-    return [inputs[begin : begin + size] for begin in range(0, len(inputs), size)]
+def _read_lines():
+    """Yield the lines of standard input, each when it is there."""
+    if sys.stdin is not None:
+        sys.stdin.reconfigure(encoding="utf-8", errors="surrogateescape")
+        for line in sys.stdin:
+            yield line.rstrip("\n")
+
+
+def _set_threshold(predictor, threshold):
+    if not hasattr(predictor, "set_threshold"):
+        raise UserError("--threshold is for exports that compare faces; leave it out")
+    predictor.set_threshold(threshold)
+
+
+def _predict(predictor, items, errors):
+    """Yield a JSON object for each item; those that fail have "error", which is added to `errors`, too."""
+    for item in items:
+        try:
+            if item.error:
+                raise UserError(item.error)
+            prediction = {**predictor(*item.arguments), "input": item.name}
+            if found := find_non_finite(prediction):
+                raise UserError(f"the model's output {found}")
+        except MissingExtraError:
+            raise
+        except UserError as error:
+            errors.append(str(error))
+            prediction = {"input": item.name, "error": str(error)}
+        yield prediction
 
 
 def _draw_attention(predictor, inputs, path):
@@ -44,5 +98,6 @@ def _draw_attention(predictor, inputs, path):
         raise UserError("--attention is for one sentence and an export of a translator")
     from tfpar.export.pictures import draw_alignment
 
+    check_writable_file(Path(path), "--attention")
     best = predictor.best(inputs[0])
     draw_alignment(best.source, best.target, best.alignment, Path(path))

@@ -11,8 +11,11 @@ from absl import flags
 
 from tfpar import cluster
 from tfpar.cli.compilations import count_compilations
+from tfpar.cli.extras import MATPLOTLIB, TENSORBOARD, TFDS, Package, check_installed
+from tfpar.cli.json_result import find_non_finite
 from tfpar.cli.run import start_tensorflow
-from tfpar.errors import UserError
+from tfpar.errors import DivergedError, UserError
+from tfpar.files import check_usable_directory
 
 FLAGS = flags.FLAGS
 
@@ -29,32 +32,35 @@ def progress() -> int:
 
 
 def use_unless_given(**settings) -> None:
-    """Sets flags that were not given."""
+    """Set the default of flags: they have these values unless they were given."""
     for name, value in settings.items():
-        if not FLAGS[name].present:
-            setattr(FLAGS, name, value)
+        FLAGS.set_default(name, value)
 
 
 def use_smoke_settings(**settings) -> None:
-    """Sets flags that were not given, and exports nothing unless told where to."""
+    """Set flags that were not given, and export nothing unless told where to."""
     use_unless_given(**settings)
     if not FLAGS["export_dir"].present:
         FLAGS.export = []
 
 
 def use_micro_settings() -> None:
-    """Makes sure that TFLite Micro is there, and exports int8 unless told otherwise: not every format runs there.
-
-    Raises:
-        UserError: `--export` lists one that does not.
-        MissingExtraError: tflite-micro is not installed.
-    """
-    import tfpar
-
-    tfpar.export.check_micro()
+    """Export int8 unless told otherwise: not every format runs in TFLite Micro."""
     if FLAGS.export and not FLAGS["export"].present:
         log("--target micro: --export int8")
-        FLAGS.export = ["int8"]
+        use_unless_given(export=["int8"])
+
+
+def check_micro_settings() -> None:
+    """Make sure that TFLite Micro is there.
+
+    Raises:
+        UserError: `--export` lists a format that does not run there.
+        MissingExtraError: tflite-micro is not installed.
+    """
+    from tfpar.export.micro import check_micro
+
+    check_micro()
     if not set(FLAGS.export) <= {"", "saved_model", "float32", "int8"}:
         raise UserError(
             f"--export for --target micro must list int8, float32, saved_model; got {','.join(FLAGS.export)}"
@@ -98,8 +104,11 @@ class Run:
             metrics: on the test set, by name.
             measured: what `fit` returned.
             padding_fraction: of the training batches.
+
+        Raises:
+            DivergedError: a number is not finite.
         """
-        return {
+        result = {
             "recipe": recipe,
             "dataset": FLAGS.dataset if not FLAGS.smoke else "generated",
             "cell": FLAGS.cell,
@@ -113,20 +122,29 @@ class Run:
             "padding_fraction": padding_fraction,
             "weights_abs_sum": float(sum(abs(v.numpy()).sum(dtype="float64") for v in model.trainable_variables)),
         }
+        if found := find_non_finite(result):
+            raise DivergedError(found)
+        return result
 
 
-def start() -> Run:
-    """Checks where the run will write, and starts TensorFlow: strategy, seed, precision.
+def start(*packages: Package) -> Run:
+    """Check what the run needs and where it will write; start TensorFlow: strategy, seed, precision.
+
+    Args:
+        packages: optional ones that this recipe needs, beside those that its common flags need.
 
     Raises:
-        UserError: something cannot be written, or the strategy cannot be had.
+        UserError: something is not installed or cannot be written, or the strategy cannot be had.
     """
+    check_installed(*packages, *_packages_of_flags())
+    if FLAGS.target == "micro":
+        check_micro_settings()
     import tfpar
 
     if formats():
         tfpar.export.check_writable(FLAGS.export_dir)
-    if FLAGS.model_dir and Path(FLAGS.model_dir).is_file():
-        raise UserError(f"--model_dir {FLAGS.model_dir} is a file; name a directory")
+    if FLAGS.model_dir:
+        check_usable_directory(Path(FLAGS.model_dir), "--model_dir")
     compilations = count_compilations()
     start_tensorflow()
     if not FLAGS.xla:
@@ -138,6 +156,16 @@ def start() -> Run:
     keras.utils.set_random_seed(FLAGS.seed)
     keras.config.set_dtype_policy(FLAGS.precision)
     return Run(strategy, compilations)
+
+
+def _packages_of_flags():
+    """Optional packages that the common flags need, some of them hours later."""
+    if formats():
+        yield MATPLOTLIB
+    if FLAGS.model_dir:
+        yield TENSORBOARD
+    if FLAGS.dataset.startswith("tfds:") and not FLAGS.smoke:
+        yield TFDS
 
 
 def facts(name: str, summary: str, data, counts: str, result: dict) -> dict:
@@ -196,6 +224,20 @@ def lanes(model) -> int:
     return cluster.cpu_lanes(model.distribute_strategy, FLAGS.batch_size)
 
 
+def stop_at_divergence():
+    """Make a callback that raises DivergedError at the end of an epoch with a loss or metric that is not finite.
+
+    It must be the first one, so that no later one keeps the weights of such an epoch.
+    """
+    import keras
+
+    def check(epoch, logs):
+        if found := find_non_finite({name: float(value) for name, value in (logs or {}).items()}):
+            raise DivergedError(f"{found} at the end of epoch {epoch + 1}")
+
+    return keras.callbacks.LambdaCallback(on_epoch_end=check)
+
+
 def fit(model, batches, validation, *, examples: int, monitor: str = "val_loss", callbacks=()):
     """Trains a compiled model as the flags say.
 
@@ -209,13 +251,17 @@ def fit(model, batches, validation, *, examples: int, monitor: str = "val_loss",
 
     Returns:
         The history, and {"train_seconds", "examples_per_second", "epochs"}.
+
+    Raises:
+        DivergedError: a loss or metric is not finite at the end of an epoch.
     """
     import keras
+    import numpy as np
 
     from tfpar import train
 
     throughput = train.Throughput(examples)
-    callbacks = [throughput, *callbacks]
+    callbacks = [stop_at_divergence(), throughput, *callbacks]
     if FLAGS.steps:
         callbacks.append(train.StopAtStep(FLAGS.steps))
     if FLAGS.patience:
@@ -233,6 +279,8 @@ def fit(model, batches, validation, *, examples: int, monitor: str = "val_loss",
         callbacks=callbacks,
         verbose=progress(),
     ).history
+    if not all(np.isfinite(variable.numpy()).all() for variable in model.trainable_variables):
+        raise DivergedError("a weight is not finite after training")
     return history, {
         "train_seconds": time.perf_counter() - start,
         "examples_per_second": throughput.examples_per_second,

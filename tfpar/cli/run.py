@@ -1,57 +1,96 @@
-"""Runs the body of a command: flags, quiet start, one JSON object last on stdout, exit codes."""
+"""Runs the body of a recipe: flags, quiet start, one JSON object last on stdout, exit codes."""
 
 import contextlib
-import json
 import math
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Callable
 
 from absl import app, flags, logging
 
+from tfpar.checks import did_you_mean
+from tfpar.cli.exits import exit_cleanly, fail
+from tfpar.cli.json_result import find_non_finite, print_json
 from tfpar.cluster import is_chief
-from tfpar.errors import USER_ERROR_EXIT_CODE, UserError, WorkerLostError, WorkerMissingError
+from tfpar.errors import DivergedError
+
+_HELP_FLAGS = ("--help", "-help", "-h", "-?", "--helpshort", "--helpfull", "-helpfull")
+# What absl passes on from Python, in words for users.
+_PLAIN = {
+    r"invalid literal for int\(\).*": "it must be a whole number",
+    r"could not convert string to float.*": "it must be a number",
+    r"\('Non-boolean argument.*": "it must be true or false",
+    r"^ERROR:: ": "",
+}
 
 
-def run_recipe(main: Callable[[], dict]) -> None:
-    """Parses flags, runs `main` and prints what it returns as the last line on stdout. Ends the process.
+def run_recipe(main: Callable[[], dict], choose_defaults: Callable[[], None] = lambda: None) -> None:
+    """Parse flags, run `main` and print what it returns as the last line on stdout. Ends the process.
 
-    Everything else that is printed goes to stderr. In a cluster the chief alone prints. Exit codes: 0 done; 2 a wrong
-    flag, path or input, with one line on stderr; 1 anything else.
+    Everything else that is printed goes to stderr. In a cluster the chief alone prints. Exit codes: see
+    `tfpar.cli.exits.exit_cleanly`.
+
+    Args:
+        main: the recipe.
+        choose_defaults: function that sets the defaults which depend on other flags. It is called when these are
+            parsed, for --help, too.
     """
-    app.run(lambda _: _run(main), flags_parser=_parse_flags)
+    with exit_cleanly():
+        app.run(lambda _: _run(main), flags_parser=lambda arguments: _parse_flags(arguments, choose_defaults))
 
 
 def _run(main):
     with contextlib.redirect_stdout(sys.stderr):
-        try:
-            result = main()
-        except UserError as error:
-            fail(error)
-        except (WorkerLostError, WorkerMissingError) as error:
-            fail(error, code=1)
+        result = main()
+        if found := find_non_finite(result):
+            raise DivergedError(found)
     if is_chief():
-        print(json.dumps(result), flush=True)
+        print_json(result)
 
 
-def _parse_flags(arguments):
+def _parse_flags(arguments, choose_defaults):
+    asked = [argument for argument in _before_separator(arguments) if argument in _HELP_FLAGS]
     try:
-        rest = flags.FLAGS(arguments)
+        rest = flags.FLAGS([argument for argument in arguments if argument not in asked])
+        _check_finite()
+        choose_defaults()
     except flags.Error as error:
-        fail(error)
-    for name, value in flags.FLAGS.flag_values_dict().items():
-        if isinstance(value, float) and not math.isfinite(value):
-            fail(f"flag --{name}={value}: it must be a finite number")
+        fail(_improve(str(error)))
+    if asked:
+        _print_help(every_flag="full" in asked[-1])
+        sys.exit()
     if len(rest) > 1:
         fail(f"unexpected argument {rest[1]!r}: flags begin with --")
     return rest
 
 
-def fail(error, code: int = USER_ERROR_EXIT_CODE) -> None:
-    """Prints a user's mistake, or another error that needs no traceback, as one line on stderr and ends the process."""
-    print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-    sys.exit(code)
+def _before_separator(arguments):
+    return arguments[: arguments.index("--")] if "--" in arguments else arguments
+
+
+def _check_finite():
+    for name, value in flags.FLAGS.flag_values_dict().items():
+        if isinstance(value, float) and not math.isfinite(value):
+            fail(f"flag --{name}={value}: it must be a finite number")
+
+
+def _improve(message):
+    """The message of a wrong flag in plain words, with the closest of its choices."""
+    for python, plain in _PLAIN.items():
+        message = re.sub(python, plain, message)
+    flag = re.match(r"flag --(\w+)=(.*?): ", message)
+    choices = getattr(flags.FLAGS[flag[1]].parser, "enum_values", ()) if flag and flag[1] in flags.FLAGS else ()
+    return message + did_you_mean(flag[2], choices) if choices else message
+
+
+def _print_help(every_flag):
+    if every_flag:
+        app.usage(writeto_stdout=True)
+    else:
+        app.usage(shorthelp=True, writeto_stdout=True)
+        print("\nDefaults are those that hold with the flags given. --helpfull lists the flags of absl, too.")
 
 
 def start_tensorflow() -> None:
@@ -68,7 +107,7 @@ def start_tensorflow() -> None:
             import tensorflow as tf
 
             tf.config.list_physical_devices("GPU")
-        except BaseException:
+        except Exception:
             held.seek(0)
             sys.stderr.write(held.read().decode(errors="replace"))
             raise

@@ -4,7 +4,7 @@ import json
 import sys
 
 from tfpar.cli.arguments import Parser, add_keys, given_keys
-from tfpar.cli.run import fail
+from tfpar.cli.exits import fail
 from tfpar.errors import ChangedFileError
 from tfpar.export.verify import verify_bundle
 

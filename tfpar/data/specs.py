@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from tfpar.checks import did_you_mean
 from tfpar.errors import UserError
 
 FILE_KINDS = ("csv", "tsv")
@@ -36,7 +37,8 @@ def parsed(spec: str, bundled: Mapping[str, str], holds: str, kinds: tuple[str, 
         raise UserError(f"dataset {spec!r}: folder: holds one file per example and is not for {holds}; {expected}")
     if colon and not rest:
         raise UserError(f"dataset {spec!r} has nothing after the colon; {expected}")
-    raise UserError(f"unknown dataset {spec!r}; {expected}")
+    closest = did_you_mean(kind, kinds + ("tfds",)) if colon else did_you_mean(spec, bundled)
+    raise UserError(f"unknown dataset {spec!r}; {expected}{closest}")
 
 
 def _listed(kinds: tuple[str, ...]) -> str:

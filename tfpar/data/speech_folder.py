@@ -106,6 +106,12 @@ def digits_of(transcript: str) -> list[int] | None:
     return digits if 1 <= len(digits) <= LONGEST_STRING else None
 
 
+def read_transcripts(path: Path, files: list[Path]) -> list[tuple[Path, str]]:
+    """Return the files below a folder, each with its transcript as `read_digit_strings` finds it."""
+    table = _table(path / TRANSCRIPTS)
+    return [(file, _transcript(file, table)) for file in files]
+
+
 def _check_folder(path):
     if not path.is_dir():
         raise UserError(f"folder:{path}: there is no such folder")

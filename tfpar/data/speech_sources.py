@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tfpar.checks import check_one_of
+from tfpar.checks import check_one_of, did_you_mean
 from tfpar.data.clips import pack
 from tfpar.data.specs import FOLDER, check_options, notice_of_file
 from tfpar.data.speech_data import SpeechData, assemble_speech
@@ -73,7 +73,8 @@ def load_speech(
 
 def _unknown(dataset, task):
     expected = f"{_BUNDLED}, folder:PATH" + (" or tfds:NAME[/CONFIG]" if task == "word" else "")
-    return f"unknown dataset {dataset!r} for --task {task}; expected {expected}"
+    closest = did_you_mean(dataset.partition(":")[0], (_BUNDLED, "folder", "tfds"))
+    return f"unknown dataset {dataset!r} for --task {task}; expected {expected}{closest}"
 
 
 def generated_speech(seed: int = 0, task: str = "word", train: int = 32, held_out: int = 8) -> SpeechData:

@@ -8,7 +8,7 @@ import numpy as np
 from tfpar.errors import UserError
 from tfpar.files import open_file, read_file
 
-KINDS = ("npz", "npy", "csv")
+KINDS = ("npz", "npy", "csv", "tsv")
 _LARGEST_EXACT = 2.0**53  # up to here float64 holds every integer
 
 
@@ -16,21 +16,21 @@ def read_arrays(kind: str, path: Path | str, shapes: dict[str, tuple[int | None,
     """Reads arrays of inputs.
 
     Args:
-        kind: "npz", arrays by the names of the inputs; or, for a model of one input, "npy", one array, or "csv", the
-            numbers of one example in each line, time step by time step, shorter lines padded with zeros.
+        kind: "npz", arrays by the names of the inputs; or, for a model of one input, "npy", one array, or "csv" or
+            "tsv", the numbers of one example in each line, time step by time step, shorter lines padded with zeros.
         path: of the file.
         shapes: of one row of each input, by name; None: any size.
 
     Returns:
-        Arrays by input name, not checked against `shapes`. Those of a csv file are (lines, ...), int64 if all numbers
-        are whole, else float64.
+        Arrays by input name, not checked against `shapes`. Those of csv and tsv files are (lines, ...), int64 if all
+        numbers are whole, else float64.
 
     Raises:
         UserError: the file cannot be read, or lacks an input.
     """
     if kind != "npz" and len(shapes) > 1:
         raise UserError(f"the model has the inputs {', '.join(shapes)}; give their arrays as npz:FILE")
-    readers = {"npz": _read_npz, "npy": _read_npy, "csv": _read_csv}
+    readers = {"npz": _read_npz, "npy": _read_npy, "csv": _read_csv, "tsv": _read_tsv}
     try:
         return readers[kind](Path(path), shapes)
     except OSError as error:
@@ -57,9 +57,13 @@ def _read_npy(path, shapes):
         return {next(iter(shapes)): np.lib.format.read_array(file, allow_pickle=False)}
 
 
-def _read_csv(path, shapes):
+def _read_tsv(path, shapes):
+    return _read_csv(path, shapes, separator="\t")
+
+
+def _read_csv(path, shapes, separator=","):
     ((name, shape),) = shapes.items()
-    lines = [line.split(",") for line in read_file(path).decode("utf-8-sig").splitlines() if line.strip()]
+    lines = [line.split(separator) for line in read_file(path).decode("utf-8-sig").splitlines() if line.strip()]
     rows = [np.array(line, np.float64) for line in lines]
     step = int(np.prod([size for size in shape if size]))
     for number, row in enumerate(rows, start=1):

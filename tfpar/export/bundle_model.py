@@ -1,5 +1,6 @@
 """The TFLite file of an export, checked and loaded from memory."""
 
+from tfpar.checks import did_you_mean
 from tfpar.errors import UserError
 from tfpar.export.bundle import Bundle
 from tfpar.export.interpreter import TFLiteModel
@@ -23,7 +24,10 @@ def load_content(bundle: Bundle, format_name: str | None = None) -> tuple[str, b
     there = [name for name in formats if name != "saved_model"]
     chosen = format_name or next(iter(there), None)
     if chosen not in there:
-        raise UserError(f"{bundle.directory} has no {chosen or 'TFLite'} file; it has {', '.join(there) or 'none'}")
+        closest = did_you_mean(chosen, there) if chosen else ""
+        raise UserError(
+            f"{bundle.directory} has no {chosen or 'TFLite'} file; it has {', '.join(there) or 'none'}{closest}"
+        )
     name = f"model.{chosen}.tflite"
     return chosen, bundle.read(name)
 

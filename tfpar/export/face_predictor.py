@@ -1,13 +1,18 @@
 """Says whether two pictures show one person; Pillow and LiteRT, no TensorFlow."""
 
+import math
+
 import numpy as np
 
+from tfpar.data.image_files import SUFFIXES
 from tfpar.errors import UserError
 from tfpar.export.bundle import Bundle
 from tfpar.export.bundle_model import load_model
 from tfpar.export.image_predictor import read_image
+from tfpar.export.inputs import InputKind
 
 TASK = "face_verification"
+CALIBRATION = "threshold_set_by"  # in the manifest: how `tfpar evaluate` set the threshold
 
 
 class FacePredictor:
@@ -18,41 +23,61 @@ class FacePredictor:
         format_name: "float32", "float16", "dynamic" or "int8"; None for the first of these that is there.
 
     Attributes:
-        inputs_each: how many pictures an answer is about.
+        input_kind: `InputKind`.
+        threshold: two pictures whose cosine is at least this are said to show one person.
+        calibrated: whether the threshold was set on pictures of the user's own camera, by `tfpar evaluate` or by the
+            caller. Else it is that of the training set's test pairs, and nothing is decided by it.
 
     Raises:
         UserError: the export lacks the format, a file or its threshold, or a file was changed.
     """
 
-    inputs_each = 2
+    input_kind = InputKind(("path", "other_path"), ("image", "other_image"), SUFFIXES)
 
     def __init__(self, bundle: Bundle, format_name: str | None = None):
         self.format, self._model = load_model(bundle, format_name)
-        self._threshold = bundle.manifest.get("threshold")
-        if not isinstance(self._threshold, float):
-            raise UserError(f"{bundle.directory}: the manifest's threshold must be a number; got {self._threshold!r}")
+        self.threshold, self.calibrated = bundle.manifest.get("threshold"), CALIBRATION in bundle.manifest
+        if not isinstance(self.threshold, float) or not math.isfinite(self.threshold):
+            raise UserError(f"{bundle.directory}: the manifest's threshold must be a number; got {self.threshold!r}")
         self._shape = self._model.inputs["image"][0][1:]
+        self._embeddings: dict[str, np.ndarray] = {}
 
-    def __call__(self, one: str, other: str) -> dict:
-        """Compares two image files.
+    def set_threshold(self, threshold: float) -> None:
+        """Set the threshold that the caller vouches for; raise UserError if it is no cosine."""
+        if not -1 <= threshold <= 1:
+            raise UserError(f"--threshold must be a cosine, from -1 to 1; got {threshold}")
+        self.threshold, self.calibrated = threshold, True
+
+    def __call__(self, one: str | np.ndarray, other: str | np.ndarray) -> dict:
+        """Compare two images, files' paths or pixels; see `read_image`.
 
         Returns:
-            {"input": both paths, "similarity": the cosine, "threshold", "same_person"}.
+            {"input": both, "similarity": the cosine, "threshold", "calibrated", "same_person": whether the cosine
+            reaches the threshold, or "uncalibrated"}.
 
         Raises:
             UserError: a file cannot be read.
         """
-        similarity = float(self._embedding(one) @ self._embedding(other))
+        similarity = float(self.embedding(one) @ self.embedding(other))
         return {
             "input": [one, other],
             "similarity": similarity,
-            "threshold": self._threshold,
-            "same_person": similarity >= self._threshold,
+            "threshold": self.threshold,
+            "calibrated": self.calibrated,
+            "same_person": similarity >= self.threshold if self.calibrated else "uncalibrated",
         }
 
-    def _embedding(self, path):
-        image = read_image(path, self._shape)
-        one, mirrored = (self._model(image=given[None])["embedding"] for given in (image, image[:, ::-1]))
+    def embedding(self, image: str | np.ndarray) -> np.ndarray:
+        """Return the direction of an image, float64 (size,); that of a file is computed once."""
+        if isinstance(image, np.ndarray):
+            return self._embed(image)
+        if image not in self._embeddings:
+            self._embeddings[image] = self._embed(image)
+        return self._embeddings[image]
+
+    def _embed(self, image):
+        pixels = read_image(image, self._shape)
+        one, mirrored = (self._model(image=given[None])["embedding"] for given in (pixels, pixels[:, ::-1]))
         return averaged(one, mirrored)[0]
 
 

@@ -2,10 +2,11 @@
 
 import numpy as np
 
-from tfpar.data.image_files import UndecodableImageError, decoded, fitted
+from tfpar.data.image_files import SUFFIXES, UndecodableImageError, decoded, fitted
 from tfpar.errors import UserError
 from tfpar.export.bundle import Bundle
 from tfpar.export.bundle_model import load_model
+from tfpar.export.inputs import InputKind
 from tfpar.export.labels import by_label, read_labels
 from tfpar.files import read_file
 
@@ -19,26 +20,37 @@ class ImagePredictor:
         bundle: the export of an image classifier.
         format_name: "float32", "float16", "dynamic" or "int8"; None for the first of these that is there.
 
+    Attributes:
+        input_kind: `InputKind`.
+        labels: names of the classes.
+
     Raises:
         UserError: the export lacks the format or a file, or one was changed.
     """
 
+    input_kind = InputKind(("path",), ("image",), SUFFIXES)
+
     def __init__(self, bundle: Bundle, format_name: str | None = None):
         self.format, self._model = load_model(bundle, format_name)
-        self._labels = read_labels(bundle)
+        self.labels = read_labels(bundle, self._model.outputs["probabilities"][0][-1])
         self._shape = self._model.inputs["image"][0][1:]
 
-    def __call__(self, path: str) -> dict:
-        """Returns {"input", "label", "probabilities" (by label)}; raises UserError if there is no image at `path`."""
-        probabilities = self._model(image=read_image(path, self._shape)[None])["probabilities"][0]
-        return {"input": path, **by_label(self._labels, probabilities)}
+    def __call__(self, image: str | np.ndarray) -> dict:
+        """Classify one image, a file's path or pixels; see `read_image`.
+
+        Returns:
+            {"input", "label", "probabilities" (by label)}.
+        """
+        probabilities = self._model(image=read_image(image, self._shape)[None])["probabilities"][0]
+        return {"input": image, **by_label(self.labels, probabilities)}
 
 
-def read_image(path: str, shape) -> np.ndarray:
-    """Reads an image file as a model's input.
+def read_image(image: str | np.ndarray, shape) -> np.ndarray:
+    """Read an image as a model's input.
 
     Args:
-        path: of a file that `decoded` reads.
+        image: path of a file that `decoded` reads; or pixels from 0 to 255, (height, width) or (height, width, 1 or 3),
+            uint8 if they are to be resized.
         shape: height, width and channels.
 
     Returns:
@@ -47,10 +59,27 @@ def read_image(path: str, shape) -> np.ndarray:
     Raises:
         UserError: the file cannot be read, or is no such image.
     """
+    shape = tuple(map(int, shape))
+    if isinstance(image, np.ndarray):
+        pixels = _checked_pixels(image, shape)
+        return fitted(pixels, *shape).astype(np.float32)
     try:
-        image = decoded(read_file(path))
+        pixels = decoded(read_file(image))
     except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}; an input must be an image file") from error
+        raise UserError(f"{image} cannot be read: {error.strerror}; an input must be an image file") from error
     except UndecodableImageError as error:
-        raise UserError(f"{path} is no image that can be read, or is damaged: {error}") from error
-    return fitted(image, *map(int, shape)).astype(np.float32)
+        raise UserError(f"{image} is no image that can be read, or is damaged: {error}") from error
+    return fitted(pixels, *shape).astype(np.float32)
+
+
+def _checked_pixels(array, shape):
+    pixels = array[..., None] if array.ndim == 2 else array
+    is_image = pixels.ndim == 3 and pixels.shape[2] in (1, 3) and pixels.size
+    if not is_image or (pixels.dtype != np.uint8 and (pixels.shape != shape or pixels.dtype.kind not in "iuf")):
+        raise UserError(
+            f"an image must be uint8 (height, width) or (height, width, 1 or 3), or numbers of the shape {shape}; got "
+            f"{array.dtype} of the shape {array.shape}"
+        )
+    if not ((pixels >= 0) & (pixels <= 255)).all():
+        raise UserError("the pixels of an image must be from 0 to 255; scale them")
+    return pixels

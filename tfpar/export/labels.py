@@ -16,9 +16,21 @@ def write_labels(directory: Path, class_names: tuple[str, ...]) -> None:
     (directory / _NAME).write_bytes("".join(f"{_line(name)}\n" for name in class_names).encode("utf-8"))
 
 
-def read_labels(bundle: Bundle) -> list[str]:
-    """The names by class; raises UserError if the file is missing, was changed or is damaged."""
-    return labels_of(bundle.read(_NAME))
+def read_labels(bundle: Bundle, classes: int) -> list[str]:
+    """Read the names of the classes.
+
+    Args:
+        bundle: the export.
+        classes: how many the model has; -1: unknown.
+
+    Raises:
+        UserError: the file is missing, was changed, or has another number of names.
+    """
+    labels = labels_of(bundle.read(_NAME))
+    if classes > 0 and len(labels) != classes:
+        path = bundle.directory / _NAME
+        raise UserError(f"{path} must name the {classes} classes of the model; got {len(labels)} names")
+    return labels
 
 
 def labels_of(content: bytes) -> list[str]:

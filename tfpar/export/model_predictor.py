@@ -8,6 +8,7 @@ from tfpar.errors import UserError
 from tfpar.export.arrays import KINDS, read_arrays
 from tfpar.export.bundle import Bundle
 from tfpar.export.bundle_model import load_model
+from tfpar.export.inputs import InputKind
 from tfpar.export.rows import InputRows
 
 
@@ -18,19 +19,28 @@ class ModelPredictor:
         bundle: the export of any model.
         format_name: "float32", ...; None for the first TFLite format that is there.
 
+    Attributes:
+        input_kind: `InputKind`.
+        input_names, output_shapes: names of the inputs; shape of each output (-1: any size) by name.
+
     Raises:
         UserError: the export lacks the format, or its file was changed.
     """
 
+    input_kind = InputKind(("input",), (), tuple(f".{kind}" for kind in KINDS), is_table=True)
+
     def __init__(self, bundle: Bundle, format_name: str | None = None):
         self.format, self._model = load_model(bundle, format_name)
+        self.input_names = tuple(self._model.inputs)
+        self.output_shapes = {name: shape for name, (shape, _) in self._model.outputs.items()}
         self._inputs = {name: InputRows(name, *tensor) for name, tensor in self._model.inputs.items()}
 
     def __call__(self, source: str) -> dict:
         """Answers for one file.
 
         Args:
-            source: "npz:FILE", "npy:FILE", "csv:FILE" or the path of a file that ends so; see `read_arrays`.
+            source: "npz:FILE", "npy:FILE", "csv:FILE", "tsv:FILE" or the path of a file that ends so; see
+                `read_arrays`.
 
         Returns:
             {"input": `source`, "outputs": nested lists (rows, ...) by the names of the outputs}.
@@ -38,6 +48,10 @@ class ModelPredictor:
         Raises:
             UserError: the file cannot be read, or does not fit the model's inputs.
         """
+        return {"input": source, "outputs": {name: array.tolist() for name, array in self.outputs(source).items()}}
+
+    def outputs(self, source: str) -> dict[str, np.ndarray]:
+        """The outputs for one file, as `__call__`, but as arrays (rows, ...) by name."""
         kind, path = _kind_and_path(source)
         arrays = read_arrays(kind, path, {name: rows.row_shape for name, rows in self._inputs.items()})
         try:
@@ -47,7 +61,7 @@ class ModelPredictor:
         counts = {name: len(rows) for name, rows in batch.items()}
         if len(set(counts.values())) > 1:
             raise UserError(f"{source}: all inputs must have as many rows; got {counts}")
-        return {"input": source, "outputs": {name: array.tolist() for name, array in self._run(batch).items()}}
+        return self._run(batch)
 
     def _run(self, rows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Runs rows in calls of as many as the signature takes; the last call is filled up with its last row."""
@@ -67,5 +81,5 @@ def _kind_and_path(source):
         return kind, path
     kind = Path(source).suffix.removeprefix(".")
     if kind not in KINDS:
-        raise UserError(f"an input must be npz:FILE, npy:FILE, csv:FILE, or a file that ends so; got {source!r}")
+        raise UserError(f"an input must be {', '.join(f'{kind}:FILE' for kind in KINDS)} or end so; got {source!r}")
     return kind, source

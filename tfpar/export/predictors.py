@@ -5,9 +5,8 @@ import importlib
 from tfpar.errors import UserError
 from tfpar.export.bundle import Bundle
 
-# Task: module and class. A class takes (bundle, format_name), has the attribute `format`, and answers for one input,
-# given as a string, with a JSON object; for `inputs_each` inputs, if it has that attribute. Its module imports no
-# TensorFlow.
+# Task: module and class. A class takes (bundle, format_name), has the attributes `format` and `input_kind`, and returns
+# a JSON object for the arguments of one input. Its module imports no TensorFlow.
 PREDICTORS = {
     "face_verification": ("face_predictor", "FacePredictor"),
     "image_classification": ("image_predictor", "ImagePredictor"),
@@ -33,4 +32,13 @@ def load_predictor(bundle: Bundle, format_name: str | None = None):
     if task not in list(PREDICTORS):  # it may be anything that JSON knows
         raise UserError(f"{bundle.directory} holds a model for {task!r}; it must be for one of {', '.join(PREDICTORS)}")
     module, name = PREDICTORS[task]
-    return getattr(importlib.import_module(f"tfpar.export.{module}"), name)(bundle, format_name)
+    make = getattr(importlib.import_module(f"tfpar.export.{module}"), name)
+    try:
+        return make(bundle, format_name)
+    except (UserError, MemoryError):
+        raise
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
+        # A manifest or a file of another kind than the task's, which the sha256 cannot tell.
+        raise UserError(
+            f"{bundle.directory} is not a complete export of a model for {task!r}: {error!r}; export it again"
+        ) from error

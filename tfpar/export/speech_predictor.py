@@ -5,8 +5,10 @@ import numpy as np
 from tfpar.data.clips import fit_length, trim
 from tfpar.data.transcripts import decode
 from tfpar.data.wav import read_wav
+from tfpar.errors import UserError
 from tfpar.export.bundle import Bundle
 from tfpar.export.bundle_model import load_model
+from tfpar.export.inputs import InputKind
 from tfpar.export.interpreter import TFLiteModel
 from tfpar.export.labels import by_label, read_labels
 
@@ -21,21 +23,34 @@ class SpeechPredictor:
         bundle: the export of a recogniser.
         format_name: "float32", "float16", "dynamic" or "int8"; None for the first of these that is there.
 
+    Attributes:
+        input_kind: `InputKind`.
+        labels: names of the classes; of strings, the symbols.
+        says_strings: whether an answer is a string of symbols.
+
     Raises:
         UserError: the export lacks the format or a file, or one was changed.
     """
 
+    input_kind = InputKind(("path",), ("audio",), (".wav",))
+
     def __init__(self, bundle: Bundle, format_name: str | None = None):
         self.format, self._model = load_model(bundle, format_name)
-        self._labels = read_labels(bundle)
+        shape = self._model.outputs["probabilities"][0]
+        self.says_strings = len(shape) == 3
+        self.labels = read_labels(bundle, shape[-1] - self.says_strings)  # class 0 of strings is the blank
         self._rate_hz = int(bundle.manifest.get("rate_hz"))
         self._samples = int(bundle.manifest.get("samples"))
         self._front_end = None
         if "front_end" in bundle.manifest:
             self._front_end = TFLiteModel(bundle.read(FRONT_END), name=FRONT_END)
 
-    def __call__(self, path: str) -> dict:
-        """Answers for one WAV file of any rate, width and number of channels.
+    def __call__(self, audio: str | np.ndarray) -> dict:
+        """Recognize one clip.
+
+        Args:
+            audio: path of a WAV file of any rate, width and number of channels; or float (samples,) in [-1, 1] at the
+                model's rate.
 
         Returns:
             {"input", "label"} and of a word "probabilities", by label. A file without a sound has the label None.
@@ -43,13 +58,23 @@ class SpeechPredictor:
         Raises:
             UserError: the file cannot be read.
         """
-        signal = trim(read_wav(path, self._rate_hz), self._rate_hz)
+        signal = trim(self._read(audio), self._rate_hz)
         if not len(signal):
-            return {"input": path, "label": None}
+            return {"input": audio, "label": None}
         probabilities = self._probabilities(fit_length(signal, self._samples))
         if probabilities.ndim == 1:
-            return {"input": path, **by_label(self._labels, probabilities)}
-        return {"input": path, "label": decode(probabilities, self._labels)}
+            return {"input": audio, **by_label(self.labels, probabilities)}
+        return {"input": audio, "label": decode(probabilities, self.labels)}
+
+    def _read(self, audio):
+        if not isinstance(audio, np.ndarray):
+            return read_wav(audio, self._rate_hz)
+        if audio.ndim != 1 or audio.dtype.kind != "f" or not (np.abs(audio) <= 1).all():
+            raise UserError(
+                f"audio must be float (samples,) from -1 to 1 at {self._rate_hz} Hz; got {audio.dtype} of the shape "
+                f"{audio.shape}"
+            )
+        return audio
 
     def _probabilities(self, audio):
         """Of a clip, float (samples,)."""

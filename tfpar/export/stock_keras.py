@@ -5,7 +5,6 @@ from pathlib import Path
 
 import keras
 
-from tfpar.cluster import outside_scope
 from tfpar.errors import UserError
 from tfpar.export.counterparts import counterpart
 from tfpar.export.samples import rows_to_compare, sample_inputs
@@ -35,7 +34,6 @@ def load_keras(path: Path | str) -> keras.Model:
         raise UserError(f"{path} cannot be loaded by Keras {keras.__version__}: {_explain(error)}") from error
 
 
-@outside_scope()
 def from_keras(model: keras.Model) -> keras.Model:
     """Make a model with this package's LSTM, GRU, SimpleRNN and Bidirectional in place of Keras'.
 

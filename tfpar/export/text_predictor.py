@@ -9,6 +9,7 @@ from tfpar.data.text import Tokenizer
 from tfpar.errors import UserError
 from tfpar.export.bundle import Bundle
 from tfpar.export.bundle_model import load_model
+from tfpar.export.inputs import InputKind
 from tfpar.export.labels import by_label, read_labels
 
 TASK = "text_classification"
@@ -22,14 +23,20 @@ class TextPredictor:
         bundle: the export of a text classifier.
         format_name: "float32", "float16", "dynamic" or "int8"; None for the first of these that is there.
 
+    Attributes:
+        input_kind: `InputKind`.
+        labels: names of the classes.
+
     Raises:
         UserError: the export lacks the format or a file, or one was changed.
     """
 
+    input_kind = InputKind(("text",), ("text",), (".txt",), is_text=True)
+
     def __init__(self, bundle: Bundle, format_name: str | None = None):
         self.format, self._model = load_model(bundle, format_name)
         self._tokenizer = Tokenizer.loads(bundle.read("tokenizer.json"), "tokenizer.json")
-        self._labels = read_labels(bundle)
+        self.labels = read_labels(bundle, self._model.outputs["probabilities"][0][-1])
         self._embedding = None
         if "embedding" in bundle.manifest:
             self._embedding = read_embedding(bundle.read(EMBEDDING), bundle.directory / EMBEDDING)
@@ -46,7 +53,7 @@ class TextPredictor:
         padded = pad_tokens(tokens, self._length)
         given = {"tokens": padded} if self._embedding is None else {"embedded": self._embedding[padded]}
         probabilities = self._model(**given)["probabilities"][0]
-        return {"input": text, **by_label(self._labels, probabilities)}
+        return {"input": text, **by_label(self.labels, probabilities)}
 
 
 def pad_tokens(tokens: np.ndarray, length: int) -> np.ndarray:

@@ -10,6 +10,7 @@ from tfpar.errors import UserError
 from tfpar.export.beam_search import beam_search
 from tfpar.export.bundle import Bundle
 from tfpar.export.bundle_model import load_content
+from tfpar.export.inputs import InputKind
 from tfpar.export.interpreter import TFLiteModel
 
 TASK = "translation"
@@ -78,9 +79,14 @@ class TranslationPredictor:
         bundle: the export of a translator.
         format_name: "float32", "float16", "dynamic" or "int8"; None for the first of these that is there.
 
+    Attributes:
+        input_kind: `InputKind`.
+
     Raises:
         UserError: the export lacks the format or a file, or one was changed.
     """
+
+    input_kind = InputKind(("source",), ("source",), (".txt",), is_text=True)
 
     def __init__(self, bundle: Bundle, format_name: str | None = None):
         self.format, content = load_content(bundle, format_name)

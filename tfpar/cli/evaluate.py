@@ -1,0 +1,53 @@
+"""`tfpar evaluate EXPORT_DIR DATA`: how good an exported model is on the user's own data."""
+
+from pathlib import Path
+
+from tfpar.cli.arguments import Parser, add_keys, given_keys
+from tfpar.cli.exits import FAILED_EXIT_CODE, fail
+from tfpar.cli.json_result import find_non_finite, print_json
+from tfpar.export.bundle import Bundle
+from tfpar.export.evaluation import evaluate
+
+_DESCRIPTION = """
+Measure an exported model on labeled data: images and speech from folder:PATH with a sub-folder for each class, or from
+csv: or tsv:PATH with the columns path and label; texts from csv: or tsv:PATH with text and label; translations with
+source and target; strings of digits from folder:PATH as for recipes/speech.py; faces from folder:PATH with a sub-folder
+for each person, or csv:PATH with rows path,path,same; models of tfpar export from npz:PATH with arrays of all inputs
+and true outputs. Paths in a file are relative to it. Prints one JSON object.
+"""
+
+
+def main(arguments: list[str]) -> None:
+    """Print one JSON object: "examples", "unreadable", "metrics", and what the task adds."""
+    options = _parser().parse_args(arguments)
+    report = evaluate(
+        Bundle(options.export_dir, **given_keys(options)),
+        options.data,
+        options.format,
+        input_column=options.input_column,
+        label_column=options.label_column,
+        split=options.split,
+        set_threshold=options.set_threshold,
+        output_dir=options.output_dir,
+    )
+    if found := find_non_finite(report):
+        fail(f"the model's outputs are not finite numbers: {found}", FAILED_EXIT_CODE)
+    print_json({"export_dir": options.export_dir, **report})
+
+
+def _parser():
+    parser = Parser(prog="tfpar evaluate", description=_DESCRIPTION)
+    parser.add_argument("export_dir", help="what a recipe or tfpar export left in --export_dir")
+    parser.add_argument("data", metavar="DATA", help="folder:PATH, csv:PATH, tsv:PATH, npz:PATH, or such a path")
+    parser.add_argument("--format", help="float32, float16, dynamic, int8, ...; default: the first that is there")
+    parser.add_argument("--input_column", metavar="NAME", help="of csv: and tsv:, by name, or by number from 0")
+    parser.add_argument("--label_column", metavar="NAME", help="the true answers' column")
+    parser.add_argument("--split", help="only rows whose column split says so: train, validation, test; default: all")
+    parser.add_argument(
+        "--set_threshold",
+        metavar="RULE",
+        help="of faces: equal_error_rate, or false_accept_rate=RATE; sets the threshold in a copy of the export",
+    )
+    parser.add_argument("--output_dir", type=Path, metavar="NEW", help="where that copy goes")
+    add_keys(parser)
+    return parser

@@ -1,0 +1,99 @@
+"""How a command ends: a user's mistake, Ctrl-C and a closed pipe are one line at most, and an exit code."""
+
+import contextlib
+import errno
+import os
+import select
+import signal
+import sys
+import threading
+
+from tfpar.errors import USER_ERROR_EXIT_CODE, DivergedError, UserError, WorkerLostError, WorkerMissingError
+
+FAILED_EXIT_CODE = 1
+INTERRUPTED_EXIT_CODE = 128 + signal.SIGINT
+# Errors of the operating system that a user can correct: another path, other permissions, more space.
+_PATH_ERRORS = {
+    getattr(errno, name)
+    for name in (
+        "EACCES EPERM ENOENT EISDIR ENOTDIR ENAMETOOLONG ELOOP EROFS ENOSPC EDQUOT ENXIO ENOTEMPTY EEXIST"
+    ).split()
+    if hasattr(errno, name)
+}
+
+
+@contextlib.contextmanager
+def exit_cleanly():
+    """Turn what can end a command into an exit code: 2 a user's mistake, 130 Ctrl-C, 1 a closed pipe or a failed run.
+
+    Any other exception passes through: it is a fault of the program, and its traceback is needed.
+    """
+    interrupts = _note_interrupts()
+    try:
+        try:
+            yield
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()
+    except UserError as error:
+        fail(error)
+    except (WorkerLostError, WorkerMissingError, DivergedError) as error:
+        fail(error, code=FAILED_EXIT_CODE)
+    except KeyboardInterrupt:
+        _end_interrupted()
+    except BrokenPipeError:
+        if not _silence_closed_pipes():
+            raise
+        sys.exit(FAILED_EXIT_CODE)
+    except Exception as error:
+        if interrupts:  # C++ code that was interrupted reports it as an error of its own
+            _end_interrupted()
+        if not isinstance(error, OSError) or error.errno not in _PATH_ERRORS or error.filename is None:
+            raise
+        fail(f"{os.fsdecode(error.filename)}: {error.strerror}")
+
+
+def _note_interrupts() -> list[int]:
+    """Return a list to which each Ctrl-C from now on is added, beside raising KeyboardInterrupt."""
+    interrupts = []
+
+    def note(number, frame):
+        interrupts.append(number)
+        signal.default_int_handler(number, frame)
+
+    is_main = threading.current_thread() is threading.main_thread()
+    if is_main and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, note)
+    return interrupts
+
+
+def _end_interrupted():
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not interrupt the clean-up
+    fail("interrupted", code=INTERRUPTED_EXIT_CODE)
+
+
+def fail(error: object, code: int = USER_ERROR_EXIT_CODE) -> None:
+    """Print an error as one line on stderr and end the process."""
+    with contextlib.suppress(BrokenPipeError):
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr, flush=True)
+    _silence_closed_pipes()
+    sys.exit(code)
+
+
+def _silence_closed_pipes() -> bool:
+    """Redirect stdout and stderr to nowhere if a reader closed either; return whether one did."""
+    streams = (1, 2)
+    if not any(map(_is_closed_pipe, streams)):
+        return False
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for descriptor in streams:
+        os.dup2(nowhere, descriptor)
+    return True
+
+
+def _is_closed_pipe(descriptor: int) -> bool:
+    if not hasattr(select, "poll"):  # Windows
+        return True
+    poll = select.poll()
+    poll.register(descriptor, select.POLLOUT)
+    return any(event & (select.POLLERR | select.POLLHUP | select.POLLNVAL) for _, event in poll.poll(0))

@@ -1,0 +1,232 @@
+"""Expands what a user names as input, files, folders and tables, into single inputs of a predictor; no TensorFlow."""
+
+import dataclasses
+import itertools
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from tfpar.checks import did_you_mean
+from tfpar.data.delimited import cleaned, delimited_rows, split_of
+from tfpar.data.splits import SPLITS
+from tfpar.errors import UserError
+from tfpar.export.arrays import read_arrays
+
+TABLES = ("csv", "tsv")
+SOURCE_KINDS = ("folder", *TABLES, "npz")
+
+
+@dataclasses.dataclass(frozen=True)
+class InputKind:
+    """How a task's inputs are stored.
+
+    Attributes:
+        columns: default columns of a csv or tsv file, one for each argument of the predictor.
+        arrays: names of the arrays of an npz file, one for each argument; rows are inputs.
+        suffixes: of the files that a folder is searched for.
+        is_text: an input is a text, not a path.
+        is_table: csv, tsv and npz files are inputs themselves, of many rows.
+    """
+
+    columns: tuple[str, ...]
+    arrays: tuple[str, ...]
+    suffixes: tuple[str, ...]
+    is_text: bool = False
+    is_table: bool = False
+
+    @property
+    def arguments(self) -> int:
+        """The number of arguments of the predictor."""
+        return len(self.columns)
+
+
+@dataclasses.dataclass(frozen=True)
+class Item:
+    """One input.
+
+    Attributes:
+        name: what answers call it: a text, a path, a row, or a list of these if the predictor takes several.
+        arguments: of the predictor.
+        error: why it cannot be read; None if it can.
+    """
+
+    name: str | list[str]
+    arguments: tuple = ()
+    error: str | None = None
+
+
+def expand(sources: Sequence[str], kind: InputKind, columns: Sequence[str] = ()) -> Iterator[Item]:
+    """Yield the inputs that `sources` name, in order. A source that cannot be read becomes an item with an error.
+
+    Args:
+        sources: "folder:PATH", "csv:PATH", "tsv:PATH", "npz:PATH", a directory (unless inputs are texts), or inputs
+            themselves, as many in a row as the predictor takes.
+        kind: of the inputs.
+        columns: of csv and tsv files, instead of `kind.columns`.
+
+    Raises:
+        UserError: the number of single inputs is no multiple of what the predictor takes.
+    """
+    single = sum(_source_kind(source, kind) is None for source in sources)
+    if single % kind.arguments:
+        raise UserError(f"this model compares inputs, {kind.arguments} by {kind.arguments}; got {single} of them")
+    pending = []
+    for source in sources:
+        found = _source_kind(source, kind)
+        if found is None:
+            pending.append(source)
+            if len(pending) == kind.arguments:
+                yield _item(pending)
+                pending = []
+            continue
+        try:
+            yield from _expand_source(*found, source, kind, columns or kind.columns)
+        except UserError as error:
+            yield Item(source, error=str(error))
+
+
+def parse_source(source: str, expected: Sequence[str] = SOURCE_KINDS) -> tuple[str, Path]:
+    """Return the kind of a data source and its path.
+
+    Args:
+        source: "KIND:PATH"; or a directory, or a file whose suffix is the kind.
+        expected: kinds.
+
+    Raises:
+        UserError: it is none of `expected`, or does not exist.
+    """
+    prefix, colon, rest = source.partition(":")
+    if colon and prefix in SOURCE_KINDS:
+        kind, path = prefix, Path(rest).expanduser()
+    else:
+        path = Path(source).expanduser()
+        kind = "folder" if path.is_dir() else path.suffix.removeprefix(".").lower()
+    wanted = f"the data must be {' or '.join(f'{name}:PATH' for name in expected)}"
+    if not path.exists():
+        raise UserError(f"{path} does not exist; {wanted}{did_you_mean(prefix, expected) if colon else ''}")
+    if kind not in expected:
+        raise UserError(f"{wanted}; got {source!r}")
+    if path.is_dir() != (kind == "folder"):
+        raise UserError(f"{path} is a {'directory' if path.is_dir() else 'file'}, which {kind}: does not read")
+    return kind, path
+
+
+def read_rows(
+    kind: str, path: Path, columns: dict[str, str], split: str | None = None
+) -> Iterator[tuple[int, tuple[str, ...] | None, str | None]]:
+    """Yield (row number from 1, cells, None), or (number, None, why the row cannot be used).
+
+    Args:
+        kind: "csv" or "tsv".
+        path: of the file.
+        columns: argument name -> column, as `tfpar.data.columns.Columns.find` takes them.
+        split: only rows of this split; None: all rows.
+
+    Raises:
+        UserError: the file cannot be read, lacks a column or any row.
+    """
+    number = 0
+    with delimited_rows(path, quoted=kind == "csv", wanted=columns, split_column="split") as (found, rows):
+        if split is not None and found.split is None:
+            raise UserError(f"{path} has no column 'split'; leave out --split {split}")
+        for row in rows:
+            number += row if isinstance(row, int) else 1
+            if isinstance(row, int):
+                yield number, None, "malformed quoting"
+            elif len(row) != found.width:
+                yield number, None, f"{len(row)} fields instead of {found.width}"
+            elif not _is_utf8("".join(row)):
+                yield number, None, "not UTF-8"
+            elif split is None or split_of(row, found) == split:
+                yield number, tuple(cleaned(row[index]) for index in found.fields), None
+    if not number:
+        raise UserError(f"{path} has no data rows below its header; expected a line per example")
+
+
+def check_split(split: str | None) -> None:
+    """Raise UserError unless `split` is a split's name or None."""
+    if split is not None and split not in SPLITS:
+        raise UserError(f"--split must be one of {', '.join(SPLITS)}; got {split!r}{did_you_mean(split, SPLITS)}")
+
+
+def list_files(folder: Path, suffixes: Sequence[str] | None) -> list[Path]:
+    """Return all files below a folder with one of these suffixes (None: any), sorted; hidden ones are left out."""
+    found = (path for path in folder.rglob("*") if suffixes is None or path.suffix.lower() in suffixes)
+    shown = (path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts))
+    return sorted(path for path in shown if path.is_file())
+
+
+def read_text(path: Path) -> Item:
+    """Read a text file as one input."""
+    try:
+        return Item(str(path), (path.read_text(encoding="utf-8"),))
+    except (OSError, UnicodeDecodeError) as error:
+        return Item(str(path), error=f"{path} cannot be read as UTF-8 text: {error}")
+
+
+def path_beside(table: Path, cell: str) -> str:
+    """Return the path that a cell of a table names, relative to the table's directory."""
+    return str(table.parent / Path(cell).expanduser())
+
+
+def _source_kind(source, kind):
+    """Kind and path; None: the source is an input itself."""
+    prefix, colon, rest = source.partition(":")
+    if kind.is_table and prefix != "folder" and not Path(source).is_dir():
+        return None
+    if colon and rest and prefix in SOURCE_KINDS:
+        return prefix, Path(rest).expanduser()
+    if not kind.is_text and Path(source).is_dir():
+        return "folder", Path(source)
+    return None
+
+
+def _expand_source(name, path, source, kind, columns):
+    if name == "folder":
+        yield from _expand_folder(path, kind)
+    elif name == "npz":
+        yield from _expand_arrays(path, source, kind)
+    else:
+        yield from _expand_table(name, path, source, kind, columns)
+
+
+def _expand_folder(path, kind):
+    if not path.is_dir():
+        raise UserError(f"{path} {'is a file' if path.exists() else 'does not exist'}; expected a folder")
+    files = list_files(path, kind.suffixes)
+    if len(files) < kind.arguments:
+        raise UserError(f"{path} must hold {kind.arguments} or more files {', '.join(kind.suffixes)}; got {len(files)}")
+    for group in itertools.combinations(files, kind.arguments):
+        yield read_text(group[0]) if kind.is_text else _item(list(map(str, group)))
+
+
+def _expand_arrays(path, source, kind):
+    arrays = read_arrays("npz", path, dict.fromkeys(kind.arrays, (None,)))
+    counts = {name: array.shape[:1] for name, array in arrays.items()}
+    if len(set(counts.values())) > 1 or () in counts.values():
+        raise UserError(f"{path}: the arrays must have as many rows each; got the shapes {counts}")
+    for row, values in enumerate(zip(*arrays.values(), strict=True)):
+        yield Item(f"{source}[{row}]", tuple(map(str, values)) if kind.is_text else values)
+
+
+def _expand_table(name, path, source, kind, columns):
+    if len(columns) != kind.arguments:
+        raise UserError(f"--input_column must name {kind.arguments} column(s), separated by commas; got {columns}")
+    names = ("input_column", "other_input_column")
+    for number, cells, error in read_rows(name, path, dict(zip(names, columns, strict=False))):
+        if error:
+            name = f"{source} row {number}"
+            yield Item(name, error=f"{name}: {error}")
+        else:
+            yield _item(list(cells) if kind.is_text else [path_beside(path, cell) for cell in cells])
+
+
+def _item(arguments):
+    return Item(arguments[0] if len(arguments) == 1 else arguments, tuple(arguments))
+
+
+def _is_utf8(text):
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -21,16 +21,20 @@ LAYERS = {
 X = np.random.default_rng(0).normal(size=(2, 5, 4)).astype("float32")
 
 
-def make(model_class, layers, name, nested=False):
+def make(model_class, layers, name, nested=None):
     x = keras.Input((5, 4))
     layer = LAYERS[name](layers)
-    if nested:
+    if nested == "sequential":
         layer = keras.Sequential([keras.Input((5, 4)), layer], name="inner")
+    elif nested == "model":
+        inputs = keras.Input((5, 4))
+        layer = model_class(inputs, layer(inputs), name="inner")
     return model_class(x, keras.layers.Dense(2)(layer(x)))
 
 
-@pytest.mark.parametrize("nested", [False, True], ids=["flat", "nested"])
-@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize(
+    "name, nested", [*((name, None) for name in LAYERS), ("lstm", "sequential"), ("bidirectional", "model")]
+)
 def test_weights_files_fit_keras_layers_and_ours(name, nested, tmp_path):
     makers = ((keras.Model, keras.layers), (tfpar.train.Model, tfpar.layers))
     for writer, reader in (makers, makers[::-1]):
@@ -48,6 +52,16 @@ def test_files_of_earlier_versions_hold_weights_without_a_cell(tmp_path):
         del file["layers/lstm/vars"]
         file.move("layers/lstm/cell/vars", "layers/lstm/vars")
         del file["layers/lstm/cell"]
+    read.load_weights(path)
+    np.testing.assert_array_equal(read(X), written(X))
+
+
+def test_files_of_earlier_versions_name_nested_models_by_our_class(tmp_path):
+    written, read = (make(tfpar.train.Model, tfpar.layers, "gru", "model") for _ in range(2))
+    path = tmp_path / "model.weights.h5"
+    written.save_weights(path)
+    with h5py.File(path, "a") as file:
+        file.move("layers/functional", "layers/functional_model")
     read.load_weights(path)
     np.testing.assert_array_equal(read(X), written(X))
 

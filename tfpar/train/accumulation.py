@@ -41,11 +41,10 @@ def apply_sums(optimizer, pairs, weight) -> None:
 
 def takes_rows(optimizer) -> bool:
     """Whether an optimizer can be given `tf.IndexedSlices`, which Keras' clips, scales and accumulates otherwise."""
+    if optimizer is None or isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        return False
     names = ("gradient_accumulation_steps", "clipnorm", "clipvalue", "global_clipnorm", "loss_scale_factor")
-    optimizers = nested_optimizers(optimizer)
-    return not isinstance(optimizer, keras.optimizers.LossScaleOptimizer) and not any(
-        getattr(one, name) for one in optimizers for name in names
-    )
+    return not any(getattr(one, name) for one in nested_optimizers(optimizer) for name in names)
 
 
 def _mean(gradient, weight):

@@ -1,5 +1,6 @@
 """`Model`: a `keras.Model` whose `fit` is the same on N replicas as on one."""
 
+import contextlib
 import functools
 import inspect
 import warnings
@@ -56,7 +57,7 @@ class Model(keras.Model):
 
     lanes = 1
     _clusters_around_cudnn = False
-    _jit_is_auto = True
+    _jit_is_auto, _is_resolving_auto = True, False
 
     def __init__(self, *args, **kwargs):
         if not isinstance(self, Functional) and (len(args) == 2 or "outputs" in kwargs):
@@ -282,11 +283,28 @@ class Model(keras.Model):
     def predict_on_batch(self, *args, **kwargs):
         return super().predict_on_batch(*args, **kwargs)
 
+    @functools.wraps(keras.Model.save_weights)
+    def save_weights(self, *args, **kwargs):
+        with _named_as_in_keras():
+            super().save_weights(*args, **kwargs)
+
+    @functools.wraps(keras.Model.load_weights)
+    def load_weights(self, *args, **kwargs):
+        try:
+            with _named_as_in_keras():
+                super().load_weights(*args, **kwargs)
+        except ValueError:
+            if not any(isinstance(layer, FunctionalModel) for layer in self._flatten_layers(include_self=False)):
+                raise
+            super().load_weights(*args, **kwargs)  # files of earlier versions name nested models otherwise
+
     def _on_workers(self, method, args, kwargs):
         call = inspect.signature(method).bind(*args, **kwargs)
         for name in ("x", "validation_data"):
             if name in call.arguments:
                 call.arguments[name] = without_autotuning(call.arguments[name])
+        if isinstance(call.arguments.get("x"), tf.data.Dataset) and "shuffle" in call.signature.parameters:
+            call.arguments.setdefault("shuffle", False)  # Keras warns of its own default
         args, kwargs = call.args, call.kwargs
         if getattr(self.distribute_strategy, "is_multiworker", False):
             return run_on_workers(method, args, kwargs)
@@ -426,11 +444,10 @@ class Model(keras.Model):
             warnings.warn(f"{found}: the model runs without XLA, as with jit_compile=False.", stacklevel=2)
             self._jit_compile = False
 
-    @functools.wraps(keras.Model.compile)
-    def compile(self, *args, **kwargs):
-        arguments = inspect.signature(keras.Model.compile).bind(self, *args, **kwargs).arguments
-        self._jit_is_auto = arguments.get("jit_compile", "auto") == "auto"
-        super().compile(*args, **kwargs)
+    @functools.wraps(keras.Model.compile_from_config)
+    def compile_from_config(self, config):
+        super().compile_from_config(config)
+        self._jit_is_auto = True  # a file does not tell what "auto" gave from what was asked for
 
     @property
     def jit_compile(self):
@@ -441,6 +458,7 @@ class Model(keras.Model):
     def jit_compile(self, value):
         takes_cudnn = any(getattr(layer, "takes_cudnn", False) for layer in self._flatten_layers())
         self._clusters_around_cudnn = bool(value) and takes_cudnn
+        self._jit_is_auto, self._is_resolving_auto = self._is_resolving_auto, False
         keras.Model.jit_compile.fset(self, bool(value) and not takes_cudnn)
 
     def _all_variables(self):
@@ -456,6 +474,7 @@ class Model(keras.Model):
             super().__setattr__(name, value)
 
     def _resolve_auto_jit_compile(self):
+        self._is_resolving_auto = True
         supported = (layer.supports_jit or getattr(layer, "takes_cudnn", False) for layer in self._flatten_layers())
         return all(supported) and not self._synchronized_layers()
 
@@ -507,6 +526,16 @@ class FunctionalModel(Model, Functional):
 
     def __init__(self, inputs, outputs, name=None, **kwargs):
         Functional.__init__(self, inputs, outputs, name=name, **kwargs)
+
+
+@contextlib.contextmanager
+def _named_as_in_keras():
+    """Within this context, files of weights name models within a model as those of `keras.Model`: by their class."""
+    FunctionalModel.__name__ = Functional.__name__
+    try:
+        yield
+    finally:
+        FunctionalModel.__name__ = "FunctionalModel"
 
 
 def _functional_class(cls):

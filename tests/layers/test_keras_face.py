@@ -21,7 +21,7 @@ def test_arguments_may_be_given_by_position_in_keras_order(name):
         "return_sequences": True,
         "unit_forget_bias": False,
         "reset_after": False,
-        "activity_regularizer": "l2",
+        "recurrent_regularizer": "l2",
     }
     values = [changed.get(p.name, p.default) for p in parameters]
     ours = getattr(layers, name)(*values).get_config()

@@ -93,6 +93,24 @@ def test_validation_and_eager():
     model.fit(X, np.zeros((10, 3)), batch_size=4, verbose=0)
 
 
+def test_eager_code_may_leave_tensorflow():
+    losses = []
+    for model_class in (Model, keras.Model):
+
+        class Eager(model_class):
+            def __init__(self):
+                super().__init__()
+                self.logits = keras.layers.Dense(3, kernel_initializer="ones")
+
+            def call(self, x):
+                return self.logits(tf.constant(x.numpy().mean(axis=1)))
+
+        model = Eager()
+        model.compile(SGD(), "mse", run_eagerly=True)
+        losses.append(model.fit(X, np.zeros((10, 3)), batch_size=4, shuffle=False, epochs=2, verbose=0).history["loss"])
+    np.testing.assert_allclose(*losses, atol=1e-5)
+
+
 def test_train_on_batch():
     models = [dense(model_class) for model_class in (Model, keras.Model)]
     models[0].set_weights(models[1].get_weights())

@@ -44,7 +44,7 @@ def test_auto_runs_without_xla_and_says_once_why(layer_class):
     model = model_of(layer_class(name="special"), "auto")
     assert model.jit_compile
     with pytest.warns(
-        UserWarning, match="The layer 'special' contains the operation '.*', which XLA cannot comp"
+        UserWarning, match="The layer 'special' contains the operation .* which XLA cannot compile"
     ) as all_:
         model.fit(X, np.ones((8, 1)), batch_size=4, validation_data=(X, np.ones((8, 1))), verbose=0)
         model.predict(X, verbose=0)

@@ -37,7 +37,7 @@ class BatchWeights(NamedTuple):
     losses: tf.Tensor
     rows: tf.Tensor
     parts: int
-    arguments: list
+    arguments: list = []
 
 
 class ShareLoss(NamedTuple):
@@ -80,7 +80,8 @@ def share_loss(compute_loss, compile_loss, x) -> ShareLoss:
     for metric, (mean, weight, _) in zip(compile_loss.metrics if compile_loss else (), noted, strict=False):
         metric.update_state(mean, sample_weight=weight)
     rows = _rows(x)
-    value = _zero_without_rows(value, x)
+    if batch is None:
+        value = _zero_without_rows(value, x)
     weights, arguments = [weight for _, weight, _ in noted], [arguments for *_, arguments in noted]
     if batch is not None:
         weight = batch.rows / batch.parts

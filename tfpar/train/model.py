@@ -35,12 +35,15 @@ class Model(keras.Model):
     - the gradient is that of the mean loss over the global batch, whatever the sizes of the replicas' shares, and a row
       of weight zero counts for nothing when the loss is reduced by "mean_with_sample_weight";
     - clipping sees the all-reduced gradient;
-    - `jit_compile="auto"` means XLA wherever all layers support it, under a strategy and on a CPU too.
+    - a loss of the whole batch, such as the root of a mean, is that of the global batch, at the cost of one more
+      forward pass where the batch has several parts; the same loss written as `compute_loss` is not recognized;
+    - `jit_compile="auto"` means XLA wherever all layers support it, under a strategy and on a CPU too. Operations that
+      XLA cannot compile turn it off, with a warning that names the layer.
 
     Attributes:
         lanes: parts of a replica's share of the batch that are computed at the same time: set it to the number of a
-            CPU's cores, before `fit`. What holds for replicas holds for lanes: a loss is a sum over rows, metrics are
-            counts, and batch normalisation averages the statistics of the parts.
+            CPU's cores, before `fit`. What holds for replicas holds for lanes: losses are those of the whole batch,
+            metrics are counts, and batch normalization averages the statistics of the parts.
 
     Override `forward_backward` to compute gradients in another way. A subclass with its own `train_step` is run as it
     is, and only on one replica.
@@ -222,7 +225,9 @@ class Model(keras.Model):
         """Indices of the losses that are no means over rows."""
         losses = [flat.loss for flat in getattr(self._compile_loss, "_flat_losses", None) or ()]
         splits = [splits_by_rows(loss) for loss in losses]
-        if None in splits:
+        if None in splits and (known := vars(self._compile_loss).get("known_splits")):
+            splits = known
+        elif None in splits:
             specs = tf.nest.map_structure(
                 lambda t: None if t is None else tf.TensorSpec((None, *t.shape[1:]), t.dtype), data
             )
@@ -233,6 +238,7 @@ class Model(keras.Model):
 
             with own_components(self._all_variables()):
                 tf.function(probe, autograph=False).get_concrete_function(specs)
+            vars(self._compile_loss)["known_splits"] = splits
         return [index for index, does in enumerate(splits) if not does]
 
     def _share_loss_of(self, data, training):
@@ -378,16 +384,21 @@ class Model(keras.Model):
             self.predict_function = predict_batches
             return predict_batches(batches)
 
-        self.predict_function = build_and_predict
+        self.predict_function = build_and_predict if isinstance(strategy, RowSharing) else predict_batches
 
     def _build_for(self, batch):
-        """Builds a model that has not been built, before anything of it is traced in a replica or by XLA."""
+        """Builds a model that has not been built: variables cannot be made within a replica."""
         if all(layer.built for layer in self._flatten_layers()):
             return
-        local = tf.nest.map_structure(lambda t: self.distribute_strategy.experimental_local_results(t)[0], batch)
-        x, _, _ = keras.utils.unpack_x_y_sample_weight(local)
+
+        def symbolic(leaf):
+            (leaf, *_) = self.distribute_strategy.experimental_local_results(leaf)
+            is_absent = not hasattr(leaf, "shape")
+            return None if is_absent else keras.KerasTensor((None, *leaf.shape[1:]), leaf.dtype.name)
+
+        x, _, _ = keras.utils.unpack_x_y_sample_weight(batch)
         with self.distribute_strategy.scope():
-            self(tf.nest.map_structure(lambda t: keras.KerasTensor((None, *t.shape[1:]), t.dtype.name), x))
+            self(tf.nest.map_structure(symbolic, x))
 
     def _make_function(self, step_function):
         strategy = self.distribute_strategy
@@ -516,7 +527,12 @@ class Model(keras.Model):
             data_batch = iterator._distributed_dataset.element_spec
         data_batch = tf.nest.map_structure(_share_spec, data_batch)
         with self.distribute_strategy.scope():
-            self._symbolic_build(data_batch=data_batch)
+            try:
+                self._symbolic_build(data_batch=data_batch)
+            except Exception:
+                if self._parts() > 1:
+                    raise
+                return  # as in Keras, what is not symbolic is built by the first step
             add_accumulated_weight(self.optimizer)
 
 

@@ -129,6 +129,30 @@ def test_a_subclass_may_be_functional_and_stays_its_class(tmp_path):
     np.testing.assert_array_equal(loaded.predict(X, verbose=0), model.predict(X, verbose=0))
 
 
+@keras.saving.register_keras_serializable(package="tests")
+class InTwoLanes(tfpar.train.Model):
+    """Has no constructor of its own, and can be functional or subclassed."""
+
+    lanes = 2
+
+
+def test_a_class_without_a_constructor_may_be_functional_and_subclassed(tmp_path):
+    class Subclassed(InTwoLanes):
+        def __init__(self):
+            super().__init__()
+            self.logits = keras.layers.Dense(2)
+
+        def call(self, x):
+            return self.logits(x[:, 0])
+
+    model = make(InTwoLanes, tfpar.layers, "lstm")
+    assert isinstance(model, InTwoLanes) and Subclassed()(X).shape == (2, 2)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert isinstance(loaded, InTwoLanes) and loaded.lanes == 2
+    np.testing.assert_array_equal(loaded(X), model(X))
+
+
 def test_a_sequential_model_trains_and_is_loaded_as_its_class(tmp_path):
     model = tfpar.train.Sequential([tfpar.layers.LSTM(3), keras.layers.Dense(2)])
     model.lanes = 2

@@ -555,12 +555,29 @@ def _named_as_in_keras():
 
 
 def _functional_class(cls):
-    """`cls` as a class of functional models. As Keras does, a subclass stays the same class, and gets another base."""
+    """The class that a model of `cls` gets where it is given inputs and outputs.
+
+    A class with a constructor of its own is always functional: as Keras does, it gets another base and stays itself.
+    """
     if cls is Model:
         return FunctionalModel
+    if cls.__init__ is Model.__init__:
+        return _functional_subclass(cls)
     bases = tuple(FunctionalModel if base is Model else base for base in cls.__bases__)
     cls.__bases__ = bases if FunctionalModel in bases else (*bases, FunctionalModel)
     return cls
+
+
+@functools.cache
+def _functional_subclass(cls):
+    """A functional subclass of `cls`, which files name as `cls` itself."""
+    made = type(cls)(cls.__name__, (cls, FunctionalModel), {"__module__": cls.__module__, "__doc__": cls.__doc__})
+    registered = keras.saving.get_registered_name(cls)
+    package, separator, name = registered.partition(">")
+    if separator:
+        keras.saving.register_keras_serializable(package, name)(made)
+        keras.saving.get_custom_objects()[registered] = cls
+    return made
 
 
 @keras.saving.register_keras_serializable(package="tfpar")

@@ -1,6 +1,8 @@
 """PyTorch's recurrent weights, against its published equations in NumPy, and against PyTorch where it is installed."""
 
 import importlib.util
+import struct
+import zipfile
 
 import numpy as np
 import pytest
@@ -102,6 +104,53 @@ def test_a_stack_among_other_weights_is_found_by_its_prefix():
         from_torch(weights)
     with pytest.raises(UserError, match="with the prefix 'head'.*there is 'encoder', 'decoder'"):
         from_torch(weights, "head")
+
+
+def test_an_rnn_needs_its_nonlinearity():
+    weights = state_dict("rnn")
+    with pytest.raises(UserError, match="do not tell its `nonlinearity`; give 'tanh', PyTorch's default, or 'relu'"):
+        from_torch(weights)
+    relu = from_torch(weights, nonlinearity="relu")(ROWS)
+    h = np.zeros((len(ROWS), UNITS))
+    for t in range(ROWS.shape[1]):
+        from_x = ROWS[:, t] @ weights["weight_ih_l0"].T + weights["bias_ih_l0"]
+        h = np.maximum(from_x + h @ weights["weight_hh_l0"].T + weights["bias_hh_l0"], 0)
+    np.testing.assert_allclose(relu[:, -1], h, atol=1e-6)
+
+
+def write_torch_file(path, arrays, code=("torch._utils", "_rebuild_tensor_v2")):
+    """What `torch.save` of PyTorch 2 writes for a dict of float32 tensors, opcode by opcode."""
+
+    def text(value):
+        return b"X" + struct.pack("<I", len(value)) + value.encode()
+
+    def numbers(values):
+        return b"(" + b"".join(b"J" + struct.pack("<i", value) for value in values) + b"t"
+
+    pickled = b"\x80\x02}("
+    with zipfile.ZipFile(path, "w") as archive:
+        for key, (name, array) in enumerate(arrays.items()):
+            storage = b"(" + text("storage") + b"ctorch\nFloatStorage\n" + text(str(key)) + text("cpu")
+            storage += b"J" + struct.pack("<i", array.size) + b"tQ"
+            strides = [step // 4 for step in array.strides]
+            tensor = b"c" + "\n".join(code).encode() + b"\n(" + storage + b"J" + struct.pack("<i", 0)
+            tensor += numbers(array.shape) + numbers(strides) + b"\x89ccollections\nOrderedDict\n)RtR"
+            pickled += text(name) + tensor
+            archive.writestr(f"archive/data/{key}", array.tobytes())
+        archive.writestr("archive/data.pkl", pickled + b"u.")
+
+
+def test_a_file_of_torch_save_is_read_without_running_code(tmp_path):
+    weights = state_dict("gru", layers=2, bidirectional=True)
+    write_torch_file(tmp_path / "gru.pt", weights)
+    np.testing.assert_array_equal(load_torch(tmp_path / "gru.pt")(ROWS), from_torch(weights)(ROWS))
+    for code in (("os", "system"), ("builtins", "eval"), ("torch.nn.modules.rnn", "GRU"), ("tfpar.files", "read_file")):
+        write_torch_file(tmp_path / "code.pth", weights, code)
+        with pytest.raises(UserError, match=f"the file asks for {code[0]}.{code[1]}, which is code"):
+            load_torch(tmp_path / "code.pth")
+    (tmp_path / "old.pt").write_bytes(b"\x80\x02no zip")
+    with pytest.raises(UserError, match="is not a file of torch.save"):
+        load_torch(tmp_path / "old.pt")
 
 
 def test_what_no_layer_here_can_be_is_refused(tmp_path):

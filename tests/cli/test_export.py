@@ -1,6 +1,8 @@
 """`tfpar export`: other people's models as files for a phone."""
 
 import json
+import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -65,6 +67,31 @@ def test_torch(tfpar, files, tmp_path):
     assert report["form"] == "unrolled" and report["signatures"] == ["serving_default", "step"]
 
 
+USERS_CODE = """
+import keras
+
+class Twice(keras.layers.Layer):
+    def call(self, x):
+        return 2 * x
+
+if __name__ == "__main__":
+    inputs = keras.Input((4, 3), name="x")
+    keras.Sequential([inputs, keras.layers.LSTM(4), Twice(), keras.layers.Dense(1)]).save("own.keras")
+"""
+
+
+def test_a_model_with_classes_of_the_users(tfpar, tmp_path):
+    (tmp_path / "own_layers.py").write_text(USERS_CODE)
+    subprocess.run([sys.executable, "own_layers.py"], cwd=tmp_path, check=True, capture_output=True)
+    arguments = ["export", "--keras", str(tmp_path / "own.keras"), "--format", "float32"]
+    run = tfpar(*arguments, "--export_dir", str(tmp_path / "out"))
+    assert run.returncode == 2 and "its class 'Twice' is not known here. Give the module or file" in run.stderr
+    run = tfpar(*arguments, "--export_dir", str(tmp_path / "out"), "--import", str(tmp_path / "own_layers.py"))
+    assert run.returncode == 0, run.stderr
+    (report,) = json.loads(run.stdout.splitlines()[-1])["exports"]
+    assert report["form"] == "fused" and report["max_abs_error"] < 1e-6
+
+
 def test_a_microcontroller(tfpar, files, tmp_path):
     out = tmp_path / "out"
     arguments = ["--format", "int8", "--calibration", f"csv:{files / 'rows.csv'}", "--target", "micro"]
@@ -88,6 +115,7 @@ REFUSED = [
     (["--keras", "DIR/model.keras", "--calibration", "csv:absent.csv"], "cannot be read"),
     (["--keras", "DIR/model.keras", "--calibration", "DIR/rows.csv"], "must be npz:FILE, npy:FILE or csv:FILE"),
     (["--keras", "DIR/model.keras", "--format", "int9"], "--format must list some of"),
+    (["--keras", "DIR/model.keras", "--import", "absent.py"], "--import absent.py cannot be run"),
     (["--keras", "DIR/model.keras", "--format", "int8"], "needs --calibration"),
     (["--keras", "DIR/model.keras", "--batch_size", "0"], "--batch_size must be 1 or more"),
     (["--keras", "DIR/model.keras", "--sequence_length", "x"], "--sequence_length must be whole numbers"),

@@ -428,6 +428,8 @@ print(os.isatty(2), os.isatty(1))
 
 
 NO_STRATEGY = """
+import importlib.util
+importlib.util.find_spec("keras")  # looks, and does not import
 import keras, numpy, tensorflow, tfpar
 from tfpar.errors import UserError
 x, y = numpy.ones((4, 3)), numpy.ones((4, 1))

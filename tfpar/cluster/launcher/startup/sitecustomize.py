@@ -14,11 +14,17 @@ import sys
 class KerasFinder:
     """Finder of `sys.meta_path` that guards Keras' training methods once Keras is imported."""
 
+    def __init__(self):
+        self._asks_others = False
+
     def find_spec(self, name, path=None, target=None):
-        if name != "keras":
+        if name != "keras" or self._asks_others:
             return None
-        sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(name)
+        self._asks_others = True
+        try:
+            spec = importlib.util.find_spec(name)
+        finally:
+            self._asks_others = False
         if spec is None:
             return None
         execute = spec.loader.exec_module

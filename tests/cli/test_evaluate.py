@@ -198,4 +198,5 @@ def test_refusals(tfpar, export_dir, small_exports, people, tmp_path, export, ar
     flags = [str(tmp_path / flag) if flag in ("o", "people") else flag for flag in flags]
     run = tfpar("evaluate", exports[export], path, *flags)
     assert run.returncode == 2 and "Traceback" not in run.stderr and words in run.stderr.splitlines()[-1], run.stderr
+    assert len([line for line in run.stderr.splitlines() if not line.startswith("INFO: ")]) == 1
     assert run.stdout == "" and not (tmp_path / "o").exists()

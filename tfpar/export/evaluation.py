@@ -234,7 +234,7 @@ def _predict(examples: Iterable[tuple[Item, str]], predictor) -> tuple[list[str]
             raise UserError(f"{arguments[0]} holds no sound")
         return prediction
 
-    for item, truth in examples:
+    for item, truth in list(examples):  # a label that is wrong is found before the work
         prediction = _try(item, predict, unreadable)
         if prediction is not None:
             truths.append(truth)

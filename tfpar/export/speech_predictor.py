@@ -41,6 +41,8 @@ class SpeechPredictor:
         self.labels = read_labels(bundle, shape[-1] - self.says_strings)  # class 0 of strings is the blank
         self._rate_hz = int(bundle.manifest.get("rate_hz"))
         self._samples = int(bundle.manifest.get("samples"))
+        if self._rate_hz < 1000 or self._samples < 1:
+            raise ValueError(f"rate_hz {self._rate_hz}, samples {self._samples}")
         self._front_end = None
         if "front_end" in bundle.manifest:
             self._front_end = TFLiteModel(bundle.read(FRONT_END), name=FRONT_END)

@@ -6,6 +6,8 @@ can set up devices before TensorFlow starts. The rooms load when they are first 
 
 import importlib
 
+from tfpar.saved_names import register_saved_names
+
 __version__ = "0.1.0"
 
 __all__ = ["__version__", "cluster", "data", "export", "layers", "models", "train"]
@@ -15,3 +17,6 @@ def __getattr__(name: str):
     if name in __all__:
         return importlib.import_module(f"tfpar.{name}")
     raise AttributeError(f"module 'tfpar' has no attribute {name!r}")
+
+
+register_saved_names()

@@ -1,10 +1,12 @@
 """The Keras layer around a recurrence: its arguments, weights, masks, states and dropout, the same for every cell."""
 
 import abc
+import inspect
 
 import keras
 import tensorflow as tf
 from keras import activations, constraints, initializers, regularizers
+from keras.src.saving.keras_saveable import KerasSaveable
 
 from tfpar.checks import check_fraction, check_one_of, check_positive_integer
 from tfpar.layers.dropout import dropout_mask
@@ -101,6 +103,7 @@ class RecurrentLayer(keras.layers.Layer, abc.ABC):
         self.zero_output_for_mask = zero_output_for_mask
         self.supports_masking = True
         self.input_spec = keras.layers.InputSpec(ndim=3)
+        self.cell = _Cell(self)
         self._carried = _CarriedStates()
         self.recurrence = self._make_recurrence()
 
@@ -266,6 +269,23 @@ class RecurrentLayer(keras.layers.Layer, abc.ABC):
         output = (batch, steps, self.units) if self.return_sequences else (batch, self.units)
         return (output, *[(batch, self.units)] * self.recurrence.state_count) if self.return_state else output
 
+    def save_own_variables(self, store):
+        """Saves nothing: in files the weights are those of `cell`."""
+
+    def load_own_variables(self, store):
+        """Loads weights from a file of an earlier version, where they are the layer's own."""
+        self._loaded_own = bool(store.keys())
+        if self._loaded_own:
+            super().load_own_variables(store)
+
+    def get_initial_state(self, batch_size=None):
+        """Returns states of zeros, each float (batch_size, units).
+
+        Args:
+            batch_size: int or int32 scalar.
+        """
+        return [tf.zeros((batch_size, units), self.compute_dtype) for units in self.state_size]
+
     def get_config(self):
         config = {name: getattr(self, name) for name in _PLAIN_ARGUMENTS}
         config["activation"] = activations.serialize(self.activation)
@@ -333,6 +353,24 @@ class GatedRecurrentLayer(RecurrentLayer):
         return {**super().get_config(), "recurrent_activation": recurrent_activation, "use_cudnn": self.use_cudnn}
 
 
+def name_arguments(keras_layer, begin: int, values: tuple) -> dict:
+    """Names positional arguments as the constructor of one of Keras' layers does.
+
+    Args:
+        keras_layer: class with the same arguments.
+        begin: index of the first value in the constructor's arguments.
+        values: of the arguments.
+
+    Raises:
+        TypeError: there are more values than arguments.
+    """
+    kinds = inspect.signature(keras_layer).parameters.values()
+    names = [parameter.name for parameter in kinds if parameter.kind is parameter.POSITIONAL_OR_KEYWORD][begin:]
+    if len(values) > len(names):
+        raise TypeError(f"{keras_layer.__name__} takes {begin + len(names)} arguments; got {begin + len(values)}.")
+    return dict(zip(names, values, strict=False))
+
+
 _WEIGHT_ARGUMENTS = {"initializer": initializers, "regularizer": regularizers, "constraint": constraints}
 
 _PLAIN_ARGUMENTS = (
@@ -348,6 +386,36 @@ _PLAIN_ARGUMENTS = (
     "unroll",
     "zero_output_for_mask",
 )
+
+
+class _Cell(KerasSaveable):
+    """The weights of a layer under the name that they have in Keras, which keeps them in a cell: files fit both.
+
+    Args:
+        layer: a `RecurrentLayer`.
+
+    Attributes:
+        kernel, recurrent_kernel, bias: the layer's.
+    """
+
+    def __init__(self, layer):
+        self._layer = lambda: layer  # Keras would follow the layer itself, and a file have no end
+
+    kernel = property(lambda self: self._layer().kernel)
+    recurrent_kernel = property(lambda self: self._layer().recurrent_kernel)
+    bias = property(lambda self: self._layer().bias)
+
+    def save_own_variables(self, store):
+        """Saves the layer's weights."""
+        keras.layers.Layer.save_own_variables(self._layer(), store)
+
+    def load_own_variables(self, store):
+        """Loads the layer's weights, unless the layer found them where earlier versions put them."""
+        if not self._layer()._loaded_own:
+            keras.layers.Layer.load_own_variables(self._layer(), store)
+
+    def _obj_type(self):
+        return "Layer"
 
 
 class _CarriedStates:

@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from tfpar.layers.recurrent.base import GatedRecurrentLayer
+from tfpar.layers.recurrent.base import GatedRecurrentLayer, name_arguments
 from tfpar.ops.activations import Activation
 from tfpar.ops.gru import GRU as Recurrence
 from tfpar.ops.gru import ResetBeforeGRU
@@ -18,6 +18,7 @@ class GRU(GatedRecurrentLayer):
         activation: of the candidate.
         recurrent_activation: of the update and reset gates.
         use_bias: add a bias.
+        *more: further arguments in the order of `keras.layers.GRU`.
         reset_after: apply the reset gate after the recurrent matmul (Keras' default and cuDNN's form), or before it.
             The former has two biases, in one weight (2, 3 * units): of the projection and of the recurrence.
         **kwargs: see `GatedRecurrentLayer`.
@@ -32,10 +33,11 @@ class GRU(GatedRecurrentLayer):
     """
 
     def __init__(
-        self, units, activation="tanh", recurrent_activation="sigmoid", use_bias=True, *, reset_after=True, **kwargs
+        self, units, activation="tanh", recurrent_activation="sigmoid", use_bias=True, *more, reset_after=True, **kwargs
     ):
-        self.reset_after = reset_after
-        super().__init__(units, activation, recurrent_activation, use_bias, **kwargs)
+        named = name_arguments(keras.layers.GRU, 4, more)
+        self.reset_after = named.pop("reset_after", reset_after)
+        super().__init__(units, activation, recurrent_activation, use_bias, **named, **kwargs)
 
     def _make_recurrence(self):
         form = Recurrence if self.reset_after else ResetBeforeGRU

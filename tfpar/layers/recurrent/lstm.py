@@ -3,7 +3,7 @@
 import keras
 from keras import initializers
 
-from tfpar.layers.recurrent.base import GatedRecurrentLayer
+from tfpar.layers.recurrent.base import GatedRecurrentLayer, name_arguments
 from tfpar.ops.activations import Activation
 from tfpar.ops.lstm import LSTM as Recurrence
 
@@ -17,6 +17,7 @@ class LSTM(GatedRecurrentLayer):
         activation: of the candidate and of the cell's reading.
         recurrent_activation: of the input, forget and output gates.
         use_bias: add a bias.
+        *more: further arguments in the order of `keras.layers.LSTM`.
         unit_forget_bias: begin with a forget gate bias of 1, so that the cell remembers (Jozefowicz et al. 2015).
         **kwargs: see `GatedRecurrentLayer`.
 
@@ -35,12 +36,13 @@ class LSTM(GatedRecurrentLayer):
         activation="tanh",
         recurrent_activation="sigmoid",
         use_bias=True,
-        *,
+        *more,
         unit_forget_bias=True,
         **kwargs,
     ):
-        self.unit_forget_bias = unit_forget_bias
-        super().__init__(units, activation, recurrent_activation, use_bias, **kwargs)
+        named = name_arguments(keras.layers.LSTM, 4, more)
+        self.unit_forget_bias = named.pop("unit_forget_bias", unit_forget_bias)
+        super().__init__(units, activation, recurrent_activation, use_bias, **named, **kwargs)
 
     def _make_recurrence(self):
         return Recurrence(Activation(self.activation), Activation(self.recurrent_activation))

@@ -2,7 +2,7 @@
 
 import keras
 
-from tfpar.layers.recurrent.base import RecurrentLayer
+from tfpar.layers.recurrent.base import RecurrentLayer, name_arguments
 from tfpar.ops.activations import Activation
 from tfpar.ops.simple_rnn import SimpleRNN as Recurrence
 
@@ -15,6 +15,7 @@ class SimpleRNN(RecurrentLayer):
         units: number of units.
         activation: of the output.
         use_bias: add a bias.
+        *more: further arguments in the order of `keras.layers.SimpleRNN`.
         **kwargs: see `RecurrentLayer`.
 
     Call arguments, errors: see `RecurrentLayer`. States: [h].
@@ -25,8 +26,9 @@ class SimpleRNN(RecurrentLayer):
     (2, 4)
     """
 
-    def __init__(self, units, activation="tanh", use_bias=True, **kwargs):
-        super().__init__(units, activation=activation, use_bias=use_bias, **kwargs)
+    def __init__(self, units, activation="tanh", use_bias=True, *more, **kwargs):
+        named = name_arguments(keras.layers.SimpleRNN, 3, more)
+        super().__init__(units, activation=activation, use_bias=use_bias, **named, **kwargs)
 
     def _make_recurrence(self):
         return Recurrence(Activation(self.activation))

@@ -1,0 +1,45 @@
+"""Parts of the constructor and of the attributes of Keras' recurrent layers that scripts rely on."""
+
+import inspect
+
+import keras
+import numpy as np
+import pytest
+
+from tfpar import layers
+
+
+@pytest.mark.parametrize("name", ["LSTM", "GRU", "SimpleRNN"])
+def test_arguments_may_be_given_by_position_in_keras_order(name):
+    theirs = getattr(keras.layers, name)
+    parameters = [p for p in inspect.signature(theirs).parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
+    changed = {
+        "units": 4,
+        "kernel_initializer": "he_normal",
+        "dropout": 0.1,
+        "seed": 7,
+        "return_sequences": True,
+        "unit_forget_bias": False,
+        "reset_after": False,
+        "recurrent_regularizer": "l2",
+    }
+    values = [changed.get(p.name, p.default) for p in parameters]
+    ours = getattr(layers, name)(*values).get_config()
+    expected = {key: value for key, value in theirs(*values).get_config().items() if key in ours and key != "name"}
+    assert len(expected) > 15
+    assert {key: ours[key] for key in expected} == expected
+    with pytest.raises(TypeError, match=f"{name} takes {len(parameters)} arguments; got {len(parameters) + 1}"):
+        getattr(layers, name)(*values, 1)
+
+
+def test_states_to_begin_with_are_zeros():
+    for name, count in (("LSTM", 2), ("GRU", 1), ("SimpleRNN", 1)):
+        states = getattr(layers, name)(4).get_initial_state(batch_size=2)
+        assert [s.shape for s in states] == [(2, 4)] * count
+        assert not any(np.any(s) for s in states)
+
+
+def test_a_cell_has_the_weights():
+    layer = layers.LSTM(4)
+    layer(np.ones((2, 5, 3), "float32"))
+    assert [layer.cell.kernel, layer.cell.recurrent_kernel, layer.cell.bias] == layer.weights

@@ -1,0 +1,98 @@
+"""Lets Keras load files with tfpar's classes after `import tfpar` alone.
+
+Keras looks the classes in a file up in its registry, where a class is once its module was imported, and imports no
+module by itself. So the registry holds a stub for each class, which imports the class when a file has it. `import
+tfpar` must not import Keras: the stubs are registered by an import hook when Keras is imported, or at once if it is
+already there.
+"""
+
+import importlib
+import importlib.util
+import inspect
+import sys
+
+_SAVED_CLASSES = {
+    "tfpar.layers": (
+        "Attention",
+        "AttentionPooling",
+        "BagOfNgrams",
+        "Bidirectional",
+        "CosineLogits",
+        "Dropout",
+        "GRU",
+        "GaborMagnitudes",
+        "InputFeeding",
+        "LSTM",
+        "LogMelSpectrogram",
+        "MaxPooling",
+        "MeanPooling",
+        "ShiftedViews",
+        "SimpleRNN",
+        "SpectrogramAugmentation",
+        "TokenDropout",
+    ),
+    "tfpar.train": (
+        "CTCLoss",
+        "CommitteeAccuracy",
+        "CommitteeCrossentropy",
+        "MarginCrossentropy",
+        "Model",
+        "Sequential",
+        "SmoothedCrossentropy",
+        "TokenCrossentropy",
+    ),
+    "tfpar.train.model": ("FunctionalModel",),
+    "tfpar.models.text_classifier": ("_ScoredEmbedding",),
+}
+
+
+class _Stub:
+    """Stands in Keras' registry for a class that has not been imported."""
+
+    def __init__(self, module: str, name: str):
+        self._module, self._name = module, name
+
+    def from_config(self, config, custom_objects=None):
+        """Imports the class, and makes an instance of it."""
+        from_config = getattr(importlib.import_module(self._module), self._name).from_config
+        if custom_objects and "custom_objects" in inspect.signature(from_config).parameters:
+            return from_config(config, custom_objects=custom_objects)
+        return from_config(config)
+
+
+def register_saved_names() -> None:
+    """Registers the stubs with Keras, now or when it is imported."""
+    keras = sys.modules.get("keras")
+    if keras is None:
+        sys.meta_path.insert(0, _KerasFinder())
+    elif hasattr(keras, "saving"):
+        _register(keras)
+
+
+def _register(keras):
+    registry = keras.saving.get_custom_objects()
+    for module, names in _SAVED_CLASSES.items():
+        for name in names:
+            registry.setdefault(f"tfpar>{name}", _Stub(module, name))
+    # HDF5 files name the class of a model without its package.
+    registry.setdefault("FunctionalModel", _Stub("tfpar.train.model", "FunctionalModel"))
+
+
+class _KerasFinder:
+    """Finds Keras as usual, and registers the stubs once it is executed."""
+
+    def find_spec(self, name, path=None, target=None):
+        if name != "keras":
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        if spec is None or spec.loader is None:
+            return spec
+        execute = spec.loader.exec_module
+
+        def execute_and_register(module):
+            execute(module)
+            _register(module)
+
+        spec.loader.exec_module = execute_and_register
+        return spec

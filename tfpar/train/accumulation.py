@@ -1,10 +1,12 @@
 """Gradient accumulation by sums: batches count by their examples, where Keras takes the mean of the batches' means."""
 
+import keras
 import tensorflow as tf
 from keras.src.optimizers.base_optimizer import BaseOptimizer
 
 from tfpar.contexts import attributes_set
 from tfpar.ops.sums import sum_of_squares
+from tfpar.train.replica import nested_optimizers
 
 
 def innermost(optimizer):
@@ -14,10 +16,54 @@ def innermost(optimizer):
 
 def add_accumulated_weight(optimizer) -> None:
     """Gives a built optimizer that accumulates gradients a variable for the weight of what it has accumulated."""
+    if optimizer is None:
+        return
     optimizer = innermost(optimizer)
     accumulates = getattr(optimizer, "gradient_accumulation_steps", None)
     if accumulates and optimizer.built and not hasattr(optimizer, "accumulated_weight"):
         optimizer.accumulated_weight = optimizer.add_variable(shape=(), dtype="float32", name="accumulated_weight")
+
+
+def apply_sums(optimizer, pairs, weight) -> None:
+    """Steps an optimizer by sums of gradients, divided by their weight.
+
+    Args:
+        optimizer: a Keras optimizer.
+        pairs: list of (sum of gradients or None, variable).
+        weight: float32 scalar.
+    """
+    if _must_see_means(optimizer) or any(isinstance(g, tf.IndexedSlices) for g, _ in pairs):
+        optimizer.apply_gradients([(_mean(g, weight), v) for g, v in pairs])
+        return
+    with divided_by_weight(optimizer, weight):
+        optimizer.apply_gradients(pairs)
+
+
+def takes_rows(optimizer) -> bool:
+    """Whether an optimizer can be given `tf.IndexedSlices`, which Keras' clips, scales and accumulates otherwise."""
+    if optimizer is None or isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        return False
+    names = ("gradient_accumulation_steps", "clipnorm", "clipvalue", "global_clipnorm", "loss_scale_factor")
+    return not any(getattr(one, name) for one in nested_optimizers(optimizer) for name in names)
+
+
+def _mean(gradient, weight):
+    if gradient is None:
+        return None
+    if isinstance(gradient, tf.IndexedSlices):
+        return tf.IndexedSlices(_mean(gradient.values, weight), gradient.indices, gradient.dense_shape)
+    return tf.math.divide_no_nan(gradient, tf.cast(weight, gradient.dtype))
+
+
+def _must_see_means(optimizer) -> bool:
+    """Whether code that is not Keras' own reads gradients before `divided_by_weight` divides them."""
+    inner = innermost(optimizer)
+    if inner is not optimizer and type(optimizer).apply is not keras.optimizers.LossScaleOptimizer.apply:
+        return True
+    if inner.gradient_accumulation_steps and not hasattr(inner, "accumulated_weight"):
+        return True  # not built before the first step
+    names = ("apply_gradients", "apply", "_backend_apply_gradients")
+    return any(getattr(type(inner), name) is not getattr(BaseOptimizer, name) for name in names)
 
 
 def divided_by_weight(optimizer, weight):

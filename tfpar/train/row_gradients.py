@@ -10,11 +10,22 @@ _FEWEST_ROWS = 4096  # A smaller table is moved as fast as a whole.
 _MOST_ROWS = 2**24  # Row numbers are moved as float32, which is exact below.
 
 
-def times(gradient, factor, table: tf.Tensor):
-    """A gradient times a scalar; `tf.IndexedSlices` stay so only if `table` has many more rows than they have."""
+def times(gradient, factor, table: tf.Tensor, keeps_rows: bool = False):
+    """A gradient times a scalar.
+
+    Args:
+        gradient: tensor, or `tf.IndexedSlices`, which stay so only if `table` has many more rows than they have.
+        factor: scalar.
+        table: the variable.
+        keeps_rows: `tf.IndexedSlices` stay so in any case, with each row once.
+    """
     factor = tf.cast(factor, gradient.dtype)
     if not isinstance(gradient, tf.IndexedSlices):
         return tf.convert_to_tensor(gradient) * factor
+    if keeps_rows:
+        rows, of_value = tf.unique(gradient.indices)
+        sums = tf.math.unsorted_segment_sum(gradient.values, of_value, tf.size(rows))
+        return tf.IndexedSlices(sums * factor, rows, gradient.dense_shape)
     rows, touched = table.shape[0], gradient.values.shape[0]
     if not _FEWEST_ROWS <= rows < _MOST_ROWS or (touched or 0) > rows:
         return tf.convert_to_tensor(gradient) * factor

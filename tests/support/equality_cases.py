@@ -83,6 +83,12 @@ def cross_entropy(**arguments):
     return keras.losses.SparseCategoricalCrossentropy(from_logits=True, **arguments)
 
 
+def root_mean_square(y_true, y_pred):
+    """One number for a batch, which is no mean of its rows'."""
+    y_true = keras.ops.one_hot(y_true, CLASSES)
+    return keras.ops.sqrt(keras.ops.mean(keras.ops.square(y_true - y_pred)))
+
+
 def planted():
     """Infinite inputs in two of the batches, once in row 3 and once in row 5: not on the first of several replicas."""
     x = X.copy()
@@ -138,6 +144,7 @@ CASES = {
         metrics=None,
         asks=True,
     ),
+    "loss_of_a_whole_batch": dict(loss=root_mean_square, data={"x": X[: ROWS - 3], "y": Y[: ROWS - 3]}, asks=True),
     "summed_loss": dict(loss=cross_entropy(reduction="sum"), optimizer=functools.partial(SGD, clipnorm=0.1)),
     "batch_statistics": dict(make=functools.partial(batch_normalised, True)),
     "rows_of_a_table": dict(

@@ -5,7 +5,7 @@ from tfpar.train.committee import CommitteeAccuracy, CommitteeCrossentropy, comm
 from tfpar.train.crossentropy import SmoothedCrossentropy
 from tfpar.train.ctc import CTCLoss
 from tfpar.train.margin import MarginCrossentropy
-from tfpar.train.model import Model
+from tfpar.train.model import Model, Sequential
 from tfpar.train.optimizers import adamw
 from tfpar.train.token_crossentropy import TokenCrossentropy
 
@@ -15,6 +15,7 @@ __all__ = [
     "CommitteeCrossentropy",
     "MarginCrossentropy",
     "Model",
+    "Sequential",
     "SmoothedCrossentropy",
     "StopAtStep",
     "Throughput",

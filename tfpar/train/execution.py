@@ -2,6 +2,7 @@
 
 import functools
 
+import numpy as np
 import tensorflow as tf
 
 
@@ -23,7 +24,7 @@ def executes_steps(strategy, step, steps_per_execution: int, run_eagerly: bool):
     """
 
     def step_everywhere(batch):
-        batch = tf.nest.map_structure(lambda x: None if isinstance(x, tf.experimental.Optional) else x, batch)
+        batch = tf.nest.map_structure(_without_optional, batch)
         return tf.nest.map_structure(strategy.first_result, strategy.run(step, args=(batch,)))
 
     def step_on_next(iterator):
@@ -45,14 +46,23 @@ def executes_steps(strategy, step, steps_per_execution: int, run_eagerly: bool):
         done, _, logs = tf.while_loop(go_on, one_more, (0, True, no_logs), parallel_iterations=1)
         return done, logs
 
+    def eager_steps(iterator):
+        logs = None
+        for _ in range(steps_per_execution):
+            batch = iterator.get_next_as_optional()
+            if not batch.has_value():
+                break
+            logs = step_everywhere(batch.get_value())
+        return logs is not None, logs
+
     one = step_on_next if run_eagerly else tf.function(step_on_next, autograph=False, reduce_retracing=True)
-    many = tf.function(steps, autograph=False, reduce_retracing=True)
+    many = eager_steps if run_eagerly else tf.function(steps, autograph=False, reduce_retracing=True)
     given = step_everywhere if run_eagerly else tf.function(step_everywhere, autograph=False, reduce_retracing=True)
 
     def execute(iterator):
         if not isinstance(iterator, (tf.data.Iterator, tf.distribute.DistributedIterator)):
-            return given(next(iterator))  # `train_on_batch` and its like
-        if steps_per_execution == 1 or run_eagerly:
+            return given(tf.nest.map_structure(_as_tensor, next(iterator)))  # `train_on_batch` and its like
+        if steps_per_execution == 1:
             return one(iterator)
         done, logs = many(iterator)
         if not done:
@@ -60,6 +70,37 @@ def executes_steps(strategy, step, steps_per_execution: int, run_eagerly: bool):
         return logs
 
     return execute
+
+
+def without_autotuning(data):
+    """`data`, or if it is a dataset whose autotuning nobody configured, the same without it.
+
+    Its thread sleeps ever longer, and an epoch ends only when it wakes.
+    """
+    if not isinstance(data, tf.data.Dataset) or data.options().autotune != tf.data.Options().autotune:
+        return data
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return data.with_options(options)
+
+
+def takes_tensors(step):
+    """`step`, which is given tensors where the batch holds arrays, and None for what is absent."""
+
+    @functools.wraps(step)
+    def converted(batch):
+        return step(tf.nest.map_structure(_as_tensor, batch))
+
+    return converted
+
+
+def _as_tensor(leaf):
+    leaf = _without_optional(leaf)
+    return tf.convert_to_tensor(leaf) if isinstance(leaf, np.ndarray) else leaf
+
+
+def _without_optional(leaf):
+    return None if isinstance(leaf, tf.experimental.Optional) else leaf
 
 
 def with_auto_clustering(function):

@@ -20,6 +20,7 @@ from keras.src.losses.loss import apply_mask
 from tensorflow.python.distribute import distribute_lib
 
 from tfpar.contexts import attributes_set, variable_set
+from tfpar.train.batch_losses import LossArguments, loss_of_own_rows
 from tfpar.train.shares import row_count
 
 _batch_weights = contextvars.ContextVar("batch_weights", default=None)
@@ -30,11 +31,13 @@ class BatchWeights(NamedTuple):
     losses: float32 (losses,), weight of each loss over the whole batch.
     rows: float32 scalar, rows of the whole batch.
     parts: how many parts it has.
+    arguments: for each loss `LossArguments` of the whole batch, if it does not split, or None.
     """
 
     losses: tf.Tensor
     rows: tf.Tensor
     parts: int
+    arguments: list = []
 
 
 class ShareLoss(NamedTuple):
@@ -42,11 +45,13 @@ class ShareLoss(NamedTuple):
     value: float scalar, the share's mean loss; of several, their weighted sum.
     weight: float32 scalar, what the value weighs among those of other shares and other batches.
     weights: float32 (losses,), of each loss.
+    arguments: for each loss `LossArguments` of the share.
     """
 
     value: tf.Tensor
     weight: tf.Tensor
     weights: list[tf.Tensor]
+    arguments: list
 
 
 def part_of_batch(weights: BatchWeights | None):
@@ -72,15 +77,17 @@ def share_loss(compute_loss, compile_loss, x) -> ShareLoss:
     noted = []
     with _one_device(), _noting(compile_loss, noted, batch):
         value = compute_loss()
-    for metric, (mean, weight) in zip(compile_loss.metrics if compile_loss else (), noted, strict=False):
+    for metric, (mean, weight, _) in zip(compile_loss.metrics if compile_loss else (), noted, strict=False):
         metric.update_state(mean, sample_weight=weight)
     rows = _rows(x)
-    weights = [weight for _, weight in noted]
+    if batch is None:
+        value = _zero_without_rows(value, x)
+    weights, arguments = [weight for _, weight, _ in noted], [arguments for *_, arguments in noted]
     if batch is not None:
         weight = batch.rows / batch.parts
     else:
         weight = weights[0] if len(weights) == 1 and not needs_batch_weights(compile_loss) else rows
-    return ShareLoss(value, weight, [*weights, rows])
+    return ShareLoss(value, weight, [*weights, rows], arguments)
 
 
 def loss_weight(loss: keras.losses.Loss, y_true, y_pred, sample_weight) -> tf.Tensor:
@@ -110,14 +117,20 @@ def _noting(compile_loss, noted, batch):
 
     def noting(place, loss):
         def note(y_true, y_pred, sample_weight=None):
+            arguments = LossArguments(y_true, y_pred, sample_weight, getattr(y_pred, "_keras_mask", None))
+            if batch is not None and batch.arguments[place] is not None:
+                value = loss_of_own_rows(loss, arguments, batch.arguments[place], batch.parts)
+                noted.append((value, batch.rows / batch.parts, arguments))
+                return value
             value, weight = loss(y_true, y_pred, sample_weight), loss_weight(loss, y_true, y_pred, sample_weight)
+            value = _zero_without_rows(value, y_pred)
             if batch is None:
-                noted.append((value, weight))
+                noted.append((value, weight, arguments))
                 return value
             if _is_sum(loss):
-                noted.append((value * batch.parts, batch.rows / batch.parts))
+                noted.append((value * batch.parts, batch.rows / batch.parts, arguments))
                 return value * batch.parts
-            noted.append((value, weight))
+            noted.append((value, weight, arguments))
             share = tf.math.divide_no_nan(batch.parts * weight, batch.losses[place])
             return value * tf.cast(share, value.dtype)
 
@@ -148,3 +161,11 @@ def _is_sum(loss) -> bool:
 
 def _rows(nest) -> tf.Tensor:
     return tf.cast(row_count(nest), tf.float32)
+
+
+def _zero_without_rows(value, nest):
+    """`value`, or zero where the nest has no rows: their mean is not a number."""
+    rows = row_count(nest)
+    if isinstance(rows, int) and rows > 0:
+        return value
+    return tf.where(tf.equal(rows, 0), tf.zeros_like(value), value)

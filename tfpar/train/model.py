@@ -1,22 +1,27 @@
 """`Model`: a `keras.Model` whose `fit` is the same on N replicas as on one."""
 
+import contextlib
 import functools
+import inspect
 import warnings
 
 import keras
+import numpy as np
 import tensorflow as tf
 from keras.src.models.functional import Functional
 
 from tfpar.layers.recurrent.placement import within_xla
 from tfpar.train import row_gradients
-from tfpar.train.accumulation import add_accumulated_weight, divided_by_weight
+from tfpar.train.accumulation import add_accumulated_weight, apply_sums, takes_rows
 from tfpar.train.all_reduce import all_reduce_sum
-from tfpar.train.execution import executes_steps, with_auto_clustering
+from tfpar.train.batch_losses import gather_arguments, splits_by_rows
+from tfpar.train.execution import executes_steps, takes_tensors, with_auto_clustering, without_autotuning
 from tfpar.train.losses import BatchWeights, needs_batch_weights, part_of_batch, share_loss
 from tfpar.train.parts import Part, add_parts, has_one_shape, run_part, split_rows
-from tfpar.train.replica import own_components, single_device
+from tfpar.train.replica import optimizer_variables, own_components, single_device
 from tfpar.train.shares import RowSharing, check_same_batch, fingerprints, this_share
 from tfpar.train.workers import failures_explained, run_on_workers
+from tfpar.train.xla_support import NotCompilableError, check_compilable
 
 
 @keras.saving.register_keras_serializable(package="tfpar")
@@ -30,12 +35,15 @@ class Model(keras.Model):
     - the gradient is that of the mean loss over the global batch, whatever the sizes of the replicas' shares, and a row
       of weight zero counts for nothing when the loss is reduced by "mean_with_sample_weight";
     - clipping sees the all-reduced gradient;
-    - `jit_compile="auto"` means XLA wherever all layers support it, under a strategy and on a CPU too.
+    - a loss of the whole batch, such as the root of a mean, is that of the global batch, at the cost of one more
+      forward pass where the batch has several parts; the same loss written as `compute_loss` is not recognized;
+    - `jit_compile="auto"` means XLA wherever all layers support it, under a strategy and on a CPU too. Operations that
+      XLA cannot compile turn it off, with a warning that names the layer.
 
     Attributes:
         lanes: parts of a replica's share of the batch that are computed at the same time: set it to the number of a
-            CPU's cores, before `fit`. What holds for replicas holds for lanes: a loss is a sum over rows, metrics are
-            counts, and batch normalisation averages the statistics of the parts.
+            CPU's cores, before `fit`. What holds for replicas holds for lanes: losses are those of the whole batch,
+            metrics are counts, and batch normalization averages the statistics of the parts.
 
     Override `forward_backward` to compute gradients in another way. A subclass with its own `train_step` is run as it
     is, and only on one replica.
@@ -52,14 +60,15 @@ class Model(keras.Model):
 
     lanes = 1
     _clusters_around_cudnn = False
+    _jit_is_auto, _is_resolving_auto = True, False
 
     def __init__(self, *args, **kwargs):
-        if isinstance(self, Functional) or not (len(args) == 2 or "outputs" in kwargs):
+        if not isinstance(self, Functional) and (len(args) == 2 or "outputs" in kwargs):
+            # Left to itself Keras would change the bases of `Model` for good, and nothing else could be subclassed.
+            self.__class__ = _functional_class(type(self))
+            Functional.__init__(self, *args, **kwargs)
+        else:
             super().__init__(*args, **kwargs)
-            return
-        # Left to itself Keras would change this class's bases for good, and subclassed models could not be made after.
-        self.__class__ = _functional_class(type(self))
-        Functional.__init__(self, *args, **kwargs)
 
     def forward_backward(self, data):
         """Computes what a replica's share of the batch says.
@@ -75,19 +84,22 @@ class Model(keras.Model):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         with tf.GradientTape() as tape:
             loss, y_pred = self._share_loss(x, y, sample_weight, training=True)
-            scaled_loss = self.optimizer.scale_loss(loss.value)
+            scaled_loss = self.optimizer.scale_loss(loss.value) if self.optimizer else loss.value
         gradients = tape.gradient(scaled_loss, [v.value for v in self.trainable_variables])
-        self._warn_of_missing(gradients)
         pairs = zip(gradients, self.trainable_variables, strict=True)
-        summed = [None if g is None else row_gradients.times(g, loss.weight, v.value) for g, v in pairs]
+        keeps_rows = self._keeps_rows()
+        summed = [None if g is None else row_gradients.times(g, loss.weight, v.value, keeps_rows) for g, v in pairs]
         self._loss_tracker.update_state(loss.value, sample_weight=loss.weight)
         return summed, loss.weight, self.compute_metrics(x, y, y_pred, sample_weight=sample_weight)
 
     def apply_gradients(self, summed, weight):
         """Steps the optimizer by gradients summed over all replicas, divided by the summed weight of their losses."""
-        pairs = [(g, v) for g, v in zip(summed, self.trainable_variables, strict=True) if g is not None]
-        with single_device(self.optimizer), divided_by_weight(self.optimizer, weight):
-            self.optimizer.apply_gradients(pairs)
+        pairs = list(zip(summed, self.trainable_variables, strict=True))
+        if not pairs:
+            warnings.warn("The model does not have any trainable weights.", stacklevel=2)
+            return
+        with single_device(self.optimizer):
+            apply_sums(self.optimizer, pairs, weight)
 
     def train_step(self, data):
         """One step of one replica: see the class."""
@@ -108,11 +120,15 @@ class Model(keras.Model):
     def _forward_backward_of_all(self, data):
         """`forward_backward` of a batch that is not cut into parts."""
         summed, weight, logs = self.forward_backward(data)
-        return row_gradients.as_tensors(summed), weight, logs
+        return summed if self._keeps_rows() else row_gradients.as_tensors(summed), weight, logs
+
+    def _keeps_rows(self):
+        """Whether the optimizer is given the rows of a table that a batch touched, as Keras' are without XLA."""
+        return self._parts() == 1 and not self.jit_compile and takes_rows(self.optimizer)
 
     def _apply_to_own_components(self, summed, weight):
         pairs = zip(summed, self.trainable_variables, strict=True)
-        summed = [None if g is None else tf.ensure_shape(g, v.shape) for g, v in pairs]
+        summed = [tf.ensure_shape(g, v.shape) if isinstance(g, tf.Tensor) else g for g, v in pairs]
         with own_components(self._all_variables()):
             self.apply_gradients(summed, weight)
 
@@ -187,17 +203,51 @@ class Model(keras.Model):
     def _batch_weights(self, data, training):
         """What the losses weigh over the whole batch, where its parts have to know."""
         parts = self._parts() if training else tf.distribute.get_strategy().num_replicas_in_sync
-        if parts == 1 or not needs_batch_weights(self._compile_loss):
+        if parts == 1:
             return None
-        counters, others = self._counters_and_other_variables()
+        unsplit = self._unsplit_losses(data)
+        if not unsplit and not needs_batch_weights(self._compile_loss):
+            return None
+        place, rows = split_rows(data, 1)[0]
 
-        def weigh(data):
-            x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-            return tf.stack(self._share_loss(x, y, sample_weight, training)[0].weights)
+        def weigh(place, rows):
+            loss = self._on_rows(lambda rows: self._share_loss_of(rows, training), place, rows)
+            return tf.stack(loss.weights), [loss.arguments[index] for index in unsplit]
 
-        weights = self._compiled(lambda place, rows: run_part(weigh, place, rows, counters, others)[0])
-        weights = all_reduce_sum(weights(*split_rows(data, 1)[0]))
-        return BatchWeights(weights[:-1], weights[-1], parts)
+        weights, own = self._compiled(weigh)(place, rows)
+        weights = all_reduce_sum(weights)
+        arguments = [None] * (weights.shape[0] - 1)
+        for index, of_share in zip(unsplit, own, strict=True):
+            arguments[index] = gather_arguments(of_share, place)
+        return BatchWeights(weights[:-1], weights[-1], parts, arguments)
+
+    def _unsplit_losses(self, data) -> list[int]:
+        """Indices of the losses that are no means over rows."""
+        losses = [flat.loss for flat in getattr(self._compile_loss, "_flat_losses", None) or ()]
+        splits = [splits_by_rows(loss) for loss in losses]
+        if None in splits and (known := vars(self._compile_loss).get("known_splits")):
+            splits = known
+        elif None in splits:
+            specs = tf.nest.map_structure(
+                lambda t: None if t is None else tf.TensorSpec((None, *t.shape[1:]), t.dtype), data
+            )
+
+            def probe(rows):
+                arguments = self._on_rows(lambda rows: self._share_loss_of(rows, False), 0, rows).arguments
+                splits[:] = map(splits_by_rows, losses, arguments)
+
+            with own_components(self._all_variables()):
+                tf.function(probe, autograph=False).get_concrete_function(specs)
+            vars(self._compile_loss)["known_splits"] = splits
+        return [index for index, does in enumerate(splits) if not does]
+
+    def _share_loss_of(self, data, training):
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        return self._share_loss(x, y, sample_weight, training)[0]
+
+    def _on_rows(self, function, place, rows):
+        """What a function of a part's rows returns; what it assigns is lost."""
+        return run_part(function, place, rows, *self._counters_and_other_variables())[0]
 
     def _result_of(self, counters, totals):
         """What the metrics say if their variables had these values."""
@@ -211,11 +261,6 @@ class Model(keras.Model):
     def _counters_and_other_variables(self):
         counters = {id(variable): variable for metric in self.metrics for variable in metric.variables}
         return list(counters.values()), [v for v in self._all_variables() if id(v) not in counters]
-
-    def _warn_of_missing(self, gradients):
-        missing = [v.path for g, v in zip(gradients, self.trainable_variables, strict=True) if g is None]
-        if missing:
-            warnings.warn(f"These variables have no part in the loss and are not trained: {missing}", stacklevel=2)
 
     @functools.wraps(keras.Model.fit)
     def fit(self, *args, **kwargs):
@@ -244,7 +289,29 @@ class Model(keras.Model):
     def predict_on_batch(self, *args, **kwargs):
         return super().predict_on_batch(*args, **kwargs)
 
+    @functools.wraps(keras.Model.save_weights)
+    def save_weights(self, *args, **kwargs):
+        with _named_as_in_keras():
+            super().save_weights(*args, **kwargs)
+
+    @functools.wraps(keras.Model.load_weights)
+    def load_weights(self, *args, **kwargs):
+        try:
+            with _named_as_in_keras():
+                super().load_weights(*args, **kwargs)
+        except ValueError:
+            if not any(isinstance(layer, FunctionalModel) for layer in self._flatten_layers(include_self=False)):
+                raise
+            super().load_weights(*args, **kwargs)  # files of earlier versions name nested models otherwise
+
     def _on_workers(self, method, args, kwargs):
+        call = inspect.signature(method).bind(*args, **kwargs)
+        for name in ("x", "validation_data"):
+            if name in call.arguments:
+                call.arguments[name] = without_autotuning(call.arguments[name])
+        if isinstance(call.arguments.get("x"), tf.data.Dataset) and "shuffle" in call.signature.parameters:
+            call.arguments.setdefault("shuffle", False)  # Keras warns of its own default
+        args, kwargs = call.args, call.kwargs
         if getattr(self.distribute_strategy, "is_multiworker", False):
             return run_on_workers(method, args, kwargs)
         return method(*args, **kwargs)
@@ -310,10 +377,33 @@ class Model(keras.Model):
 
         if not self.run_eagerly:
             predict_batches = tf.function(predict_batches, autograph=False, reduce_retracing=True)
-        self.predict_function = self._clustered(predict_batches)
+        predict_batches = self._clustered(predict_batches)
+
+        def build_and_predict(batches):
+            self._build_for(batches[0])
+            self.predict_function = predict_batches
+            return predict_batches(batches)
+
+        self.predict_function = build_and_predict if isinstance(strategy, RowSharing) else predict_batches
+
+    def _build_for(self, batch):
+        """Builds a model that has not been built: variables cannot be made within a replica."""
+        if all(layer.built for layer in self._flatten_layers()):
+            return
+
+        def symbolic(leaf):
+            (leaf, *_) = self.distribute_strategy.experimental_local_results(leaf)
+            is_absent = not hasattr(leaf, "shape")
+            return None if is_absent else keras.KerasTensor((None, *leaf.shape[1:]), leaf.dtype.name)
+
+        x, _, _ = keras.utils.unpack_x_y_sample_weight(batch)
+        with self.distribute_strategy.scope():
+            self(tf.nest.map_structure(symbolic, x))
 
     def _make_function(self, step_function):
         strategy = self.distribute_strategy
+        if self.run_eagerly:
+            step_function = takes_tensors(step_function)
         if isinstance(strategy, RowSharing):
             return self._clustered(executes_steps(strategy, step_function, self.steps_per_execution, self.run_eagerly))
         # Keras puts XLA around all of it; the steps bring their own.
@@ -336,14 +426,39 @@ class Model(keras.Model):
         @functools.wraps(part)
         def on_own_components(*args):
             with own_components(self._all_variables()):
-                return part(*args)
+                result = part(*args)
+            check_compilable(tf.compat.v1.get_default_graph())
+            return result
 
         if within_xla():
             return part  # of a step that is one program
         jit_compile = self.jit_compile or (self._clusters_around_cudnn and not has_recurrence)
         if self.run_eagerly or not jit_compile:
             return part  # TensorFlow finds this replica's components where code reads or assigns
-        return tf.function(on_own_components, jit_compile=True, autograph=False, reduce_retracing=True)
+        compiled = tf.function(on_own_components, jit_compile=True, autograph=False, reduce_retracing=True)
+
+        def compiled_if_possible(*args):
+            try:
+                return compiled(*args)
+            except NotCompilableError as error:
+                self._leave_xla(error)
+                return part(*args)
+
+        return compiled_if_possible
+
+    def _leave_xla(self, error):
+        """Turns XLA off for this model, unless `jit_compile=True` asks for it."""
+        found = f"{error.describe(self._flatten_layers())}, which XLA cannot compile"
+        if not self._jit_is_auto:
+            raise ValueError(f"{found}; got jit_compile=True. Pass jit_compile=False to `compile`.") from None
+        if self._jit_compile:
+            warnings.warn(f"{found}: the model runs without XLA, as with jit_compile=False.", stacklevel=2)
+            self._jit_compile = False
+
+    @functools.wraps(keras.Model.compile_from_config)
+    def compile_from_config(self, config):
+        super().compile_from_config(config)
+        self._jit_is_auto = True  # a file does not tell what "auto" gave from what was asked for
 
     @property
     def jit_compile(self):
@@ -354,11 +469,12 @@ class Model(keras.Model):
     def jit_compile(self, value):
         takes_cudnn = any(getattr(layer, "takes_cudnn", False) for layer in self._flatten_layers())
         self._clusters_around_cudnn = bool(value) and takes_cudnn
+        self._jit_is_auto, self._is_resolving_auto = self._is_resolving_auto, False
         keras.Model.jit_compile.fset(self, bool(value) and not takes_cudnn)
 
     def _all_variables(self):
         metrics = [variable for metric in self.metrics for variable in metric.variables]
-        every = [*self.variables, *(self.optimizer.variables if self.optimizer else ()), *metrics]
+        every = [*self.variables, *optimizer_variables(getattr(self, "optimizer", None)), *metrics]
         return list({id(variable): variable for variable in every}.values())
 
     def __setattr__(self, name, value):
@@ -369,6 +485,7 @@ class Model(keras.Model):
             super().__setattr__(name, value)
 
     def _resolve_auto_jit_compile(self):
+        self._is_resolving_auto = True
         supported = (layer.supports_jit or getattr(layer, "takes_cudnn", False) for layer in self._flatten_layers())
         return all(supported) and not self._synchronized_layers()
 
@@ -407,10 +524,15 @@ class Model(keras.Model):
         """Builds from the shapes of the data; Keras' own takes the first batch, and fails where it is spread over
         workers."""
         if iterator is not None:
-            spec = iterator._distributed_dataset.element_spec
-            data_batch = tf.nest.map_structure(_share_spec, spec)
+            data_batch = iterator._distributed_dataset.element_spec
+        data_batch = tf.nest.map_structure(_share_spec, data_batch)
         with self.distribute_strategy.scope():
-            self._symbolic_build(data_batch=data_batch)
+            try:
+                self._symbolic_build(data_batch=data_batch)
+            except Exception:
+                if self._parts() > 1:
+                    raise
+                return  # as in Keras, what is not symbolic is built by the first step
             add_accumulated_weight(self.optimizer)
 
 
@@ -422,11 +544,65 @@ class FunctionalModel(Model, Functional):
         Functional.__init__(self, inputs, outputs, name=name, **kwargs)
 
 
+@contextlib.contextmanager
+def _named_as_in_keras():
+    """Within this context, files of weights name models within a model as those of `keras.Model`: by their class."""
+    FunctionalModel.__name__ = Functional.__name__
+    try:
+        yield
+    finally:
+        FunctionalModel.__name__ = "FunctionalModel"
+
+
 def _functional_class(cls):
-    """`cls` as a class of functional models."""
-    return FunctionalModel if cls is Model else type(cls.__name__, (cls, Functional), {"__module__": cls.__module__})
+    """The class that a model of `cls` gets where it is given inputs and outputs.
+
+    A class with a constructor of its own is always functional: as Keras does, it gets another base and stays itself.
+    """
+    if cls is Model:
+        return FunctionalModel
+    if cls.__init__ is Model.__init__:
+        return _functional_subclass(cls)
+    bases = tuple(FunctionalModel if base is Model else base for base in cls.__bases__)
+    cls.__bases__ = bases if FunctionalModel in bases else (*bases, FunctionalModel)
+    return cls
 
 
-def _share_spec(spec):
-    """The TensorSpec of one replica's share."""
-    return spec._value_specs[0] if hasattr(spec, "_value_specs") else spec
+@functools.cache
+def _functional_subclass(cls):
+    """A functional subclass of `cls`, which files name as `cls` itself."""
+    made = type(cls)(cls.__name__, (cls, FunctionalModel), {"__module__": cls.__module__, "__doc__": cls.__doc__})
+    registered = keras.saving.get_registered_name(cls)
+    package, separator, name = registered.partition(">")
+    if separator:
+        keras.saving.register_keras_serializable(package, name)(made)
+        keras.saving.get_custom_objects()[registered] = cls
+    return made
+
+
+@keras.saving.register_keras_serializable(package="tfpar")
+class Sequential(Model, keras.Sequential):
+    """A `keras.Sequential` that trains as `Model` does.
+
+    Args:
+        layers: list of layers.
+        **kwargs: see `keras.Sequential`.
+
+    Example:
+
+    >>> model = tfpar.train.Sequential([keras.Input((5, 3)), tfpar.layers.GRU(4), keras.layers.Dense(1)])
+    >>> model.output_shape
+    (None, 1)
+    """
+
+    def __init__(self, layers=None, **kwargs):
+        keras.Sequential.__init__(self, layers, **kwargs)
+
+
+def _share_spec(leaf):
+    """What has the shape and type of one replica's share of a leaf of a batch, or of its `tf.TypeSpec`."""
+    if hasattr(leaf, "_value_specs"):
+        return _share_spec(leaf._value_specs[0])
+    if hasattr(leaf, "shape"):
+        return leaf
+    return None if leaf is None or isinstance(leaf, tf.TypeSpec) else np.asarray(leaf)

@@ -30,10 +30,12 @@ class Share(NamedTuple):
     Attributes:
         fingerprint: float32 scalar that tells the global batch from others; None where workers cannot differ.
         is_even: whether all replicas have equally many rows, as far as that is known in advance.
+        rows: of the global batch, an int or int32 scalar; None where it was distributed by someone else.
     """
 
     fingerprint: tf.Tensor | None = None
     is_even: bool = False
+    rows: int | tf.Tensor | None = None
 
     @property
     def is_even_over_workers(self) -> bool:
@@ -77,6 +79,7 @@ class RowSharing:
         share = Share(
             fingerprint=_fingerprint_of(batch) if self.is_multiworker else None,
             is_even=isinstance(rows, int) and rows % replicas == 0,
+            rows=rows,
         )
 
         def on_replica(batch):

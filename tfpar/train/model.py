@@ -132,7 +132,7 @@ class Model(SavedByWorkers, keras.Model):
 
     def _apply_to_own_components(self, summed, weight):
         pairs = zip(summed, self.trainable_variables, strict=True)
-        summed = [tf.ensure_shape(g, v.shape) if tf.is_tensor(g) else g for g, v in pairs]
+        summed = [tf.ensure_shape(g, v.shape) if isinstance(g, tf.Tensor) else g for g, v in pairs]
         with own_components(self._all_variables()):
             self.apply_gradients(summed, weight)
 

@@ -33,6 +33,15 @@ def test_a_scope_can_be_entered_again(strategy):
     assert is_distributed(variable) and variable.numpy() == 4.0
 
 
+def test_a_saved_model_can_be_loaded(strategy, tmp_path):
+    module = tf.Module()
+    module.variable = tf.Variable([6.0, 7.0])
+    tf.saved_model.save(module, str(tmp_path))
+    with strategy.scope(), outside_scope():
+        variable = tf.saved_model.load(str(tmp_path)).variable
+    assert not is_distributed(variable) and variable.numpy().tolist() == [6.0, 7.0]
+
+
 def test_nothing_changes_where_there_is_no_scope():
     with outside_scope():
         assert tf.Variable(5.0).numpy() == 5.0

@@ -27,7 +27,9 @@ def outside_scope():
 
 def _create_plain_variable(next_creator, **kwargs):
     """Create a variable without `next_creator`, which is the hidden strategy's."""
-    from tensorflow.python.ops.resource_variable_ops import ResourceVariable
+    from tensorflow.python.ops.resource_variable_ops import ResourceVariable, UninitializedVariable
 
-    accepted = inspect.signature(ResourceVariable.__init__).parameters
-    return ResourceVariable(**{name: value for name, value in kwargs.items() if name in accepted})
+    # A SavedModel is loaded into variables without initial values.
+    kind = UninitializedVariable if kwargs.get("initial_value") is None else ResourceVariable
+    accepted = inspect.signature(kind.__init__).parameters
+    return kind(**{name: value for name, value in kwargs.items() if name in accepted})

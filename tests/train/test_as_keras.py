@@ -9,7 +9,7 @@ import keras
 import pytest
 from isolated import case_names
 
-pytestmark = pytest.mark.timeout(280)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 SCRIPT = Path(__file__).parents[1] / "support" / "as_keras_cases.py"
 NAMES = case_names(SCRIPT)
@@ -17,7 +17,7 @@ NAMES = case_names(SCRIPT)
 
 @pytest.fixture(scope="module")
 def results():
-    done = subprocess.run([sys.executable, SCRIPT], capture_output=True, text=True, timeout=270)
+    done = subprocess.run([sys.executable, SCRIPT], capture_output=True, text=True, timeout=580)
     assert done.returncode == 0, done.stderr[-3000:]
     return {result["case"]: result for result in map(json.loads, done.stdout.splitlines())}
 

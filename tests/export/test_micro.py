@@ -111,7 +111,7 @@ def text(build, tmp_path_factory):
     tokens = GENERATOR.integers(1, len(table), (64, 8)) * (np.arange(8) < GENERATOR.integers(1, 9, (64, 1)))
     path = tmp_path_factory.mktemp("micro") / "model.int8.tflite"
     report = tfpar.export.tflite(
-        rest, path, "int8", calibration={"embedded": table[tokens]}, sequence_length=8, target="micro"
+        rest, path, "int8", calibration={"embedded": table[tokens]}, sequence_length=8, target="micro", padding="right"
     )
     return model, table, path.read_bytes(), report
 

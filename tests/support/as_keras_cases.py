@@ -299,6 +299,9 @@ CASES = {
         settings=("lanes", "replicas", "replicas in lanes"),
         data={"batch_size": 1, "validation_data": (X, Y), "validation_batch_size": 1},
     ),
+    "fewer rows than replicas, of a known number": trains(
+        settings=("lanes", "replicas"), data={"x": X[:3], "y": Y[:3], "batch_size": 1}
+    ),
     "frozen": functools.partial(counts_warnings_of_frozen, dense),
     "without weights": functools.partial(counts_warnings_of_frozen, weightless),
     "ask uncompiled": asks(dense, None),

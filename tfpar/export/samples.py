@@ -14,7 +14,7 @@ from tfpar.export.verify_outputs import EXAMPLE, Row
 ROWS = 256
 _BATCHES_READ = 200
 _ELEMENTS_READ = 2048  # of a dataset, generator or list of single rows
-_EXAMPLES_COMPARED = 25
+_EXAMPLES_COMPARED = 32
 _PADDED_ROWS = 2  # of each kind
 _RANDOM_ROWS = 8
 
@@ -61,7 +61,7 @@ def sample_inputs(
 def rows_to_compare(
     model: "keras.Model | ServingModel", samples: dict[str, np.ndarray], padding: str = "any"
 ) -> list[Row]:
-    """Choose rows on which files are compared with Keras, single ones, some of them padded on purpose.
+    """Choose rows on which files are compared with Keras, single ones; if the model has masks, some are padded.
 
     Args:
         model: a built model.
@@ -69,9 +69,10 @@ def rows_to_compare(
         padding: "any": padded at the right, at the left, with gaps, and entirely; "right": not with gaps nor at the
             left.
     """
-    serving, count = serving_model(model), len(next(iter(samples.values())))
-    chosen = np.unique(np.linspace(0, count - 1, _EXAMPLES_COMPARED).astype(int))
-    rows = [Row(EXAMPLE, {name: array[i : i + 1] for name, array in samples.items()}) for i in chosen]
+    serving, count = serving_model(model), min(_EXAMPLES_COMPARED, len(next(iter(samples.values()))))
+    rows = [Row(EXAMPLE, {name: array[i : i + 1] for name, array in samples.items()}) for i in range(count)]
+    if not serving.has_masks:
+        return rows
     pads = {name: _padding_value(serving, tensor) for name, tensor in zip(samples, serving.inputs, strict=True)}
     if all(pad is None for pad in pads.values()):
         return rows

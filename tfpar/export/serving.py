@@ -76,6 +76,11 @@ class ServingModel:
         return [layer for layer in [*self.layers, *ours] if isinstance(layer, RecurrentLayer)]
 
     @property
+    def has_masks(self) -> bool:
+        """Whether steps may be masked: a layer makes a mask, is given one, or is hidden in a subclassed model."""
+        return any(map(_makes_mask, self.layers)) or any(tensor.dtype == "bool" for tensor in self.inputs)
+
+    @property
     def stateful_layers(self) -> list[keras.layers.Layer]:
         """Those that carry states from batch to batch."""
         return [layer for layer in self.layers if getattr(layer, "stateful", False) and hasattr(layer, "reset_state")]
@@ -154,7 +159,7 @@ class ServingModel:
                     return call()
                 return around(call, {spec.name: tensor for spec, tensor in zip(more_inputs, more, strict=True)})
 
-        with self._any_length(), self._legal_layer_names():
+        with self._any_length(), self._legal_layer_names(), self._stateless():
             return tf.function(serve, autograph=False, input_signature=[*specs, *more_inputs]).get_concrete_function()
 
     def _pack(self, tensors):
@@ -180,6 +185,14 @@ class ServingModel:
             for layer in self.layers:
                 if not _SCOPE_NAME.fullmatch(layer.name):
                     stack.enter_context(attributes_set(layer, {"name": legal_name(layer.name)}))
+            yield
+
+    @contextlib.contextmanager
+    def _stateless(self) -> Iterator[None]:
+        """Begin each call of an exported function anew: its states are inputs and outputs, or zeros."""
+        with contextlib.ExitStack() as stack:
+            for layer in self.recurrent_layers:
+                stack.enter_context(attributes_set(layer, {"stateful": False}))
             yield
 
     @contextlib.contextmanager
@@ -222,6 +235,15 @@ def serving_model(model: "keras.Model | ServingModel") -> ServingModel:
 def input_names(model: keras.Model) -> list[str]:
     """Name the inputs of a model as its exported files do."""
     return serving_model(model).input_names
+
+
+def _makes_mask(layer) -> bool:
+    if isinstance(layer, (keras.layers.Embedding, keras.layers.Masking)):
+        return getattr(layer, "mask_zero", True)
+    has_own = not type(layer).compute_mask.__module__.startswith(("keras.", "tfpar."))
+    is_subclassed = isinstance(layer, keras.Model) and not isinstance(layer, (Functional, keras.Sequential))
+    arguments = [node.arguments.kwargs for node in layer._inbound_nodes]
+    return has_own or is_subclassed or any(kwargs.get("mask") is not None for kwargs in arguments)
 
 
 def renamed_names(models: Iterable[ServingModel]) -> dict:

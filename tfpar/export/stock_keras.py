@@ -24,8 +24,6 @@ def load_keras(path: Path | str) -> keras.Model:
     path = Path(path)
     if not path.is_file():
         raise UserError(f"there is no Keras model {path}")
-    import tfpar.train  # noqa: F401  registers `tfpar.train.Model`
-
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

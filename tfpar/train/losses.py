@@ -166,6 +166,6 @@ def _rows(nest) -> tf.Tensor:
 def _zero_without_rows(value, nest):
     """`value`, or zero where the nest has no rows: their mean is not a number."""
     rows = row_count(nest)
-    if isinstance(rows, int) and rows > 0:
-        return value
+    if isinstance(rows, int):  # of no rows, Keras does not reduce
+        return value if rows else tf.zeros((), value.dtype)
     return tf.where(tf.equal(rows, 0), tf.zeros_like(value), value)

@@ -188,7 +188,7 @@ class RecurrentLayer(keras.layers.Layer, abc.ABC):
                 "Cannot unroll: unroll=True needs a static number of steps, but the input has shape "
                 f"{tuple(sequences.shape)}. Give the length in keras.Input(shape=(steps, features)), or unroll=False."
             )
-        if initial_state is None and self._carries_states:
+        if initial_state is None and self.stateful:
             self._carried.check_batch_size(self, sequences.shape[0])
             initial_state = self.states
         if streams := streaming.streams():
@@ -200,7 +200,7 @@ class RecurrentLayer(keras.layers.Layer, abc.ABC):
 
     def answer(self, result: kernels.Result):
         """What a call returns, once its job has run."""
-        if self._carries_states:
+        if self.stateful:
             self._carried.assign(result.states)
         if streams := streaming.streams():
             streams.end(self, result.states)
@@ -209,17 +209,12 @@ class RecurrentLayer(keras.layers.Layer, abc.ABC):
             output = tf.reverse(output, [1])
         return (output, *result.states) if self.return_state else output
 
-    @property
-    def _carries_states(self) -> bool:
-        """Whether states go from batch to batch here: an exported signature begins each call anew."""
-        return self.stateful and not kernels.is_exporting("saved_model") and not kernels.is_exporting_file()
-
     def _choose_kernel(self, has_initial_state, drops_states, steps=None):
         return kernels.choose(
             self.recurrence,
             steps=steps,
             unroll=self.unroll,
-            has_initial_states=has_initial_state or self._carries_states,
+            has_initial_states=has_initial_state or self.stateful,
             returns_states=self.return_state,
             obstacle_to_cudnn=self._obstacle_to_cudnn(drops_states),
         )

@@ -155,6 +155,11 @@ def of_each_column(y, p):
     return ops.sqrt(ops.mean(ops.square(y - p), axis=0))
 
 
+def contrastive(y_true, y_pred):
+    """One number for each row, which depends on all rows."""
+    return ops.logsumexp(ops.matmul(y_pred, ops.transpose(y_pred)), axis=-1) - ops.sum(y_pred * y_true, axis=-1)
+
+
 class Correlation(keras.losses.Loss):
     def call(self, y, p):
         y, p = y - ops.mean(y), p - ops.mean(p)
@@ -290,6 +295,7 @@ CASES = {
     "root mean square of integers": trains(run_eagerly=True, loss=root_mean_square, data={"y": np.arange(8)[:, None]}),
     "one number for each column": trains(run_eagerly=True, loss=of_each_column),
     "correlation": trains(loss=Correlation(), run_eagerly=True),
+    "contrastive": trains(run_eagerly=True, loss=contrastive),
     "own reduction": trains(run_eagerly=True, loss=ReducesItself()),
     "dice": trains(run_eagerly=True, loss=keras.losses.Dice(), data={"y": (Y > 0).astype("float32")}),
     "two losses": fits_two_losses,

@@ -8,12 +8,14 @@ batch.
 from typing import NamedTuple
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tfpar.layers.dropout import first_row
 from tfpar.train.all_reduce import all_reduce_sum
 from tfpar.train.shares import row_count, this_share
 
+_ROWS_TRIED, _STEPS_TRIED = 4, 3
 _OF_ROWS_IN_PAIRS = (keras.losses.Circle,)
 _OF_WHOLE_BATCHES_BY_AXIS = (keras.losses.Dice, keras.losses.Tversky)
 
@@ -54,7 +56,27 @@ def splits_by_rows(loss, arguments: LossArguments | None = None) -> bool | None:
         keras.tree.map_structure(lambda t: keras.ops.convert_to_tensor(t, loss.dtype), t) for t in arguments[:2]
     )
     shape = tf.convert_to_tensor(loss.call(y_true, y_pred)).shape
-    return bool(shape.rank) and shape[0] is None
+    return bool(shape.rank) and shape[0] is None and not _reads_other_rows(loss, y_true, y_pred)
+
+
+def _reads_other_rows(loss, y_true, y_pred) -> bool:
+    """Whether the loss of a row changes with the rows beside it, as in a contrastive loss; tried on random numbers."""
+    generator = np.random.default_rng(0)
+
+    def make_rows(tensor):
+        shape = [_ROWS_TRIED, *(size or _STEPS_TRIED for size in tensor.shape[1:])]
+        dtype = tf.as_dtype(tensor.dtype)
+        numbers = generator.uniform(0.1, 0.9, shape) if dtype.is_floating else generator.integers(0, 2, shape)
+        return tf.constant(numbers, dtype)
+
+    with tf.init_scope():
+        try:
+            rows = [keras.tree.map_structure(make_rows, nest) for nest in (y_true, y_pred)]
+            half = [keras.tree.map_structure(lambda t: t[: _ROWS_TRIED // 2], nest) for nest in rows]
+            beside_others, alone = (tf.convert_to_tensor(loss.call(*nests)).numpy() for nests in (rows, half))
+        except Exception:  # of a user's code, which may not take such numbers
+            return False
+    return not np.allclose(beside_others[: len(alone)], alone, rtol=1e-3, atol=1e-5, equal_nan=True)
 
 
 def gather_arguments(arguments: LossArguments, place) -> LossArguments:

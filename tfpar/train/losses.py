@@ -166,6 +166,8 @@ def _rows(nest) -> tf.Tensor:
 def _zero_without_rows(value, nest):
     """`value`, or zero where the nest has no rows: their mean is not a number."""
     rows = row_count(nest)
-    if isinstance(rows, int):  # of no rows, Keras does not reduce
-        return value if rows else tf.zeros((), value.dtype)
+    if isinstance(rows, int):
+        if rows:
+            return value
+        value = tf.reduce_sum(value)  # Keras does not reduce what has no rows
     return tf.where(tf.equal(rows, 0), tf.zeros_like(value), value)

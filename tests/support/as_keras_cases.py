@@ -229,6 +229,7 @@ def takes_optional(second):
             model.evaluate(x, Y, verbose=0),
             model.predict(x, verbose=0),
             model.train_on_batch(x, Y),
+            model.predict((batch for batch in [(tuple(x),)]), verbose=0),
         ]
 
     return lambda: difference(run, ("one", "replicas"), make=with_optional)

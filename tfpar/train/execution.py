@@ -24,7 +24,7 @@ def executes_steps(strategy, step, steps_per_execution: int, run_eagerly: bool):
     """
 
     def step_everywhere(batch):
-        batch = tf.nest.map_structure(_without_optional, batch)
+        batch = tf.nest.map_structure(without_optional, batch)
         return tf.nest.map_structure(strategy.first_result, strategy.run(step, args=(batch,)))
 
     def step_on_next(iterator):
@@ -95,11 +95,12 @@ def takes_tensors(step):
 
 
 def _as_tensor(leaf):
-    leaf = _without_optional(leaf)
+    leaf = without_optional(leaf)
     return tf.convert_to_tensor(leaf) if isinstance(leaf, np.ndarray) else leaf
 
 
-def _without_optional(leaf):
+def without_optional(leaf):
+    """`leaf`, or None for what a generator leaves out."""
     return None if isinstance(leaf, tf.experimental.Optional) else leaf
 
 

@@ -17,7 +17,13 @@ from tfpar.train import row_gradients
 from tfpar.train.accumulation import add_accumulated_weight, apply_sums, takes_rows
 from tfpar.train.all_reduce import all_reduce_sum
 from tfpar.train.batch_losses import gather_arguments, splits_by_rows
-from tfpar.train.execution import executes_steps, takes_tensors, with_auto_clustering, without_autotuning
+from tfpar.train.execution import (
+    executes_steps,
+    takes_tensors,
+    with_auto_clustering,
+    without_autotuning,
+    without_optional,
+)
 from tfpar.train.losses import BatchWeights, needs_batch_weights, part_of_batch, share_loss
 from tfpar.train.parts import Part, add_parts, has_one_shape, run_part, split_rows
 from tfpar.train.replica import optimizer_variables, own_components, single_device
@@ -380,7 +386,7 @@ class Model(SavedByWorkers, keras.Model):
             return tf.nest.map_structure(strategy.in_input_order, outputs)
 
         def predict_batches(batches):  # `steps_per_execution` of them, or what is left
-            outputs = [predict_batch(batch) for batch in batches]
+            outputs = [predict_batch(tf.nest.map_structure(without_optional, batch)) for batch in batches]
             return outputs[0] if len(outputs) == 1 else tf.nest.map_structure(lambda *o: tf.concat(o, 0), *outputs)
 
         if not self.run_eagerly:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tfpar.checks import did_you_mean
-from tfpar.data.delimited import cleaned, delimited_rows, split_of
+from tfpar.data.delimited import Dialect, cleaned, delimited_rows, split_of
 from tfpar.data.splits import SPLITS
 from tfpar.errors import UserError
 from tfpar.export.arrays import read_arrays
@@ -125,7 +125,8 @@ def read_rows(
         UserError: the file cannot be read, lacks a column or any row.
     """
     number = 0
-    with delimited_rows(path, quoted=kind == "csv", wanted=columns, split_column="split") as (found, rows):
+    dialect = Dialect(quoted=kind == "csv")
+    with delimited_rows(path, dialect, wanted=columns, split_column="split") as (found, rows):
         if split is not None and found.split is None:
             raise UserError(f"{path} has no column 'split'; leave out --split {split}")
         for row in rows:

@@ -113,7 +113,9 @@ def failures_explained():
     except tf.errors.InvalidArgumentError as error:
         if DIFFERENT_BATCHES in str(error):
             raise ValueError(DIFFERENT_BATCHES) from None
-        if "Collective ops is aborted" in str(error) or OutOfStepError.__name__ in str(error):
+        if OutOfStepError.__name__ in str(error):
+            raise RuntimeError(OUT_OF_STEP) from error
+        if "Collective ops is aborted" in str(error):
             config = read_tf_config()
             raise RuntimeError(OUT_OF_STEP if config and len(config.workers) > 1 else ABORTED) from error
         raise

@@ -60,7 +60,7 @@ def test_an_image_classifier_is_trained_and_left(run_recipe, tmp_path):
     (tmp_path / "torn.png").write_bytes(b"\x89PNG")
     for wrong, words in (
         ("absent.png", "cannot be read"),
-        (tmp_path / "torn.png", "torn.png is no image that can be read, or is damaged: it is in no format"),
+        (tmp_path / "torn.png", "torn.png is no image that can be read, or is damaged: it is no PNG, JPEG"),
     ):
         done = predict(left, wrong)
         (answer,) = json.loads(done.stdout)["predictions"]

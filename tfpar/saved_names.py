@@ -7,7 +7,6 @@ already there.
 """
 
 import importlib
-import importlib.util
 import inspect
 import sys
 
@@ -84,15 +83,18 @@ class _KerasFinder:
     def find_spec(self, name, path=None, target=None):
         if name != "keras":
             return None
-        sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(name)
+        others = (finder for finder in sys.meta_path if finder is not self and hasattr(finder, "find_spec"))
+        spec = next(filter(None, (finder.find_spec(name, path, target) for finder in others)), None)
         if spec is None or spec.loader is None:
             return spec
         execute = spec.loader.exec_module
 
+        # The finder stays until then: others look for Keras without importing it.
         def execute_and_register(module):
             execute(module)
             _register(module)
+            if self in sys.meta_path:
+                sys.meta_path.remove(self)
 
         spec.loader.exec_module = execute_and_register
         return spec

@@ -213,11 +213,12 @@ def test_no_export_has_cudnn_traced_for_a_gpu(use_cudnn, target):
 
 
 def test_a_saved_model_from_a_gpus_scope_runs_on_a_cpu(tmp_path, monkeypatch):
-    """The scope is a stand-in: layers believe in a GPU, and everything is on the CPU."""
+    """The scope is a stand-in: layers believe in a GPU where none asks for the CPU, and everything is on the CPU."""
+    scope = tf.__internal__.eager_context.get_device_name
     features = keras.Input((None, 4), name="features")
     model = keras.Model(features, layers.GRU(3, name="gru")(features))
     with monkeypatch.context() as patch:
-        patch.setattr(placement, "device_type", lambda: "GPU")
+        patch.setattr(placement, "device_type", lambda: "CPU" if "CPU" in (scope() or "") else "GPU")
         tfpar.export.saved_model(model, tmp_path / "model")
     serve = tf.saved_model.load(str(tmp_path / "model")).signatures["serving_default"]
     assert not any(name.startswith("Cudnn") for name in operations(serve.graph.as_graph_def()))

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from tfpar.export.beam_search import beam_search
-from tfpar.export.to_saved_model import named_outputs
+from tfpar.export.serving import ServingModel
 from tfpar.models import Decoder, sequence_to_sequence
 
 VOCABULARY, BEGIN, END = 9, 2, 3
@@ -38,11 +38,13 @@ def models(request):
 def answers_of(models):
     """`encode` and `decode_step` as functions of named arrays."""
 
+    encoder, decoder_step = ServingModel(models.encoder), ServingModel(models.decoder_step)
+
     def encode(**inputs):
-        return named_outputs(models.encoder, inputs)
+        return encoder.outputs(inputs)
 
     def decode_step(**inputs):
-        return named_outputs(models.decoder_step, {x.name: inputs[x.name] for x in models.decoder_step.inputs})
+        return decoder_step.outputs({name: inputs[name] for name in decoder_step.input_names})
 
     return encode, decode_step
 

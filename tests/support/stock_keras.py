@@ -9,10 +9,17 @@ import sys
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 import tfpar
 
-STRATEGY = tfpar.cluster.make_strategy(sys.argv[1], replicas=2, timeout_s=30)
+if sys.argv[1] == "multiworker":
+    STRATEGY = tfpar.cluster.make_strategy("multiworker", timeout_s=30)
+else:  # as TensorFlow makes it
+    tf.config.set_logical_device_configuration(
+        tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
+    )
+    STRATEGY = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 
 from training import X, Y, dense, largest_difference, trained  # noqa: E402
 

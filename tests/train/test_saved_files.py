@@ -76,7 +76,14 @@ def test_a_file_without_a_layers_weights_is_refused(tmp_path):
         model.load_weights(path)
 
 
-@pytest.mark.parametrize("imports", ["import tfpar, keras", "import keras, tfpar"])
+@pytest.mark.parametrize(
+    "imports",
+    [
+        "import tfpar, keras",
+        "import keras, tfpar",
+        "import tfpar, importlib.util; importlib.util.find_spec('keras'); import keras",
+    ],
+)
 def test_importing_tfpar_is_enough_to_load(imports, tmp_path):
     names = [f"{who}.{ending}" for who in ("ours", "keras") for ending in ("keras", "h5")]
     for name in names:

@@ -14,7 +14,7 @@ import pytest
 from isolated import TWO_WORKERS, case_names, environments_of, run_cases
 
 SCRIPT = Path(__file__).parents[1] / "support" / "worker_cases.py"
-TIMEOUT_S = 60
+TIMEOUT_S = 180
 SETTINGS = ("mirrored2", "multiworker2")
 
 pytestmark = pytest.mark.timeout(600)  # the first test waits for those that run before it; each case has its own limit

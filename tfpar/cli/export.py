@@ -32,7 +32,7 @@ def main(arguments: list[str]) -> None:
         raise UserError(f"--format {options.format} needs --calibration npz:FILE, npy:FILE or csv:FILE")
     lengths = _lengths(options.sequence_length)
     if options.target == "micro":
-        check_micro()
+        check_micro(lengths or (), options.streaming)
     from tfpar.export.bundle import check_writable
 
     check_writable(options.export_dir)

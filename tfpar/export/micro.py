@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib.util
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -80,8 +81,21 @@ class MicroModel:
         self._interpreter.print_allocations()
 
 
-def check_micro() -> None:
-    """Raises MissingExtraError unless tflite-micro can be imported."""
+def check_micro(sequence_lengths: Sequence[int] = (), streaming: bool = False) -> None:
+    """Refuse what cannot be made or run for TFLite Micro.
+
+    Args:
+        sequence_lengths, streaming: what is asked of a file.
+
+    Raises:
+        MissingExtraError: tflite-micro cannot be imported.
+        UserError: a file would have several signatures.
+    """
+    if len(sequence_lengths) > 1 or streaming:
+        raise UserError(
+            "target='micro' takes one `sequence_length` and no `streaming`: TFLite Micro runs a file's first signature "
+            "alone; make one file for each"
+        )
     if importlib.util.find_spec("tflite_micro") is None:
         raise MissingExtraError("tflite-micro", "micro", "to run files as a microcontroller would")
 

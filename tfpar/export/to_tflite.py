@@ -92,7 +92,7 @@ def tflite(
         check_stateless(serving)
     lengths = _checked_lengths(sequence_length)
     if target == "micro":
-        _check_micro(lengths, streaming)
+        check_micro(lengths, streaming)
     if chosen.name in CALIBRATED and calibration is None:
         raise UserError(f"quantize={chosen.name!r} needs `calibration`: a dataset of inputs like those of training.")
     samples = sample_inputs(serving, calibration, max(lengths, default=None))
@@ -216,15 +216,6 @@ def _forms(signatures, format_name, form, target) -> list[str]:
         return [possible[0]]
     allowed = [name for name in possible if name in ("fused", "loop") or not is_open]
     return allowed[:2] if target == "phone" else allowed
-
-
-def _check_micro(lengths, streaming):
-    check_micro()
-    if len(lengths) > 1 or streaming:
-        raise UserError(
-            "target='micro' takes one `sequence_length` and no `streaming`: TFLite Micro runs a file's first signature "
-            "alone; make one file for each"
-        )
 
 
 def _reason(files, form, target):

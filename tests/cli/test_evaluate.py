@@ -49,6 +49,18 @@ def test_texts_of_a_table(tfpar, export_dir, tmp_path):
     assert tfpar("evaluate", export_dir, tmp_path / "t.csv", "--format", "int8").result["examples"] == 5
 
 
+def test_tables_of_a_spreadsheet_in_another_language(tfpar, export_dir, tmp_path):
+    """Semicolons and cp1252, for `evaluate` and `predict`."""
+    table, dialect = tmp_path / "t.csv", ["--delimiter", ";", "--encoding", "cp1252"]
+    table.write_bytes("text;label\nun film, très bon;positive\nun film mauvais – triste;negative\n".encode("cp1252"))
+    assert tfpar("evaluate", export_dir, table, *dialect).result["examples"] == 2
+    run = tfpar("predict", export_dir, f"csv:{table}", *dialect)
+    inputs = [prediction["input"] for prediction in run.result["predictions"]]
+    assert inputs == ["un film, très bon", "un film mauvais – triste"]
+    for command, data in (("evaluate", table), ("predict", f"csv:{table}")):
+        assert "--encoding must be an encoding" in tfpar(command, export_dir, data, "--encoding", "utf-ate").error
+
+
 def test_images_of_class_folders(tfpar, tmp_path):
     data = write_images(tmp_path / "images")
     (data / "7" / "torn.png").write_bytes(b"\x89PNG")

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from tfpar.export import TFLiteModel
+
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
@@ -57,6 +59,87 @@ def check_predictions(tfpar, files, export_dir):
     assert not {"tensorflow", "keras"} & {line.rpartition("|")[2].strip() for line in run.stderr.splitlines()}
     run = tfpar("predict", export_dir, f"npy:{files / 'wide.npy'}")
     assert run.returncode == 1 and "takes finite float32" in run.stderr
+
+
+KINDS = ("sequential", "functional", "nested", "subclassed", "trained_by_tfpar")
+
+
+@pytest.fixture(scope="module")
+def kinds(tmp_path_factory):
+    """A directory with a file of each kind of model, and the Python file that defines their classes."""
+    directory = tmp_path_factory.mktemp("kinds")
+    (directory / "mine.py").write_text(MINE)
+    program = "import mine\nfor name in sys.argv[1:]: mine.save(name)"
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys; {program}", *KINDS], cwd=directory, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return directory
+
+
+MINE = """
+import keras, numpy as np, tfpar
+K = keras.layers
+
+@keras.saving.register_keras_serializable()
+class Subclassed(keras.Model):
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.recurrent, self.head = K.Bidirectional(K.LSTM(4)), K.Dense(2)
+
+    def call(self, x):
+        return self.head(self.recurrent(x))
+
+def make(name):
+    inputs = keras.Input((6, 3))
+    if name == "subclassed":
+        return Subclassed()
+    if name == "trained_by_tfpar":
+        return tfpar.train.Model(inputs, K.Dense(2)(tfpar.layers.GRU(4)(inputs)))
+    if name == "functional":
+        other = keras.Input((3,), name="a vector")
+        sequence, h, c = K.LSTM(3, return_sequences=True, return_state=True)(inputs)
+        return keras.Model([inputs, other], [sequence, K.add([h, other])])
+    sequential = keras.Sequential([inputs, K.SimpleRNN(4, return_sequences=True), K.GRU(3), K.Dense(2)])
+    return sequential if name == "sequential" else keras.Model(inputs, K.Softmax()(sequential(inputs)))
+
+def save(name):
+    keras.utils.set_random_seed(0)
+    model = make(name)
+    rows = np.random.default_rng(0).normal(size=(2, 6, 3)).astype("float32")
+    given = [rows, rows[:, 0]] if name == "functional" else rows
+    outputs = [np.asarray(x) for x in keras.tree.flatten(model(given))]
+    np.savez(f"{name}.npz", *outputs)
+    model.save(f"{name}.keras")
+    if name != "subclassed":  # Keras saves no subclassed model so
+        model.save(f"{name}.h5")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ending", ["keras", "h5"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_model_of_each_kind(tfpar, kinds, tmp_path, kind, ending):
+    if (kind, ending) == ("subclassed", "h5"):
+        return
+    given = ["--keras", kinds / f"{kind}.{ending}", "--import", kinds / "mine.py", "--tolerance", "1e-5"]
+    run = tfpar("export", *given, "--format", "saved_model,float32", "--export_dir", tmp_path / "out")
+    manifest = run.result
+    assert [("refused" in entry) for entry in manifest["exports"]] == [False, False], manifest["exports"]
+    with np.load(kinds / f"{kind}.npz") as arrays:
+        expected = [arrays[name] for name in arrays.files]
+    rows = np.random.default_rng(0).normal(size=(2, 6, 3)).astype("float32")
+    (saved, float32) = manifest["exports"]
+    assert len(saved["outputs"]) == len(expected) and float32["outputs"] == saved["outputs"]
+    file = TFLiteModel(tmp_path / "out" / "model.float32.tflite")
+    for row in range(2):
+        inputs = {
+            name: rows[row : row + 1] if len(shape) == 3 else rows[row : row + 1, 0]
+            for name, (shape, _) in file.inputs.items()
+        }
+        found = file(**inputs)
+        for name, truth in zip(float32["outputs"], expected, strict=True):
+            np.testing.assert_allclose(found[name], truth[row : row + 1], atol=1e-5)
 
 
 def test_torch(tfpar, files, tmp_path):

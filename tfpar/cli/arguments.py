@@ -29,6 +29,12 @@ class Parser(argparse.ArgumentParser):
         return did_you_mean(argument.partition("=")[0], re.findall(r"--\w+", self.format_usage()))
 
 
+def add_dialect(parser: argparse.ArgumentParser) -> None:
+    """Add how the rows of csv: and tsv: files are written."""
+    parser.add_argument("--encoding", default="utf-8", help="of csv: and tsv:, such as cp1252; default: %(default)s")
+    parser.add_argument("--delimiter", default="", help=r"of csv: and tsv:, such as ';' or '\t'; default: comma, tab")
+
+
 def add_keys(parser: argparse.ArgumentParser) -> None:
     """Add the keys that a sealed export is opened with."""
     parser.add_argument("--public_key", metavar="FILE.pem", help="refuse an export that this key has not signed")

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tfpar.cli.arguments import Parser, add_keys, given_keys
+from tfpar.cli.arguments import Parser, add_dialect, add_keys, given_keys
 from tfpar.cli.exits import FAILED_EXIT_CODE, fail
 from tfpar.cli.json_result import find_non_finite, print_json
 from tfpar.export.bundle import Bundle
@@ -26,6 +26,8 @@ def main(arguments: list[str]) -> None:
         options.format,
         input_column=options.input_column,
         label_column=options.label_column,
+        encoding=options.encoding,
+        delimiter=options.delimiter,
         split=options.split,
         set_threshold=options.set_threshold,
         output_dir=options.output_dir,
@@ -42,6 +44,7 @@ def _parser():
     parser.add_argument("--format", help="float32, float16, dynamic, int8, ...; default: the first that is there")
     parser.add_argument("--input_column", metavar="NAME", help="of csv: and tsv:, by name, or by number from 0")
     parser.add_argument("--label_column", metavar="NAME", help="the true answers' column")
+    add_dialect(parser)
     parser.add_argument("--split", help="only rows whose column split says so: train, validation, test; default: all")
     parser.add_argument(
         "--set_threshold",

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from tfpar.cli.arguments import Parser, add_keys, given_keys
+from tfpar.cli.arguments import Parser, add_dialect, add_keys, given_keys
 from tfpar.cli.exits import FAILED_EXIT_CODE, fail
 from tfpar.cli.json_result import find_non_finite
 from tfpar.cli.prediction_output import OUTPUTS, print_predictions
@@ -33,7 +33,13 @@ def main(arguments: list[str]) -> None:
     if predictor.input_kind.is_text and not options.inputs:
         items = (Item(line, (line,)) for line in _read_lines())  # a line is a text, whatever it begins with
     else:
-        items = expand(options.inputs or list(_read_lines()), predictor.input_kind, options.input_column)
+        items = expand(
+            options.inputs or list(_read_lines()),
+            predictor.input_kind,
+            options.input_column,
+            options.encoding,
+            options.delimiter,
+        )
     errors = []
     print_predictions(options.output, predictor.format, _predict(predictor, items, errors))
     if errors:
@@ -54,6 +60,7 @@ def _parser():
         help="of csv: and tsv:, by name, or by number from 0 in a file without a header; default: text, source, path, "
         "of faces path,other_path",
     )
+    add_dialect(parser)
     parser.add_argument(
         "--threshold", type=float, help="of faces: the cosine from which two pictures show one person, on your camera"
     )

@@ -12,15 +12,22 @@ def outside_scope():
     only the chief does belongs outside: Keras, for one, makes variables while it saves.
     """
     import tensorflow as tf
-    from tensorflow.python.distribute import distribute_lib
 
     if not tf.distribute.has_strategy():
         yield
         return
+    with without_strategy(), tf.variable_creator_scope(_create_plain_variable):
+        yield
+
+
+@contextlib.contextmanager
+def without_strategy():
+    """Within this context `tf.distribute.get_strategy` returns the default strategy, of one replica."""
+    from tensorflow.python.distribute import distribute_lib
+
     distribute_lib._push_per_thread_mode(distribute_lib._get_default_replica_mode())
     try:
-        with tf.variable_creator_scope(_create_plain_variable):
-            yield
+        yield
     finally:
         distribute_lib._pop_per_thread_mode()
 

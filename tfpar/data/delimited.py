@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tfpar.data.columns import Columns, shown
 from tfpar.data.splits import SPLIT_NAMES
-from tfpar.data.text_files import UTF8, open_text
+from tfpar.data.text_files import UTF8, canonical_encoding, open_text
 from tfpar.errors import UserError
 
 UNLABELLED = "unlabelled"
@@ -35,7 +35,7 @@ class Dialect:
         encoding: as Python names it.
 
     Raises:
-        UserError: the delimiter is not one character, or is one that rows need.
+        UserError: the delimiter is not one character, or is one that rows need; there is no such encoding.
     """
 
     quoted: bool
@@ -46,6 +46,7 @@ class Dialect:
         given = "\t" if self.delimiter in (r"\t", "tab") else self.delimiter
         if len(given) > 1 or given in ('"', "\r", "\n", "\0", "\ufeff") or "\ud800" <= given <= "\udfff":
             raise UserError(rf"--delimiter must be one character, such as ';', or \t for a tab; got {self.delimiter!r}")
+        object.__setattr__(self, "encoding", canonical_encoding(self.encoding))
         object.__setattr__(self, "delimiter", given or ("," if self.quoted else "\t"))
 
 

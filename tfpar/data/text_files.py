@@ -35,7 +35,7 @@ def open_text(path: Path, encoding: str = UTF8, newline: str = "", strict: bool 
     Raises:
         UserError: the file cannot be read, or is in another encoding; there is no encoding of that name.
     """
-    encoding = _canonical(encoding)
+    encoding = canonical_encoding(encoding)
     try:
         file = open_file(path)
     except FileNotFoundError as error:
@@ -57,8 +57,12 @@ def open_text(path: Path, encoding: str = UTF8, newline: str = "", strict: bool 
             raise UserError(f"{path} is not {encoding}: it does not decode ({why}); give another --encoding") from error
 
 
-def _canonical(encoding: str) -> str:
-    """The codec's name; that of UTF-8 with a byte order mark is "utf-8", too."""
+def canonical_encoding(encoding: str) -> str:
+    """Return the codec's name; that of UTF-8 with a byte order mark is "utf-8", too.
+
+    Raises:
+        UserError: Python knows no such encoding of text.
+    """
     try:
         "".encode(encoding)  # LookupError for codecs that are no text encodings
         name = codecs.lookup(encoding).name

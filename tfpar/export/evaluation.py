@@ -6,7 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from tfpar.data.delimited import Dialect
 from tfpar.data.speech_folder import digits_of, read_transcripts
+from tfpar.data.text_files import UTF8
 from tfpar.data.transcripts import import_jiwer, string_errors
 from tfpar.data.voices import DIGITS
 from tfpar.errors import MissingExtraError, UserError
@@ -34,6 +36,7 @@ class Evaluation:
         predictor: of the export.
         data: "folder:PATH", "csv:PATH", "tsv:PATH", "npz:PATH", or a path of such a file or folder.
         input_column, label_column: of csv and tsv files; None: the task's own.
+        encoding, delimiter: of csv and tsv files; see `Dialect`.
         split: only rows of a file that are in this split; None: all.
         set_threshold: of faces: rule by which to set the threshold; see `choose_threshold`.
         output_dir: of faces: where the copy with this threshold goes.
@@ -44,6 +47,8 @@ class Evaluation:
     data: str
     input_column: str | None = None
     label_column: str | None = None
+    encoding: str = UTF8
+    delimiter: str = ""
     split: str | None = None
     set_threshold: str | None = None
     output_dir: Path | None = None
@@ -56,7 +61,11 @@ class Evaluation:
             self.check_no_columns()
             return read_class_folders(path, kind, labels)
         columns = (self.input_column or kind.columns[0], self.label_column or label_column)
-        return read_labeled_rows(name, path, kind, columns, self.split, labels)
+        return read_labeled_rows(path, self.dialect(name), kind, columns, self.split, labels)
+
+    def dialect(self, table: str) -> Dialect:
+        """Return how the rows of a "csv" or "tsv" file are written."""
+        return Dialect(table == "csv", self.delimiter, self.encoding)
 
     def check_no_columns(self) -> None:
         """Raise UserError if columns or a split are given, where the data have none."""
@@ -198,7 +207,9 @@ def _pair_cosines(evaluation):
         evaluation.check_no_columns()
         items, pairs = read_person_folders(path, predictor.input_kind)
     else:
-        items, pairs = read_person_pairs(name, path, predictor.input_kind, _pair_columns(evaluation))
+        items, pairs = read_person_pairs(
+            path, evaluation.dialect(name), predictor.input_kind, _pair_columns(evaluation)
+        )
     embeddings, unreadable = {}, []
     for index, item in enumerate(items):
         _try(item, lambda *given, index=index: embeddings.__setitem__(index, predictor.embedding(*given)), unreadable)

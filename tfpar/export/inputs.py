@@ -8,6 +8,7 @@ from pathlib import Path
 from tfpar.checks import did_you_mean
 from tfpar.data.delimited import Dialect, cleaned, delimited_rows, split_of
 from tfpar.data.splits import SPLITS
+from tfpar.data.text_files import UTF8
 from tfpar.errors import UserError
 from tfpar.export.arrays import read_arrays
 
@@ -54,7 +55,9 @@ class Item:
     error: str | None = None
 
 
-def expand(sources: Sequence[str], kind: InputKind, columns: Sequence[str] = ()) -> Iterator[Item]:
+def expand(
+    sources: Sequence[str], kind: InputKind, columns: Sequence[str] = (), encoding: str = UTF8, delimiter: str = ""
+) -> Iterator[Item]:
     """Yield the inputs that `sources` name, in order. A source that cannot be read becomes an item with an error.
 
     Args:
@@ -62,6 +65,7 @@ def expand(sources: Sequence[str], kind: InputKind, columns: Sequence[str] = ())
             themselves, as many in a row as the predictor takes.
         kind: of the inputs.
         columns: of csv and tsv files, instead of `kind.columns`.
+        encoding, delimiter: of csv and tsv files; see `Dialect`.
 
     Raises:
         UserError: the number of single inputs is no multiple of what the predictor takes.
@@ -78,8 +82,9 @@ def expand(sources: Sequence[str], kind: InputKind, columns: Sequence[str] = ())
                 yield _item(pending)
                 pending = []
             continue
+        dialect = Dialect(found[0] == "csv", delimiter, encoding)
         try:
-            yield from _expand_source(*found, source, kind, columns or kind.columns)
+            yield from _expand_source(*found, source, kind, columns or kind.columns, dialect)
         except UserError as error:
             yield Item(source, error=str(error))
 
@@ -111,13 +116,13 @@ def parse_source(source: str, expected: Sequence[str] = SOURCE_KINDS) -> tuple[s
 
 
 def read_rows(
-    kind: str, path: Path, columns: dict[str, str], split: str | None = None
+    path: Path, dialect: Dialect, columns: dict[str, str], split: str | None = None
 ) -> Iterator[tuple[int, tuple[str, ...] | None, str | None]]:
     """Yield (row number from 1, cells, None), or (number, None, why the row cannot be used).
 
     Args:
-        kind: "csv" or "tsv".
         path: of the file.
+        dialect: how its rows are written.
         columns: argument name -> column, as `tfpar.data.columns.Columns.find` takes them.
         split: only rows of this split; None: all rows.
 
@@ -125,7 +130,6 @@ def read_rows(
         UserError: the file cannot be read, lacks a column or any row.
     """
     number = 0
-    dialect = Dialect(quoted=kind == "csv")
     with delimited_rows(path, dialect, wanted=columns, split_column="split") as (found, rows):
         if split is not None and found.split is None:
             raise UserError(f"{path} has no column 'split'; leave out --split {split}")
@@ -181,13 +185,13 @@ def _source_kind(source, kind):
     return None
 
 
-def _expand_source(name, path, source, kind, columns):
+def _expand_source(name, path, source, kind, columns, dialect):
     if name == "folder":
         yield from _expand_folder(path, kind)
     elif name == "npz":
         yield from _expand_arrays(path, source, kind)
     else:
-        yield from _expand_table(name, path, source, kind, columns)
+        yield from _expand_table(path, dialect, source, kind, columns)
 
 
 def _expand_folder(path, kind):
@@ -209,11 +213,11 @@ def _expand_arrays(path, source, kind):
         yield Item(f"{source}[{row}]", tuple(map(str, values)) if kind.is_text else values)
 
 
-def _expand_table(name, path, source, kind, columns):
+def _expand_table(path, dialect, source, kind, columns):
     if len(columns) != kind.arguments:
         raise UserError(f"--input_column must name {kind.arguments} column(s), separated by commas; got {columns}")
     names = ("input_column", "other_input_column")
-    for number, cells, error in read_rows(name, path, dict(zip(names, columns, strict=False))):
+    for number, cells, error in read_rows(path, dialect, dict(zip(names, columns, strict=False))):
         if error:
             name = f"{source} row {number}"
             yield Item(name, error=f"{name}: {error}")

@@ -8,6 +8,7 @@ import numpy as np
 
 from tfpar.errors import MissingExtraError, UserError
 from tfpar.export.quantisation import Quantisation
+from tfpar.files import read_file
 
 
 class TFLiteModel:
@@ -92,7 +93,7 @@ def median_seconds(run: Callable[[], object], runs: int) -> float:
 
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_file(path)
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from error
 

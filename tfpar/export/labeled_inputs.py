@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tfpar.checks import did_you_mean
+from tfpar.data.delimited import Dialect
 from tfpar.errors import UserError
 from tfpar.export.inputs import InputKind, Item, list_files, path_beside, read_rows, read_text
 
@@ -29,13 +30,18 @@ def read_class_folders(path: Path, kind: InputKind, labels: Sequence[str]) -> It
 
 
 def read_labeled_rows(
-    table: str, path: Path, kind: InputKind, columns: tuple[str, str], split: str | None, labels: Sequence[str] | None
+    path: Path,
+    dialect: Dialect,
+    kind: InputKind,
+    columns: tuple[str, str],
+    split: str | None,
+    labels: Sequence[str] | None,
 ) -> Iterator[tuple[Item, str]]:
     """Yield (input, true answer) of the rows of a csv or tsv file; rows that cannot be used have an error.
 
     Args:
-        table: "csv" or "tsv".
         path: of the file; paths in it are relative to its directory.
+        dialect: how its rows are written.
         kind: of the inputs.
         columns: of input and true answer.
         split: only rows of this split; None: all rows.
@@ -45,7 +51,7 @@ def read_labeled_rows(
         UserError: the file cannot be read, lacks a column, or a row has another label.
     """
     wanted = dict(zip(("input_column", "label_column"), columns, strict=True))
-    for number, cells, error in read_rows(table, path, wanted, split):
+    for number, cells, error in read_rows(path, dialect, wanted, split):
         name = f"{path} row {number}"
         if error or not all(cells):
             yield Item(name, error=f"{name}: {error or 'an empty cell'}"), ""
@@ -79,20 +85,20 @@ def read_person_folders(path: Path, kind: InputKind) -> tuple[list[Item], list[t
 
 
 def read_person_pairs(
-    table: str, path: Path, kind: InputKind, columns: Sequence[str] = ("0", "1", "2")
+    path: Path, dialect: Dialect, kind: InputKind, columns: Sequence[str] = ("0", "1", "2")
 ) -> tuple[list[Item], list[tuple[int, int, bool]]]:
     """Read rows (picture, other picture, whether they show one person), as `read_person_folders`.
 
     Args:
-        table: "csv" or "tsv".
-        path: of the file; paths in it are relative to its directory. A first row that names no file of `kind` is a
+        path: of the file; paths in it are relative to its directory.
+        dialect: how its rows are written. A first row that names no file of `kind` is a
             header.
         kind: of the pictures.
         columns: of both pictures and the truth value: 1, true, yes, same; or 0, false, no, different.
     """
     wanted = dict(zip(("input_column", "other_input_column", "label_column"), columns, strict=True))
     items, index, pairs = [], {}, []
-    for number, cells, error in read_rows(table, path, wanted):
+    for number, cells, error in read_rows(path, dialect, wanted):
         is_same = (
             None if error else {**dict.fromkeys(_SAME, True), **dict.fromkeys(_DIFFERENT, False)}.get(cells[2].lower())
         )

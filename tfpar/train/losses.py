@@ -17,8 +17,8 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 from keras.src.losses.loss import apply_mask
-from tensorflow.python.distribute import distribute_lib
 
+from tfpar.cluster.scope import without_strategy
 from tfpar.contexts import attributes_set, variable_set
 from tfpar.train.batch_losses import LossArguments, loss_of_own_rows
 from tfpar.train.shares import row_count
@@ -75,7 +75,8 @@ def share_loss(compute_loss, compile_loss, x) -> ShareLoss:
     """
     batch = _batch_weights.get()
     noted = []
-    with _one_device(), _noting(compile_loss, noted, batch):
+    # Keras divides losses by the strategy's number of replicas.
+    with without_strategy(), _noting(compile_loss, noted, batch):
         value = compute_loss()
     for metric, (mean, weight, _) in zip(compile_loss.metrics if compile_loss else (), noted, strict=False):
         metric.update_state(mean, sample_weight=weight)
@@ -143,16 +144,6 @@ def _noting(compile_loss, noted, batch):
         for metric in compile_loss.metrics:
             stack.enter_context(attributes_set(metric, {"update_state": lambda *_, **__: None}))
         yield
-
-
-@contextlib.contextmanager
-def _one_device():
-    """Within this context there is no strategy, by whose number of replicas Keras would divide losses."""
-    distribute_lib._push_per_thread_mode(distribute_lib._get_default_replica_mode())
-    try:
-        yield
-    finally:
-        distribute_lib._pop_per_thread_mode()
 
 
 def _is_sum(loss) -> bool:

@@ -17,6 +17,7 @@ from tfpar.cli.flags import define_common
 from tfpar.cli.recipe import log
 from tfpar.cli.run import run_recipe
 from tfpar.errors import UserError
+from tfpar.tasks import face_recognition
 
 FLAGS = flags.FLAGS
 
@@ -71,36 +72,34 @@ THRESHOLD = (
 
 def load():
     """Loads the faces; with --task open, whole people are dealt out."""
-    from tfpar import data
 
     if FLAGS.task == "open" and (FLAGS.validation_split or FLAGS.patience):
         raise UserError("--task open has no validation split: leave out --validation_split and --patience")
     images = image_recipe.load(classes=8)
     if FLAGS.task == "open":
-        images = data.split_classes(images)
+        images = face_recognition.split_classes(images)
     log(f"splits: {images.split_rule}")
     return images
 
 
 def build(images):
     """Builds the embedder, with a direction for each person behind it."""
-    from tfpar import layers, models, train
+    from tfpar import train
 
-    embedder = models.face_embedder(
+    embedder = face_recognition.face_embedder(
         FLAGS.model,
         embedding_size=FLAGS.embedding_size,
         dropout_rate=FLAGS.dropout,
         **image_recipe.encoder(images),
     )
     people = int(images.train.labels.max()) + 1
-    cosines = layers.CosineLogits(people, seed=FLAGS.seed, dtype="float32", name="cosines")(embedder.output)
+    cosines = face_recognition.CosineLogits(people, seed=FLAGS.seed, dtype="float32", name="cosines")(embedder.output)
     return embedder, train.Model(embedder.input, cosines, name="faces")
 
 
 def fit(model, images):
-    from tfpar import train
 
-    loss = train.MarginCrossentropy(
+    loss = face_recognition.MarginCrossentropy(
         FLAGS.scale, FLAGS.angular_margin, FLAGS.cosine_margin, label_smoothing=FLAGS.label_smoothing
     )
     return image_recipe.fit(model, images, loss)
@@ -108,47 +107,45 @@ def fit(model, images):
 
 def closed_metrics(classifier, images):
     """Accuracy on other pictures of the people of the training."""
-    from tfpar import train
 
-    return image_recipe.scores(classifier, train.MarginCrossentropy(FLAGS.scale), images.test)
+    return image_recipe.scores(classifier, face_recognition.MarginCrossentropy(FLAGS.scale), images.test)
 
 
 def for_strangers(embedder, images):
     """The embedder without its head, centred on the training, and beside Gabor wavelets."""
     import numpy as np
 
-    from tfpar import models
-
-    center = embeddings(models.without_projection_head(embedder), images.train.images).mean(axis=0)
-    learnt = models.without_projection_head(embedder, center)
-    features = directions(models.gabor_embedder(images.image_shape), images.train.images)
-    whitening = models.within_class_whitening(np.concatenate(features), np.tile(images.train.labels, len(features)))
-    return models.joined_embedder(models.gabor_embedder(images.image_shape, *whitening), learnt)
+    center = embeddings(face_recognition.without_projection_head(embedder), images.train.images).mean(axis=0)
+    learnt = face_recognition.without_projection_head(embedder, center)
+    features = directions(face_recognition.gabor_embedder(images.image_shape), images.train.images)
+    whitening = face_recognition.within_class_whitening(
+        np.concatenate(features), np.tile(images.train.labels, len(features))
+    )
+    return face_recognition.joined_embedder(face_recognition.gabor_embedder(images.image_shape, *whitening), learnt)
 
 
 def for_known_people(embedder, images):
     """A classifier by what such an embedder says of each person's pictures."""
-    from tfpar import models
 
     embedder = for_strangers(embedder, images)
-    return models.nearest_mean_classifier(embedder, embeddings(embedder, images.train.images), images.train.labels)
+    return face_recognition.nearest_mean_classifier(
+        embedder, embeddings(embedder, images.train.images), images.train.labels
+    )
 
 
 def open_metrics(embedder, images):
     """The equal error rate over all pairs of pictures of the test, and the threshold there."""
-    from tfpar import export
 
-    genuine, impostor = export.pair_cosines(embeddings(embedder, images.test.images), images.test.labels)
-    rate, threshold = export.equal_error_rate(genuine, impostor)
+    genuine, impostor = face_recognition.pair_cosines(embeddings(embedder, images.test.images), images.test.labels)
+    rate, threshold = face_recognition.equal_error_rate(genuine, impostor)
     log(f"{len(genuine)} genuine and {len(impostor)} impostor pairs")
     return {"eer": rate, "threshold": threshold}
 
 
 def embeddings(embedder, images):
     """Of each picture, averaged with its mirror image's: float (pictures, size)."""
-    from tfpar import export
 
-    return export.averaged(*directions(embedder, images))
+    return face_recognition.averaged(*directions(embedder, images))
 
 
 def directions(embedder, images):
@@ -177,11 +174,13 @@ def export(model, images, history, result):
     )
     if FLAGS.task == "open":
         alone = keras.Model(model.input, model.output)  # made outside of the strategy: one process exports
-        chosen = tfpar.export.FaceExport(model=alone, threshold=result["metrics"]["threshold"], **arguments)
+        chosen = tfpar.tasks.face_recognition.FaceExport(
+            model=alone, threshold=result["metrics"]["threshold"], **arguments
+        )
     else:
         scaled = keras.layers.Rescaling(FLAGS.scale, name="scaled")(model.output)
         probabilities = keras.layers.Softmax(name="probabilities", dtype="float32")(scaled)
-        chosen = tfpar.export.ImageClassifierExport(
+        chosen = tfpar.tasks.image_classification.ImageClassifierExport(
             model=keras.Model(model.input, probabilities), class_names=images.class_names, **arguments
         )
     return chosen.write(FLAGS.export_dir, recipe.formats(), gate=not FLAGS.smoke)

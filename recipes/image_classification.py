@@ -15,6 +15,7 @@ from tfpar.cli.extras import PILLOW
 from tfpar.cli.flags import define_common
 from tfpar.cli.recipe import log
 from tfpar.cli.run import run_recipe
+from tfpar.tasks import image_classification
 
 FLAGS = flags.FLAGS
 
@@ -131,10 +132,8 @@ def probabilities(classifier):
     """The model that answers: in probabilities, of one look at an image or of several."""
     import keras
 
-    from tfpar import models
-
     if FLAGS.views:
-        return models.mean_over_views(classifier)
+        return image_classification.mean_over_views(classifier)
     answers = keras.layers.Softmax(name="probabilities", dtype="float32")(classifier.output)
     return keras.Model(classifier.input, answers)
 
@@ -156,7 +155,7 @@ def export(model, data, history, result):
     """Leaves the model, which answers with probabilities."""
     import tfpar
 
-    return tfpar.export.ImageClassifierExport(
+    return tfpar.tasks.image_classification.ImageClassifierExport(
         model=probabilities(model),  # outside of the strategy: one process exports
         class_names=data.class_names,
         limits="It knows images like those that it was trained on, and gives a confident answer for any other too.",

@@ -21,6 +21,7 @@ from tfpar.cli.flags import define_common, define_table_files
 from tfpar.cli.recipe import log
 from tfpar.cli.run import run_recipe
 from tfpar.errors import UserError
+from tfpar.tasks import text_classification
 
 FLAGS = flags.FLAGS
 
@@ -97,9 +98,9 @@ def load(replicas):
     from tfpar import data
 
     if FLAGS.smoke:
-        texts = data.generated_text_classification(seed=FLAGS.seed)
+        texts = text_classification.generated_text_classification(seed=FLAGS.seed)
     else:
-        texts = data.load_text_classification(
+        texts = text_classification.load_text_classification(
             FLAGS.dataset,
             text_column=FLAGS.text_column,
             label_column=FLAGS.label_column,
@@ -111,7 +112,7 @@ def load(replicas):
     for reason, rows in texts.skipped.items():
         log(f"skipped {rows} row(s): {reason}")
     log(f"splits: {texts.split_rule}")
-    tokenizer = data.Tokenizer.train(
+    tokenizer = text_classification.Tokenizer.train(
         texts.train.texts, vocabulary_size=FLAGS.vocabulary_size, min_frequency=FLAGS.min_frequency
     )
     splits = ("train", "validation", "test")
@@ -124,10 +125,10 @@ def load(replicas):
 
 def build(encoded):
     """Builds the classifier from flags, pretrained if so asked."""
-    from tfpar import data, models, train
+    from tfpar import models, train
 
     vocabulary_size, num_classes = encoded.tokenizer.vocabulary_size, len(encoded.data.class_names)
-    scores = data.log_odds(
+    scores = text_classification.log_odds(
         encoded.tokens["train"], encoded.labels("train"), vocabulary_size=vocabulary_size, num_classes=num_classes
     )
     classifier = models.text_classifier(
@@ -158,23 +159,21 @@ def wide_layer(encoded):
     """A linear model of words and bigrams, which begins as naive Bayes."""
     import numpy as np
 
-    from tfpar import data, layers
-
     vocabulary_size, num_classes = encoded.tokenizer.vocabulary_size, len(encoded.data.class_names)
     tokens = encoded.tokens["train"]
-    bigrams = data.frequent_bigrams(tokens, min_frequency=2)
-    scores = data.log_odds(
-        data.ngram_ids(tokens, bigrams, vocabulary_size),
+    bigrams = text_classification.frequent_bigrams(tokens, min_frequency=2)
+    scores = text_classification.log_odds(
+        text_classification.ngram_ids(tokens, bigrams, vocabulary_size),
         encoded.labels("train"),
         vocabulary_size=vocabulary_size + len(bigrams),
         num_classes=num_classes,
     )
     if num_classes == 2:
         scores = np.concatenate([-scores, scores], axis=1) / 2
-    return layers.BagOfNgrams(
+    return text_classification.BagOfNgrams(
         num_classes,
         vocabulary_size,
-        slots=layers.BagOfNgrams.slots_for(bigrams),
+        slots=text_classification.BagOfNgrams.slots_for(bigrams),
         bigrams=bigrams,
         scores=1.5 * scores,
         dropout=0.15,
@@ -218,13 +217,12 @@ def optimizer(steps):
 
 def fit(model, encoded):
     """Trains; returns the history and what was measured on the way."""
-    from tfpar import train
 
     batches = encoded.batches("train", recipe.first_epoch())
     model.compile(
         optimizer(recipe.training_steps(batches)),
-        train.CommitteeCrossentropy(label_smoothing=FLAGS.label_smoothing),
-        weighted_metrics=[train.CommitteeAccuracy(shares())],
+        text_classification.CommitteeCrossentropy(label_smoothing=FLAGS.label_smoothing),
+        weighted_metrics=[text_classification.CommitteeAccuracy(shares())],
         jit_compile=FLAGS.xla,
     )
     return recipe.fit(model, batches, encoded.batches("validation"), examples=len(encoded.labels("train")))
@@ -237,9 +235,11 @@ def export(model, encoded, history, result):
     import tfpar
 
     probabilities = keras.layers.Lambda(
-        lambda logits: tfpar.train.committee_probabilities(logits, shares()), name="probabilities", dtype="float32"
+        lambda logits: tfpar.tasks.text_classification.committee_probabilities(logits, shares()),
+        name="probabilities",
+        dtype="float32",
     )(model.output)
-    return tfpar.export.TextClassifierExport(
+    return tfpar.tasks.text_classification.TextClassifierExport(
         model=keras.Model(model.input, probabilities),
         tokenizer=encoded.tokenizer,
         class_names=encoded.data.class_names,

@@ -18,6 +18,7 @@ from tfpar.cli.flags import define_common, define_group
 from tfpar.cli.recipe import log
 from tfpar.cli.run import run_recipe
 from tfpar.errors import UserError
+from tfpar.tasks import speech_recognition
 
 FLAGS = flags.FLAGS
 
@@ -48,12 +49,11 @@ SPLITS = ("train", "validation", "test")
 
 def load():
     """Reads the data set, or makes it."""
-    from tfpar import data
 
     if FLAGS.smoke:
-        speech = data.generated_speech(seed=FLAGS.seed, task=FLAGS.task)
+        speech = speech_recognition.generated_speech(seed=FLAGS.seed, task=FLAGS.task)
     else:
-        speech = data.load_speech(FLAGS.dataset, task=FLAGS.task, words=FLAGS.words, group=FLAGS.group)
+        speech = speech_recognition.load_speech(FLAGS.dataset, task=FLAGS.task, words=FLAGS.words, group=FLAGS.group)
     for reason, clips in speech.skipped.items():
         log(f"skipped {clips} clip(s): {reason}")
     if speech.clipped:
@@ -80,9 +80,8 @@ def build(speech):
 
 
 def network(speech, samples):
-    from tfpar import models
 
-    return models.speech_recogniser(
+    return speech_recognition.speech_recogniser(
         samples=samples,
         num_classes=len(speech.class_names),
         rate_hz=speech.rate_hz,
@@ -100,15 +99,14 @@ def network(speech, samples):
 
 def batches(speech, split, first_epoch=0):
     """Batches of (audio, labels, weights) as model and loss take them."""
-    from tfpar import data
 
     distorted = split == "train" and FLAGS.augment
-    raw = data.speech_batches(
+    raw = speech_recognition.speech_batches(
         getattr(speech, split),
         batch_size=FLAGS.batch_size,
         seed=FLAGS.seed,
         shuffle=split == "train",
-        distortions=data.standard_distortions(speech.rate_hz, is_strings()) if distorted else None,
+        distortions=speech_recognition.standard_distortions(speech.rate_hz, is_strings()) if distorted else None,
         boundaries=boundaries(speech),
         first_epoch=first_epoch,
         **({"crop": 0.0} if is_strings() else {}),
@@ -132,7 +130,7 @@ def boundaries(speech):
 
     if not is_strings():
         return (speech.samples,)
-    room = data.room_lengths(speech.train, FLAGS.augment)
+    room = speech_recognition.room_lengths(speech.train, FLAGS.augment)
     multiple = speech.rate_hz // 10
     return data.bucket_boundaries([*room, speech.samples], FLAGS.buckets, multiple, FLAGS.batch_size)
 
@@ -141,7 +139,7 @@ def padding_fraction(speech):
     """Of training batches, before clips are played faster or slower."""
     from tfpar import data
 
-    room = data.room_lengths(speech.train, FLAGS.augment)
+    room = speech_recognition.room_lengths(speech.train, FLAGS.augment)
     fed = room.sum() / (1 - data.padding_fraction(room, boundaries(speech), FLAGS.batch_size))
     return 1 - float(speech.train.lengths.sum() / fed)
 
@@ -171,12 +169,14 @@ def score(model, speech):
     test = batches(speech, "test")
     if not is_strings():
         return recipe.scores(model, test)
-    from tfpar import data
 
     measured = model.evaluate(test, verbose=0, return_dict=True)
     logits = model.predict(test_audio(speech), batch_size=FLAGS.batch_size, verbose=0)
-    answers = [data.decode(row, speech.class_names) for row in logits]
-    return {**data.string_errors(data.spelt(speech.test.labels, speech.class_names), answers), "loss": measured["loss"]}
+    answers = [speech_recognition.decode(row, speech.class_names) for row in logits]
+    return {
+        **speech_recognition.string_errors(speech_recognition.spelt(speech.test.labels, speech.class_names), answers),
+        "loss": measured["loss"],
+    }
 
 
 def test_audio(speech):
@@ -194,7 +194,7 @@ def export(model, speech, history, result):
     recogniser = network(speech, speech.samples)
     recogniser.set_weights(model.get_weights())
     probabilities = keras.layers.Softmax(name="probabilities", dtype="float32")(recogniser.output)
-    return tfpar.export.SpeechExport(
+    return tfpar.tasks.speech_recognition.SpeechExport(
         model=keras.Model(recogniser.input, probabilities, name="speech"),
         class_names=speech.class_names,
         rate_hz=speech.rate_hz,

@@ -17,6 +17,7 @@ from tfpar.cli.extras import SACREBLEU, TOKENIZERS
 from tfpar.cli.flags import define_common, define_table_files
 from tfpar.cli.recipe import log
 from tfpar.cli.run import run_recipe
+from tfpar.tasks import translation
 
 FLAGS = flags.FLAGS
 
@@ -74,9 +75,8 @@ class Encoded:
         return TOKENS_PER_PAIR * FLAGS.batch_size
 
     def batches(self, split, first_epoch=0):
-        from tfpar import data
 
-        return data.translation_batches(
+        return translation.translation_batches(
             self.sources[split],
             self.targets[split],
             tokens_per_batch=self.tokens_per_batch,
@@ -89,20 +89,18 @@ class Encoded:
         )
 
     def padding_fraction(self):
-        from tfpar import data
 
         lengths = [[len(ids) for ids in side["train"]] for side in (self.sources, self.targets)]
-        return data.translation_padding_fraction(*lengths, self.boundaries, self.tokens_per_batch, self.replicas)
+        return translation.translation_padding_fraction(*lengths, self.boundaries, self.tokens_per_batch, self.replicas)
 
 
 def load(replicas):
     """Reads the data set and turns its sentences into token ids."""
-    from tfpar import data
 
     if FLAGS.smoke:
-        pairs = data.generated_translation(seed=FLAGS.seed)
+        pairs = translation.generated_translation(seed=FLAGS.seed)
     else:
-        pairs = data.load_translation(
+        pairs = translation.load_translation(
             FLAGS.dataset,
             source_column=FLAGS.source_column,
             target_column=FLAGS.target_column,
@@ -113,12 +111,12 @@ def load(replicas):
     for reason, rows in pairs.skipped.items():
         log(f"skipped {rows} row(s): {reason}")
     texts = [*pairs.train.sources, *pairs.train.targets]
-    tokenizer = data.SubwordTokenizer.train(texts, vocabulary_size=FLAGS.vocabulary_size)
+    tokenizer = translation.SubwordTokenizer.train(texts, vocabulary_size=FLAGS.vocabulary_size)
     splits = {split: getattr(pairs, split) for split in ("train", "validation", "test")}
     sources = {split: tokenizer.encode(of.sources, FLAGS.max_tokens) for split, of in splits.items()}
     targets = {split: tokenizer.encode(of.targets, FLAGS.max_tokens - 1) for split, of in splits.items()}
     lengths = [[len(ids) for split in splits for ids in side[split]] for side in (sources, targets)]
-    boundaries = data.translation_boundaries(*lengths, max_buckets=FLAGS.buckets)
+    boundaries = translation.translation_boundaries(*lengths, max_buckets=FLAGS.buckets)
     return Encoded(pairs, tokenizer, sources, targets, boundaries, replicas)
 
 
@@ -192,7 +190,7 @@ def export(models, encoded, history, result, greedy):
 
     rows = np.linspace(0, len(greedy) - 1, min(len(greedy), FLAGS.file_sentences)).astype(int)
     references = [encoded.data.test.targets[row] for row in rows]
-    return tfpar.export.TranslatorExport(
+    return tfpar.tasks.translation.TranslatorExport(
         encoder=models.encoder,
         decoder_step=models.decoder_step,
         tokenizer=encoded.tokenizer,

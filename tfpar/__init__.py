@@ -10,7 +10,7 @@ from tfpar.saved_names import register_saved_names
 
 __version__ = "0.1.0"
 
-__all__ = ["__version__", "cluster", "data", "export", "layers", "models", "train"]
+__all__ = ["__version__", "cluster", "data", "export", "layers", "models", "tasks", "train"]
 
 
 def __getattr__(name: str):

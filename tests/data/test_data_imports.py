@@ -12,14 +12,14 @@ import tfpar.data
     "module",
     [
         "tfpar.data",
-        "tfpar.data.text",
-        "tfpar.data.subwords",
-        "tfpar.data.sources",
-        "tfpar.data.translation_sources",
-        "tfpar.data.bucketing",
-        "tfpar.data.pair_batches",
-        "tfpar.data.speech_sources",
-        "tfpar.data.synthetic_speech",
+        "tfpar.tasks.text_classification.tokenizer",
+        "tfpar.tasks.translation.subwords",
+        "tfpar.tasks.text_classification.load",
+        "tfpar.tasks.translation.load",
+        "tfpar.data.batching.bucketing",
+        "tfpar.tasks.translation.batches",
+        "tfpar.tasks.speech_recognition.load",
+        "tfpar.tasks.speech_recognition.synthesis",
     ],
 )
 def test_importing_starts_no_tensorflow(module):

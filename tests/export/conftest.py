@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 import tfpar
-from tfpar.export import measured_file
-from tfpar.export.bundle import write_bundle
-from tfpar.export.interpreter import TFLiteModel
-from tfpar.export.keys import new_signing_key, read_signing_key
+from tfpar.export.bundle.directory import write_bundle
+from tfpar.export.bundle.keys import new_signing_key, read_signing_key
+from tfpar.export.conversion import measured_file
+from tfpar.export.conversion.interpreter import TFLiteModel
 
 VOCABULARY, TIME = 20, 8
 

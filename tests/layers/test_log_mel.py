@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfpar.layers import LogMelSpectrogram, SpectrogramAugmentation
+from tfpar.layers import LogMelSpectrogram
 from tfpar.layers.log_mel import mel_matrix
+from tfpar.tasks.speech_recognition import SpectrogramAugmentation
 
 
 def sound(rows=2, samples=4000, seed=0):

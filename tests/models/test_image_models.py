@@ -6,13 +6,9 @@ import pytest
 
 import tfpar
 from tfpar.data import generated_image_classification, image_batches
-from tfpar.models import (
-    denoising_autoencoder,
-    face_embedder,
-    image_classifier,
-    mean_over_views,
-    without_projection_head,
-)
+from tfpar.models import denoising_autoencoder, image_classifier
+from tfpar.tasks.face_recognition import face_embedder, without_projection_head
+from tfpar.tasks.image_classification import mean_over_views
 
 SMALL = dict(image_shape=(8, 8, 1), width=4, units=6, mean=70.0, deviation=90.0, seed=1)
 KINDS = ["cnn", "row_lstm", "cnn_lstm"]
@@ -54,7 +50,7 @@ def test_the_mean_over_views_of_a_classifier(kind, tmp_path):
     classifier = image_classifier(kind, num_classes=4, hidden=16, **SMALL)
     answering = mean_over_views(classifier)
     images = DATA.test.images[:3].astype("float32")
-    logits = classifier.predict(tfpar.layers.ShiftedViews()(images), verbose=0).reshape(5, 3, 4)
+    logits = classifier.predict(tfpar.tasks.image_classification.ShiftedViews()(images), verbose=0).reshape(5, 3, 4)
     by_view = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
     answers = answering.predict(images, verbose=0)
     np.testing.assert_allclose(answers, by_view.mean(axis=0), atol=1e-6)
@@ -72,8 +68,8 @@ def test_an_embedder_gives_directions_and_trains(kind):
     embedder = face_embedder(kind, embedding_size=5, **SMALL)
     lengths = np.linalg.norm(embedder.predict(DATA.test.images.astype("float32"), verbose=0), axis=1)
     np.testing.assert_allclose(lengths, 1, atol=1e-5)
-    cosines = tfpar.layers.CosineLogits(4, seed=1)(embedder.output)
-    loss = tfpar.train.MarginCrossentropy(8.0, cosine=0.2)
+    cosines = tfpar.tasks.face_recognition.CosineLogits(4, seed=1)(embedder.output)
+    loss = tfpar.tasks.face_recognition.MarginCrossentropy(8.0, cosine=0.2)
     _, history = trained(cosines, embedder.input, loss, epochs=25)
     assert history["loss"][-1] < 0.8 * history["loss"][0]
 

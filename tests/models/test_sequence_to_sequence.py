@@ -4,9 +4,9 @@ import keras
 import numpy as np
 import pytest
 
-from tfpar.export.beam_search import beam_search
-from tfpar.export.serving import ServingModel
+from tfpar.export.conversion.serving import ServingModel
 from tfpar.models import Decoder, sequence_to_sequence
+from tfpar.tasks.translation.beam_search import beam_search
 
 VOCABULARY, BEGIN, END = 9, 2, 3
 GENERATOR = np.random.default_rng(0)

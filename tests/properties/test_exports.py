@@ -15,17 +15,18 @@ from hypothesis import strategies as st
 from safetensors.numpy import save
 
 from tfpar.cluster.tf_config import TfConfig, read_tf_config
-from tfpar.data import SubwordTokenizer, Tokenizer
 from tfpar.errors import UserError
-from tfpar.export.bundle import Bundle, write_bundle
-from tfpar.export.keys import read_encryption_key, read_public_key, read_signing_key
-from tfpar.export.labels import by_label, labels_of, write_labels
-from tfpar.export.manifest import MANIFEST, Manifest
-from tfpar.export.pytorch import load_torch
-from tfpar.export.rows import InputRows
-from tfpar.export.stock_keras import load_keras
-from tfpar.export.text_predictor import read_embedding
-from tfpar.export.translation_predictor import checked_search
+from tfpar.export.bundle.directory import Bundle, write_bundle
+from tfpar.export.bundle.keys import read_encryption_key, read_public_key, read_signing_key
+from tfpar.export.bundle.labels import by_label, labels_of, write_labels
+from tfpar.export.bundle.manifest import MANIFEST, Manifest
+from tfpar.export.foreign.pytorch import load_torch
+from tfpar.export.foreign.stock_keras import load_keras
+from tfpar.export.generic.rows import InputRows
+from tfpar.tasks.text_classification import Tokenizer
+from tfpar.tasks.text_classification.predict import read_embedding
+from tfpar.tasks.translation import SubwordTokenizer
+from tfpar.tasks.translation.predict import checked_search
 
 pytestmark = pytest.mark.timeout(120)
 

@@ -12,11 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from tfpar.data import load_text_classification, load_translation
-from tfpar.data.delimited import Dialect, delimited_rows
-from tfpar.data.image_files import UndecodableImageError, decoded
-from tfpar.data.wav import decode_wav
-from tfpar.export.arrays import read_arrays
+from tfpar.data.images.files import UndecodableImageError, decoded
+from tfpar.data.readers.delimited import Dialect, delimited_rows
+from tfpar.export.generic.arrays import read_arrays
+from tfpar.tasks.speech_recognition.wav import decode_wav
+from tfpar.tasks.text_classification import load_text_classification
+from tfpar.tasks.translation import load_translation
 
 pytestmark = [pytest.mark.timeout(120), pytest.mark.filterwarnings("ignore")]  # Pillow warns of damaged files
 

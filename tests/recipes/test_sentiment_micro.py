@@ -40,8 +40,8 @@ def test_the_report(left):
 @pytest.mark.parametrize("text", ["a gripping film", "", "a dull plot with sad actors " * 9])
 def test_host_and_file_answer_for_texts(left, text):
     directory, *_ = left
-    found = tfpar.export.TextPredictor(tfpar.export.Bundle(directory), "int8")(text)["probabilities"]
-    tokenizer = tfpar.data.Tokenizer.load(directory / "tokenizer.json")
+    found = tfpar.tasks.text_classification.TextPredictor(tfpar.export.Bundle(directory), "int8")(text)["probabilities"]
+    tokenizer = tfpar.tasks.text_classification.Tokenizer.load(directory / "tokenizer.json")
     (tokens,) = tokenizer.encode([text], 12)
     tokens = np.pad(tokens, (0, 12 - len(tokens)))[None].astype(np.int32)
     saved = tf.saved_model.load(str(directory / "saved_model")).signatures["serving_default"]
@@ -53,4 +53,4 @@ def test_a_table_that_is_gone(left, tmp_path):
     directory = shutil.copytree(left[0], tmp_path / "copy")
     (directory / "embedding.npy").unlink()
     with pytest.raises(UserError, match="embedding.npy"):
-        tfpar.export.TextPredictor(tfpar.export.Bundle(directory), "int8")
+        tfpar.tasks.text_classification.TextPredictor(tfpar.export.Bundle(directory), "int8")

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfpar.data.clips import fit_length
-from tfpar.data.transcripts import string_errors
-from tfpar.data.wav import read_wav, write_wav
-from tfpar.export.bundle import Bundle
-from tfpar.export.evaluation import evaluate
+from tfpar.export.bundle.directory import Bundle
+from tfpar.tasks.evaluation import evaluate
+from tfpar.tasks.speech_recognition.clips import fit_length
+from tfpar.tasks.speech_recognition.transcripts import string_errors
+from tfpar.tasks.speech_recognition.wav import read_wav, write_wav
 
 KEYS = {
     "recipe", "dataset", "cell", "strategy", "replicas", "xla", "examples", "metrics", "train_seconds",
@@ -78,8 +78,8 @@ def check_answers(left, tmp_path):
 
 
 def test_a_stream_answers_step_by_step(run_recipe, tmp_path):
-    from tfpar.export.interpreter import TFLiteModel
-    from tfpar.export.stream_speed import stream
+    from tfpar.export.conversion.interpreter import TFLiteModel
+    from tfpar.tasks.speech_recognition.stream_speed import stream
 
     left = tmp_path / "left"
     flags = ("--model", "lstm", "--streaming", "--noxla", "--export_dir", left, "--export", "float32,dynamic")

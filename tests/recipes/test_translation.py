@@ -5,9 +5,9 @@ import json
 import pytest
 import sacrebleu
 
-from tfpar.export.bundle import Bundle
-from tfpar.export.evaluation import evaluate
-from tfpar.export.predictors import load_predictor
+from tfpar.export.bundle.directory import Bundle
+from tfpar.tasks.evaluation import evaluate
+from tfpar.tasks.predictors import load_predictor
 
 SENTENCES = [
     ("one cat", "un gato"),

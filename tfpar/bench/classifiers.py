@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tfpar.data.bucketing import bucket_boundaries, plan_epoch
+from tfpar.data.batching.bucketing import bucket_boundaries, plan_epoch
 
 
 class Texts(NamedTuple):

@@ -135,7 +135,7 @@ def onnx_session(bidirectional: bool, units: int):
 
 def time_onnxruntime(bidirectional: bool, units: int, *_) -> dict:
     """ONNX Runtime, float32."""
-    from tfpar.export.interpreter import median_seconds
+    from tfpar.export.conversion.interpreter import median_seconds
 
     session, inputs = onnx_session(bidirectional, units), {"x": rows()[:1]}
     return {"seconds": median_seconds(lambda: session.run(None, inputs), RUNS)}

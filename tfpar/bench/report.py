@@ -5,7 +5,7 @@ import math
 from pathlib import Path
 
 from tfpar.errors import UserError
-from tfpar.export.pictures import new_figure
+from tfpar.export.report.plots import new_figure
 from tfpar.files import written_atomically
 
 EXTRA = "bench"

@@ -12,8 +12,8 @@ import sys
 import numpy as np
 
 from tfpar.bench.epochs import dataset_of, seconds_per_epoch
-from tfpar.data.pair_buckets import bucket_of, translation_boundaries
-from tfpar.data.pair_plan import plan_pairs, rows_per_batch
+from tfpar.tasks.translation.buckets import bucket_of, translation_boundaries
+from tfpar.tasks.translation.epoch_plan import plan_pairs, rows_per_batch
 
 VOCABULARY, EMBEDDING, UNITS, TOKENS, PAIRS = 4000, 256, 384, 1536, 9000
 SMOOTHING, DROPOUT, LEARNING_RATE, CLIP_NORM = 0.1, 0.1, 2e-3, 1.0

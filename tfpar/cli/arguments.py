@@ -43,7 +43,7 @@ def add_keys(parser: argparse.ArgumentParser) -> None:
 
 def given_keys(options: argparse.Namespace) -> dict:
     """Read the keys of `add_keys`; return them as arguments of `tfpar.export.Bundle`."""
-    from tfpar.export.keys import read_encryption_key, read_public_key
+    from tfpar.export.bundle.keys import read_encryption_key, read_public_key
 
     return {
         "encryption_key": read_encryption_key(options.encryption_key) if options.encryption_key is not None else None,

@@ -12,7 +12,7 @@ from tfpar.bench.report import EXTRA, check_has_marks, draw, put_table, read_rep
 from tfpar.bench.stopwatch import paired_ratios, runs_in_turn
 from tfpar.cli.arguments import Parser
 from tfpar.errors import MissingExtraError, UserError
-from tfpar.export.pictures import new_figure
+from tfpar.export.report.plots import new_figure
 from tfpar.files import check_writable_file, written_atomically
 
 SUITES = {

@@ -5,8 +5,8 @@ from pathlib import Path
 from tfpar.cli.arguments import Parser, add_dialect, add_keys, given_keys
 from tfpar.cli.exits import FAILED_EXIT_CODE, fail
 from tfpar.cli.json_result import find_non_finite, print_json
-from tfpar.export.bundle import Bundle
-from tfpar.export.evaluation import evaluate
+from tfpar.export.bundle.directory import Bundle
+from tfpar.tasks.evaluation import evaluate
 
 _DESCRIPTION = """
 Measure an exported model on labeled data: images and speech from folder:PATH with a sub-folder for each class, or from

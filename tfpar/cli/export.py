@@ -12,7 +12,7 @@ from pathlib import Path
 from tfpar.cli.arguments import Parser
 from tfpar.errors import UserError
 from tfpar.export.formats import CALIBRATED, FORMATS, FORMS, TARGETS
-from tfpar.export.micro import check_micro
+from tfpar.export.micro.interpreter import check_micro
 
 
 def main(arguments: list[str]) -> None:
@@ -33,12 +33,12 @@ def main(arguments: list[str]) -> None:
     lengths = _lengths(options.sequence_length)
     if options.target == "micro":
         check_micro(lengths or (), options.streaming)
-    from tfpar.export.bundle import check_writable
+    from tfpar.export.bundle.directory import check_writable
 
     check_writable(options.export_dir)
     model, source = _model(options)
-    from tfpar.export.calibration import read_calibration
-    from tfpar.export.model_export import export_model
+    from tfpar.export.generic.calibration import read_calibration
+    from tfpar.export.generic.model_export import export_model
 
     manifest = export_model(
         model,
@@ -102,12 +102,12 @@ def _lengths(text):
 
 def _model(options):
     if options.keras:
-        from tfpar.export.stock_keras import load_keras
+        from tfpar.export.foreign.stock_keras import load_keras
 
         for name in options.imports:
             _import(name)
         return load_keras(options.keras), options.keras.name
-    from tfpar.export.pytorch import load_torch
+    from tfpar.export.foreign.pytorch import load_torch
 
     model = load_torch(options.torch, options.prefix, options.returns == "sequence", options.nonlinearity)
     return model, options.torch.name

@@ -8,10 +8,10 @@ from tfpar.cli.exits import FAILED_EXIT_CODE, fail
 from tfpar.cli.json_result import find_non_finite
 from tfpar.cli.prediction_output import OUTPUTS, print_predictions
 from tfpar.errors import MissingExtraError, UserError
-from tfpar.export.bundle import Bundle
-from tfpar.export.inputs import Item, expand
-from tfpar.export.predictors import load_predictor
+from tfpar.export.bundle.directory import Bundle
+from tfpar.export.generic.inputs import Item, expand
 from tfpar.files import check_writable_file
+from tfpar.tasks.predictors import load_predictor
 
 _DESCRIPTION = """
 Answer for inputs with an exported model. An INPUT is a text; an image file, of faces two in a row; a WAV file; or, for
@@ -103,7 +103,7 @@ def _predict(predictor, items, errors):
 def _draw_attention(predictor, inputs, path):
     if not hasattr(predictor, "best") or not inputs:
         raise UserError("--attention is for one sentence and an export of a translator")
-    from tfpar.export.pictures import draw_alignment
+    from tfpar.export.report.plots import draw_alignment
 
     check_writable_file(Path(path), "--attention")
     best = predictor.best(inputs[0])

@@ -58,7 +58,7 @@ def check_micro_settings() -> None:
         UserError: `--export` lists a format that does not run there.
         MissingExtraError: tflite-micro is not installed.
     """
-    from tfpar.export.micro import check_micro
+    from tfpar.export.micro.interpreter import check_micro
 
     check_micro()
     if not set(FLAGS.export) <= {"", "saved_model", "float32", "int8"}:

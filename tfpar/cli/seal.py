@@ -3,8 +3,8 @@
 import json
 
 from tfpar.cli.arguments import Parser
-from tfpar.export.keys import new_encryption_key, new_signing_key, read_encryption_key, read_signing_key
-from tfpar.export.seal import seal_bundle
+from tfpar.export.bundle.keys import new_encryption_key, new_signing_key, read_encryption_key, read_signing_key
+from tfpar.export.bundle.seal import seal_bundle
 
 _SOURCE = "file:PATH|env:NAME"
 

@@ -3,7 +3,7 @@
 import json
 
 from tfpar.cli.arguments import Parser, add_keys, given_keys
-from tfpar.export.seal import unseal_bundle
+from tfpar.export.bundle.seal import unseal_bundle
 
 
 def main(arguments: list[str]) -> None:

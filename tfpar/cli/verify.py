@@ -6,7 +6,7 @@ import sys
 from tfpar.cli.arguments import Parser, add_keys, given_keys
 from tfpar.cli.exits import fail
 from tfpar.errors import ChangedFileError
-from tfpar.export.verify import verify_bundle
+from tfpar.export.bundle.verify import verify_bundle
 
 
 def main(arguments: list[str]) -> None:

@@ -6,7 +6,7 @@ A hypothesis y of log-probability log p(y) and alignment a is ranked by (Wu et a
     lp(y) = ((5 + |y|) / 6) ^ length_penalty
     cp(y) = coverage_penalty * sum over source steps s of log(min(sum over t of a[t, s], 1))
 
-`tfpar.export.beam_search` is the same search in NumPy, for exported models.
+`tfpar.tasks.translation.beam_search` is the same search in NumPy, for exported models.
 """
 
 import keras

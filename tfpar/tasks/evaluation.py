@@ -6,25 +6,31 @@ from pathlib import Path
 
 import numpy as np
 
-from tfpar.data.delimited import Dialect
-from tfpar.data.speech_folder import digits_of, read_transcripts
-from tfpar.data.text_files import UTF8
-from tfpar.data.transcripts import import_jiwer, string_errors
-from tfpar.data.voices import DIGITS
+from tfpar.data.readers.delimited import Dialect
+from tfpar.data.readers.text_files import UTF8
 from tfpar.errors import MissingExtraError, UserError
-from tfpar.export.arrays import read_arrays
-from tfpar.export.bundle import Bundle
-from tfpar.export.face_threshold import check_copy, check_rule, choose_threshold, copy_with_threshold, rates_at
-from tfpar.export.inputs import TABLES, Item, check_split, list_files, parse_source
-from tfpar.export.labeled_inputs import (
+from tfpar.export.bundle.directory import Bundle
+from tfpar.export.generic.arrays import read_arrays
+from tfpar.export.generic.inputs import TABLES, Item, check_split, list_files, parse_source
+from tfpar.export.generic.labeled_inputs import (
     read_class_folders,
     read_labeled_rows,
     read_person_folders,
     read_person_pairs,
 )
-from tfpar.export.predictors import load_predictor
-from tfpar.export.scores import import_sacrebleu, score_classes, score_numbers, score_translations
-from tfpar.export.verification import equal_error_rate
+from tfpar.tasks.face_recognition.threshold import (
+    check_copy,
+    check_rule,
+    choose_threshold,
+    copy_with_threshold,
+    rates_at,
+)
+from tfpar.tasks.face_recognition.verification import equal_error_rate
+from tfpar.tasks.predictors import load_predictor
+from tfpar.tasks.scores import import_sacrebleu, score_classes, score_numbers, score_translations
+from tfpar.tasks.speech_recognition.folder import digits_of, read_transcripts
+from tfpar.tasks.speech_recognition.transcripts import import_jiwer, string_errors
+from tfpar.tasks.speech_recognition.voices import DIGITS
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,17 +3,17 @@
 import importlib
 
 from tfpar.errors import UserError
-from tfpar.export.bundle import Bundle
+from tfpar.export.bundle.directory import Bundle
 
 # Task: module and class. A class takes (bundle, format_name), has the attributes `format` and `input_kind`, and returns
 # a JSON object for the arguments of one input. Its module imports no TensorFlow.
 PREDICTORS = {
-    "face_verification": ("face_predictor", "FacePredictor"),
-    "image_classification": ("image_predictor", "ImagePredictor"),
-    "model": ("model_predictor", "ModelPredictor"),
-    "speech": ("speech_predictor", "SpeechPredictor"),
-    "translation": ("translation_predictor", "TranslationPredictor"),
-    "text_classification": ("text_predictor", "TextPredictor"),
+    "face_verification": ("tasks.face_recognition.predict", "FacePredictor"),
+    "image_classification": ("tasks.image_classification.predict", "ImagePredictor"),
+    "model": ("export.generic.model_predictor", "ModelPredictor"),
+    "speech": ("tasks.speech_recognition.predict", "SpeechPredictor"),
+    "translation": ("tasks.translation.predict", "TranslationPredictor"),
+    "text_classification": ("tasks.text_classification.predict", "TextPredictor"),
 }
 
 
@@ -32,7 +32,7 @@ def load_predictor(bundle: Bundle, format_name: str | None = None):
     if task not in list(PREDICTORS):  # it may be anything that JSON knows
         raise UserError(f"{bundle.directory} holds a model for {task!r}; it must be for one of {', '.join(PREDICTORS)}")
     module, name = PREDICTORS[task]
-    make = getattr(importlib.import_module(f"tfpar.export.{module}"), name)
+    make = getattr(importlib.import_module(f"tfpar.{module}"), name)
     try:
         return make(bundle, format_name)
     except (UserError, MemoryError):

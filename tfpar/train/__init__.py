@@ -1,19 +1,14 @@
 """Training: the `keras.Model` whose `fit` is right on N replicas, and what goes with it."""
 
 from tfpar.train.callbacks import StopAtStep, Throughput, finished_epochs, logging_callbacks
-from tfpar.train.committee import CommitteeAccuracy, CommitteeCrossentropy, committee_probabilities
 from tfpar.train.crossentropy import SmoothedCrossentropy
 from tfpar.train.ctc import CTCLoss
-from tfpar.train.margin import MarginCrossentropy
 from tfpar.train.model import Model, Sequential
 from tfpar.train.optimizers import adamw
 from tfpar.train.token_crossentropy import TokenCrossentropy
 
 __all__ = [
     "CTCLoss",
-    "CommitteeAccuracy",
-    "CommitteeCrossentropy",
-    "MarginCrossentropy",
     "Model",
     "Sequential",
     "SmoothedCrossentropy",
@@ -21,7 +16,6 @@ __all__ = [
     "Throughput",
     "TokenCrossentropy",
     "adamw",
-    "committee_probabilities",
     "finished_epochs",
     "logging_callbacks",
 ]

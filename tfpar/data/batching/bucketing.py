@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tfpar.data.batch_stream import as_dataset
-from tfpar.data.ragged import Ragged
+from tfpar.data.batching.ragged import Ragged
+from tfpar.data.batching.stream import as_dataset
 from tfpar.errors import UserError
 
 FILLING_TOKEN = 1  # a filling row has one real token: an all-padding row makes masked layers divide by zero

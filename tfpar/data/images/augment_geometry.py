@@ -2,7 +2,7 @@
 
 import math
 
-from tfpar.data.augment import Step, uniform
+from tfpar.data.images.augment import Step, uniform
 
 
 def affine(

@@ -1,6 +1,6 @@
 """Augmentation that changes grey or colour values: light, noise, missing parts."""
 
-from tfpar.data.augment import Step, uniform
+from tfpar.data.images.augment import Step, uniform
 
 
 def light(brightness: float = 0.0, contrast: float = 0.0) -> Step:

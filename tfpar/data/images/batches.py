@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from tfpar.data.augment import apply_steps
-from tfpar.data.batch_stream import as_dataset
-from tfpar.data.bucketing import row_table
-from tfpar.data.labelled_images import LabelledImages
+from tfpar.data.batching.bucketing import row_table
+from tfpar.data.batching.stream import as_dataset
+from tfpar.data.images.augment import apply_steps
+from tfpar.data.images.dataset import LabelledImages
 from tfpar.errors import UserError
 
 
@@ -32,7 +32,7 @@ def image_batches(
         seed: of the order and of the augmentation; 0 or more.
         replicas: `batch_size` must be a multiple of it.
         first_epoch: number of the first iterator's epoch, to go on with after a restart.
-        augment: steps from `tfpar.data.augment`, in their order.
+        augment: steps from `tfpar.data.images.augment`, in their order.
 
     Returns:
         Dataset of (images float32 (batch, height, width, channels) from 0 to 255, labels int32 (batch,), weights

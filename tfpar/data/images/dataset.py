@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tfpar.data.image_files import fitted
-from tfpar.data.splits import SPLITS, check_cut, cut_missing, cut_rule
+from tfpar.data.images.files import fitted
+from tfpar.data.readers.splits import SPLITS, check_cut, cut_missing, cut_rule
 from tfpar.errors import UserError
 
 DEFAULT_SIZE = 64  # of images that have no size in common

@@ -3,11 +3,17 @@
 import re
 from pathlib import Path
 
-from tfpar.data.folder_groups import ONE_BY_ONE, FileGroups
-from tfpar.data.folder_splits import check_splits, find_splits, split_folders_rule, visible_entries, visible_folders
-from tfpar.data.image_files import SUFFIXES, UndecodableImageError, decoded
-from tfpar.data.labelled_images import CollectedImages
-from tfpar.data.splits import check_groups
+from tfpar.data.images.dataset import CollectedImages
+from tfpar.data.images.files import SUFFIXES, UndecodableImageError, decoded
+from tfpar.data.readers.folder_groups import ONE_BY_ONE, FileGroups
+from tfpar.data.readers.folder_splits import (
+    check_splits,
+    find_splits,
+    split_folders_rule,
+    visible_entries,
+    visible_folders,
+)
+from tfpar.data.readers.splits import check_groups
 from tfpar.errors import UserError
 from tfpar.files import read_file
 

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from tfpar.data.image_folder import read_image_folder
-from tfpar.data.labelled_images import ImageData, assemble
-from tfpar.data.specs import FOLDER, check_options, notice_of_file, parsed
-from tfpar.data.tfds_images import read_tfds_images
+from tfpar.data.images.dataset import ImageData, assemble
+from tfpar.data.images.folder import read_image_folder
+from tfpar.data.images.tfds import read_tfds_images
+from tfpar.data.readers.specs import FOLDER, check_options, notice_of_file, parsed
 from tfpar.errors import UserError
 
 _BUNDLED = {"mnist_5k": "mnist_5k", "orl_faces": "orl_faces"}

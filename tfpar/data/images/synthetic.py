@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tfpar.data.labelled_images import ImageData, LabelledImages
+from tfpar.data.images.dataset import ImageData, LabelledImages
 
 _NOISE = 40
 

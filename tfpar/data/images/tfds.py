@@ -4,9 +4,14 @@ from pathlib import Path
 
 import numpy as np
 
-from tfpar.data.labelled_images import CollectedImages
-from tfpar.data.tfds_sets import notice, prepared, published_splits, rows, split_rule
+from tfpar.data.images.dataset import CollectedImages
+from tfpar.data.readers.tfds_sets import notice, prepared, published_splits, rows, split_rule
 from tfpar.errors import UserError
+
+_BUILDERS = {
+    "mnist_5k": "tfpar.data.images.mnist_5k.builder:Mnist5k",
+    "orl_faces": "tfpar.data.images.orl_faces.builder:OrlFaces",
+}
 
 
 def read_tfds_images(name: str, cache_dir: Path | None = None) -> tuple[CollectedImages, str]:
@@ -23,7 +28,7 @@ def read_tfds_images(name: str, cache_dir: Path | None = None) -> tuple[Collecte
         UserError: no such set, it cannot be prepared, or its features are not one image and one label.
         MissingExtraError: TensorFlow Datasets is not installed.
     """
-    builder = prepared(name, cache_dir)
+    builder = prepared(name, cache_dir, _BUILDERS)
     image_key, label_key = _image_and_label_keys(builder.info.features, name)
     collected = CollectedImages(where=f"tfds:{name}", class_names=tuple(builder.info.features[label_key].names))
     for split, source in published_splits(builder, name).items():

@@ -10,9 +10,9 @@ import itertools
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from tfpar.data.columns import Columns, shown
-from tfpar.data.splits import SPLIT_NAMES
-from tfpar.data.text_files import UTF8, canonical_encoding, open_text
+from tfpar.data.readers.columns import Columns, shown
+from tfpar.data.readers.splits import SPLIT_NAMES
+from tfpar.data.readers.text_files import UTF8, canonical_encoding, open_text
 from tfpar.errors import UserError
 
 UNLABELLED = "unlabelled"

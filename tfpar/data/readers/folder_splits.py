@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tfpar.data.splits import SPLIT_NAMES, SPLITS
+from tfpar.data.readers.splits import SPLIT_NAMES, SPLITS
 from tfpar.errors import UserError
 
 

@@ -4,27 +4,21 @@ import contextlib
 import importlib
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
-from tfpar.data.cache import cache_root, locked
+from tfpar.data.readers.cache import cache_root, locked
 from tfpar.errors import MissingExtraError, UserError
 
-# Sets whose builders tfpar brings: TFDS name -> (package under builders/, class).
-_BUNDLED = {
-    "mnist_5k": ("mnist_5k", "Mnist5k"),
-    "orl_faces": ("orl_faces", "OrlFaces"),
-    "rotten_tomatoes_movies": ("rotten_tomatoes_movies", "RottenTomatoesMovies"),
-    "tatoeba_spanish": ("tatoeba_spanish", "TatoebaSpanish"),
-}
 _SPLIT_NAMES = {"train": ("train",), "validation": ("validation", "valid", "val", "dev"), "test": ("test",)}
 _KINDS = {"O": "text", "S": "text", "U": "text", "i": "int", "u": "int"}  # by NumPy's kind of dtype
 _BATCH = 1024
 
 
-def prepared(name: str, cache_dir: Path | None):
+def prepared(name: str, cache_dir: Path | None, bundled: Mapping[str, str] = MappingProxyType({})):
     """The builder of a set, its data on disk; only one process at a time prepares.
 
     Bundled sets are prepared under tfpar's cache directory, others where TFDS always puts them, unless `cache_dir` is
@@ -33,6 +27,7 @@ def prepared(name: str, cache_dir: Path | None):
     Args:
         name: NAME or NAME/CONFIG, as TFDS spells it.
         cache_dir: where to prepare it, in a folder `tfds`.
+        bundled: name -> "module:class" of the builders that tfpar brings.
 
     Raises:
         UserError: no such set, or it cannot be prepared.
@@ -44,16 +39,16 @@ def prepared(name: str, cache_dir: Path | None):
         raise MissingExtraError("tensorflow-datasets", "recipes", "to read TFDS sets and the bundled one") from error
     root = cache_dir or cache_root()
     base = re.split(r"[/:]", name)[0]
-    data_dir = root / "tfds" if cache_dir or base in _BUNDLED else None
+    data_dir = root / "tfds" if cache_dir or base in bundled else None
     lock = root / "tfds" / f"{re.sub(r'[^A-Za-z0-9_.-]', '-', name)}.lock"
     with locked(lock), contextlib.redirect_stdout(sys.stderr):  # TFDS reports on stdout, which belongs to results
         # Made inside the lock: a builder made before another process prepared the set would not know its splits.
-        builder = _builder(tfds, name, base, data_dir)
-        if base in _BUNDLED:
+        builder = _builder(tfds, name, base, data_dir, bundled)
+        if base in bundled:
             builder.wheel_cache = cache_dir
         try:
             # Bundled sets are in no bucket: asking for them there would need a network.
-            config = tfds.download.DownloadConfig(try_download_gcs=base not in _BUNDLED)
+            config = tfds.download.DownloadConfig(try_download_gcs=base not in bundled)
             builder.download_and_prepare(download_config=config)
         except UserError:
             raise
@@ -67,11 +62,10 @@ def prepared(name: str, cache_dir: Path | None):
     return builder
 
 
-def _builder(tfds, name: str, base: str, data_dir: Path | None):
-    if base in _BUNDLED:
-        package, class_name = _BUNDLED[base]
-        module = importlib.import_module(f"tfpar.data.builders.{package}.builder")
-        return getattr(module, class_name)(data_dir=data_dir)
+def _builder(tfds, name: str, base: str, data_dir: Path | None, bundled: Mapping[str, str]):
+    if base in bundled:
+        module, _, class_name = bundled[base].partition(":")
+        return getattr(importlib.import_module(module), class_name)(data_dir=data_dir)
     try:
         return tfds.builder(name, data_dir=data_dir)
     except Exception as error:  # unknown names, configs and missing imports all come as different types

@@ -15,7 +15,7 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from tfpar.data.cache import cache_root, locked, make_directory
+from tfpar.data.readers.cache import cache_root, locked, make_directory
 from tfpar.errors import UserError
 from tfpar.files import written_atomically
 

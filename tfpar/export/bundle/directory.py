@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tfpar.errors import ChangedFileError, UserError
-from tfpar.export.encryption import ENCRYPTION, decrypt
-from tfpar.export.manifest import MANIFEST, Manifest, list_files
-from tfpar.export.signature import SIGNATURE, check_signature, sign
+from tfpar.export.bundle.encryption import ENCRYPTION, decrypt
+from tfpar.export.bundle.manifest import MANIFEST, Manifest, list_files
+from tfpar.export.bundle.signature import SIGNATURE, check_signature, sign
 from tfpar.files import check_writable_directory, directory_written_atomically, read_file
 
 

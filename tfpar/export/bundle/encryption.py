@@ -3,7 +3,7 @@
 import os
 
 from tfpar.errors import UserError
-from tfpar.export.keys import import_cryptography
+from tfpar.export.bundle.keys import import_cryptography
 
 _NONCE_BYTES = 12
 LARGEST_BYTES = 2**31 - 1  # that AESGCM takes in one piece

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from tfpar.errors import UserError
-from tfpar.export.bundle import Bundle
+from tfpar.export.bundle.directory import Bundle
 
 _NAME = "labels.txt"
 

@@ -5,7 +5,7 @@ import json
 from pathlib import Path, PurePosixPath
 
 from tfpar.errors import UserError
-from tfpar.export.signature import SIGNATURE
+from tfpar.export.bundle.signature import SIGNATURE
 
 MANIFEST = "manifest.json"
 

@@ -2,8 +2,8 @@
 
 from tfpar.checks import did_you_mean
 from tfpar.errors import UserError
-from tfpar.export.bundle import Bundle
-from tfpar.export.interpreter import TFLiteModel
+from tfpar.export.bundle.directory import Bundle
+from tfpar.export.conversion.interpreter import TFLiteModel
 
 
 def load_content(bundle: Bundle, format_name: str | None = None) -> tuple[str, bytes]:

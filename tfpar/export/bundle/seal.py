@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from tfpar.errors import UserError
-from tfpar.export.bundle import Bundle, write_bundle
-from tfpar.export.encryption import ENCRYPTION, encrypt
-from tfpar.export.verify import compare
+from tfpar.export.bundle.directory import Bundle, write_bundle
+from tfpar.export.bundle.encryption import ENCRYPTION, encrypt
+from tfpar.export.bundle.verify import compare
 
 
 def seal_bundle(

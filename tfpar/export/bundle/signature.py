@@ -5,7 +5,7 @@ import hashlib
 import json
 
 from tfpar.errors import ChangedFileError, UserError
-from tfpar.export.keys import import_cryptography
+from tfpar.export.bundle.keys import import_cryptography
 
 SIGNATURE = "manifest.sig"
 _ALGORITHM = "Ed25519"

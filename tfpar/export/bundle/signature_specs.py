@@ -1,6 +1,6 @@
 """One signature of a `.tflite` file, as the manifest lists it."""
 
-from tfpar.export.interpreter import TFLiteModel
+from tfpar.export.conversion.interpreter import TFLiteModel
 
 
 def described(file: TFLiteModel) -> dict:

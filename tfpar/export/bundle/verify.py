@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from tfpar.export.bundle import Bundle
-from tfpar.export.interpreter import TFLiteModel, signatures_of
-from tfpar.export.manifest import list_files
+from tfpar.export.bundle.directory import Bundle
+from tfpar.export.bundle.manifest import list_files
+from tfpar.export.conversion.interpreter import TFLiteModel, signatures_of
 
 
 def verify_bundle(directory: Path | str, encryption_key: bytes | None = None, public_key=None) -> dict:

@@ -17,10 +17,10 @@ from pathlib import Path
 import numpy as np
 
 from tfpar.errors import UserError
-from tfpar.export.child_environment import child_environment
-from tfpar.export.converter_process import WORDS
+from tfpar.export.conversion.converter_process import WORDS
+from tfpar.export.conversion.subprocess_environment import child_environment
 
-COMMAND = [sys.executable, "-m", "tfpar.export.converter_process"]
+COMMAND = [sys.executable, "-m", "tfpar.export.conversion.converter_process"]
 _LAST_CHARACTERS = 300
 _MISSING_OPERATION = re.compile(r"'(tf\.\w+)' op is neither a custom op nor a flex op")
 

@@ -1,8 +1,9 @@
 """The TFLite converter's own process: it may end with a segmentation fault, or never come back.
 
-Run as `python -m tfpar.export.converter_process`. It imports TensorFlow once and forks for each line of standard input,
-a JSON list of a directory, a format and a target. The directory holds `saved_model/` and `calibration.pickle`, and gets
-`model.tflite` and, in `words.txt`, what the converter said. The answer is a line with the exit code of the fork.
+Run as `python -m tfpar.export.conversion.converter_process`. It imports TensorFlow once and forks for each line of
+standard input, a JSON list of a directory, a format and a target. The directory holds `saved_model/` and
+`calibration.pickle`, and gets `model.tflite` and, in `words.txt`, what the converter said. Its reply is a line with the
+exit code of the fork.
 """
 
 import json

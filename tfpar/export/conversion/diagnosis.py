@@ -7,9 +7,9 @@ import numpy as np
 import tensorflow as tf
 
 from tfpar.errors import UserError
+from tfpar.export.conversion.serving import ServingModel
+from tfpar.export.conversion.verify_outputs import EXAMPLE, Comparison, Excess
 from tfpar.export.formats import Format
-from tfpar.export.serving import ServingModel
-from tfpar.export.verify_outputs import EXAMPLE, Comparison, Excess
 
 _STREAMING_ERROR = 1e-3  # relative; rounding is far below
 

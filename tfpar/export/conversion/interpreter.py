@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from tfpar.errors import MissingExtraError, UserError
-from tfpar.export.quantisation import Quantisation
+from tfpar.export.conversion.quantization import Quantisation
 from tfpar.files import read_file
 
 

@@ -8,14 +8,14 @@ import numpy as np
 import tensorflow as tf
 
 from tfpar.errors import RefusedFileError, UserError
-from tfpar.export.convert import convert, save_calibration
-from tfpar.export.diagnosis import describe_random, explain_excess, find_multi_step_layer, find_random_output
+from tfpar.export.conversion.converter import convert, save_calibration
+from tfpar.export.conversion.diagnosis import describe_random, explain_excess, find_multi_step_layer, find_random_output
+from tfpar.export.conversion.interpreter import TFLiteModel
+from tfpar.export.conversion.patch import mend_file
+from tfpar.export.conversion.signatures import STEP, Signatures
+from tfpar.export.conversion.verify_outputs import Comparison
 from tfpar.export.formats import CALIBRATED, Format
-from tfpar.export.interpreter import TFLiteModel
-from tfpar.export.mend import mend_file
-from tfpar.export.micro_process import measure_in_micro
-from tfpar.export.signatures import STEP, Signatures
-from tfpar.export.verify_outputs import Comparison
+from tfpar.export.micro.interpreter_process import measure_in_micro
 
 
 @dataclasses.dataclass(frozen=True)

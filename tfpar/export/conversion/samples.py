@@ -8,8 +8,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfpar.errors import UserError
-from tfpar.export.serving import ServingModel, serving_model
-from tfpar.export.verify_outputs import EXAMPLE, Row
+from tfpar.export.conversion.serving import ServingModel, serving_model
+from tfpar.export.conversion.verify_outputs import EXAMPLE, Row
 
 ROWS = 256
 _BATCHES_READ = 200

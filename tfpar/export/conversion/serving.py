@@ -11,7 +11,7 @@ from keras.src.models.functional import Functional
 
 from tfpar.contexts import attributes_set
 from tfpar.errors import UserError
-from tfpar.export.counterparts import counterpart, counterparts_in_place
+from tfpar.export.conversion.counterparts import counterpart, counterparts_in_place
 from tfpar.layers.recurrent.base import RecurrentLayer
 from tfpar.layers.recurrent.kernels import exporting
 from tfpar.layers.recurrent.streaming import legal_name

@@ -5,9 +5,9 @@ import numpy as np
 import tensorflow as tf
 
 from tfpar.errors import UserError
-from tfpar.export.samples import rows_to_compare
-from tfpar.export.serving import ServingModel, serving_model
-from tfpar.export.verify_outputs import EXAMPLE, Comparison, Row
+from tfpar.export.conversion.samples import rows_to_compare
+from tfpar.export.conversion.serving import ServingModel, serving_model
+from tfpar.export.conversion.verify_outputs import EXAMPLE, Comparison, Row
 from tfpar.layers.recurrent.streaming import state_shapes, streamed
 
 DEFAULT, STEP = "serving_default", "step"

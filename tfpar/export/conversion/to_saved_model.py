@@ -8,11 +8,11 @@ import tensorflow as tf
 
 from tfpar.cluster import outside_scope
 from tfpar.errors import UserError
-from tfpar.export.diagnosis import check_stateless, explain_excess
+from tfpar.export.conversion.diagnosis import check_stateless, explain_excess
+from tfpar.export.conversion.samples import rows_to_compare, sample_inputs
+from tfpar.export.conversion.serving import ServingModel, renamed_names, serving_model
+from tfpar.export.conversion.verify_outputs import Comparison
 from tfpar.export.formats import FORMATS
-from tfpar.export.samples import rows_to_compare, sample_inputs
-from tfpar.export.serving import ServingModel, renamed_names, serving_model
-from tfpar.export.verify_outputs import Comparison
 from tfpar.files import directory_written_atomically
 
 _MIXED_PRECISION = FORMATS["dynamic"]  # bfloat16 has eight bits, too

@@ -11,14 +11,14 @@ import tensorflow as tf
 from tfpar.checks import check_one_of, check_positive_integer
 from tfpar.cluster import outside_scope
 from tfpar.errors import UserError
-from tfpar.export.c_array import write_c_array
-from tfpar.export.diagnosis import check_stateless
+from tfpar.export.conversion.diagnosis import check_stateless
+from tfpar.export.conversion.measured_file import MeasuredFile, timed_in_turn
+from tfpar.export.conversion.samples import sample_inputs
+from tfpar.export.conversion.serving import ServingModel, renamed_names, serving_model
+from tfpar.export.conversion.signatures import DEFAULT, STEP, Sequences, Signatures, Steps, shapes_of
 from tfpar.export.formats import CALIBRATED, FORMATS, FORMS, FORMS_OF, MICRO_REASONS, TARGETS, Format
-from tfpar.export.measured_file import MeasuredFile, timed_in_turn
-from tfpar.export.micro import check_micro
-from tfpar.export.samples import sample_inputs
-from tfpar.export.serving import ServingModel, renamed_names, serving_model
-from tfpar.export.signatures import DEFAULT, STEP, Sequences, Signatures, Steps, shapes_of
+from tfpar.export.micro.c_array import write_c_array
+from tfpar.export.micro.interpreter import check_micro
 from tfpar.files import written_atomically
 from tfpar.layers.recurrent.kernels import PADDINGS
 
@@ -51,7 +51,7 @@ def tflite(
         quantize: None or "float32", "float16", "dynamic" (8-bit weights), "int8" (8-bit weights and activations),
             "int16x8" (8-bit weights, 16-bit activations).
         calibration: representative inputs, for int8 and int16x8 and for measuring: see
-            `tfpar.export.samples.sample_inputs`. Without it the file is measured on random inputs.
+            `tfpar.export.conversion.samples.sample_inputs`. Without it the file is measured on random inputs.
         sequence_length: time steps of the file's inputs where the model leaves them open; default: the longest in
             `calibration`; without either, any length. Several lengths become signatures "length_N", which share
             weights; "serving_default" is the longest.

@@ -14,7 +14,7 @@ import numpy as np
 
 from tfpar.checks import check_one_of
 from tfpar.errors import MissingExtraError, UserError
-from tfpar.export.torch_file import read_torch_file
+from tfpar.export.foreign.torch_file import read_torch_file
 from tfpar.files import open_file
 from tfpar.layers import GRU, LSTM, Bidirectional, SimpleRNN
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import keras
 
 from tfpar.errors import UserError
-from tfpar.export.counterparts import counterpart
-from tfpar.export.samples import rows_to_compare, sample_inputs
-from tfpar.export.serving import ServingModel
-from tfpar.export.verify_outputs import compare_models
+from tfpar.export.conversion.counterparts import counterpart
+from tfpar.export.conversion.samples import rows_to_compare, sample_inputs
+from tfpar.export.conversion.serving import ServingModel
+from tfpar.export.conversion.verify_outputs import compare_models
 
 _MAX_RELATIVE_ERROR = 1e-4
 _ROWS_COMPARED = 10  # the padded ones are the last

@@ -4,8 +4,8 @@ import keras
 import numpy as np
 
 from tfpar.errors import UserError
-from tfpar.export.arrays import KINDS, read_arrays
-from tfpar.export.serving import serving_model
+from tfpar.export.conversion.serving import serving_model
+from tfpar.export.generic.arrays import KINDS, read_arrays
 
 
 def read_calibration(source: str, model: keras.Model) -> dict[str, np.ndarray]:

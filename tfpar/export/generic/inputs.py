@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tfpar.checks import did_you_mean
-from tfpar.data.delimited import Dialect, cleaned, delimited_rows, split_of
-from tfpar.data.splits import SPLITS
-from tfpar.data.text_files import UTF8
+from tfpar.data.readers.delimited import Dialect, cleaned, delimited_rows, split_of
+from tfpar.data.readers.splits import SPLITS
+from tfpar.data.readers.text_files import UTF8
 from tfpar.errors import UserError
-from tfpar.export.arrays import read_arrays
+from tfpar.export.generic.arrays import read_arrays
 
 TABLES = ("csv", "tsv")
 SOURCE_KINDS = ("folder", *TABLES, "npz")
@@ -123,7 +123,7 @@ def read_rows(
     Args:
         path: of the file.
         dialect: how its rows are written.
-        columns: argument name -> column, as `tfpar.data.columns.Columns.find` takes them.
+        columns: argument name -> column, as `tfpar.data.readers.columns.Columns.find` takes them.
         split: only rows of this split; None: all rows.
 
     Raises:

@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tfpar.checks import did_you_mean
-from tfpar.data.delimited import Dialect
+from tfpar.data.readers.delimited import Dialect
 from tfpar.errors import UserError
-from tfpar.export.inputs import InputKind, Item, list_files, path_beside, read_rows, read_text
+from tfpar.export.generic.inputs import InputKind, Item, list_files, path_beside, read_rows, read_text
 
 _SAME, _DIFFERENT = ("1", "true", "yes", "same"), ("0", "false", "no", "different")
 

@@ -7,12 +7,15 @@ import keras
 import numpy as np
 
 from tfpar.errors import RefusedFileError, UserError
-from tfpar.export.bundle import write_bundle
-from tfpar.export.card import write_card
-from tfpar.export.described import described
+from tfpar.export.bundle.directory import write_bundle
+from tfpar.export.bundle.signature_specs import described
+from tfpar.export.conversion.interpreter import TFLiteModel
+from tfpar.export.conversion.serving import input_names
+from tfpar.export.conversion.to_saved_model import saved_model_in_bundle
+from tfpar.export.conversion.to_tflite import tflite
 from tfpar.export.formats import FORMATS, Format
-from tfpar.export.interpreter import TFLiteModel
-from tfpar.export.reports import (
+from tfpar.export.report.card import write_card
+from tfpar.export.report.refusals import (
     SIGNIFICANCE,
     in_directory,
     is_refused,
@@ -21,9 +24,6 @@ from tfpar.export.reports import (
     note_larger_files,
     write_or_refuse,
 )
-from tfpar.export.serving import input_names
-from tfpar.export.to_saved_model import saved_model_in_bundle
-from tfpar.export.to_tflite import tflite
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -6,20 +6,20 @@ from pathlib import Path
 import keras
 
 from tfpar.errors import UserError
-from tfpar.export.bundle import write_bundle
-from tfpar.export.described import described
-from tfpar.export.interpreter import TFLiteModel
-from tfpar.export.made_with import versions
-from tfpar.export.reports import (
+from tfpar.export.bundle.directory import write_bundle
+from tfpar.export.bundle.environment_info import versions
+from tfpar.export.bundle.signature_specs import described
+from tfpar.export.conversion.interpreter import TFLiteModel
+from tfpar.export.conversion.serving import serving_model
+from tfpar.export.conversion.to_saved_model import saved_model_in_bundle
+from tfpar.export.conversion.to_tflite import tflite
+from tfpar.export.report.refusals import (
     describe_notes,
     describe_row,
     is_refused,
     note_larger_files,
     write_or_refuse,
 )
-from tfpar.export.serving import serving_model
-from tfpar.export.to_saved_model import saved_model_in_bundle
-from tfpar.export.to_tflite import tflite
 
 TASK = "model"
 

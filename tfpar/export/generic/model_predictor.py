@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 
 from tfpar.errors import UserError
-from tfpar.export.arrays import KINDS, read_arrays
-from tfpar.export.bundle import Bundle
-from tfpar.export.bundle_model import load_model
-from tfpar.export.inputs import InputKind
-from tfpar.export.rows import InputRows
+from tfpar.export.bundle.directory import Bundle
+from tfpar.export.bundle.model_file import load_model
+from tfpar.export.generic.arrays import KINDS, read_arrays
+from tfpar.export.generic.inputs import InputKind
+from tfpar.export.generic.rows import InputRows
 
 
 class ModelPredictor:

@@ -32,7 +32,7 @@ def write_c_array(path: Path, arena_bytes: int, operations: list[str]) -> list[s
 
     Args:
         path: of the `.tflite` file.
-        arena_bytes: see `tfpar.export.micro_process.MicroRun`.
+        arena_bytes: see `tfpar.export.micro.interpreter_process.MicroRun`.
         operations: the file's, for the header's comment: a chip's interpreter has to be given each.
 
     Returns:

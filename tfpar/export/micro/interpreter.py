@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tfpar.errors import MissingExtraError, UserError
-from tfpar.export.quantisation import Quantisation
+from tfpar.export.conversion.quantization import Quantisation
 
 _DTYPES = {"FLOAT32": np.float32, "INT8": np.int8, "INT16": np.int16, "INT32": np.int32, "INT64": np.int64}
 
@@ -24,8 +24,8 @@ class Port:
 class MicroModel:
     """The first signature of a `.tflite` file, in this process.
 
-    An arena that is too small may end the process with a segmentation fault; `tfpar.export.micro_process` finds the
-    size that a file needs.
+    An arena that is too small may end the process with a segmentation fault;
+    `tfpar.export.micro.interpreter_process` finds the size that a file needs.
 
     Args:
         content: of the file.

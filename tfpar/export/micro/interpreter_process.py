@@ -1,7 +1,7 @@
 """TFLite Micro in a process of its own: it may end its process with a segmentation fault, and says why on stderr.
 
-Run as `python -m tfpar.export.micro_process DIRECTORY TRIAL_S`; the directory holds `model.tflite` and `inputs.npz`,
-arrays (runs, *shape), and receives `outputs.npz` and `arena_bytes`.
+Run as `python -m tfpar.export.micro.interpreter_process DIRECTORY TRIAL_S`; the directory holds `model.tflite` and
+`inputs.npz`, arrays (runs, *shape), and receives `outputs.npz` and `arena_bytes`.
 """
 
 import dataclasses
@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 
 from tfpar.errors import UserError
-from tfpar.export.child_environment import child_environment
-from tfpar.export.micro import MicroModel, check_micro
-from tfpar.export.verify_outputs import Comparison
+from tfpar.export.conversion.subprocess_environment import child_environment
+from tfpar.export.conversion.verify_outputs import Comparison
+from tfpar.export.micro.interpreter import MicroModel, check_micro
 
 _LARGE_ARENA_BYTES = 64 << 20  # more than any such chip has
 _ALIGNMENT_BYTES = 16
@@ -77,7 +77,7 @@ def measure_in_micro(content: bytes, sequences, rows: list, timeout_s: float):
 
 
 def _run(directory, timeout_s):
-    command = [sys.executable, "-m", "tfpar.export.micro_process", str(directory), str(int(timeout_s) + 1)]
+    command = [sys.executable, "-m", "tfpar.export.micro.interpreter_process", str(directory), str(int(timeout_s) + 1)]
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, errors="replace", timeout=timeout_s, env=child_environment()

@@ -5,8 +5,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from tfpar.export.micro_process import run_in_micro
-from tfpar.export.to_tflite import tflite
+from tfpar.export.conversion.to_tflite import tflite
+from tfpar.export.micro.interpreter_process import run_in_micro
 
 
 class MicroPart:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tfpar.export.reports import describe_notes, describe_row, is_refused
+from tfpar.export.report.refusals import describe_notes, describe_row, is_refused
 
 _CARD = """# {name}
 

@@ -12,7 +12,7 @@ import keras
 from keras import ops
 
 from tfpar.checks import check_one_of
-from tfpar.layers.attention import Attention
+from tfpar.layers.attention.attention import Attention
 from tfpar.ops.scan import scan
 
 CELLS = {"lstm": keras.layers.LSTMCell, "gru": keras.layers.GRUCell}

@@ -8,7 +8,7 @@ from tfpar.checks import check_positive_integer
 
 @keras.saving.register_keras_serializable(package="tfpar")
 class CosineLogits(keras.layers.Layer):
-    """cos(embedding, direction of class c), for all classes c; `tfpar.train.MarginCrossentropy` trains on them.
+    """cos(embedding, direction of class c), for all classes c; `MarginCrossentropy` trains on them.
 
     Args:
         num_classes: how many directions.

@@ -15,7 +15,7 @@ def face_embedder(
     dropout_rate: float = 0.3,
     **encoder,
 ) -> keras.Model:
-    """Builds a network from images to embeddings; put `tfpar.layers.CosineLogits` behind it to train it.
+    """Builds a network from images to embeddings; put `CosineLogits` behind it to train it.
 
     The last layer is a projection head for the people of the training; for others see `without_projection_head` and
     `gabor_embedder`.

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from tfpar import layers
+from tfpar.tasks.face_recognition.gabor import GaborMagnitudes
 
 GABOR_HEIGHT = 40  # pixels, of the image that wavelets see
 
@@ -33,7 +33,7 @@ def gabor_embedder(
     if height != GABOR_HEIGHT:
         wide = max(GABOR_HEIGHT // 2, round(GABOR_HEIGHT * width / height))
         x = keras.layers.Resizing(GABOR_HEIGHT, wide, dtype="float32", name="gabor_resized")(x)
-    x = keras.layers.Flatten(name="gabor_flat")(layers.GaborMagnitudes(dtype="float32", name="gabor")(x))
+    x = keras.layers.Flatten(name="gabor_flat")(GaborMagnitudes(dtype="float32", name="gabor")(x))
     x = keras.layers.UnitNormalization(dtype="float32", name="gabor_direction")(x)
     if whitening is not None:
         x = keras.layers.Rescaling(1.0, -center, dtype="float32", name="gabor_centred")(x)

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from tfpar import layers
+from tfpar.tasks.face_recognition.cosine_logits import CosineLogits
 
 
 def joined_embedder(first: keras.Model, other: keras.Model, weight: float = 0.5) -> keras.Model:
@@ -34,7 +34,7 @@ def nearest_mean_classifier(embedder: keras.Model, embeddings: np.ndarray, label
         Mensink et al. 2013, Distance-based image classification: generalizing to new classes at near-zero cost.
     """
     means = np.stack([embeddings[labels == label].mean(axis=0) for label in range(labels.max() + 1)])
-    cosines = layers.CosineLogits(len(means), dtype="float32", name="means")
+    cosines = CosineLogits(len(means), dtype="float32", name="means")
     classifier = keras.Model(embedder.input, cosines(embedder.output), name="nearest_mean_classifier")
     cosines.set_weights([means.T])
     return classifier

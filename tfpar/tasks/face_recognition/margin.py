@@ -29,7 +29,7 @@ class MarginCrossentropy(SmoothedCrossentropy):
 
     Call arguments:
         y_true: int (batch,), class of each example.
-        y_pred: float (batch, classes), cosines, as from `tfpar.layers.CosineLogits`.
+        y_pred: float (batch, classes), cosines, as from `tfpar.tasks.face_recognition.CosineLogits`.
 
     References:
         Deng et al. 2019, ArcFace, arXiv:1801.07698. Wang et al. 2018, CosFace, arXiv:1801.09414.

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tfpar.data.folder_splits import find_splits
-from tfpar.data.labelled_images import ImageData, LabelledImages
+from tfpar.data.images.dataset import ImageData, LabelledImages
+from tfpar.data.readers.folder_splits import find_splits
 from tfpar.errors import UserError
 
 _TRAIN_SHARE = 0.75

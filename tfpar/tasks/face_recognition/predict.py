@@ -4,12 +4,12 @@ import math
 
 import numpy as np
 
-from tfpar.data.image_files import SUFFIXES
+from tfpar.data.images.files import SUFFIXES
+from tfpar.data.images.input_image import read_image
 from tfpar.errors import UserError
-from tfpar.export.bundle import Bundle
-from tfpar.export.bundle_model import load_model
-from tfpar.export.image_predictor import read_image
-from tfpar.export.inputs import InputKind
+from tfpar.export.bundle.directory import Bundle
+from tfpar.export.bundle.model_file import load_model
+from tfpar.export.generic.inputs import InputKind
 
 TASK = "face_verification"
 CALIBRATION = "threshold_set_by"  # in the manifest: how `tfpar evaluate` set the threshold

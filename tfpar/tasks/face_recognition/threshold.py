@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 
 from tfpar.errors import UserError
-from tfpar.export.bundle import Bundle, write_bundle
-from tfpar.export.face_predictor import CALIBRATION
-from tfpar.export.verification import equal_error_rate, error_rates
+from tfpar.export.bundle.directory import Bundle, write_bundle
+from tfpar.tasks.face_recognition.predict import CALIBRATION
+from tfpar.tasks.face_recognition.verification import equal_error_rate, error_rates
 
 EQUAL_ERROR_RATE, FALSE_ACCEPT_RATE = "equal_error_rate", "false_accept_rate"
 _CARD = """

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from tfpar import layers
+from tfpar.tasks.image_classification.shifted_views import ShiftedViews
 
 
 def mean_over_views(classifier: keras.Model) -> keras.Model:
@@ -24,8 +24,8 @@ def mean_over_views(classifier: keras.Model) -> keras.Model:
         over shifted views); Zhang 2019, Making convolutional networks shift-invariant again.
     """
     image = keras.Input(classifier.input.shape[1:], dtype="float32", name="image")
-    logits = classifier(layers.ShiftedViews(name="shifted_views")(image))
-    by_view = ops.reshape(logits, (layers.ShiftedViews.count, -1, logits.shape[-1]))
+    logits = classifier(ShiftedViews(name="shifted_views")(image))
+    by_view = ops.reshape(logits, (ShiftedViews.count, -1, logits.shape[-1]))
     probabilities = ops.mean(ops.softmax(by_view, axis=-1), axis=0)
     return keras.Model(
         image, keras.layers.Identity(name="probabilities", dtype="float32")(probabilities), name="mean_over_views"

@@ -2,13 +2,12 @@
 
 import numpy as np
 
-from tfpar.data.image_files import SUFFIXES, UndecodableImageError, decoded, fitted
-from tfpar.errors import UserError
-from tfpar.export.bundle import Bundle
-from tfpar.export.bundle_model import load_model
-from tfpar.export.inputs import InputKind
-from tfpar.export.labels import by_label, read_labels
-from tfpar.files import read_file
+from tfpar.data.images.files import SUFFIXES
+from tfpar.data.images.input_image import read_image
+from tfpar.export.bundle.directory import Bundle
+from tfpar.export.bundle.labels import by_label, read_labels
+from tfpar.export.bundle.model_file import load_model
+from tfpar.export.generic.inputs import InputKind
 
 TASK = "image_classification"
 
@@ -43,43 +42,3 @@ class ImagePredictor:
         """
         probabilities = self._model(image=read_image(image, self._shape)[None])["probabilities"][0]
         return {"input": image, **by_label(self.labels, probabilities)}
-
-
-def read_image(image: str | np.ndarray, shape) -> np.ndarray:
-    """Read an image as a model's input.
-
-    Args:
-        image: path of a file that `decoded` reads; or pixels from 0 to 255, (height, width) or (height, width, 1 or 3),
-            uint8 if they are to be resized.
-        shape: height, width and channels.
-
-    Returns:
-        float32 of `shape`, from 0 to 255.
-
-    Raises:
-        UserError: the file cannot be read, or is no such image.
-    """
-    shape = tuple(map(int, shape))
-    if isinstance(image, np.ndarray):
-        pixels = _checked_pixels(image, shape)
-        return fitted(pixels, *shape).astype(np.float32)
-    try:
-        pixels = decoded(read_file(image))
-    except OSError as error:
-        raise UserError(f"{image} cannot be read: {error.strerror}; an input must be an image file") from error
-    except UndecodableImageError as error:
-        raise UserError(f"{image} is no image that can be read, or is damaged: {error}") from error
-    return fitted(pixels, *shape).astype(np.float32)
-
-
-def _checked_pixels(array, shape):
-    pixels = array[..., None] if array.ndim == 2 else array
-    is_image = pixels.ndim == 3 and pixels.shape[2] in (1, 3) and pixels.size
-    if not is_image or (pixels.dtype != np.uint8 and (pixels.shape != shape or pixels.dtype.kind not in "iuf")):
-        raise UserError(
-            f"an image must be uint8 (height, width) or (height, width, 1 or 3), or numbers of the shape {shape}; got "
-            f"{array.dtype} of the shape {array.shape}"
-        )
-    if not ((pixels >= 0) & (pixels <= 255)).all():
-        raise UserError("the pixels of an image must be from 0 to 255; scale them")
-    return pixels

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import tensorflow as tf
 
-from tfpar.data.clips import SPEEDS
+from tfpar.tasks.speech_recognition.clips import SPEEDS
 
 # Between so many frequencies, evenly spaced, filters are straight lines.
 _INTERVALS = 125

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tfpar.data.batch_stream import as_dataset
-from tfpar.data.bucketing import plan_epoch, row_table
-from tfpar.data.clips import SPEEDS, Clips
+from tfpar.data.batching.bucketing import plan_epoch, row_table
+from tfpar.data.batching.stream import as_dataset
+from tfpar.tasks.speech_recognition.clips import SPEEDS, Clips
 
 
 def speech_batches(
@@ -29,7 +29,7 @@ def speech_batches(
         seed: of the order and of what is drawn; equal seeds make equal batches.
         shuffle: in a new order for each epoch.
         distortions: None for clips as they are, in the middle of their rows; else steps of
-            `tfpar.data.audio_augmentation`, behind a random placement.
+            `tfpar.tasks.speech_recognition.augment`, behind a random placement.
         boundaries: samples that batches are cut to, each the shortest that holds its clips, slowed down too if there
             are distortions; ascending, the last one that of the clips' rows. Empty: all are as long as these.
         first_epoch: the first iteration is of this epoch.
@@ -41,7 +41,7 @@ def speech_batches(
     """
     import tensorflow as tf
 
-    from tfpar.data.audio_augmentation import augmented, placed
+    from tfpar.tasks.speech_recognition.augment import augmented, placed
 
     boundaries = tuple(boundaries) or (clips.audio.shape[1],)
     audio, lengths, labels = (tf.constant(array) for array in (clips.audio, clips.lengths, clips.labels))

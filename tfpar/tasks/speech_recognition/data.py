@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tfpar.data.clips import Clips, pack, trim
-from tfpar.data.splits import SPLITS, check_cut, cut_missing, cut_rule
+from tfpar.data.readers.splits import SPLITS, check_cut, cut_missing, cut_rule
 from tfpar.errors import UserError
+from tfpar.tasks.speech_recognition.clips import Clips, pack, trim
 
 # One for each split: with fewer, some split could not show the class at all.
 _FEWEST_PER_CLASS = len(SPLITS)

@@ -6,17 +6,17 @@ import sys
 
 import numpy as np
 
-from tfpar.data.transcripts import decode, spelt
-from tfpar.export.front_end_cut import cut_behind_front_end
-from tfpar.export.interpreter import TFLiteModel
-from tfpar.export.labels import write_labels
-from tfpar.export.measured_export import MeasuredExport
-from tfpar.export.micro_part import MicroPart
-from tfpar.export.pictures import draw_confusion_matrix, draw_learning_curve
-from tfpar.export.samples import sample_inputs
-from tfpar.export.speech_predictor import FRONT_END, TASK
-from tfpar.export.stream_speed import real_time_factor
-from tfpar.export.to_tflite import tflite
+from tfpar.export.bundle.labels import write_labels
+from tfpar.export.conversion.interpreter import TFLiteModel
+from tfpar.export.conversion.samples import sample_inputs
+from tfpar.export.conversion.to_tflite import tflite
+from tfpar.export.generic.measured_export import MeasuredExport
+from tfpar.export.micro.partial_model import MicroPart
+from tfpar.export.report.plots import draw_confusion_matrix, draw_learning_curve
+from tfpar.tasks.speech_recognition.front_end_cut import cut_behind_front_end
+from tfpar.tasks.speech_recognition.predict import FRONT_END, TASK
+from tfpar.tasks.speech_recognition.stream_speed import real_time_factor
+from tfpar.tasks.speech_recognition.transcripts import decode, spelt
 
 _INPUT = "Says: {classes}. Input: {samples} samples at {rate_hz} Hz, one channel, between -1 and 1."
 

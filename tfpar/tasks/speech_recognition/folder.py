@@ -6,14 +6,20 @@ from pathlib import Path
 
 import numpy as np
 
-from tfpar.data.folder_groups import ONE_BY_ONE, FileGroups
-from tfpar.data.folder_splits import check_splits, find_splits, split_folders_rule, visible_entries, visible_folders
-from tfpar.data.speech_data import CollectedSpeech
-from tfpar.data.splits import check_groups
-from tfpar.data.voices import DIGITS, LONGEST_STRING
-from tfpar.data.wav import decode_wav
+from tfpar.data.readers.folder_groups import ONE_BY_ONE, FileGroups
+from tfpar.data.readers.folder_splits import (
+    check_splits,
+    find_splits,
+    split_folders_rule,
+    visible_entries,
+    visible_folders,
+)
+from tfpar.data.readers.splits import check_groups
 from tfpar.errors import UserError
 from tfpar.files import read_file
+from tfpar.tasks.speech_recognition.data import CollectedSpeech
+from tfpar.tasks.speech_recognition.voices import DIGITS, LONGEST_STRING
+from tfpar.tasks.speech_recognition.wav import decode_wav
 
 TRANSCRIPTS = "transcripts.tsv"
 _SPEAKER = r"(.+?)_nohash_"  # of Speech Commands

@@ -6,7 +6,7 @@ Powers span more than the 8 bits of a microcontroller's file. What follows the s
 import keras
 
 from tfpar.errors import UserError
-from tfpar.export.serving import serving_model
+from tfpar.export.conversion.serving import serving_model
 from tfpar.layers import LogMelSpectrogram
 
 

@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 
 from tfpar.checks import check_one_of, did_you_mean
-from tfpar.data.clips import pack
-from tfpar.data.specs import FOLDER, check_options, notice_of_file
-from tfpar.data.speech_data import SpeechData, assemble_speech
-from tfpar.data.speech_folder import read_class_folders, read_digit_strings
-from tfpar.data.synthetic_speech import RATE_HZ, STRING_SAMPLES, WORD_SAMPLES, synthesised
-from tfpar.data.voices import DIGITS, LONGEST_STRING, SPLIT_RULE, WORDS
+from tfpar.data.readers.specs import FOLDER, check_options, notice_of_file
 from tfpar.errors import UserError
+from tfpar.tasks.speech_recognition.clips import pack
+from tfpar.tasks.speech_recognition.data import SpeechData, assemble_speech
+from tfpar.tasks.speech_recognition.folder import read_class_folders, read_digit_strings
+from tfpar.tasks.speech_recognition.synthesis import RATE_HZ, STRING_SAMPLES, WORD_SAMPLES, synthesised
+from tfpar.tasks.speech_recognition.voices import DIGITS, LONGEST_STRING, SPLIT_RULE, WORDS
 
 TASKS = ("word", "digits")
 _BUNDLED = "espeak"
@@ -64,7 +64,7 @@ def load_speech(
             collected, names = read_class_folders(path, RATE_HZ, group)
         return assemble_speech(dataset, collected, names, samples, notice_of_file(path))
     if kind == "tfds" and rest and task == "word":
-        from tfpar.data.tfds_speech import read_tfds_speech
+        from tfpar.tasks.speech_recognition.tfds import read_tfds_speech
 
         collected, names, notice = read_tfds_speech(rest, RATE_HZ, cache_dir)
         return assemble_speech(dataset, collected, names, samples, notice)

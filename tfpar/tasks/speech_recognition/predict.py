@@ -2,15 +2,15 @@
 
 import numpy as np
 
-from tfpar.data.clips import fit_length, trim
-from tfpar.data.transcripts import decode
-from tfpar.data.wav import read_wav
 from tfpar.errors import UserError
-from tfpar.export.bundle import Bundle
-from tfpar.export.bundle_model import load_model
-from tfpar.export.inputs import InputKind
-from tfpar.export.interpreter import TFLiteModel
-from tfpar.export.labels import by_label, read_labels
+from tfpar.export.bundle.directory import Bundle
+from tfpar.export.bundle.labels import by_label, read_labels
+from tfpar.export.bundle.model_file import load_model
+from tfpar.export.conversion.interpreter import TFLiteModel
+from tfpar.export.generic.inputs import InputKind
+from tfpar.tasks.speech_recognition.clips import fit_length, trim
+from tfpar.tasks.speech_recognition.transcripts import decode
+from tfpar.tasks.speech_recognition.wav import read_wav
 
 TASK = "speech"
 FRONT_END = "front_end.tflite"  # beside files for microcontrollers, which take what it makes

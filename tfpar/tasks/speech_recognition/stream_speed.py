@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tfpar.export.interpreter import TFLiteModel
-from tfpar.export.signatures import STEP
+from tfpar.export.conversion.interpreter import TFLiteModel
+from tfpar.export.conversion.signatures import STEP
 
 _REPEATS = 5
 

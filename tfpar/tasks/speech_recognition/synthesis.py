@@ -8,14 +8,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tfpar.data.cache import cache_root, locked
-from tfpar.data.clips import Clips, pack, trim
-from tfpar.data.espeak import Synthesiser
-from tfpar.data.resampling import resample
-from tfpar.data.splits import SPLITS
-from tfpar.data.voices import ACCENTS, DIGITS, LONGEST_STRING, WORDS, split_variants
+from tfpar.data.readers.cache import cache_root, locked
+from tfpar.data.readers.splits import SPLITS
 from tfpar.errors import UserError
 from tfpar.files import written_atomically
+from tfpar.tasks.speech_recognition.clips import Clips, pack, trim
+from tfpar.tasks.speech_recognition.espeak import Synthesiser
+from tfpar.tasks.speech_recognition.resampling import resample
+from tfpar.tasks.speech_recognition.voices import ACCENTS, DIGITS, LONGEST_STRING, WORDS, split_variants
 
 RATE_HZ = 8000
 KINDS = (*WORDS, "strings")
@@ -110,7 +110,9 @@ def _make_in_fresh_process(kind, path):
     except ImportError:
         Synthesiser()  # says what is missing
     done = subprocess.run(
-        [sys.executable, "-m", "tfpar.data.synthetic_speech", kind, str(path)], capture_output=True, text=True
+        [sys.executable, "-m", "tfpar.tasks.speech_recognition.synthesis", kind, str(path)],
+        capture_output=True,
+        text=True,
     )
     if done.returncode:
         last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]

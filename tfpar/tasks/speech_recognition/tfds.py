@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from tfpar.data.resampling import resample
-from tfpar.data.speech_data import CollectedSpeech
-from tfpar.data.tfds_sets import kinds_of, notice, prepared, published_splits, split_rule
+from tfpar.data.readers.tfds_sets import kinds_of, notice, prepared, published_splits, split_rule
 from tfpar.errors import UserError
+from tfpar.tasks.speech_recognition.data import CollectedSpeech
+from tfpar.tasks.speech_recognition.resampling import resample
 
 # Sets that do not state their rate.
 _RATES_HZ = {"spoken_digit": 8000, "speech_commands": 16000}

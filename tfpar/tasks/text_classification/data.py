@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tfpar.data.splits import SPLITS, check_cut, check_groups, cut_missing, cut_rule
+from tfpar.data.readers.splits import SPLITS, check_cut, check_groups, cut_missing, cut_rule
 from tfpar.errors import UserError
 
 # One for each split: with fewer, some split could not show the class at all.

@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
-from tfpar.data.columns import Columns
-from tfpar.data.delimited import (
+from tfpar.data.readers.columns import Columns
+from tfpar.data.readers.delimited import (
     MALFORMED,
     UNKNOWN_SPLIT,
     UNLABELLED,
@@ -15,9 +15,9 @@ from tfpar.data.delimited import (
     delimited_rows,
     split_of,
 )
-from tfpar.data.labelled_texts import Collected
-from tfpar.data.text_files import WESTERN
+from tfpar.data.readers.text_files import WESTERN
 from tfpar.errors import UserError
+from tfpar.tasks.text_classification.data import Collected
 
 _NOT_UTF8 = "invalid UTF-8; another encoding is named by --encoding"
 _MOST_NOT_UTF8 = 0.1  # of all rows; a file with more is in another encoding

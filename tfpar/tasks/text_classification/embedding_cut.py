@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from tfpar.errors import UserError
-from tfpar.export.serving import serving_model
+from tfpar.export.conversion.serving import serving_model
 
 INPUT = "embedded"
 

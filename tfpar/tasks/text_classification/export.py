@@ -5,14 +5,14 @@ import functools
 
 import numpy as np
 
-from tfpar.export.embedding_cut import cut_at_embeddings
-from tfpar.export.interpreter import TFLiteModel
-from tfpar.export.labels import write_labels
-from tfpar.export.measured_export import MeasuredExport
-from tfpar.export.micro_part import MicroPart
-from tfpar.export.pictures import draw_confusion_matrix, draw_learning_curve
-from tfpar.export.samples import sample_inputs
-from tfpar.export.text_predictor import EMBEDDING, TASK, pad_tokens
+from tfpar.export.bundle.labels import write_labels
+from tfpar.export.conversion.interpreter import TFLiteModel
+from tfpar.export.conversion.samples import sample_inputs
+from tfpar.export.generic.measured_export import MeasuredExport
+from tfpar.export.micro.partial_model import MicroPart
+from tfpar.export.report.plots import draw_confusion_matrix, draw_learning_curve
+from tfpar.tasks.text_classification.embedding_cut import cut_at_embeddings
+from tfpar.tasks.text_classification.predict import EMBEDDING, TASK, pad_tokens
 
 MICRO_EXAMPLES = 3000  # TFLite Micro is slow here: it answers for so many test texts, evenly spread
 MICRO_REMEDY = "an LSTM, whose cells have 16 bits, or fewer tokens, whose errors add up"
@@ -35,7 +35,7 @@ class TextClassifierExport(MeasuredExport):
 
     Attributes:
         model: int32 (batch, time) "tokens" -> float (batch, classes) "probabilities".
-        tokenizer: a `tfpar.data.Tokenizer`.
+        tokenizer: a `tfpar.tasks.text_classification.Tokenizer`.
         class_names: by class.
         sequence_length: tokens of a TFLite file's input; longer texts are cut, shorter ones padded.
         test_tokens: the test set's sequences, each int32 (length,).

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from tfpar.data.delimited import Dialect
-from tfpar.data.delimited_texts import read_texts
-from tfpar.data.labelled_texts import LabelledTexts, TextClassificationData, assemble
-from tfpar.data.specs import FILE_KINDS, check_options, notice_of_file, parsed
-from tfpar.data.text_files import UTF8
-from tfpar.data.tfds_texts import read_tfds_texts
+from tfpar.data.readers.delimited import Dialect
+from tfpar.data.readers.specs import FILE_KINDS, check_options, notice_of_file, parsed
+from tfpar.data.readers.text_files import UTF8
+from tfpar.tasks.text_classification.data import LabelledTexts, TextClassificationData, assemble
+from tfpar.tasks.text_classification.delimited import read_texts
+from tfpar.tasks.text_classification.tfds import read_tfds_texts
 
 __all__ = ["LabelledTexts", "TextClassificationData", "load_text_classification"]
 

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
-from tfpar.data.text import Tokenizer
 from tfpar.errors import UserError
-from tfpar.export.bundle import Bundle
-from tfpar.export.bundle_model import load_model
-from tfpar.export.inputs import InputKind
-from tfpar.export.labels import by_label, read_labels
+from tfpar.export.bundle.directory import Bundle
+from tfpar.export.bundle.labels import by_label, read_labels
+from tfpar.export.bundle.model_file import load_model
+from tfpar.export.generic.inputs import InputKind
+from tfpar.tasks.text_classification.tokenizer import Tokenizer
 
 TASK = "text_classification"
 EMBEDDING = "embedding.npy"  # beside files for microcontrollers, which take its rows in place of tokens

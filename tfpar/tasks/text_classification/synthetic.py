@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tfpar.data.labelled_texts import LabelledTexts, TextClassificationData
+from tfpar.tasks.text_classification.data import LabelledTexts, TextClassificationData
 
 _WORDS = {0: ("dull", "weak", "boring", "sad"), 1: ("bright", "strong", "gripping", "glad")}
 _NEUTRAL = ("a", "film", "with", "the", "story", "and", "of", "actors", "this", "plot")

@@ -3,10 +3,14 @@
 from collections import Counter
 from pathlib import Path
 
-from tfpar.data.delimited import cleaned
-from tfpar.data.labelled_texts import Collected
-from tfpar.data.tfds_sets import column_batches, kinds_of, notice, prepared, published_splits, split_rule
+from tfpar.data.readers.delimited import cleaned
+from tfpar.data.readers.tfds_sets import column_batches, kinds_of, notice, prepared, published_splits, split_rule
 from tfpar.errors import UserError
+from tfpar.tasks.text_classification.data import Collected
+
+_BUILDERS = {
+    "rotten_tomatoes_movies": "tfpar.tasks.text_classification.rotten_tomatoes_movies.builder:RottenTomatoesMovies"
+}
 
 _UNLABELLED_SPLITS = ("unsupervised", "unlabeled", "unlabelled")
 
@@ -28,7 +32,7 @@ def read_tfds_texts(name: str, cache_dir: Path | None = None) -> tuple[Collected
         UserError: no such set, it cannot be prepared, or its features are not one text and one label.
         MissingExtraError: TensorFlow Datasets is not installed.
     """
-    builder = prepared(name, cache_dir)
+    builder = prepared(name, cache_dir, _BUILDERS)
     text_key, label_key = text_and_label_keys(builder.info.features, builder.info.supervised_keys, name)
     names = tuple(getattr(builder.info.features[label_key], "names", None) or ())
     published = published_splits(builder, name)

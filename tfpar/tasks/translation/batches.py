@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tfpar.data.batch_stream import as_dataset
-from tfpar.data.bucketing import FILLING_TOKEN, row_table
-from tfpar.data.pair_buckets import bucket_of
-from tfpar.data.pair_plan import plan_pairs, rows_per_batch
-from tfpar.data.ragged import Ragged
+from tfpar.data.batching.bucketing import FILLING_TOKEN, row_table
+from tfpar.data.batching.ragged import Ragged
+from tfpar.data.batching.stream import as_dataset
 from tfpar.data.trained_tokenizer import BEGIN_ID, END_ID
+from tfpar.tasks.translation.buckets import bucket_of
+from tfpar.tasks.translation.epoch_plan import plan_pairs, rows_per_batch
 
 
 def translation_batches(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tfpar.data.bucketing import checked_lengths
+from tfpar.data.batching.bucketing import checked_lengths
 
 _EXACT_TOKENS = 32
 _NEVER = np.iinfo(np.int64).max // 2

@@ -3,10 +3,10 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
-from tfpar.data.delimited import cleaned
-from tfpar.data.splits import SPLITS
-from tfpar.data.translation_splits import SPLIT_RULE, deal_out
+from tfpar.data.readers.delimited import cleaned
+from tfpar.data.readers.splits import SPLITS
 from tfpar.errors import UserError
+from tfpar.tasks.translation.splits import SPLIT_RULE, deal_out
 
 FURTHER = "further translation of a held-out source"
 TOO_LONG = "more than {max_words} words"

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from tfpar.data.columns import Columns
-from tfpar.data.delimited import (
+from tfpar.data.readers.columns import Columns
+from tfpar.data.readers.delimited import (
     MALFORMED,
     UNKNOWN_SPLIT,
     UNLABELLED,
@@ -13,7 +13,7 @@ from tfpar.data.delimited import (
     delimited_rows,
     split_of,
 )
-from tfpar.data.translation_pairs import CollectedPairs
+from tfpar.tasks.translation.data import CollectedPairs
 
 
 def read_pairs(

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tfpar.data.pair_buckets import bucket_of, shapes_needed
 from tfpar.errors import UserError
+from tfpar.tasks.translation.buckets import bucket_of, shapes_needed
 
 # Twice the replicas, for two lanes each, divide it for 1, 2, 4 and 8: all of these are fed the same batches.
 _ROWS_MULTIPLE = 16

@@ -9,18 +9,18 @@ import keras
 import numpy as np
 
 from tfpar.errors import RefusedFileError
-from tfpar.export.bundle import write_bundle
-from tfpar.export.described import described
+from tfpar.export.bundle.directory import write_bundle
+from tfpar.export.bundle.signature_specs import described
+from tfpar.export.conversion.interpreter import TFLiteModel
+from tfpar.export.conversion.serving import serving_model
+from tfpar.export.conversion.signatures import Sequences
+from tfpar.export.conversion.to_saved_model import saved_model_in_bundle
+from tfpar.export.conversion.to_tflite import write_signatures
 from tfpar.export.formats import FORMATS
-from tfpar.export.interpreter import TFLiteModel
-from tfpar.export.pictures import draw_learning_curve
-from tfpar.export.reports import SIGNIFICANCE, in_directory, keep_weights, note_larger_files, write_or_refuse
-from tfpar.export.serving import serving_model
-from tfpar.export.signatures import Sequences
-from tfpar.export.to_saved_model import saved_model_in_bundle
-from tfpar.export.to_tflite import write_signatures
-from tfpar.export.translation_predictor import DECODE_STEP, ENCODE, TASK, Translator
-from tfpar.export.translator_card import write_translator_card
+from tfpar.export.report.plots import draw_learning_curve
+from tfpar.export.report.refusals import SIGNIFICANCE, in_directory, keep_weights, note_larger_files, write_or_refuse
+from tfpar.tasks.translation.card import write_translator_card
+from tfpar.tasks.translation.predict import DECODE_STEP, ENCODE, TASK, Translator
 
 MAX_BLEU_LOSS = {"float32": 0.0, "float16": 0.3, "dynamic": 0.5, "int8": 1.0}
 _RANDOMIZATIONS = 200
@@ -33,7 +33,7 @@ class TranslatorExport:
 
     Attributes:
         encoder, decoder_step: see `tfpar.models.SequenceToSequence`.
-        tokenizer: a `tfpar.data.SubwordTokenizer`.
+        tokenizer: a `tfpar.tasks.translation.SubwordTokenizer`.
         search: arguments of `beam_search`.
         calibration: token ids of sources and of their translations, int (length,) each.
         sources, references: sentences of the test set that each file translates, and their translations.

@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from tfpar.data.delimited import Dialect
-from tfpar.data.delimited_pairs import read_pairs
-from tfpar.data.specs import FILE_KINDS, check_options, notice_of_file, parsed
-from tfpar.data.text_files import UTF8
-from tfpar.data.tfds_pairs import read_tfds_pairs
-from tfpar.data.translation_pairs import TranslationPairs, assemble_pairs
+from tfpar.data.readers.delimited import Dialect
+from tfpar.data.readers.specs import FILE_KINDS, check_options, notice_of_file, parsed
+from tfpar.data.readers.text_files import UTF8
 from tfpar.errors import UserError
+from tfpar.tasks.translation.data import TranslationPairs, assemble_pairs
+from tfpar.tasks.translation.delimited import read_pairs
+from tfpar.tasks.translation.tfds import read_tfds_pairs
 
 _BUNDLED = {"tatoeba_spanish": "tatoeba_spanish"}
 _BUNDLED_MAX_WORDS, _MAX_WORDS = 20, 50

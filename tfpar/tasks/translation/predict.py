@@ -5,13 +5,13 @@ from pathlib import Path
 
 import numpy as np
 
-from tfpar.data.subwords import SubwordTokenizer
 from tfpar.errors import UserError
-from tfpar.export.beam_search import beam_search
-from tfpar.export.bundle import Bundle
-from tfpar.export.bundle_model import load_content
-from tfpar.export.inputs import InputKind
-from tfpar.export.interpreter import TFLiteModel
+from tfpar.export.bundle.directory import Bundle
+from tfpar.export.bundle.model_file import load_content
+from tfpar.export.conversion.interpreter import TFLiteModel
+from tfpar.export.generic.inputs import InputKind
+from tfpar.tasks.translation.beam_search import beam_search
+from tfpar.tasks.translation.subwords import SubwordTokenizer
 
 TASK = "translation"
 ENCODE, DECODE_STEP = "encode", "decode_step"

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tfpar.data.translation_pairs import Pairs, TranslationPairs
+from tfpar.tasks.translation.data import Pairs, TranslationPairs
 
 _DIGITS = 4
 _SOURCE_DIGITS = ("nul", "one", "two", "tri", "four", "fim", "six", "sept", "oct", "nin")

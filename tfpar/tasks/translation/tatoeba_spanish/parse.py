@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from tfpar.data.delimited import WRONG_WIDTH
-from tfpar.data.translation_pairs import FURTHER, TOO_LONG
-from tfpar.data.translation_splits import deal_out
+from tfpar.data.readers.delimited import WRONG_WIDTH
+from tfpar.tasks.translation.data import FURTHER, TOO_LONG
+from tfpar.tasks.translation.splits import deal_out
 
 MAX_WORDS = 20
 

@@ -1,0 +1,27 @@
+"""Answers and truths of a recogniser as text, and how far apart they are."""
+
+import importlib.util
+
+import numpy as np
+import pytest
+
+from tfpar.tasks.speech_recognition import decode, spelt, string_errors
+
+NAMES = ("zero", "one", "two")
+
+
+def test_ctc_merges_repeats_and_drops_blanks():
+    best = np.eye(4)[[0, 1, 1, 0, 1, 2, 3, 3, 0]]
+    assert decode(best, NAMES) == "zero zero one two"
+    assert decode(np.eye(4)[[0, 0]], NAMES) == ""
+
+
+def test_truths_are_spelt_as_answers_are():
+    assert spelt(np.array([[0, 0, 2], [1, -1, -1]]), NAMES) == ["zero zero two", "one"]
+    assert spelt(np.array([2, 0]), NAMES) == ["two", "zero"]
+
+
+@pytest.mark.skipif(importlib.util.find_spec("jiwer") is None, reason="needs the extra `speech`")
+def test_errors_are_counted_by_words_and_by_strings():
+    errors = string_errors(["zero one two", "one"], ["zero two two", "one"])
+    assert errors == {"wer": pytest.approx(1 / 4), "accuracy": 0.5}

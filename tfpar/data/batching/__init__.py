@@ -1,0 +1,1 @@
+"""Batches of sequences: length buckets, padding, and streams of `tf.data`."""

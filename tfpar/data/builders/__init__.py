@@ -1,1 +1,0 @@
-"""TFDS builders of the bundled sets: one package per set, the parsing apart from the builder."""

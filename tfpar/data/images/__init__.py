@@ -1,0 +1,1 @@
+"""Labeled images: readers, splits, augmentation, batches."""

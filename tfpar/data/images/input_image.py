@@ -1,0 +1,47 @@
+"""Reads an image as the input of a model; Pillow and NumPy, no TensorFlow."""
+
+import numpy as np
+
+from tfpar.data.images.files import UndecodableImageError, decoded, fitted
+from tfpar.errors import UserError
+from tfpar.files import read_file
+
+
+def read_image(image: str | np.ndarray, shape) -> np.ndarray:
+    """Read an image as a model's input.
+
+    Args:
+        image: path of a file that `decoded` reads; or pixels from 0 to 255, (height, width) or (height, width, 1 or 3),
+            uint8 if they are to be resized.
+        shape: height, width and channels.
+
+    Returns:
+        float32 of `shape`, from 0 to 255.
+
+    Raises:
+        UserError: the file cannot be read, or is no such image.
+    """
+    shape = tuple(map(int, shape))
+    if isinstance(image, np.ndarray):
+        pixels = _checked_pixels(image, shape)
+        return fitted(pixels, *shape).astype(np.float32)
+    try:
+        pixels = decoded(read_file(image))
+    except OSError as error:
+        raise UserError(f"{image} cannot be read: {error.strerror}; an input must be an image file") from error
+    except UndecodableImageError as error:
+        raise UserError(f"{image} is no image that can be read, or is damaged: {error}") from error
+    return fitted(pixels, *shape).astype(np.float32)
+
+
+def _checked_pixels(array, shape):
+    pixels = array[..., None] if array.ndim == 2 else array
+    is_image = pixels.ndim == 3 and pixels.shape[2] in (1, 3) and pixels.size
+    if not is_image or (pixels.dtype != np.uint8 and (pixels.shape != shape or pixels.dtype.kind not in "iuf")):
+        raise UserError(
+            f"an image must be uint8 (height, width) or (height, width, 1 or 3), or numbers of the shape {shape}; got "
+            f"{array.dtype} of the shape {array.shape}"
+        )
+    if not ((pixels >= 0) & (pixels <= 255)).all():
+        raise UserError("the pixels of an image must be from 0 to 255; scale them")
+    return pixels

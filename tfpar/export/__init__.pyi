@@ -1,0 +1,17 @@
+from .bundle.directory import Bundle as Bundle
+from .bundle.directory import check_writable as check_writable
+from .bundle.directory import write_bundle as write_bundle
+from .bundle.environment_info import versions as versions
+from .bundle.seal import seal_bundle as seal_bundle
+from .bundle.seal import unseal_bundle as unseal_bundle
+from .bundle.verify import verify_bundle as verify_bundle
+from .conversion.interpreter import TFLiteModel as TFLiteModel
+from .conversion.to_saved_model import saved_model as saved_model
+from .conversion.to_tflite import tflite as tflite
+from .foreign.pytorch import from_torch as from_torch
+from .foreign.stock_keras import from_keras as from_keras
+from .formats import FORMATS as FORMATS
+from .generic.model_export import export_model as export_model
+from .micro.interpreter import MicroModel as MicroModel
+from .micro.interpreter import check_micro as check_micro
+from .micro.interpreter_process import run_in_micro as run_in_micro

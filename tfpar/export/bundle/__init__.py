@@ -1,0 +1,1 @@
+"""A directory of exported files: manifest, signature, encryption, verification."""

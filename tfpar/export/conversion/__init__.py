@@ -1,0 +1,1 @@
+"""Conversion of a model into a SavedModel or a TFLite file, and its verification."""

@@ -1,0 +1,1 @@
+"""Models from elsewhere: stock Keras and PyTorch."""

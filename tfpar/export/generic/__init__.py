@@ -1,0 +1,1 @@
+"""Export, prediction and evaluation of any model, with no task."""

@@ -1,0 +1,1 @@
+"""TFLite Micro: the interpreter of microcontrollers, and files for it."""

@@ -1,0 +1,15 @@
+from .cosine_logits import CosineLogits as CosineLogits
+from .export import FaceExport as FaceExport
+from .face_embedder import face_embedder as face_embedder
+from .face_embedder import without_projection_head as without_projection_head
+from .gabor import GaborMagnitudes as GaborMagnitudes
+from .gabor_embedder import gabor_embedder as gabor_embedder
+from .gabor_embedder import within_class_whitening as within_class_whitening
+from .joined_embedder import joined_embedder as joined_embedder
+from .joined_embedder import nearest_mean_classifier as nearest_mean_classifier
+from .margin import MarginCrossentropy as MarginCrossentropy
+from .people import split_classes as split_classes
+from .predict import FacePredictor as FacePredictor
+from .predict import averaged as averaged
+from .verification import equal_error_rate as equal_error_rate
+from .verification import pair_cosines as pair_cosines

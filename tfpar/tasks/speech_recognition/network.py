@@ -1,0 +1,185 @@
+"""Recognisers of speech: waveform in, logits out, the front end inside."""
+
+import dataclasses
+
+import keras
+
+from tfpar import layers
+from tfpar.checks import check_one_of, check_positive_integer
+from tfpar.models.text_classifier import CELLS
+from tfpar.tasks.speech_recognition.spectrogram_augmentation import SpectrogramAugmentation
+
+MODELS = ("cnn", "lstm", "cnn_lstm")
+
+# Moving statistics of a few dozen batches: they have to follow weights that move fast, and are averaged themselves.
+_MOMENTUM = 0.97
+_STREAM_HOP_S = 0.02
+
+
+@dataclasses.dataclass
+class _Builder:
+    """What the layers share; see `speech_recogniser`. Each initial weight has a seed of its own."""
+
+    cell: str
+    width: int
+    units: int
+    augment: bool
+    strings: bool
+    seed: int
+    drawn: int = 0
+
+    def next_seed(self):
+        self.drawn += 1
+        return 1000 * self.seed + self.drawn
+
+    def distorted(self, x):
+        if not self.augment:
+            return x
+        # Of a word a part may be missing; of a string that would be a word.
+        gentle = {"time_warp": 0.0, "time_mask": 0.03} if self.strings else {}
+        return SpectrogramAugmentation(seed=self.next_seed(), name="augmentation", **gentle)(x)
+
+    def normalised(self, layer, x):
+        """A layer without a bias, then batch normalisation, which folds into it in an export, and ReLU."""
+        x = layer(x)
+        x = keras.layers.BatchNormalization(momentum=_MOMENTUM, name=f"{layer.name}_norm")(x)
+        return keras.layers.ReLU(name=f"{layer.name}_relu")(x)
+
+    def weights(self):
+        return {"use_bias": False, "kernel_initializer": keras.initializers.HeNormal(self.next_seed())}
+
+    def conv(self, x, number, filters, strides, kernel=3):
+        layer = keras.layers.Conv2D(filters, kernel, strides, "same", **self.weights(), name=f"conv_{number}")
+        return self.normalised(layer, x)
+
+    def conv_in_time(self, x, filters, kernel):
+        x = keras.layers.Reshape((-1, x.shape[2] * x.shape[3]), name="frames")(x)
+        layer = keras.layers.Conv1D(filters, kernel, padding="same", **self.weights(), name="conv_in_time")
+        return self.normalised(layer, x)
+
+    def projected(self, x):
+        return self.normalised(keras.layers.Dense(self.units, **self.weights(), name="projected"), x)
+
+    def recurrent(self, name, return_sequences=True, go_backwards=False):
+        return CELLS[self.cell](
+            self.units,
+            kernel_initializer=keras.initializers.GlorotUniform(self.next_seed()),
+            recurrent_initializer=keras.initializers.Orthogonal(seed=self.next_seed()),
+            return_sequences=return_sequences,
+            go_backwards=go_backwards,
+            name=name,
+        )
+
+    def bidirectional(self, x, name):
+        backward = self.recurrent(f"backward_{name}", go_backwards=True)
+        return layers.Bidirectional(self.recurrent(name), backward_layer=backward, name=name)(x)
+
+
+def speech_recogniser(
+    *,
+    samples: int | None,
+    num_classes: int,
+    rate_hz: int = 8000,
+    model: str = "cnn",
+    cell: str = "lstm",
+    strings: bool = False,
+    streaming: bool = False,
+    width: int = 16,
+    units: int = 64,
+    dropout: float = 0.3,
+    augment: bool = True,
+    seed: int = 0,
+) -> keras.Model:
+    """Builds a recogniser with the front end inside: log-mel frames of 10 ms, distorted in training.
+
+    - "cnn": convolutions over time and frequency, then over time.
+    - "lstm": pairs of frames into a recurrent layer that runs in both directions.
+    - "cnn_lstm": a few convolutions below such a layer.
+
+    A word's frames are pooled, by maximum and mean. A string keeps its steps, of 20 or 40 ms, for CTC.
+
+    With `streaming` it is two recurrent layers that run forward, on frames of 20 ms that do not overlap; the answer
+    is the one after the last frame. Export it with `tfpar.export.tflite(streaming=True)`.
+
+    Args:
+        samples: of each clip; None: any number, the same in a batch, for strings. A multiple of 20 ms for "lstm".
+        num_classes: words; of strings, symbols without the blank.
+        rate_hz: of the clips.
+        model: one of `MODELS`.
+        cell: of the recurrent layers, one of `tfpar.models.CELLS`.
+        strings: answer at each step, for CTC.
+        streaming: take frames one by one.
+        width: channels of the first convolutions.
+        units: of each recurrent layer and direction.
+        dropout: of the features before the output.
+        augment: distort spectrograms in training.
+        seed: of initial weights, dropout and distortions.
+
+    Returns:
+        float32 "audio" (batch, samples), streaming (batch, frames, 0.02 * rate_hz) -> float32 "logits" (batch,
+        num_classes), of strings (batch, steps, num_classes + 1); class 0 is then the blank.
+
+    Raises:
+        ValueError: an argument is out of range, or a stream is to answer with strings.
+    """
+    check_one_of("model", model, MODELS)
+    check_one_of("cell", cell, tuple(CELLS))
+    if samples is not None:
+        check_positive_integer("samples", samples)
+    elif not strings:
+        raise ValueError("`samples` must be given unless `strings`; got None")
+    for name, value in (("num_classes", num_classes), ("width", width), ("units", units)):
+        check_positive_integer(name, value)
+    if streaming and (model != "lstm" or strings):
+        raise ValueError(
+            f"`streaming` takes model='lstm' and single words; got model={model!r}, strings={strings}: convolutions "
+            "and backward layers see what is still to come"
+        )
+    builder = _Builder(cell, width, units, augment, strings, seed)
+    hop = round(_STREAM_HOP_S * rate_hz)
+    audio = keras.Input((None, hop) if streaming else (samples,), dtype="float32", name="audio")
+    x = _streamed(builder, audio, rate_hz, hop) if streaming else _whole(builder, audio, rate_hz, model, strings)
+    x = layers.Dropout(dropout, seed=builder.next_seed(), name="dropout")(x)
+    initializer = keras.initializers.GlorotUniform(builder.next_seed())
+    classes = num_classes + strings
+    x = keras.layers.Dense(classes, kernel_initializer=initializer, dtype="float32", name="logits")(x)
+    return keras.Model(audio, x, name="speech")
+
+
+def _streamed(builder, audio, rate_hz, hop):
+    """float (batch, units), after the last frame."""
+    front_end = layers.LogMelSpectrogram(rate_hz, hop, hops_per_frame=1, bands=32, normalization="none", name="log_mel")
+    x = builder.distorted(front_end(audio))
+    x = builder.recurrent("recurrent_0")(builder.projected(x))
+    return builder.recurrent("recurrent_1", return_sequences=False)(x)
+
+
+def _whole(builder, audio, rate_hz, model, strings):
+    """float (batch, features), of strings (batch, steps, features)."""
+    x = layers.LogMelSpectrogram(rate_hz, rate_hz // 100, name="log_mel")(audio)
+    x = builder.distorted(x)
+    if model == "lstm":
+        whole = x if x.shape[1] is None else x[:, : x.shape[1] // 2 * 2]
+        x = keras.layers.Reshape((-1, 2 * x.shape[2]), name="pairs")(whole)
+        x = builder.projected(x)
+    else:
+        x = _convolutions(builder, x, deep=model == "cnn", fine=strings)
+    if model != "cnn":
+        x = builder.bidirectional(x, "recurrent")
+    if strings:
+        return x
+    pooled = [layers.MaxPooling(name="max_pooling")(x), layers.MeanPooling(name="mean_pooling")(x)]
+    return keras.layers.Concatenate(name="pooled")(pooled)
+
+
+def _convolutions(builder, x, deep, fine):
+    """float (batch, steps, features): a step is 80 ms if `deep`, else or if `fine` 40 ms."""
+    width = builder.width
+    x = keras.layers.Reshape((-1, x.shape[2], 1), name="image")(x)
+    x = builder.conv(x, 0, width, 2, kernel=5)
+    x = builder.conv(x, 1, width, 1)
+    x = builder.conv(x, 2, 2 * width, 2)
+    if deep:
+        x = builder.conv(x, 3, 2 * width, 1)
+        x = builder.conv(x, 4, 3 * width, (1, 2) if fine else 2)
+    return builder.conv_in_time(x, 4 * width, 3 if deep else 1)

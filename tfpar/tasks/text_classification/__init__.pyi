@@ -1,0 +1,14 @@
+from .bag_of_ngrams import BagOfNgrams as BagOfNgrams
+from .data import LabelledTexts as LabelledTexts
+from .data import TextClassificationData as TextClassificationData
+from .ensemble import CommitteeAccuracy as CommitteeAccuracy
+from .ensemble import CommitteeCrossentropy as CommitteeCrossentropy
+from .ensemble import committee_probabilities as committee_probabilities
+from .export import TextClassifierExport as TextClassifierExport
+from .load import load_text_classification as load_text_classification
+from .naive_bayes import frequent_bigrams as frequent_bigrams
+from .naive_bayes import log_odds as log_odds
+from .naive_bayes import ngram_ids as ngram_ids
+from .predict import TextPredictor as TextPredictor
+from .synthetic import generated_text_classification as generated_text_classification
+from .tokenizer import Tokenizer as Tokenizer

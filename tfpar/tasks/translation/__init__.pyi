@@ -1,0 +1,10 @@
+from .batches import translation_batches as translation_batches
+from .buckets import translation_boundaries as translation_boundaries
+from .data import Pairs as Pairs
+from .data import TranslationPairs as TranslationPairs
+from .epoch_plan import translation_padding_fraction as translation_padding_fraction
+from .export import TranslatorExport as TranslatorExport
+from .load import load_translation as load_translation
+from .predict import TranslationPredictor as TranslationPredictor
+from .subwords import SubwordTokenizer as SubwordTokenizer
+from .synthetic import generated_translation as generated_translation

@@ -90,7 +90,7 @@ def test_tasks_that_nobody_answers_for(tmp_path, task):
 
 def test_predictors_import_no_tensorflow():
     program = "import importlib, sys; from tfpar.tasks.predictors import PREDICTORS\n"
-    program += "made = [getattr(importlib.import_module(f'tfpar.export.{m}'), n) for m, n in PREDICTORS.values()]\n"
+    program += "made = [getattr(importlib.import_module(f'tfpar.{m}'), n) for m, n in PREDICTORS.values()]\n"
     program += "print(len(made), *({'tensorflow', 'keras'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == str(len(PREDICTORS))

@@ -152,7 +152,7 @@ def test_a_damaged_tokenizer_is_refused_before_it_meets_a_text(tokenizer, tmp_pa
 
 
 def test_the_vocabulary_is_the_same_in_every_process_and_order():
-    program = "import sys; from tfpar.data import SubwordTokenizer, generated_translation\n"
+    program = "import sys; from tfpar.tasks.translation import SubwordTokenizer, generated_translation\n"
     program += "train = generated_translation(train=500).train; texts = train.sources + train.targets\n"
     program += "print(ascii(SubwordTokenizer.train(texts[:: int(sys.argv[1])], vocabulary_size=600).vocabulary))"
     outputs = {

@@ -1,6 +1,7 @@
 """Checks of arguments, each with an error that says which argument, what was expected and what came."""
 
 import difflib
+import math
 import numbers
 from collections.abc import Iterable
 
@@ -42,3 +43,19 @@ def check_one_of(name: str, value, allowed):
             f"Received: {name}={value!r}"
         )
     return value
+
+
+def find_non_finite(value: object, name: str = "") -> str | None:
+    """Return the path and value of the first number in nested dicts and lists that is not finite; None if all are.
+
+    >>> find_non_finite({"metrics": {"loss": [1.0, float("nan")]}})
+    'metrics.loss.1 is nan'
+    """
+    if isinstance(value, dict):
+        entries = value.items()
+    elif isinstance(value, list | tuple):
+        entries = enumerate(value)
+    else:
+        return f"{name} is {value}" if isinstance(value, float) and not math.isfinite(value) else None
+    found = (find_non_finite(entry, f"{name}.{key}" if name else str(key)) for key, entry in entries)
+    return next(filter(None, found), None)

@@ -36,9 +36,11 @@ _SAVED_CLASSES = {
     "tfpar.tasks.face_recognition": ("CosineLogits", "GaborMagnitudes", "MarginCrossentropy"),
     "tfpar.tasks.image_classification": ("ShiftedViews",),
     "tfpar.tasks.speech_recognition": ("SpectrogramAugmentation",),
-    "tfpar.tasks.text_classification": ("BagOfNgrams", "CommitteeAccuracy", "CommitteeCrossentropy"),
+    "tfpar.tasks.text_classification": ("BagOfNgrams", "EnsembleAccuracy", "EnsembleCrossentropy"),
     "tfpar.models.text_classifier": ("_ScoredEmbedding",),
 }
+# Classes that were renamed after files had been saved: the name in files.
+_NAMES_IN_FILES = {"EnsembleAccuracy": "CommitteeAccuracy", "EnsembleCrossentropy": "CommitteeCrossentropy"}
 
 
 class _Stub:
@@ -68,7 +70,7 @@ def _register(keras):
     registry = keras.saving.get_custom_objects()
     for module, names in _SAVED_CLASSES.items():
         for name in names:
-            registry.setdefault(f"tfpar>{name}", _Stub(module, name))
+            registry.setdefault(f"tfpar>{_NAMES_IN_FILES.get(name, name)}", _Stub(module, name))
     # HDF5 files name the class of a model without its package.
     registry.setdefault("FunctionalModel", _Stub("tfpar.train.model", "FunctionalModel"))
 

@@ -126,7 +126,7 @@ CASES = {
     ),
     "weightless_rows": dict(
         make=committee,
-        loss=tfpar.tasks.text_classification.CommitteeCrossentropy(),
+        loss=tfpar.tasks.text_classification.EnsembleCrossentropy(),
         data={**CLASSIFY, "sample_weight": (np.arange(ROWS) % BATCH < 3).astype("float32")},
         metrics=None,
     ),

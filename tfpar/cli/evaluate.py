@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
+from tfpar.checks import find_non_finite
 from tfpar.cli.arguments import Parser, add_dialect, add_keys, given_keys
 from tfpar.cli.exits import FAILED_EXIT_CODE, fail
-from tfpar.cli.json_result import find_non_finite, print_json
+from tfpar.cli.json_result import print_json
 from tfpar.export.bundle.directory import Bundle
 from tfpar.tasks.evaluation import evaluate
 

@@ -1,50 +1,6 @@
-"""Optional packages: checked before work starts, and listed for `tfpar info`."""
+"""The extras of tfpar and what of them is installed, for `tfpar info`."""
 
-import dataclasses
-import importlib.util
 from importlib import metadata
-
-from tfpar.errors import MissingExtraError
-
-
-@dataclasses.dataclass(frozen=True)
-class Package:
-    """An optional package.
-
-    Attributes:
-        module: what is imported.
-        name: of the distribution.
-        extra: of tfpar that holds it.
-        purpose: what it is needed for, as the end of "needed ...".
-    """
-
-    module: str
-    name: str
-    extra: str
-    purpose: str
-
-
-MATPLOTLIB = Package("matplotlib", "matplotlib", "recipes", "to draw the pictures of an export; or give --export=")
-PILLOW = Package("PIL", "pillow", "recipes", "to read and draw images")
-SACREBLEU = Package("sacrebleu", "sacrebleu", "recipes", "to score translations")
-TENSORBOARD = Package("tensorboard", "tensorboard", "recipes", "for the logs in --model_dir")
-TFDS = Package("tensorflow_datasets", "tensorflow-datasets", "recipes", "to read TFDS sets and the bundled ones")
-TOKENIZERS = Package("tokenizers", "tokenizers", "recipes", "to turn texts into token ids")
-JIWER = Package("jiwer", "jiwer", "speech", "to count word errors")
-
-
-def check_installed(*packages: Package) -> None:
-    """Raise MissingExtraError for the first package that is not installed; nothing is imported."""
-    for package in packages:
-        if not _is_installed(package.module):
-            raise MissingExtraError(package.name, package.extra, package.purpose)
-
-
-def _is_installed(module):
-    try:
-        return importlib.util.find_spec(module) is not None
-    except (ImportError, ValueError):  # a finder refuses the name, or sys.modules does
-        return False
 
 
 def list_extras() -> dict[str, dict]:

@@ -47,7 +47,7 @@ def _gpus() -> list[str] | None:
 
 
 def _devices():
-    from tfpar.cli.run import start_tensorflow
+    from tfpar.tasks.startup import start_tensorflow
 
     start_tensorflow()
     import tensorflow as tf

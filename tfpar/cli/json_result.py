@@ -1,23 +1,6 @@
-"""Results as strict JSON, which knows no NaN and no infinity."""
+"""Results as strict JSON, which has no NaN and no infinity."""
 
 import json
-import math
-
-
-def find_non_finite(value: object, name: str = "") -> str | None:
-    """Return where in nested dicts and lists a number is not finite, and what it is; None: nowhere.
-
-    >>> find_non_finite({"metrics": {"loss": [1.0, float("nan")]}})
-    'metrics.loss.1 is nan'
-    """
-    if isinstance(value, dict):
-        entries = value.items()
-    elif isinstance(value, list | tuple):
-        entries = enumerate(value)
-    else:
-        return f"{name} is {value}" if isinstance(value, float) and not math.isfinite(value) else None
-    found = (find_non_finite(entry, f"{name}.{key}" if name else str(key)) for key, entry in entries)
-    return next(filter(None, found), None)
 
 
 def print_json(value: object) -> None:

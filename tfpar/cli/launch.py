@@ -7,7 +7,7 @@ import sys
 from argparse import ArgumentTypeError
 
 from tfpar.cli.arguments import Parser
-from tfpar.cli.run import fail
+from tfpar.cli.exits import fail
 from tfpar.errors import UserError
 
 DESCRIPTION = """

@@ -3,9 +3,9 @@
 import sys
 from pathlib import Path
 
+from tfpar.checks import find_non_finite
 from tfpar.cli.arguments import Parser, add_dialect, add_keys, given_keys
 from tfpar.cli.exits import FAILED_EXIT_CODE, fail
-from tfpar.cli.json_result import find_non_finite
 from tfpar.cli.prediction_output import OUTPUTS, print_predictions
 from tfpar.errors import MissingExtraError, UserError
 from tfpar.export.bundle.directory import Bundle

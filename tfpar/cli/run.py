@@ -1,23 +1,21 @@
-"""Runs the body of a recipe: flags, quiet start, one JSON object last on stdout, exit codes."""
+"""Run the body of a recipe: flags, quiet start, one JSON object last on stdout, exit codes."""
 
 import contextlib
 import math
-import os
 import re
 import sys
-import tempfile
 from collections.abc import Callable
 
-from absl import app, flags, logging
+from absl import app, flags
 
-from tfpar.checks import did_you_mean
+from tfpar.checks import did_you_mean, find_non_finite
 from tfpar.cli.exits import exit_cleanly, fail
-from tfpar.cli.json_result import find_non_finite, print_json
+from tfpar.cli.json_result import print_json
 from tfpar.cluster import is_chief
 from tfpar.errors import DivergedError
 
 _HELP_FLAGS = ("--help", "-help", "-h", "-?", "--helpshort", "--helpfull", "-helpfull")
-# What absl passes on from Python, in words for users.
+# Messages of Python that absl shows, and their replacements.
 _PLAIN = {
     r"invalid literal for int\(\).*": "it must be a whole number",
     r"could not convert string to float.*": "it must be a number",
@@ -29,13 +27,12 @@ _PLAIN = {
 def run_recipe(main: Callable[[], dict], choose_defaults: Callable[[], None] = lambda: None) -> None:
     """Parse flags, run `main` and print what it returns as the last line on stdout. Ends the process.
 
-    Everything else that is printed goes to stderr. In a cluster the chief alone prints. Exit codes: see
+    All other output goes to stderr. In a cluster only the chief prints the result. Exit codes: see
     `tfpar.cli.exits.exit_cleanly`.
 
     Args:
         main: the recipe.
-        choose_defaults: function that sets the defaults which depend on other flags. It is called when these are
-            parsed, for --help, too.
+        choose_defaults: sets the defaults that depend on other flags; called after these are parsed, also for --help.
     """
     with exit_cleanly():
         app.run(lambda _: _run(main), flags_parser=lambda arguments: _parse_flags(arguments, choose_defaults))
@@ -91,38 +88,3 @@ def _print_help(every_flag):
     else:
         app.usage(shorthelp=True, writeto_stdout=True)
         print("\nDefaults are those that hold with the flags given. --helpfull lists the flags of absl, too.")
-
-
-def start_tensorflow() -> None:
-    """Imports TensorFlow without its start-up messages.
-
-    They are written by C++ before any logging level is heeded, so standard error is held back while it loads; if it
-    fails to load, what it said is shown.
-    """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    logging.set_verbosity(logging.WARNING)
-    with tempfile.TemporaryFile() as held, _standard_error_to(held):
-        try:
-            import tensorflow as tf
-
-            tf.config.list_physical_devices("GPU")
-        except Exception:
-            held.seek(0)
-            sys.stderr.write(held.read().decode(errors="replace"))
-            raise
-
-
-@contextlib.contextmanager
-def _standard_error_to(file):
-    """Sends what any code of this process writes to descriptor 2 to `file`; `sys.stderr` goes on to where it went."""
-    kept, python_stderr = os.dup(2), sys.stderr
-    os.dup2(file.fileno(), 2)
-    sys.stderr = os.fdopen(os.dup(kept), "w", buffering=1)
-    try:
-        yield
-    finally:
-        sys.stderr.close()
-        sys.stderr = python_stderr
-        os.dup2(kept, 2)
-        os.close(kept)

@@ -3,3 +3,4 @@ from . import image_classification as image_classification
 from . import speech_recognition as speech_recognition
 from . import text_classification as text_classification
 from . import translation as translation
+from .runner import run as run

@@ -10,7 +10,7 @@ import pytest
 from tfpar.data import load_images
 from tfpar.data.images.mnist_5k.parse import split_digits
 from tfpar.data.images.orl_faces.parse import HEIGHT, WIDTH, decode, split_faces
-from tfpar.tasks.face_recognition import split_classes
+from tfpar.tasks.face_recognition import split_by_person
 
 RANDOM = np.random.default_rng(0)
 HEADER = b"P5\n92 112\n255\n"
@@ -120,7 +120,7 @@ def test_the_real_faces(tmp_path):
     data = load_images("orl_faces", cache_dir=tmp_path)
     assert (len(data.train), len(data.test), data.image_shape) == (280, 120, (112, 92, 1))
     assert np.bincount(data.test.labels).tolist() == [3] * 40
-    people = split_classes(data)
+    people = split_by_person(data)
     assert (len(people.train), len(people.test)) == (300, 100) and set(people.test.labels) == set(range(30, 40))
     # A picture that is shifted from some row on has an edge there.
     images = np.concatenate([data.train.images, data.test.images]).astype(int)

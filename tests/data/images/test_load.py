@@ -6,7 +6,7 @@ from PIL import Image
 
 from tfpar.data import load_images
 from tfpar.errors import UserError
-from tfpar.tasks.face_recognition import split_classes
+from tfpar.tasks.face_recognition import split_by_person
 
 RANDOM = np.random.default_rng(0)
 
@@ -123,7 +123,7 @@ def test_mixed_splits_are_refused(tmp_path, names, more, words):
 def test_people_are_not_dealt_out_anew_where_a_folder_brings_its_splits(tmp_path):
     data = load_images(split_folders(tmp_path, "train", "test"))
     with pytest.raises(UserError, match="brings train and test with the same people"):
-        split_classes(data)
+        split_by_person(data)
 
 
 def test_an_empty_split_is_refused(tmp_path):
@@ -297,11 +297,11 @@ def test_whole_classes_are_dealt_out(tmp_path):
     for person in range(8):
         for number in range(3):
             save(tmp_path / f"p{person}" / str(number))
-    data = split_classes(load_images(f"folder:{tmp_path}"))
+    data = split_by_person(load_images(f"folder:{tmp_path}"))
     assert sorted(set(data.train.labels)) == list(range(6)) and sorted(data.test.labels) == [6, 6, 6, 7, 7, 7]
     assert len(data.validation) == 0 and "first 6 are training" in data.split_rule
 
 
 def test_too_few_classes_to_deal_out(folder):
     with pytest.raises(UserError, match="at least 5 are needed.*got 2 people"):
-        split_classes(load_images(f"folder:{folder}"))
+        split_by_person(load_images(f"folder:{folder}"))

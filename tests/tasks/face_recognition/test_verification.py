@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tfpar.tasks.face_recognition.predict import averaged
+from tfpar.tasks.face_recognition.predict import average_directions
 from tfpar.tasks.face_recognition.verification import equal_error_rate, error_rates, pair_cosines
 
 
@@ -37,6 +37,6 @@ def test_no_pairs_are_refused():
 def test_averaged_embeddings_have_length_one():
     random = np.random.default_rng(0)
     one, mirrored = random.normal(size=(2, 4, 3))
-    both = averaged(one, mirrored)
+    both = average_directions(one, mirrored)
     np.testing.assert_allclose(np.linalg.norm(both, axis=1), 1)
     np.testing.assert_allclose(np.cross(both, one + mirrored), 0, atol=1e-12)

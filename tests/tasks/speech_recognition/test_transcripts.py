@@ -5,7 +5,7 @@ import importlib.util
 import numpy as np
 import pytest
 
-from tfpar.tasks.speech_recognition import decode, spelt, string_errors
+from tfpar.tasks.speech_recognition import decode, spell, string_errors
 
 NAMES = ("zero", "one", "two")
 
@@ -17,8 +17,8 @@ def test_ctc_merges_repeats_and_drops_blanks():
 
 
 def test_truths_are_spelt_as_answers_are():
-    assert spelt(np.array([[0, 0, 2], [1, -1, -1]]), NAMES) == ["zero zero two", "one"]
-    assert spelt(np.array([2, 0]), NAMES) == ["two", "zero"]
+    assert spell(np.array([[0, 0, 2], [1, -1, -1]]), NAMES) == ["zero zero two", "one"]
+    assert spell(np.array([2, 0]), NAMES) == ["two", "zero"]
 
 
 @pytest.mark.skipif(importlib.util.find_spec("jiwer") is None, reason="needs the extra `speech`")

@@ -1,4 +1,4 @@
-"""Loss and accuracy of a committee."""
+"""Loss and accuracy of a ensemble."""
 
 import keras
 import numpy as np
@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from training import largest_difference
 
-from tfpar.tasks.text_classification import CommitteeAccuracy, CommitteeCrossentropy
+from tfpar.tasks.text_classification import EnsembleAccuracy, EnsembleCrossentropy
 from tfpar.train import Model
 
 LOGITS = np.random.default_rng(0).normal(size=(6, 3, 4)).astype("float32")
@@ -22,7 +22,7 @@ def members_mean(label_smoothing=0.0):
 
 @pytest.mark.parametrize("label_smoothing", [0.0, 0.2])
 def test_is_the_mean_of_the_members_own_losses(label_smoothing):
-    loss, rows = CommitteeCrossentropy(label_smoothing), members_mean(label_smoothing)
+    loss, rows = EnsembleCrossentropy(label_smoothing), members_mean(label_smoothing)
     assert float(loss(CLASSES, LOGITS)) == pytest.approx(rows.mean(), abs=1e-6)
     assert float(loss(CLASSES[:, None], LOGITS)) == pytest.approx(rows.mean(), abs=1e-6)
     assert float(loss(CLASSES, LOGITS, WEIGHTS)) == pytest.approx((rows * WEIGHTS).sum() / WEIGHTS.sum(), abs=1e-6)
@@ -34,14 +34,14 @@ def test_the_gradient_of_a_member_is_its_own():
     for given in (logits, other):
         with tf.GradientTape() as tape:
             tape.watch(given)
-            loss = CommitteeCrossentropy()(CLASSES, given)
+            loss = EnsembleCrossentropy()(CLASSES, given)
         gradients.append(tape.gradient(loss, given)[:, 0])
     np.testing.assert_allclose(gradients[0], gradients[1], atol=1e-7)
 
 
 def test_accuracy_asks_for_the_mean_probability():
     confident = np.array([[[9.0, 0], [0, 1], [0, 1]]], "float32")  # Two of three vote for class 1, without conviction.
-    metric = CommitteeAccuracy()
+    metric = EnsembleAccuracy()
     metric.update_state([0], confident)
     assert float(metric.result()) == 1
     metric.update_state([1, 1], np.concatenate([confident, -confident]), sample_weight=[0, 3])
@@ -52,10 +52,10 @@ def test_accuracy_asks_for_the_mean_probability():
 
 def test_accuracy_where_the_number_of_rows_is_not_known():
     """As on a replica, whose share may be short: of the predictions it is known and of the labels it is not."""
-    metric = CommitteeAccuracy()
+    metric = EnsembleAccuracy()
     signature = [tf.TensorSpec((None,), tf.int32), tf.TensorSpec((6, 3, 4)), tf.TensorSpec((None,))]
     tf.function(metric.update_state, input_signature=signature)(CLASSES.astype("int32"), LOGITS, WEIGHTS)
-    expected = CommitteeAccuracy()
+    expected = EnsembleAccuracy()
     expected.update_state(CLASSES, LOGITS, WEIGHTS)
     assert float(metric.result()) == pytest.approx(float(expected.result()))
 
@@ -73,8 +73,8 @@ def test_rows_of_weight_zero_change_nothing(jit_compile):
         keras.utils.set_random_seed(3)
         inputs = keras.Input((4,))
         model = Model(inputs, keras.layers.Reshape((2, 3))(keras.layers.Dense(6)(inputs)))
-        metrics = {"weighted_metrics": [CommitteeAccuracy()]}
-        model.compile(keras.optimizers.SGD(0.1), CommitteeCrossentropy(), **metrics, jit_compile=jit_compile)
+        metrics = {"weighted_metrics": [EnsembleAccuracy()]}
+        model.compile(keras.optimizers.SGD(0.1), EnsembleCrossentropy(), **metrics, jit_compile=jit_compile)
         fit = model.fit(x, y, sample_weight=sample_weight, batch_size=batch_size, epochs=2, shuffle=False, verbose=0)
         evaluated = model.evaluate(x, y, batch_size, sample_weight=sample_weight, verbose=0, return_dict=True)
         return model, {**fit.history, **{f"val_{name}": [value] for name, value in evaluated.items()}}
@@ -87,5 +87,5 @@ def test_rows_of_weight_zero_change_nothing(jit_compile):
 
 
 def test_configurations():
-    for made in (CommitteeCrossentropy(0.2, name="mine"), CommitteeAccuracy("mine")):
+    for made in (EnsembleCrossentropy(0.2, name="mine"), EnsembleAccuracy("mine")):
         assert type(made).from_config(made.get_config()).get_config() == made.get_config()

@@ -8,8 +8,10 @@ from .gabor_embedder import within_class_whitening as within_class_whitening
 from .joined_embedder import joined_embedder as joined_embedder
 from .joined_embedder import nearest_mean_classifier as nearest_mean_classifier
 from .margin import MarginCrossentropy as MarginCrossentropy
-from .people import split_classes as split_classes
+from .people import split_by_person as split_by_person
 from .predict import FacePredictor as FacePredictor
-from .predict import averaged as averaged
+from .predict import average_directions as average_directions
+from .recipe import FaceRecognition as FaceRecognition
+from .recipe import FaceRecognitionConfig as FaceRecognitionConfig
 from .verification import equal_error_rate as equal_error_rate
 from .verification import pair_cosines as pair_cosines

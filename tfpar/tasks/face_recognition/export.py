@@ -7,7 +7,7 @@ import numpy as np
 from tfpar.export.generic.image_export import ImageExport
 from tfpar.export.report.plots import draw_learning_curve
 from tfpar.tasks.face_recognition.plots import draw_roc
-from tfpar.tasks.face_recognition.predict import TASK, averaged
+from tfpar.tasks.face_recognition.predict import TASK, average_directions
 from tfpar.tasks.face_recognition.verification import equal_error_rate, pair_cosines
 
 
@@ -39,11 +39,13 @@ class FaceExport(ImageExport):
         draw_roc(*pair_cosines(answers, self.test_labels), self.threshold, directory / "roc.png")
 
     def keras_answers(self):
-        return averaged(self.keras_outputs(self.test_images), self.keras_outputs(self.test_images[:, :, ::-1]))
+        return average_directions(
+            self.keras_outputs(self.test_images), self.keras_outputs(self.test_images[:, :, ::-1])
+        )
 
     def tflite_answers(self, path, rows):
         images = self.test_images[rows]
-        return averaged(self.tflite_outputs(path, images), self.tflite_outputs(path, images[:, :, ::-1]))
+        return average_directions(self.tflite_outputs(path, images), self.tflite_outputs(path, images[:, :, ::-1]))
 
     def score(self, answers, rows):
         return {"eer": equal_error_rate(*pair_cosines(answers, self.test_labels[rows]))[0]}

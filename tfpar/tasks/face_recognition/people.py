@@ -13,7 +13,7 @@ _TRAIN_SHARE = 0.75
 _FEWEST = 2  # people in each split, else there are no pairs to tell apart
 
 
-def split_classes(images: ImageData) -> ImageData:
+def split_by_person(images: ImageData) -> ImageData:
     """Makes the first three quarters of the classes training, the others test, each with all of its images.
 
     Args:

@@ -78,10 +78,10 @@ class FacePredictor:
     def _embed(self, image):
         pixels = read_image(image, self._shape)
         one, mirrored = (self._model(image=given[None])["embedding"] for given in (pixels, pixels[:, ::-1]))
-        return averaged(one, mirrored)[0]
+        return average_directions(one, mirrored)[0]
 
 
-def averaged(one: np.ndarray, mirrored: np.ndarray) -> np.ndarray:
+def average_directions(one: np.ndarray, mirrored: np.ndarray) -> np.ndarray:
     """The mean direction of two embeddings of each picture: float (pictures, size), of length 1."""
     both = one.astype(np.float64) + mirrored
     return both / np.maximum(np.linalg.norm(both, axis=-1, keepdims=True), 1e-12)

@@ -9,8 +9,6 @@ from tfpar.export.bundle.labels import by_label, read_labels
 from tfpar.export.bundle.model_file import load_model
 from tfpar.export.generic.inputs import InputKind
 
-TASK = "image_classification"
-
 
 class ImagePredictor:
     """Classifies images with an exported model.

@@ -45,7 +45,7 @@ def speech_batches(
 
     boundaries = tuple(boundaries) or (clips.audio.shape[1],)
     audio, lengths, labels = (tf.constant(array) for array in (clips.audio, clips.lengths, clips.labels))
-    room = room_lengths(clips, distortions is not None, placing.get("speed", SPEEDS))
+    room = count_row_samples(clips, distortions is not None, placing.get("speed", SPEEDS))
     next_plan = _Plans(room, boundaries, batch_size, seed, shuffle, first_epoch)
 
     def gather(planned, rows):
@@ -64,7 +64,7 @@ def speech_batches(
     return as_dataset(next_plan, gather, next_plan.batches, batch_size, distort)
 
 
-def room_lengths(clips: Clips, distorted: bool = False, speed: tuple[float, float] = SPEEDS) -> np.ndarray:
+def count_row_samples(clips: Clips, distorted: bool = False, speed: tuple[float, float] = SPEEDS) -> np.ndarray:
     """Samples that each clip may need, int (clips,): all of its own, or those of the slowest `speed` if distorted."""
     if not distorted:
         return clips.lengths

@@ -16,7 +16,7 @@ from tfpar.export.report.plots import draw_confusion_matrix, draw_learning_curve
 from tfpar.tasks.speech_recognition.front_end_cut import cut_behind_front_end
 from tfpar.tasks.speech_recognition.predict import FRONT_END, TASK
 from tfpar.tasks.speech_recognition.stream_speed import real_time_factor
-from tfpar.tasks.speech_recognition.transcripts import decode, spelt
+from tfpar.tasks.speech_recognition.transcripts import decode, spell
 
 _INPUT = "Says: {classes}. Input: {samples} samples at {rate_hz} Hz, one channel, between -1 and 1."
 
@@ -83,7 +83,7 @@ class SpeechExport(MeasuredExport):
         return np.array([decode(answer, self.class_names) for answer in answers])
 
     def is_right(self, answers, rows):
-        truths = spelt(self.test_labels[rows], self.class_names)
+        truths = spell(self.test_labels[rows], self.class_names)
         return np.array([answer == truth for answer, truth in zip(answers, truths, strict=True)], bool)
 
     def tflite_options(self):

@@ -18,7 +18,7 @@ _STREAM_HOP_S = 0.02
 
 @dataclasses.dataclass
 class _Builder:
-    """What the layers share; see `speech_recogniser`. Each initial weight has a seed of its own."""
+    """What the layers share; see `speech_recognizer`. Each initial weight has a seed of its own."""
 
     cell: str
     width: int
@@ -75,7 +75,7 @@ class _Builder:
         return layers.Bidirectional(self.recurrent(name), backward_layer=backward, name=name)(x)
 
 
-def speech_recogniser(
+def speech_recognizer(
     *,
     samples: int | None,
     num_classes: int,

@@ -30,7 +30,7 @@ def decode(probabilities: np.ndarray, names: Sequence[str]) -> str:
     return " ".join(names[place - 1] for place in best[is_new & (best > 0)])
 
 
-def spelt(labels: np.ndarray, names: Sequence[str]) -> list[str]:
+def spell(labels: np.ndarray, names: Sequence[str]) -> list[str]:
     """Truths as `decode` would write them.
 
     Args:

@@ -1,4 +1,4 @@
-"""Loss and accuracy of a committee: members that learn each by itself and answer together."""
+"""Loss and accuracy of an ensemble: members have separate losses, and their probabilities are averaged."""
 
 import keras
 from keras import ops
@@ -6,8 +6,8 @@ from keras import ops
 from tfpar.train.crossentropy import SmoothedCrossentropy
 
 
-@keras.saving.register_keras_serializable(package="tfpar")
-class CommitteeCrossentropy(SmoothedCrossentropy):
+@keras.saving.register_keras_serializable(package="tfpar", name="CommitteeCrossentropy")
+class EnsembleCrossentropy(SmoothedCrossentropy):
     """The mean over members of each member's own cross-entropy.
 
     Args:
@@ -23,40 +23,45 @@ class CommitteeCrossentropy(SmoothedCrossentropy):
         return ops.mean(-ops.sum(target * ops.log_softmax(y_pred, axis=-1), axis=-1), axis=-1)
 
 
-@keras.saving.register_keras_serializable(package="tfpar")
-class CommitteeAccuracy(keras.metrics.Mean):
-    """The share of examples whose class has the largest mean probability over the members.
+@keras.saving.register_keras_serializable(package="tfpar", name="CommitteeAccuracy")
+class EnsembleAccuracy(keras.metrics.Mean):
+    """The fraction of examples whose class has the largest weighted mean probability over the members.
 
     Args:
-        shares: weight of each member in the mean; None for equal ones.
+        weights: weight of each member in the mean; None for equal ones.
         name: of the metric.
         dtype: of its state.
     """
 
-    def __init__(self, shares=None, name="accuracy", dtype=None):
+    def __init__(self, weights: list[float] | None = None, name: str = "accuracy", dtype: str | None = None):
         super().__init__(name=name, dtype=dtype)
-        self.shares = shares
+        self.weights = weights
 
     def update_state(self, y_true, y_pred, sample_weight=None):
-        answers = ops.argmax(committee_probabilities(y_pred, self.shares), axis=-1)
+        predictions = ops.argmax(ensemble_probabilities(y_pred, self.weights), axis=-1)
         # Not `==`, which loses the rank where one side's number of rows is unknown.
-        right = ops.equal(ops.cast(answers, "int32"), ops.cast(ops.reshape(y_true, (-1,)), "int32"))
-        super().update_state(ops.cast(right, "float32"), sample_weight=sample_weight)
+        correct = ops.equal(ops.cast(predictions, "int32"), ops.cast(ops.reshape(y_true, (-1,)), "int32"))
+        super().update_state(ops.cast(correct, "float32"), sample_weight=sample_weight)
 
     def get_config(self):
-        return {**super().get_config(), "shares": self.shares}
+        return {**super().get_config(), "shares": self.weights}  # the key in files that were saved before
+
+    @classmethod
+    def from_config(cls, config):
+        config = dict(config)
+        return cls(config.pop("shares"), **config)
 
 
-def committee_probabilities(logits, shares=None):
-    """What a committee answers: the mean of its members' probabilities.
+def ensemble_probabilities(logits, weights: list[float] | None = None):
+    """Return the weighted mean of the members' probabilities.
 
     Args:
         logits: float (batch, members, classes).
-        shares: weight of each member; None for equal ones.
+        weights: weight of each member; None for equal ones.
 
     Returns:
         float (batch, classes), each row summing to 1.
     """
     members = logits.shape[1]
-    shares = ops.convert_to_tensor(shares or [1 / members] * members, logits.dtype)
-    return ops.sum(ops.softmax(logits, axis=-1) * (shares / ops.sum(shares))[None, :, None], axis=1)
+    weights = ops.convert_to_tensor(weights or [1 / members] * members, logits.dtype)
+    return ops.sum(ops.softmax(logits, axis=-1) * (weights / ops.sum(weights))[None, :, None], axis=1)

@@ -6,5 +6,7 @@ from .epoch_plan import translation_padding_fraction as translation_padding_frac
 from .export import TranslatorExport as TranslatorExport
 from .load import load_translation as load_translation
 from .predict import TranslationPredictor as TranslationPredictor
+from .recipe import Translation as Translation
+from .recipe import TranslationConfig as TranslationConfig
 from .subwords import SubwordTokenizer as SubwordTokenizer
 from .synthetic import generated_translation as generated_translation

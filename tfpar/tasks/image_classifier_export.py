@@ -1,4 +1,4 @@
-"""What is exported with an image classifier."""
+"""Export of image classifiers, of any task."""
 
 import dataclasses
 
@@ -8,13 +8,13 @@ from tfpar.export.bundle.labels import write_labels
 from tfpar.export.generic.image_export import ImageExport
 from tfpar.export.micro.interpreter_process import run_in_micro
 from tfpar.export.report.plots import draw_confusion_matrix, draw_learning_curve
-from tfpar.tasks.image_classification.plots import draw_wrong_predictions
-from tfpar.tasks.image_classification.predict import TASK
+from tfpar.tasks.images import CLASSIFICATION
+from tfpar.tasks.wrong_predictions import draw_wrong_predictions
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ImageClassifierExport(ImageExport):
-    """What leaves with an image classifier.
+    """Export of an image classifier.
 
     Attributes:
         model: its output is float (batch, classes) "probabilities".
@@ -24,7 +24,7 @@ class ImageClassifierExport(ImageExport):
     class_names: tuple[str, ...]
 
     def task_facts(self):
-        return {"task": TASK, **self.input_facts()}
+        return {"task": CLASSIFICATION, **self.input_facts()}
 
     def card_words(self):
         return {

@@ -1,0 +1,118 @@
+"""Run a task from its settings to its result."""
+
+from typing import Any
+
+from tfpar.checks import find_non_finite
+from tfpar.errors import DivergedError
+from tfpar.tasks.base import Evaluation, Task
+from tfpar.tasks.config import Config
+from tfpar.tasks.console import log
+from tfpar.tasks.startup import Session, formats_to_export, start
+
+
+def run(task: type[Task], config: Config | None = None, *, command: str | None = None) -> dict[str, Any]:
+    """Train, evaluate and export a model.
+
+    It sets Keras' random seed and dtype policy. Settings of TensorFlow's devices and threads hold for the process: give
+    the same `strategy`, `replicas` and `xla` to each call in one process.
+
+    Args:
+        task: class of the task, such as `tfpar.tasks.text_classification.TextClassification`.
+        config: its settings; None: the defaults.
+        command: how to repeat the run, for the card of the export; None: this call.
+
+    Returns:
+        The result: "recipe", "dataset", "metrics", "weights_abs_sum", "exports", ... It holds finite numbers only and
+        can be written as JSON.
+
+    Raises:
+        UserError: settings exclude each other, or data, packages or directories are not as required.
+        DivergedError: a loss, metric or weight is not finite.
+    """
+    steps = task(task.config_class() if config is None else config)
+    config = steps.config
+    for note in config.notes():
+        log(note)
+    config.check()
+    session = start(config, *steps.packages())
+    data = steps.load(session.replicas)
+    with session.strategy.scope():
+        model = steps.build(data)
+        history, measured = steps.fit(model, data)
+        evaluation = steps.evaluate(model, data) if steps.evaluates_in_scope else None
+    compilations = session.count_compilations()
+    if evaluation is None:
+        evaluation = steps.evaluate(model, data)
+    result = _report(steps, session, model, data, evaluation, measured, compilations)
+    exports = []
+    if formats := formats_to_export(config):
+        facts = _facts(steps, data, result, command or describe_call(task, config))
+        exporter = steps.make_exporter(model, data, evaluation, history, facts)
+        exports = exporter.write(config.export_dir, formats, gate=not config.smoke)
+    return {**result, "exports": exports}
+
+
+def describe_call(task: type[Task], config: Config) -> str:
+    """Return the call of `run` with the settings that were given, as Python."""
+    settings = ", ".join(f"{name}={value!r}" for name, value in config.given().items())
+    return f"tfpar.tasks.run({task.__name__}, {type(config).__name__}({settings}))"
+
+
+def _report(
+    steps: Task, session: Session, model: Any, data: Any, evaluation: Evaluation, measured: dict, compilations: int
+) -> dict[str, Any]:
+    """Return the result without its exports."""
+    config = steps.config
+    result = {
+        "recipe": steps.name,
+        "dataset": "generated" if config.smoke else config.dataset,
+        "cell": config.cell,
+        "strategy": session.strategy.tfpar_choice.name,
+        "replicas": session.replicas,
+        "xla": config.xla,
+        "examples": steps.count_examples(data),
+        "metrics": {name: float(value) for name, value in evaluation.metrics.items()},
+        **measured,
+        "compilations": compilations,
+        "padding_fraction": steps.padding_fraction(data),
+        "weights_abs_sum": float(sum(abs(v.numpy()).sum(dtype="float64") for v in model.trainable_variables)),
+        **evaluation.results,
+    }
+    if found := find_non_finite(result):
+        raise DivergedError(found)
+    return result
+
+
+def _facts(steps: Task, data: Any, result: dict, command: str) -> dict[str, Any]:
+    """Return entries of the manifest and the card of an export."""
+    from tfpar import export
+
+    return {
+        "name": steps.name,
+        "summary": steps.describe_model(),
+        "data": f"{data.name}: {steps.describe_counts(data)}.",
+        "split": data.split_rule,
+        "notice": data.notice,
+        "command": command,
+        "metrics": result["metrics"],
+        "train_seconds": result["train_seconds"],
+        "versions": export.versions(),
+    }
+
+
+def summarize(task: type[Task], config: Config, result: dict[str, Any]) -> list[str]:
+    """Return lines for people: metrics, written files, and the next command to try."""
+    metrics = ", ".join(f"{name} {value:.4g}" for name, value in result["metrics"].items())
+    lines = [
+        f"{task.name}: {metrics} on {result['examples']['test']:,} test examples; trained for "
+        f"{result['train_seconds']:.0f} s"
+    ]
+    written = [report["format"] for report in result["exports"] if "refused" not in report]
+    if written:
+        lines.append(f"exported to {config.export_dir}: {', '.join(written)}; see card.md there")
+        lines.append(f"next: tfpar predict {config.export_dir} {task.example_input}")
+    elif config.smoke:
+        lines.append(f"next, without --smoke: python recipes/{task.name}.py")
+    else:
+        lines.append(f"nothing was exported; next, to export: python recipes/{task.name}.py --export_dir DIRECTORY")
+    return lines

@@ -180,7 +180,7 @@ class ImageTask(Task):
         summary = facts["summary"]
         return dict(
             calibration=self.make_batches(images.train),
-            normalisation=normalization(images),
+            normalization=normalization(images),
             test_images=images.test.images,
             test_labels=images.test.labels,
             history=history,

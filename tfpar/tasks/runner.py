@@ -96,7 +96,7 @@ def _facts(steps: Task, data: Any, result: dict, command: str) -> dict[str, Any]
         "command": command,
         "metrics": result["metrics"],
         "train_seconds": result["train_seconds"],
-        "versions": export.versions(),
+        "versions": export.read_versions(),
     }
 
 

@@ -10,18 +10,20 @@ import pytest
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 
-FLAGS = """
+CONFIG = """
 import sys
 from absl import flags
-from tfpar.cli.flags import define_common
-define_common(dataset="none", cells=("lstm",))
+from tfpar.cli.flags import define_flags, read_config
+from tfpar.tasks.config import Config
+define_flags(Config)
 flags.FLAGS(["recipe", "--export=", "--epochs=1", *sys.argv[1:]])
+config = read_config(Config)
 """
 
 COUNTED = """
 import keras, numpy as np, tensorflow as tf
 import tfpar
-from tfpar.cli import recipe
+from tfpar.tasks import training
 
 class Calls(keras.callbacks.Callback):
     ends = []
@@ -32,15 +34,17 @@ class Calls(keras.callbacks.Callback):
 inputs = keras.Input((2,))
 model = tfpar.train.Model(inputs, keras.layers.Dense(2)(inputs))
 batches = tf.data.Dataset.from_tensors((np.ones((4, 2), "float32"), np.zeros((4, 2), "float32"))).repeat(8)
-model.compile(recipe.optimizer(recipe.training_steps(batches)), "mse", jit_compile=False)
-recipe.fit(model, batches, None, examples=32, callbacks=[Calls()])
+model.compile(
+    training.make_optimizer(config, training.count_steps(config, batches)), "mse", jit_compile=False
+)
+training.fit(config, model, batches, None, examples=32, callbacks=[Calls()])
 print(*Calls.ends)
 """
 
 
 def last_line(code: str, flags: list[str]) -> str:
     """What `code` prints last in a process with these flags."""
-    run = subprocess.run([sys.executable, "-c", FLAGS + code, *flags], capture_output=True, text=True, timeout=120)
+    run = subprocess.run([sys.executable, "-c", CONFIG + code, *flags], capture_output=True, text=True, timeout=120)
     assert run.returncode == 0, run.stderr
     return run.stdout.splitlines()[-1]
 
@@ -55,9 +59,9 @@ def test_so_many_steps_are_taken_at_a_time(flags, ends):
 
 
 THREADS = """
-from tfpar.cli import recipe
+from tfpar.tasks.startup import start
 
-recipe.start()
+start(config)
 import tensorflow as tf
 print(tf.config.threading.get_intra_op_parallelism_threads())
 """

@@ -55,10 +55,10 @@ def forks(tmp_path_factory):
 
 
 def run_in(directory: Path, forks, flags, kill_at_epoch=0, recipe="sentiment") -> Run:
-    """Runs a recipe in `directory / "work"`."""
+    """Runs a recipe, or the script of a path, in `directory / "work"`."""
     outputs = {name: directory / name for name in ("stdout", "stderr")}
     request = {
-        "recipe": str(RECIPES / f"{recipe}.py"),
+        "recipe": str(recipe if isinstance(recipe, Path) else RECIPES / f"{recipe}.py"),
         "flags": [str(flag) for flag in flags],
         "cwd": str(directory / "work"),
         "kill_at_epoch": kill_at_epoch,
@@ -92,6 +92,19 @@ def run_recipe(forks, tmp_path):
         return run_in(tmp_path, forks, flags, recipe=name)
 
     run.directory = work
+    return run
+
+
+@pytest.fixture
+def run_file(forks, tmp_path):
+    """`run_file(program)` -> Run, of some Python."""
+
+    def run(program: str) -> Run:
+        directory = tmp_path / "file"
+        (directory / "work").mkdir(parents=True)
+        (directory / "program.py").write_text(program)
+        return run_in(directory, forks, (), recipe=directory / "program.py")
+
     return run
 
 

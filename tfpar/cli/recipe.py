@@ -23,7 +23,7 @@ def run_task(task: type[Task]) -> None:
     def main():
         config = read_config(task.config_class)
         result = runner.run(task, config, command=" ".join(["python", *sys.argv]))
-        for line in runner.summarize(task, config, result):
+        for line in runner.summarize(task(config), result):
             log(line)
         return result
 

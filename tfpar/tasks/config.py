@@ -208,5 +208,5 @@ def _check_number(name, value, entry):
     high = math.inf if entry.maximum is None else entry.maximum
     if not (math.isfinite(value) and low <= value <= high):
         raise ValueError(f"`{name}` must be finite and in [{low}, {high}]; got {value!r}.")
-    if value % entry.multiple_of:
+    if entry.multiple_of > 1 and value % entry.multiple_of:
         raise ValueError(f"`{name}` must be a multiple of {entry.multiple_of}; got {value!r}.")

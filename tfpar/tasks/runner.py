@@ -13,7 +13,7 @@ from tfpar.tasks.startup import Session, formats_to_export, start
 def run(task: type[Task], config: Config | None = None, *, command: str | None = None) -> dict[str, Any]:
     """Train, evaluate and export a model.
 
-    It sets Keras' random seed and dtype policy. Settings of TensorFlow's devices and threads hold for the process: give
+    It sets Keras' random seed. Settings of TensorFlow's devices and threads hold for the process: give
     the same `strategy`, `replicas` and `xla` to each call in one process.
 
     Args:
@@ -35,6 +35,17 @@ def run(task: type[Task], config: Config | None = None, *, command: str | None =
         log(note)
     config.check()
     session = start(config, *steps.packages())
+    import keras
+
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(config.precision)
+    try:
+        return _run_steps(steps, session, command or describe_call(task, config))
+    finally:
+        keras.config.set_dtype_policy(policy)
+
+
+def _run_steps(steps: Task, session: Session, command: str) -> dict[str, Any]:
     data = steps.load(session.replicas)
     with session.strategy.scope():
         model = steps.build(data)
@@ -45,10 +56,10 @@ def run(task: type[Task], config: Config | None = None, *, command: str | None =
         evaluation = steps.evaluate(model, data)
     result = _report(steps, session, model, data, evaluation, measured, compilations)
     exports = []
-    if formats := formats_to_export(config):
-        facts = _facts(steps, data, result, command or describe_call(task, config))
+    if formats := formats_to_export(steps.config):
+        facts = _facts(steps, data, result, command)
         exporter = steps.make_exporter(model, data, evaluation, history, facts)
-        exports = exporter.write(config.export_dir, formats, gate=not config.smoke)
+        exports = exporter.write(steps.config.export_dir, formats, gate=not steps.config.smoke)
     return {**result, "exports": exports}
 
 
@@ -100,8 +111,9 @@ def _facts(steps: Task, data: Any, result: dict, command: str) -> dict[str, Any]
     }
 
 
-def summarize(task: type[Task], config: Config, result: dict[str, Any]) -> list[str]:
+def summarize(task: Task, result: dict[str, Any]) -> list[str]:
     """Return lines for people: metrics, written files, and the next command to try."""
+    config = task.config
     metrics = ", ".join(f"{name} {value:.4g}" for name, value in result["metrics"].items())
     lines = [
         f"{task.name}: {metrics} on {result['examples']['test']:,} test examples; trained for "

@@ -1,4 +1,4 @@
-"""Start of a run: checks before any work, TensorFlow, strategy, seed and precision."""
+"""Start of a run: checks before any work, TensorFlow, strategy and seed."""
 
 import contextlib
 import dataclasses
@@ -38,7 +38,7 @@ class Session:
 
 
 def start(config: Config, *packages: Package) -> Session:
-    """Check packages and directories, then start TensorFlow and set strategy, seed and precision.
+    """Check packages and directories, then start TensorFlow and set strategy and seed.
 
     Args:
         config: settings of the run.
@@ -65,7 +65,6 @@ def start(config: Config, *packages: Package) -> Session:
     import keras
 
     keras.utils.set_random_seed(config.seed)
-    keras.config.set_dtype_policy(config.precision)
     return Session(strategy, compilations)
 
 

@@ -27,7 +27,7 @@ class TrainedTokenizer:
     SPECIAL: tuple[str, ...]
 
     def __init__(self, backend):
-        """Wraps a `tokenizers.Tokenizer`; use `train` or `load`.
+        """Wrap a `tokenizers.Tokenizer`; use `train` or `load`.
 
         Raises:
             ValueError: the special tokens do not have their ids, or ids are left out.
@@ -44,7 +44,7 @@ class TrainedTokenizer:
 
     @classmethod
     def load(cls, path: Path | str) -> Self:
-        """Reads what `save` wrote.
+        """Read what `save` wrote.
 
         Raises:
             UserError: there is no such file, or it is not a tokenizer of tfpar's.
@@ -59,7 +59,7 @@ class TrainedTokenizer:
 
     @classmethod
     def loads(cls, content: str | bytes, name: str = "the content") -> Self:
-        """Reads the content of a file that `save` wrote; `name` is what errors call it, which are those of `load`."""
+        """Read the content of a file that `save` wrote; `name` is its name in errors, which are those of `load`."""
         tokenizers = import_tokenizers()
         try:
             backend = tokenizers.Tokenizer.from_str(content if isinstance(content, str) else content.decode("utf-8"))
@@ -73,7 +73,7 @@ class TrainedTokenizer:
             raise UserError(f"{name} is not a tokenizer that tfpar saved: {why}") from error
 
     def save(self, path: Path | str) -> None:
-        """Writes the tokenizer as JSON; a reader sees the old file or the new one, never a part."""
+        """Write the tokenizer as JSON, atomically."""
         with written_atomically(Path(path)) as temporary:
             temporary.write_text(self._backend.to_str(), encoding="utf-8")
 
@@ -89,7 +89,7 @@ class TrainedTokenizer:
 
 
 def checked(texts: Iterable[str]) -> Iterator[str]:
-    """Passes the texts on; raises TypeError for one string instead of many, and for what is not a string."""
+    """Return the texts; raise TypeError for one string instead of many, and for what is not a string."""
     if isinstance(texts, str):
         raise TypeError("`texts` must be a sequence of strings; got one string: put it into a list")
     for text in texts:
@@ -99,18 +99,18 @@ def checked(texts: Iterable[str]) -> Iterator[str]:
 
 
 def clean(text: str) -> str:
-    """Replaces lone surrogates, which command lines pass on for undecodable bytes and which have no UTF-8."""
+    """Replace lone surrogates: command lines have them for undecodable bytes, and UTF-8 cannot encode them."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
 def head(text: str, tokens: int) -> str:
-    """A start of `text` that holds the first `tokens` tokens: each word between spaces gives at least one."""
+    """Return a prefix of `text` with at least the first `tokens` tokens: each word gives at least one."""
     start = " ".join(text.split(None, tokens)[:tokens])
     return start[: tokens * _CHARACTERS_PER_TOKEN]
 
 
 def import_tokenizers():
-    """The package `tokenizers`; raises MissingExtraError without it."""
+    """Import `tokenizers`; raise MissingExtraError if it is not installed."""
     try:
         import tokenizers
     except ImportError as error:

@@ -134,7 +134,7 @@ def _transcribed(path, evaluation):
 
 
 def _spell(example):
-    """The example with its transcript as the model's symbols are written."""
+    """Spell the example's transcript in the model's symbols."""
     item, transcript = example
     digits = None if item.error else digits_of(transcript)
     if digits is None:
@@ -242,7 +242,7 @@ def _pair_columns(evaluation):
 
 
 def _predict(examples: Iterable[tuple[Item, str]], predictor) -> tuple[list[str], list[dict], list[dict]]:
-    """True answers, predictions, and the inputs that cannot be read."""
+    """Return true answers, predictions, and the inputs that cannot be read."""
     truths, predictions, unreadable = [], [], []
 
     def predict(*arguments):
@@ -263,7 +263,7 @@ def _predict(examples: Iterable[tuple[Item, str]], predictor) -> tuple[list[str]
 
 
 def _try(item: Item, function: Callable, unreadable: list[dict]):
-    """What a function returns for an item's arguments; None if it cannot be read, which `unreadable` is told."""
+    """Return the function's value for an item; None, and an entry in `unreadable`, if it cannot be read."""
     try:
         if item.error:
             raise UserError(item.error)

@@ -18,7 +18,7 @@ PREDICTORS = {
 
 
 def load_predictor(bundle: Bundle, format_name: str | None = None):
-    """The predictor for an export.
+    """Return the predictor for an export.
 
     Args:
         bundle: the export.

@@ -18,7 +18,7 @@ FILLING_TOKEN = 1  # a filling row has one real token: an all-padding row makes 
 def bucket_boundaries(
     lengths: Sequence[int], max_buckets: int = 6, multiple: int = 4, batch_size: int = 1
 ) -> tuple[int, ...]:
-    """The boundaries with which the fewest positions are fed.
+    """Return the boundaries with which the fewest positions are fed.
 
     With u[1] < ... < u[m] the lengths rounded up to `multiple` and n(i, j) the examples in u[i+1] ... u[j]:
 
@@ -58,7 +58,7 @@ def bucket_boundaries(
 
 
 def _walk_back(choices: list[np.ndarray], rounded: np.ndarray) -> tuple[int, ...]:
-    """Reads the boundaries out of the table of choices, last to first."""
+    """Trace the boundaries back through the table of choices."""
     boundaries, j = [], len(rounded)
     for choice in reversed(choices):
         if j and choice[j] >= 0:
@@ -109,7 +109,7 @@ def input_order(lengths: Sequence[int], boundaries: Sequence[int], batch_size: i
 
 
 def row_table(plan: list[tuple[int, np.ndarray]], batch_size: int) -> np.ndarray:
-    """The examples of each batch, int64 (batches, batch_size); -1 for filling rows."""
+    """Return the examples of each batch, int64 (batches, batch_size); -1 for filling rows."""
     rows = np.full((len(plan), batch_size), -1, np.int64)
     for row, (_, indices) in zip(rows, plan, strict=True):
         row[: len(indices)] = indices
@@ -117,7 +117,7 @@ def row_table(plan: list[tuple[int, np.ndarray]], batch_size: int) -> np.ndarray
 
 
 def padding_fraction(lengths: Sequence[int], boundaries: Sequence[int], batch_size: int) -> float:
-    """The share of fed positions that hold no token of an example, filling rows included."""
+    """Return the fraction of positions without a token of an example, including filling rows."""
     bucket_of = _bucket_of(lengths, boundaries, batch_size)
     batches = -(-np.bincount(bucket_of, minlength=len(boundaries)) // batch_size)
     return 1.0 - float(np.sum(lengths)) / float(np.sum(batches * np.asarray(boundaries)) * batch_size)
@@ -135,7 +135,7 @@ def bucketed_batches(
     replicas: int = 1,
     first_epoch: int = 0,
 ):
-    """Feeds the batches of `plan_epoch` as a tf.data.Dataset of known cardinality.
+    """Feed the batches of `plan_epoch` as a tf.data.Dataset of known cardinality.
 
     Every batch has `batch_size` rows. Filling rows hold one [UNK], label 0 and weight 0: a weighted loss or metric
     sees each example exactly once an epoch. Each new iterator over the dataset is the next epoch; its order depends on
@@ -180,7 +180,7 @@ def bucketed_batches(
 
 
 def _batch_maker(sequences: Sequence[np.ndarray], labels: np.ndarray, shape: tuple):
-    """A function from a boundary and rows to ids, labels and weights; `shape` is what is known of that of the ids."""
+    """Make a function from a boundary and rows to ids, labels and weights; `shape` is the static shape of the ids."""
     import tensorflow as tf
 
     # One example more, for filling rows.
@@ -196,7 +196,7 @@ def _batch_maker(sequences: Sequence[np.ndarray], labels: np.ndarray, shape: tup
 
 
 def checked_lengths(lengths: Sequence[int]) -> np.ndarray:
-    """The lengths as int64 (sequences,); raises ValueError if there is none, or one below 1."""
+    """Return the lengths as int64 (sequences,); raise ValueError if there is none, or one below 1."""
     lengths = np.asarray(lengths, np.int64)
     if lengths.ndim != 1 or lengths.size == 0:
         raise ValueError(f"`lengths` must be a list of one length per sequence; got shape {lengths.shape}")
@@ -217,7 +217,7 @@ def _checked_labels(labels: Sequence[int], examples: int, num_classes: int | Non
 
 
 def _bucket_of(lengths: Sequence[int], boundaries: Sequence[int], batch_size: int) -> np.ndarray:
-    """The bucket of each example: the first boundary that is not below its length."""
+    """Return the bucket of each example: the first boundary that is not below its length."""
     if batch_size < 1:
         raise ValueError(f"`batch_size` must be 1 or more; got {batch_size}")
     lengths, limits = checked_lengths(lengths), np.asarray(boundaries, np.int64)

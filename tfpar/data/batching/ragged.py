@@ -18,7 +18,7 @@ class Ragged:
         self._last = int(lengths.sum()) - 1
 
     def gather(self, chosen, length):
-        """The chosen sequences, padded with 0: int32 (chosen, length), and bool, where tokens are."""
+        """Return the chosen sequences, padded with 0: int32 (chosen, length), and bool, where tokens are."""
         import tensorflow as tf
 
         place = tf.range(length)

@@ -24,7 +24,7 @@ class Step:
     change: Callable
 
     def __call__(self, dataset, seed):
-        """Changes the images of a numbered dataset; `seed` is two whole numbers, the step's own."""
+        """Change the images of a numbered dataset; `seed` is two integers, unique to the step."""
         import tensorflow as tf
 
         def changed(number, batch):
@@ -37,7 +37,7 @@ class Step:
 
 
 def apply_steps(dataset, steps: Sequence[Step], seed: int):
-    """Applies steps to a numbered dataset, in their order, and takes the numbers off.
+    """Apply steps in order to a numbered dataset, and remove the numbers.
 
     Args:
         dataset: of (number, (images, labels, weights)).

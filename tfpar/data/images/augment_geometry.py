@@ -13,7 +13,7 @@ def affine(
     shear: float = 0.0,
     fill: str = "constant",
 ) -> Step:
-    """Turns, scales, shears and shifts each image by its own random amounts, in one resampling.
+    """Rotate, scale, shear and shift each image by its own random amounts, in one resampling.
 
     Args:
         rotation_degrees: at most, to either side.

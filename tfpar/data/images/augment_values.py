@@ -4,7 +4,7 @@ from tfpar.data.images.augment import Step, uniform
 
 
 def light(brightness: float = 0.0, contrast: float = 0.0) -> Step:
-    """Changes each image's brightness and contrast.
+    """Change each image's brightness and contrast.
 
     Args:
         brightness: at most so much of the full range is added or taken.
@@ -24,7 +24,7 @@ def light(brightness: float = 0.0, contrast: float = 0.0) -> Step:
 
 
 def noise(deviation: float) -> Step:
-    """Adds normal noise to each value.
+    """Add normal noise to each value.
 
     Args:
         deviation: its standard deviation, as a share of the full range.

@@ -19,7 +19,7 @@ def image_batches(
     first_epoch: int = 0,
     augment=(),
 ):
-    """Feeds a split as a tf.data.Dataset of known cardinality.
+    """Feed a split as a tf.data.Dataset of known cardinality.
 
     Every batch has `batch_size` rows. Filling rows have weight 0: a weighted loss or metric sees each example exactly
     once an epoch. Each new iterator is the next epoch; its order and its augmentation depend on `seed` and its number
@@ -60,7 +60,7 @@ def image_batches(
 
 
 def _batch_maker(split: LabelledImages, batch_size: int):
-    """A function from a batch's number and rows to the number and images, labels and weights."""
+    """Make a function from a batch's number and rows to the number and images, labels and weights."""
     import tensorflow as tf
 
     images, labels = tf.constant(split.images), tf.constant(split.labels)

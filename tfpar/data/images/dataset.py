@@ -89,7 +89,7 @@ class CollectedImages:
 def assemble(
     name: str, collected: CollectedImages, notice: str, image_size: int = 0, cut_validation: bool = False
 ) -> ImageData:
-    """Checks the classes, cuts the missing splits out of `train` and gives all images one size.
+    """Check the classes, cut the missing splits out of `train` and give all images one size.
 
     Args:
         name: the spec.
@@ -154,7 +154,7 @@ def _check_classes(collected: CollectedImages, keys: list[str], splits: list[str
 
 
 def _some(counts: dict[str, int]) -> str:
-    """The first few classes with their counts."""
+    """Format the first few classes with their counts."""
     named = ", ".join(f"{count} of {name!r}" for name, count in list(counts.items())[:_NAMED_AT_MOST])
     more = len(counts) - _NAMED_AT_MOST
     return f"{named} and {more} more such classes" if more > 0 else named

@@ -16,7 +16,7 @@ class UndecodableImageError(ValueError):
 
 
 def decoded(content: bytes) -> np.ndarray:
-    """Decodes a PNG, JPEG, GIF, BMP, PGM, TIFF or WebP file; of an animation, or of pages, the first picture.
+    """Decode a PNG, JPEG, GIF, BMP, PGM, TIFF or WebP file; of an animation, or of pages, the first picture.
 
     The picture is turned as its EXIF data say. Transparency is laid over white. 16 bits of grey become 8; if none of
     its values needs more than 12, the picture is one of 12 bits, as scanners and microscopes write them.

@@ -19,7 +19,7 @@ from tfpar.files import read_file
 
 
 def read_image_folder(path: Path, group: str = "") -> CollectedImages:
-    """Reads all images; files that are none, or damaged, and classes without any are counted and left out.
+    """Read all images; count and skip other files, damaged ones and classes without images.
 
     Args:
         path: the folder. Sub-folders are classes, sorted by name, numbers in names by value; hidden ones are not. Or
@@ -64,7 +64,7 @@ def _natural(name: str) -> list:
 
 
 def _read_class(folder: Path, split: str, groups: FileGroups, collected: CollectedImages, label: int) -> int:
-    """Adds a class's images; returns how many there are."""
+    """Add a class's images; return their number."""
     found = 0
     entries = visible_entries(folder) if folder.is_dir() else []
     for path in sorted(entries, key=lambda path: _natural(path.name)):

@@ -19,7 +19,7 @@ def load_images(
     group: str = "",
     cache_dir: Path | str | None = None,
 ) -> ImageData:
-    """Loads labelled images.
+    """Load labeled images.
 
     Published splits are taken as they are. A missing test split is cut from the training images by their md5, class by
     class; `split_rule` of the result says so. Images are grey only if all are. They keep their aspect ratio: where they

@@ -15,7 +15,7 @@ _BUILDERS = {
 
 
 def read_tfds_images(name: str, cache_dir: Path | None = None) -> tuple[CollectedImages, str]:
-    """Prepares the set if need be, and reads it.
+    """Prepare the set if need be, and read it.
 
     Args:
         name: NAME or NAME/CONFIG, as TFDS spells it.

@@ -9,7 +9,7 @@ from tfpar.errors import UserError
 
 
 def cache_root() -> Path:
-    """The cache directory: $TFPAR_CACHE, else $XDG_CACHE_HOME/tfpar, else ~/.cache/tfpar. It need not exist yet."""
+    """Return the cache directory: $TFPAR_CACHE, else $XDG_CACHE_HOME/tfpar, else ~/.cache/tfpar. It may not exist."""
     if chosen := os.environ.get("TFPAR_CACHE"):
         return Path(chosen).expanduser()
     if shared := os.environ.get("XDG_CACHE_HOME"):
@@ -18,7 +18,7 @@ def cache_root() -> Path:
 
 
 def make_directory(path: Path) -> Path:
-    """Makes `path` and its parents; raises UserError if that is not possible."""
+    """Make `path` and its parents; raise UserError if that is not possible."""
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -31,7 +31,7 @@ def make_directory(path: Path) -> Path:
 
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Holds the lock file `path` while the body runs; other processes wait.
+    """Hold the lock file `path` while the body runs; other processes wait.
 
     The kernel drops the lock when its holder dies, so no stale lock has to be cleaned up. The file itself stays:
     removing it would let a third process lock a new file of the same name while a second one holds the old one.

@@ -28,7 +28,7 @@ class Columns:
 
     @classmethod
     def find(cls, path: Path, first: list[str], wanted: dict[str, str], split: str) -> "Columns":
-        """Looks the columns up in the file's first line.
+        """Find the columns in the file's first line.
 
         Args:
             path: the file, for messages.

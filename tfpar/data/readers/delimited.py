@@ -54,7 +54,7 @@ class Dialect:
 def delimited_rows(
     path: Path, dialect: Dialect, *, wanted: dict[str, str], split_column: str, strict: bool = False
 ) -> Iterator[tuple[Columns, Iterator[list[str] | int]]]:
-    """Opens the file and finds its columns.
+    """Open the file and find its columns.
 
     Args:
         path: the file.
@@ -79,7 +79,7 @@ def delimited_rows(
 
 
 def _with_columns(path, rows, wanted, split_column, hint):
-    """The columns, and the rows without the header; `hint` ends the message if there is none."""
+    """Return the columns, and the rows without the header; `hint` ends the message if there is none."""
     first = next((row for row in rows if isinstance(row, list)), None)
     if first is None:
         raise UserError(f"{path} has no data rows; expected a line per example{hint}")
@@ -91,7 +91,7 @@ def _with_columns(path, rows, wanted, split_column, hint):
 
 
 def _hint(line: str, dialect: Dialect, columns: int) -> str:
-    """What to say of a first line that another delimiter takes into more fields."""
+    """Return a hint for a first line that another delimiter splits into more fields."""
     counts = {mark: line.count(mark) for mark in _DELIMITERS}
     best = max(counts, key=counts.get)
     if best == dialect.delimiter or counts[best] + 1 < columns or line.count(dialect.delimiter) + 1 >= columns:
@@ -100,14 +100,14 @@ def _hint(line: str, dialect: Dialect, columns: int) -> str:
 
 
 def split_of(row: list[str], columns: Columns) -> str:
-    """The split that a row names: one of SPLITS or UNLABELLED, "train" without such a column, "" if it is unknown."""
+    """Return the split of a row: one of SPLITS or UNLABELLED, "train" without such a column, "" if it is unknown."""
     if columns.split is None:
         return "train"
     return _SPLIT_NAMES.get(row[columns.split].strip().lower(), "")
 
 
 def check_train(path: Path, columns: Columns, splits: list[str]) -> None:
-    """Raises UserError if the split column names no row for training."""
+    """Raise UserError if the split column has no row for training."""
     if "train" not in splits:
         raise UserError(
             f"{path}: column {shown([columns.split_name])} has no row with the value 'train'; expected "
@@ -116,12 +116,12 @@ def check_train(path: Path, columns: Columns, splits: list[str]) -> None:
 
 
 def cleaned(cell: str) -> str:
-    """A cell without NUL characters and without spaces around it."""
+    """Return a cell without NUL characters and without spaces around it."""
     return cell.replace("\0", " ").strip()
 
 
 def _csv_rows(path: Path, lines: Iterable[str], dialect: Dialect) -> Iterator[list[str] | int]:
-    """Yields rows; for lines that cannot be parsed, their number."""
+    """Yield rows; for lines that cannot be parsed, their number."""
     # Strict: else one quote that is never closed would silently swallow the rest of the file.
     reader = csv.reader(lines, delimiter=dialect.delimiter, strict=True)
     while True:

@@ -37,7 +37,7 @@ class FileGroups:
             self._table, self.source = _read_table(root / GROUPS), GROUPS
 
     def of(self, file: Path) -> str:
-        """The group of a file, or "" where there are no groups; raises UserError for a file without one."""
+        """Return the group of a file, or "" where there are no groups; raise UserError for a file without one."""
         name = file.relative_to(self._root).as_posix()
         if not self.source:
             return ""

@@ -58,7 +58,7 @@ def check_splits(path: Path, splits: dict[str, Path], found: list[str]) -> None:
 
 
 def visible_folders(path: Path) -> list[Path]:
-    """The sub-folders that are not hidden, sorted by name.
+    """Return the sub-folders that are not hidden, sorted by name.
 
     Raises:
         UserError: the folder cannot be read, or the name of a sub-folder is not UTF-8.

@@ -10,7 +10,7 @@ FOLDER = ("folder",)
 
 
 def parsed(spec: str, bundled: Mapping[str, str], holds: str, kinds: tuple[str, ...] = FILE_KINDS) -> tuple[str, str]:
-    """Takes a spec apart.
+    """Parse a dataset spec.
 
     Args:
         spec: a bundled name, "tfds:NAME[/CONFIG]", or one of `kinds` and a path, such as "csv:PATH".
@@ -56,5 +56,5 @@ def check_options(spec: str, kind: str, kinds: tuple[str, ...], **options: str) 
 
 
 def notice_of_file(path) -> str:
-    """What to show where nobody states a licence."""
+    """Return the notice for data without a stated license."""
     return f"Your own file {path}: its licence is yours to know."

@@ -28,7 +28,7 @@ _GROUP_RULE = (
 def cut_missing(
     keys: Sequence[str], labels: Sequence[int], splits: Sequence[str], wanted: Sequence[str] = ("test", "validation")
 ) -> tuple[list[str], tuple[str, ...]]:
-    """Fills splits that have no example with a tenth of `train` each.
+    """Fill each split without an example with a tenth of `train`.
 
     The rule depends on the keys alone, not on their order or on a random state: the same file is cut in the same way
     on every machine. It works class by class, so that no split misses a class that has a key for each; a key that
@@ -53,7 +53,7 @@ def cut_missing(
 
 
 def _cut(classes_of: dict[str, set[int]], names: tuple[str, ...]) -> dict[str, str]:
-    """Maps the keys that leave train to their new split."""
+    """Map the keys that move out of train to their new split."""
     members = defaultdict(list)
     for key in sorted(classes_of, key=lambda key: hashlib.md5(key.encode("utf-8", "surrogatepass")).hexdigest()):
         for label in classes_of[key]:

@@ -74,7 +74,7 @@ def canonical_encoding(encoding: str) -> str:
 
 
 def _agreed(path: Path, start: bytes, encoding: str) -> str:
-    """The encoding, if the start of the file does not say another one: by a mark, or by the NUL bytes of UTF-16."""
+    """Return the encoding unless the file starts with the mark of another one or the NUL bytes of UTF-16."""
     found = next((name for mark, name in _MARKS.items() if start.startswith(mark)), None)
     if found is None and start.count(0) > len(start) // 4 and not encoding.startswith("utf-32"):
         found = "utf-16-be" if start[::2].count(0) > start[1::2].count(0) else "utf-16-le"

@@ -19,7 +19,7 @@ _BATCH = 1024
 
 
 def prepared(name: str, cache_dir: Path | None, bundled: Mapping[str, str] = MappingProxyType({})):
-    """The builder of a set, its data on disk; only one process at a time prepares.
+    """Return the builder of a set after its data are on disk; one process at a time prepares.
 
     Bundled sets are prepared under tfpar's cache directory, others where TFDS always puts them, unless `cache_dir` is
     given.
@@ -75,7 +75,7 @@ def _builder(tfds, name: str, base: str, data_dir: Path | None, bundled: Mapping
 
 
 def published_splits(builder, name: str) -> dict[str, str]:
-    """Maps ours (train, validation, test) to the set's own names, where it has them."""
+    """Map train, validation and test to the set's own names, where it has them."""
     found = {}
     for split, aliases in _SPLIT_NAMES.items():
         if source := next((alias for alias in aliases if alias in builder.info.splits), None):
@@ -86,7 +86,7 @@ def published_splits(builder, name: str) -> dict[str, str]:
 
 
 def kinds_of(features) -> dict[str, str]:
-    """What each scalar feature holds: "text", "label", "int" or "other"."""
+    """Return the kind of each scalar feature: "text", "label", "int" or "other"."""
     import tensorflow_datasets as tfds
 
     kinds = {}
@@ -99,7 +99,7 @@ def kinds_of(features) -> dict[str, str]:
 
 
 def column_batches(builder, split: str, keys: Sequence[str], outer: str | None = None) -> Iterator[list[list]]:
-    """Yields, batch by batch and in file order, the values of each of the features `keys`; texts as bytes.
+    """Yield the values of each of the features `keys`, batch by batch and in file order; texts as bytes.
 
     Args:
         builder: of a prepared set.
@@ -117,7 +117,7 @@ def column_batches(builder, split: str, keys: Sequence[str], outer: str | None =
 
 
 def rows(builder, split: str, keys: Sequence[str]) -> Iterator[dict]:
-    """Yields row by row, in file order, the features `keys`, which may be of any shapes.
+    """Yield row by row, in file order, the features `keys`, which may be of any shapes.
 
     Args:
         builder: of a prepared set.

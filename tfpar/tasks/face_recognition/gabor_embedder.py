@@ -11,7 +11,7 @@ GABOR_HEIGHT = 40  # pixels, of the image that wavelets see
 def gabor_embedder(
     image_shape: tuple[int, int, int], center: np.ndarray | float = 0.0, whitening: np.ndarray | None = None
 ) -> keras.Model:
-    """Builds an embedder of which nothing is trained: Gabor wavelets' magnitudes, whitened.
+    """Build an embedder without trained weights: whitened magnitudes of Gabor wavelets.
 
     Where a few dozen people are all that there is to learn from, it knows strangers better than a network does.
 

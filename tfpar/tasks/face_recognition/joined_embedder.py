@@ -7,7 +7,9 @@ from tfpar.tasks.face_recognition.cosine_logits import CosineLogits
 
 
 def joined_embedder(first: keras.Model, other: keras.Model, weight: float = 0.5) -> keras.Model:
-    """Joins two embedders of the same images. Its cosine is the mean of theirs, with weights of 1 and `weight` ** 2.
+    """Concatenate two embedders of the same images.
+
+    The cosine is the mean of theirs, with weights of 1 and `weight` ** 2.
 
     Returns:
         float32 (batch, height, width, channels) "image" -> float32 (batch, features of both) "embedding", of length 1.
@@ -20,7 +22,7 @@ def joined_embedder(first: keras.Model, other: keras.Model, weight: float = 0.5)
 
 
 def nearest_mean_classifier(embedder: keras.Model, embeddings: np.ndarray, labels: np.ndarray) -> keras.Model:
-    """A classifier by the mean embedding of each class, which may be of classes that the embedder was not trained on.
+    """Build a classifier by the mean embedding of each class; the embedder need not be trained on these classes.
 
     Args:
         embedder: image -> embedding.

@@ -14,7 +14,7 @@ _FEWEST = 2  # people in each split, else there are no pairs to tell apart
 
 
 def split_by_person(images: ImageData) -> ImageData:
-    """Makes the first three quarters of the classes training, the others test, each with all of its images.
+    """Split by class: the first three quarters of the classes are training, the others test.
 
     Args:
         images: splits that share their classes.

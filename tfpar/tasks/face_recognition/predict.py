@@ -82,6 +82,6 @@ class FacePredictor:
 
 
 def average_directions(one: np.ndarray, mirrored: np.ndarray) -> np.ndarray:
-    """The mean direction of two embeddings of each picture: float (pictures, size), of length 1."""
+    """Return the mean direction of two embeddings of each picture: float (pictures, size), of length 1."""
     both = one.astype(np.float64) + mirrored
     return both / np.maximum(np.linalg.norm(both, axis=-1, keepdims=True), 1e-12)

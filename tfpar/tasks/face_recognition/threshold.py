@@ -100,7 +100,7 @@ def copy_with_threshold(bundle: Bundle, output_dir: Path | str, threshold: float
 
 
 def _rate(rule):
-    """The rate of "false_accept_rate=RATE", None for "equal_error_rate"."""
+    """Return the rate of "false_accept_rate=RATE", None for "equal_error_rate"."""
     name, equals, text = rule.partition("=")
     if rule == EQUAL_ERROR_RATE:
         return None

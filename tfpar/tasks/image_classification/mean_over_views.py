@@ -7,7 +7,7 @@ from tfpar.tasks.image_classification.shifted_views import ShiftedViews
 
 
 def mean_over_views(classifier: keras.Model) -> keras.Model:
-    """Builds a network that answers with the mean of what a classifier says of an image and of its half-pixel shifts.
+    """Build a network that averages a classifier's probabilities over an image and its four half-pixel shifts.
 
     Pooling by halves makes a convolutional network's answer depend on where an image lies between pixels; the mean
     depends on it less. The layers are the classifier's own: train that one, which sees each image once. An answer takes

@@ -92,7 +92,7 @@ def babble(audio, seed, share=0.15, snr_db=(5.0, 25.0)):
 
 
 def room(audio, seed, *, rate_hz=8000, equaliser_db=9.0, band_share=0.5, reverb_share=0.5, snr_db=(4.0, 45.0)):
-    """What stands between a mouth and a file: a room, a microphone, a line and noise, in one pair of transforms.
+    """Make a step that simulates reverberation, microphone, channel and noise in one pair of transforms.
 
     A decaying random impulse response; a smooth random equaliser; in some rows a high-pass and a low-pass, as of a
     telephone; noise of a random colour from white over pink to brown, from before the first word to behind the last.
@@ -187,7 +187,7 @@ def _scale(noise, signal, seed, snr_db):
 
 
 def recorder(audio, seed, gain_db=(-35.0, 0.0), offset_share=0.3, clip_share=0.15):
-    """A recorder's level, offset and overload: the peak goes to `gain_db`; some rows are clipped."""
+    """Make a step that sets the peak to `gain_db`, adds an offset, and clips some rows."""
     gains, which, offsets, clips, amounts = split_seed(seed, 5)
     rows = tf.shape(audio)[0]
     peak = tf.reduce_max(tf.abs(audio), axis=1, keepdims=True) + 1e-9
@@ -208,6 +208,6 @@ def fades(audio, seed, share=0.3, longest=0.25):
 
 
 def standard_distortions(rate_hz: int, strings: bool = False) -> tuple[Step, ...]:
-    """What makes a model that heard one synthesiser understand people; of `strings` no word may fade away."""
+    """Return the steps with which a model of synthesized voices generalizes to people; `strings` never fade out."""
     always = (babble, functools.partial(room, rate_hz=rate_hz), recorder)
     return always if strings else (fades, *always)

@@ -21,7 +21,7 @@ def speech_batches(
     first_epoch: int = 0,
     **placing,
 ):
-    """Makes batches of raw audio.
+    """Make batches of raw audio.
 
     Args:
         clips: of one split.
@@ -65,7 +65,7 @@ def speech_batches(
 
 
 def count_row_samples(clips: Clips, distorted: bool = False, speed: tuple[float, float] = SPEEDS) -> np.ndarray:
-    """Samples that each clip may need, int (clips,): all of its own, or those of the slowest `speed` if distorted."""
+    """Return the samples that each clip needs, int (clips,); if distorted, at the slowest `speed`."""
     if not distorted:
         return clips.lengths
     return np.minimum(np.ceil(clips.lengths / min(1.0, speed[0])).astype(np.int64), clips.audio.shape[1])

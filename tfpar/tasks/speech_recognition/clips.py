@@ -68,7 +68,7 @@ def fit_length(signal: np.ndarray, samples: int) -> np.ndarray:
 
 
 def pack(signals: list[np.ndarray], labels, samples: int) -> Clips:
-    """Makes `Clips` of float signals of at most so many samples; longer ones are cut to the loudest part."""
+    """Make `Clips` of float signals of at most so many samples; longer ones are cut to the loudest part."""
     audio = np.zeros((len(signals), samples), np.int16)
     for row, signal in zip(audio, signals, strict=True):
         signal = fit_length(signal, samples) if len(signal) > samples else signal

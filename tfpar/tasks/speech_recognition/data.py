@@ -76,7 +76,7 @@ class CollectedSpeech:
     advice: str = ""
 
     def add(self, signal: np.ndarray, label, key: str, split: str = "train") -> None:
-        """Takes a clip, float (samples,) at `rate_hz`, unless it is silent."""
+        """Add a clip, float (samples,) at `rate_hz`, unless it is silent."""
         self.clipped += is_clipped(signal)
         signal = trim(signal, self.rate_hz)
         if not len(signal):
@@ -97,7 +97,7 @@ def is_clipped(signal: np.ndarray) -> bool:
 def assemble_speech(
     name: str, collected: CollectedSpeech, class_names: tuple[str, ...], samples: int, notice: str
 ) -> SpeechData:
-    """Checks the classes, cuts the missing splits out of `train` and packs the result.
+    """Check the classes, cut the missing splits out of `train` and pack the result.
 
     Args:
         name: the spec.

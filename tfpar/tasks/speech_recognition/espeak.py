@@ -44,7 +44,7 @@ class Synthesiser:
         return 0
 
     def variants(self) -> list[str]:
-        """The names of all voice variants, sorted."""
+        """Return the names of all voice variants, sorted."""
         return sorted(path.name for path in (self._data / "voices" / "!v").iterdir())
 
     def speak(self, text: str, voice: str, rate: int, pitch: int, pitch_range: int) -> np.ndarray:

@@ -27,7 +27,7 @@ _SPEAKERS = "the speaker in SPEAKER_nohash_N.wav"
 
 
 def read_class_folders(path: Path, rate_hz: int, group: str = "") -> tuple[CollectedSpeech, tuple[str, ...]]:
-    """Reads PATH/CLASS/*.wav, or PATH/SPLIT/CLASS/*.wav where splits are train, validation and test.
+    """Read PATH/CLASS/*.wav, or PATH/SPLIT/CLASS/*.wav where splits are train, validation and test.
 
     Clips of one speaker share a split where `group` or `groups.tsv` says so, or, without either, where names are
     SPEAKER_nohash_N.wav, as in Speech Commands.
@@ -62,7 +62,7 @@ def read_class_folders(path: Path, rate_hz: int, group: str = "") -> tuple[Colle
 
 
 def read_digit_strings(path: Path, rate_hz: int, group: str = "") -> CollectedSpeech:
-    """Reads PATH/**/*.wav with strings of digits; folders train, validation and test in PATH are splits.
+    """Read PATH/**/*.wav with strings of digits; folders train, validation and test in PATH are splits.
 
     A transcript is the row of the file in `transcripts.tsv` (file name, tab, transcript), in PATH or in the folder of
     the split, or the content of a .txt file beside it, or the digits that its name begins with: "351_anna.wav". It is
@@ -128,7 +128,7 @@ def _wavs(folder):
 
 
 def _collected(path, files, splits, rate_hz, pattern):
-    """The clips of (file, label, split); names that tell the speaker are groups where nothing else is."""
+    """Read the clips of (file, label, split); speakers in file names are the groups unless others are given."""
     groups = FileGroups(path, pattern)
     speakers = {file: re.search(_SPEAKER, file.stem) for file, _, _ in files}
     collected = CollectedSpeech(

@@ -28,7 +28,7 @@ def load_speech(
     group: str = "",
     cache_dir: Path | str | None = None,
 ):
-    """Loads speech, all of it at 8 kHz, trimmed; words in a second, strings of digits in five.
+    """Load speech at 8 kHz, trimmed: words in rows of one second, strings of digits in rows of five.
 
     Args:
         dataset: "espeak" (synthesised, in the split of voices), "folder:PATH" or "tfds:NAME[/CONFIG]".

@@ -40,7 +40,7 @@ class _Builder:
         return SpectrogramAugmentation(seed=self.next_seed(), name="augmentation", **gentle)(x)
 
     def normalised(self, layer, x):
-        """A layer without a bias, then batch normalisation, which folds into it in an export, and ReLU."""
+        """Apply a layer without a bias, batch normalization, which an export folds into it, and ReLU."""
         x = layer(x)
         x = keras.layers.BatchNormalization(momentum=_MOMENTUM, name=f"{layer.name}_norm")(x)
         return keras.layers.ReLU(name=f"{layer.name}_relu")(x)
@@ -90,7 +90,7 @@ def speech_recognizer(
     augment: bool = True,
     seed: int = 0,
 ) -> keras.Model:
-    """Builds a recogniser with the front end inside: log-mel frames of 10 ms, distorted in training.
+    """Build a recognizer with its front end: log-mel frames of 10 ms, distorted in training.
 
     - "cnn": convolutions over time and frequency, then over time.
     - "lstm": pairs of frames into a recurrent layer that runs in both directions.

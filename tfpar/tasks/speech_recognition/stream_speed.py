@@ -29,7 +29,7 @@ def real_time_factor(path: Path, frames: np.ndarray, rate_hz: int) -> float:
 
 
 def stream(model: TFLiteModel, frames: np.ndarray) -> np.ndarray:
-    """The probabilities after the last frame, float (classes,)."""
+    """Return the probabilities after the last frame, float (classes,)."""
     states = {name: np.zeros(shape, dtype) for name, (shape, dtype) in model.inputs.items() if name != "audio"}
     for frame in frames:
         outputs = model(audio=frame[None, None], **states)

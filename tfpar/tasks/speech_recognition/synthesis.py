@@ -48,7 +48,7 @@ class Utterance(NamedTuple):
 
 
 def plan(kind: str, split: str, variants: list[str]) -> Iterator[Utterance]:
-    """Yields a split's utterances. Training varies rate and pitch; held-out voices speak at the usual ones.
+    """Yield a split's utterances. Training varies rate and pitch; held-out voices have the usual ones.
 
     Args:
         kind: one of `KINDS`.
@@ -66,7 +66,7 @@ def plan(kind: str, split: str, variants: list[str]) -> Iterator[Utterance]:
 
 
 def _texts(kind, split, generator):
-    """Yields texts, pauses behind them, and the label."""
+    """Yield texts, the pause after each, and the label."""
     if kind != "strings":
         for label, word in list(enumerate(WORDS[kind])) * _WORD_TAKES[split]:
             yield (word,), (), label

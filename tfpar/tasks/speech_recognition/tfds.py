@@ -15,7 +15,7 @@ _RATES_HZ = {"spoken_digit": 8000, "speech_commands": 16000}
 
 
 def read_tfds_speech(name: str, rate_hz: int, cache_dir: Path | None = None):
-    """Prepares the set if need be, and reads it.
+    """Prepare the set if need be, and read it.
 
     Args:
         name: NAME or NAME/CONFIG, as TFDS spells it.

@@ -8,7 +8,7 @@ from tfpar.errors import MissingExtraError
 
 
 def decode(probabilities: np.ndarray, names: Sequence[str]) -> str:
-    """The most probable word, or string of symbols.
+    """Return the most probable word, or string of symbols.
 
     Args:
         probabilities: float (classes,), of a word; or (steps, 1 + symbols), of a string by CTC: class 0 is the blank.
@@ -59,7 +59,7 @@ def string_errors(truths: Sequence[str], answers: Sequence[str]) -> dict[str, fl
 
 
 def import_jiwer():
-    """Imports jiwer; raises MissingExtraError if it is not installed."""
+    """Import jiwer; raise MissingExtraError if it is not installed."""
     try:
         import jiwer
     except ImportError as error:

@@ -26,7 +26,7 @@ SPLIT_RULE = (
 
 
 def family(variant: str) -> str:
-    """The family of a voice variant: variants of one differ little.
+    """Return the family of a voice variant: variants of one differ little.
 
     >>> family("Gene2"), family("f3")
     ('gene', 'f')

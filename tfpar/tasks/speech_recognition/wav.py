@@ -23,7 +23,7 @@ _MOST_CHUNKS = 10_000
 
 
 def read_wav(path: Path | str, rate_hz: int) -> np.ndarray:
-    """Reads a WAV file.
+    """Read a WAV file.
 
     Args:
         path: of the file.
@@ -69,7 +69,7 @@ def decode_wav(content: bytes, rate_hz: int, name: str = "the content") -> np.nd
 
 
 def write_wav(path: Path | str, signal: np.ndarray, rate_hz: int) -> None:
-    """Writes float (samples,) in [-1, 1] as 16-bit PCM."""
+    """Write float (samples,) in [-1, 1] as 16-bit PCM."""
     data = np.round(np.clip(signal, -1, 1) * 32767).astype("<i2").tobytes()
     form = struct.pack("<HHIIHH", _PCM, 1, rate_hz, 2 * rate_hz, 2, 16)
     body = b"WAVEfmt " + struct.pack("<I", len(form)) + form + b"data" + struct.pack("<I", len(data)) + data
@@ -93,7 +93,7 @@ def _chunks(content, name):
 
 
 def _data_size(content, begin, size, chunks):
-    """The bytes of sound; a recorder that was cut off has not written their number, and they fill the file."""
+    """Return the number of bytes of sound; where an interrupted recorder wrote none, they fill the file."""
     if size == _UNKNOWN_SIZE and len(chunks.get(b"ds64", b"")) >= 16:
         size = int.from_bytes(chunks[b"ds64"][8:16], "little")
     if size == 0 and not _are_chunks(content, begin):

@@ -57,14 +57,14 @@ class BagOfNgrams(keras.layers.Layer):
 
     @staticmethod
     def slots_for(bigrams) -> int:
-        """A prime size of hash table in which one bigram in eight or so meets another."""
+        """Return a prime hash-table size at which about one bigram in eight collides."""
         size = _SLOTS_PER_BIGRAM * max(1, len(bigrams)) | 1
         while any(size % divisor == 0 for divisor in range(3, int(size**0.5) + 1, 2)):
             size += 2
         return size
 
     def _fill(self, bigrams, scores):
-        """The initial keys (slots,), weights (slots, classes) and weights of tokens (vocabulary_size, classes)."""
+        """Return initial keys (slots,), weights (slots, classes) and weights of tokens (vocabulary_size, classes)."""
         # A slot says what remains of its pair's number; what is left of it is small.
         keys = np.full(self.slots, _ABSENT, np.int32)
         table = np.zeros((self.slots, self.classes), np.float32)

@@ -82,7 +82,7 @@ class Collected:
 
 
 def assemble(name: str, collected: Collected, notice: str) -> TextClassificationData:
-    """Checks the classes, cuts the missing splits out of `train` and packs the result.
+    """Check the classes, cut the missing splits out of `train` and pack the result.
 
     Raises:
         UserError: fewer than two classes, a class with too few examples, or one that training never shows.
@@ -150,7 +150,7 @@ def _check_train(collected: Collected, splits: list[str]) -> None:
 
 
 def _some(counts: dict[str, int]) -> str:
-    """The first few classes with their counts."""
+    """Format the first few classes with their counts."""
     named = ", ".join(f"{count} of {name!r}" for name, count in list(counts.items())[:_NAMED_AT_MOST])
     more = len(counts) - _NAMED_AT_MOST
     return f"{named} and {more} more such classes" if more > 0 else named

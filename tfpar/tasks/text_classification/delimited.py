@@ -26,7 +26,7 @@ _MOST_NOT_UTF8 = 0.1  # of all rows; a file with more is in another encoding
 def read_texts(
     path: Path, dialect: Dialect, *, text_column: str, label_column: str, split_column: str, group_column: str = ""
 ) -> Collected:
-    """Reads the whole file.
+    """Read the whole file.
 
     Of rows with the same text the first is kept. NUL characters become spaces; texts and labels are stripped. A column
     is named by the header or, if both `text_column` and `label_column` are digits, by number from 0 in a file without
@@ -71,7 +71,7 @@ class _Reading:
             self._collected.skipped[reason] += 1
 
     def _take(self, row: list[str]) -> str | None:
-        """Takes one row in; returns why not, if not."""
+        """Add one row; return the reason if it is skipped."""
         if not _is_utf8(row):
             return _NOT_UTF8
         if len(row) != self._columns.width:

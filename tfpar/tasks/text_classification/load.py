@@ -25,7 +25,7 @@ def load_text_classification(
     delimiter: str = "",
     cache_dir: Path | str | None = None,
 ) -> TextClassificationData:
-    """Loads a data set for text classification.
+    """Load a data set for text classification.
 
     A file's `split` column (train, validation, test, unlabelled) is honoured if it is there. Splits that the source
     does not bring are cut from its training rows by the md5 of the text, class by class; `split_rule` of the result

@@ -7,7 +7,7 @@ import numpy as np
 
 
 def frequent_bigrams(sequences: Sequence[np.ndarray], min_frequency: int) -> np.ndarray:
-    """The pairs of neighbouring known tokens that occur `min_frequency` times: int (bigrams, 2), most frequent
+    """Return the pairs of neighboring known tokens that occur `min_frequency` times: int (bigrams, 2), most frequent
     first."""
     counts = Counter()
     for sequence in sequences:
@@ -30,7 +30,7 @@ def ngram_ids(sequences: Sequence[np.ndarray], bigrams: np.ndarray, vocabulary_s
 def log_odds(
     sequences: Sequence[np.ndarray], labels: Sequence[int], *, vocabulary_size: int, num_classes: int
 ) -> np.ndarray:
-    """The log odds of each token between a class and the rest, with add-one smoothing.
+    """Return the log odds of each token between a class and the rest, with add-one smoothing.
 
         r[v, k] = log p(v | k) / p(v | not k),   p(v | k) = (1 + n[v, k]) / sum over v of (1 + n[v, k])
 

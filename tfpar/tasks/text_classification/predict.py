@@ -48,7 +48,7 @@ class TextPredictor:
         self._length = shape[1]
 
     def __call__(self, text: str) -> dict:
-        """Returns {"input", "label", "probabilities" (by label)}."""
+        """Return {"input", "label", "probabilities" (by label)}."""
         (tokens,) = self._tokenizer.encode([text], self._length)
         padded = pad_tokens(tokens, self._length)
         given = {"tokens": padded} if self._embedding is None else {"embedded": self._embedding[padded]}

@@ -16,7 +16,7 @@ _UNLABELLED_SPLITS = ("unsupervised", "unlabeled", "unlabelled")
 
 
 def read_tfds_texts(name: str, cache_dir: Path | None = None) -> tuple[Collected, str]:
-    """Prepares the set if need be, and reads it in one pass per split.
+    """Prepare the set if need be, and read it in one pass per split.
 
     Rows without a label (-1) are left out of the splits. Published splits are taken as they are, repeats too. Reading
     starts TensorFlow's context: make a distribution strategy first.
@@ -53,7 +53,7 @@ def read_tfds_texts(name: str, cache_dir: Path | None = None) -> tuple[Collected
 
 
 def text_and_label_keys(features, supervised_keys, name: str) -> tuple[str, str]:
-    """Finds the text and the label among a set's features.
+    """Find the text and the label among a set's features.
 
     Args:
         features: tfds.features.FeaturesDict.
@@ -79,7 +79,7 @@ def text_and_label_keys(features, supervised_keys, name: str) -> tuple[str, str]
 
 
 def _rows(builder, split: str, text_key: str, label_key: str, skipped: Counter):
-    """Yields (text, label) of one split in file order."""
+    """Yield (text, label) of one split in file order."""
     for texts, labels in column_batches(builder, split, (text_key, label_key)):
         for raw, label in zip(texts, labels, strict=True):
             try:
@@ -94,7 +94,7 @@ def _rows(builder, split: str, text_key: str, label_key: str, skipped: Counter):
 
 
 def _name_classes(collected: Collected, names: tuple[str, ...]) -> None:
-    """Keeps the set's names; plain numbers, which need not be 0, 1, 2, become names themselves."""
+    """Use the set's class names; plain numbers, which need not be 0, 1, 2, become names."""
     if names:
         collected.class_names = names
         return

@@ -76,7 +76,7 @@ class Tokenizer(TrainedTokenizer):
         return tokenizer
 
     def encode(self, texts: Sequence[str], max_length: int) -> list[np.ndarray]:
-        """Encodes texts; the time depends on `max_length`, not on how long a text goes on behind it.
+        """Encode texts; the time depends on `max_length`, not on the rest of a longer text.
 
         Args:
             texts: any strings; one without a single word becomes one [UNK], so that no sequence is empty.

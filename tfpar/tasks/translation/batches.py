@@ -23,7 +23,7 @@ def translation_batches(
     replicas: int = 1,
     first_epoch: int = 0,
 ):
-    """Feeds each pair once an epoch, as a tf.data.Dataset of known cardinality.
+    """Feed each pair once an epoch, as a tf.data.Dataset of known cardinality.
 
     A batch of shape (s, t) has as many rows as fill `tokens_per_batch` with max(s, t) tokens each, rounded down to a
     multiple of 16, and of 2 * `replicas`: each replica gets equally many, in two lanes. What is left over in a shape
@@ -65,7 +65,7 @@ def translation_batches(
 
 
 def _batch_maker(sources, targets, boundaries, batch_sizes):
-    """A function from a bucket and rows to a batch."""
+    """Make a function from a bucket and rows to a batch."""
     import tensorflow as tf
 
     # One pair more, for filling rows: a source of one token (an all-padding row makes masked layers divide by zero).

@@ -44,7 +44,7 @@ def beam_search(
     length_penalty: float = 1.0,
     coverage_penalty: float = 0.0,
 ) -> list[Hypothesis]:
-    """Translates one sentence; beam 1 is greedy.
+    """Translate one sentence; beam 1 is greedy.
 
     Args:
         encode: "source" int32 (1, source_time) -> "memory", "keys" (1, source_time, features), states (1, units).
@@ -95,7 +95,7 @@ class _Beam:
         )
 
     def grow(self, log_probabilities, alignment, end_id):
-        """Takes the best continuations; returns each one's parent and token."""
+        """Select the best continuations; return the parent and token of each."""
         size, vocabulary = log_probabilities.shape
         # What has ended goes on with padding, at no cost.
         padding = np.where(np.arange(vocabulary) == 0, np.float32(0), _NEVER)

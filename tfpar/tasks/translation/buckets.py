@@ -16,7 +16,7 @@ _NEVER = np.iinfo(np.int64).max // 2
 def translation_boundaries(
     source_lengths: Sequence[int], target_lengths: Sequence[int], max_buckets: int = 12
 ) -> tuple[tuple[int, int], ...]:
-    """The chain of shapes with which the fewest positions are padded.
+    """Return the chain of shapes with the fewest padded positions.
 
     With n(c) the pairs that shape c = (s, t) holds:
 
@@ -49,7 +49,7 @@ def translation_boundaries(
 
 
 def shapes_needed(source_lengths: Sequence[int], target_lengths: Sequence[int]) -> np.ndarray:
-    """What each pair needs: int64 (pairs, 2), source and target with one token more."""
+    """Return the shape that each pair needs: int64 (pairs, 2), source and target with one token more."""
     sources, targets = checked_lengths(source_lengths), checked_lengths(target_lengths)
     if len(sources) != len(targets):
         raise ValueError(f"expected as many sources as targets; got {len(sources)} and {len(targets)}")
@@ -57,7 +57,7 @@ def shapes_needed(source_lengths: Sequence[int], target_lengths: Sequence[int]) 
 
 
 def _rounded(lengths: np.ndarray) -> np.ndarray:
-    """Rounds long lengths up to an eighth of the power of 2 below them: few differ, and the table stays small."""
+    """Round long lengths up to an eighth of the power of 2 below them, so that few differ."""
     steps = np.where(lengths > _EXACT_TOKENS, 2.0 ** (np.ceil(np.log2(lengths)) - 4), 1).astype(np.int64)
     return -(-lengths // steps) * steps
 
@@ -75,7 +75,7 @@ def _candidates(needed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _walk_back(before: np.ndarray, buckets: int, shapes: np.ndarray) -> tuple[tuple[int, int], ...]:
-    """Reads the chain out of the table, last to first."""
+    """Trace the chain back through the table."""
     chain, place = [], before.shape[1] - 1
     for count in range(buckets, 0, -1):
         chain.append(tuple(shapes[place - 1].tolist()))
@@ -86,7 +86,7 @@ def _walk_back(before: np.ndarray, buckets: int, shapes: np.ndarray) -> tuple[tu
 def bucket_of(
     source_lengths: Sequence[int], target_lengths: Sequence[int], boundaries: Sequence[tuple[int, int]]
 ) -> np.ndarray:
-    """The bucket of each pair, int64 (pairs,): the first shape that holds it.
+    """Return the bucket of each pair, int64 (pairs,): the first shape that holds it.
 
     Raises:
         ValueError: the lengths do not fit each other, or the boundaries are no chain that holds all pairs.

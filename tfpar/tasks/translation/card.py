@@ -56,7 +56,7 @@ It knows sentences like those that it was trained on, and translates everything 
 
 
 def write_translator_card(path: Path, manifest: dict, samples: list[tuple[str, str, str]]) -> None:
-    """Writes the card from a manifest's facts; `samples` are (source, translation, reference)."""
+    """Write the card from a manifest's facts; `samples` are (source, translation, reference)."""
     scoring = manifest["scoring"]
     fields = {
         **manifest,

@@ -71,7 +71,7 @@ class CollectedPairs:
     given_rule: str = ""
 
     def add(self, source: str, target: str, split: str) -> None:
-        """Takes a pair in, without NUL characters and outer spaces; counts it as skipped if it is of no use."""
+        """Add a pair without NUL characters and outer spaces, or count it as skipped."""
         self.rows += 1
         source, target = cleaned(source), cleaned(target)
         if not source:
@@ -86,7 +86,7 @@ class CollectedPairs:
             self.splits.append(split)
 
     def skip(self, reason: str, rows: int = 1) -> None:
-        """Counts rows that are no pairs."""
+        """Count rows that are not pairs."""
         self.rows += rows
         self.skipped[reason] += rows
 

@@ -19,7 +19,7 @@ from tfpar.tasks.translation.data import CollectedPairs
 def read_pairs(
     path: Path, dialect: Dialect, *, source_column: str, target_column: str, split_column: str, max_words: int
 ) -> CollectedPairs:
-    """Reads the whole file. Rows without two usable sides are left out and counted; so are repeats of a pair.
+    """Read the whole file. Rows without two usable sides and repeats of a pair are skipped and counted.
 
     Args:
         path: the file.

@@ -84,7 +84,7 @@ def translation_padding_fraction(
     tokens_per_batch: int,
     replicas: int = 1,
 ) -> float:
-    """The share of fed positions, of both sides, that hold no token of a pair; those of filling rows are among them."""
+    """Return the fraction of positions of both sides without a token of a pair, including filling rows."""
     rows = rows_per_batch(boundaries, tokens_per_batch, replicas)
     plan = plan_pairs(bucket_of(source_lengths, target_lengths, boundaries), boundaries, rows)
     fed = sum(int(rows[bucket]) * sum(boundaries[bucket]) for bucket, _ in plan)

@@ -65,7 +65,7 @@ class TranslatorExport:
     target: str = "phone"
 
     def write(self, directory: Path | str, formats: tuple[str, ...], gate: bool = True) -> list[dict]:
-        """Writes the export directory.
+        """Write the export directory.
 
         Args:
             directory: where; a former export there is replaced.
@@ -124,7 +124,7 @@ class TranslatorExport:
             )
 
     def _loss_by_chance(self, translations) -> float:
-        """The paired randomization test: how often BLEU falls as far if sentences change sides by chance."""
+        """Return the p-value of the paired randomization test: how often a random swap lowers BLEU as far."""
         generator, pairs = np.random.default_rng(0), list(zip(self.answers, translations, strict=True))
 
         def loss(pairs):

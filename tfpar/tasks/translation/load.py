@@ -26,7 +26,7 @@ def load_translation(
     delimiter: str = "",
     cache_dir: Path | str | None = None,
 ) -> TranslationPairs:
-    """Loads pairs of sentences.
+    """Load pairs of sentences.
 
     A file's `split` column (train, validation, test) is honoured if it is there, and so are the published splits of a
     TFDS set. Missing ones are cut from the training rows by the md5 of the source side, so that no source side is in

@@ -95,7 +95,7 @@ class TranslationPredictor:
         self._translator = Translator(content, tokenizer, search)
 
     def __call__(self, text: str) -> dict:
-        """Returns {"input", "translation", "n_best": [{"translation", "rank"}]}."""
+        """Return {"input", "translation", "n_best": [{"translation", "rank"}]}."""
         found = self._translator.translate(text)
         return {
             "input": text,
@@ -104,12 +104,12 @@ class TranslationPredictor:
         }
 
     def best(self, text: str) -> Translation:
-        """The best translation, with its alignment."""
+        """Return the best translation, with its alignment."""
         return self._translator.translate(text)[0]
 
 
 def checked_search(search, directory: Path) -> dict:
-    """What a manifest says of the search, if `beam_search` takes it.
+    """Return the search settings of a manifest after checking them for `beam_search`.
 
     Args:
         search: of the manifest.

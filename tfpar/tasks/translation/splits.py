@@ -21,7 +21,7 @@ SPLIT_RULE = (
 
 
 def source_key(text: str) -> str:
-    """What two sources share that count as the same: their words, in lower case.
+    """Return the key by which sources count as equal: their words in lower case.
 
     >>> source_key("Go on!") == source_key("go on")
     True

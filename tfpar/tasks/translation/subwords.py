@@ -68,14 +68,14 @@ class SubwordTokenizer(TrainedTokenizer):
         return tokenizer
 
     def normalised(self, text: str) -> str:
-        """What `decode` gives back: Unicode NFKC, one space between words and none around them.
+        """Normalize a text as `decode` returns it: Unicode NFKC, one space between words and none around them.
 
         Case, accents and punctuation stay.
         """
         return self._backend.normalizer.normalize_str(clean(text))
 
     def encode(self, texts: Sequence[str], max_tokens: int) -> list[np.ndarray]:
-        """Encodes texts, without [BOS] and [EOS].
+        """Encode texts, without [BOS] and [EOS].
 
         Args:
             texts: any strings; one without a character becomes one [UNK], so that no sequence is empty.
@@ -98,7 +98,7 @@ class SubwordTokenizer(TrainedTokenizer):
         return ids
 
     def decode(self, ids: Iterable[int]) -> str:
-        """Puts a text together, up to the first [EOS]; other special tokens leave no trace.
+        """Decode ids up to the first [EOS]; other special tokens are dropped.
 
         Args:
             ids: int (length,). Bytes that make no character, which only a model writes, become U+FFFD.
@@ -116,7 +116,7 @@ class SubwordTokenizer(TrainedTokenizer):
 
 
 def _shortened(text: str, tokens: int) -> str:
-    """The time for a very long text must depend on what is kept of it; most texts are short, and stay as they are."""
+    """Cut a long text, so that the time depends on its used prefix; return a short one unchanged."""
     return head(text, tokens) if len(text) > _LONG_CHARACTERS else text
 
 

@@ -12,7 +12,7 @@ _BUILDERS = {"tatoeba_spanish": "tfpar.tasks.translation.tatoeba_spanish.builder
 def read_tfds_pairs(
     name: str, columns: tuple[str, str] | None, max_words: int, cache_dir: Path | None = None
 ) -> tuple[CollectedPairs, str]:
-    """Prepares the set if need be, and reads it in one pass per split.
+    """Prepare the set if need be, and read it in one pass per split.
 
     Published splits are taken as they are, repeats too. Reading starts TensorFlow's context: make a distribution
     strategy first.
@@ -46,7 +46,7 @@ def read_tfds_pairs(
 
 
 def source_and_target_keys(features, supervised_keys, columns: tuple[str, str] | None, name: str) -> tuple[str, str]:
-    """Finds the two texts among a set's features.
+    """Find the two texts among a set's features.
 
     Args:
         features: tfds.features.FeaturesDict; a translation is one.
@@ -70,7 +70,7 @@ def source_and_target_keys(features, supervised_keys, columns: tuple[str, str] |
 
 
 def _unwrapped(features):
-    """The features that hold the texts, and the name of the one feature that holds these, if there is one."""
+    """Return the features with the texts, and the name of the feature that contains them, if there is one."""
     nested = [key for key, feature in features.items() if hasattr(feature, "items")]
     if len(nested) == 1 and "text" not in kinds_of(features).values():
         return nested[0], features[nested[0]]

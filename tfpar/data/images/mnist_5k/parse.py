@@ -14,7 +14,7 @@ TEST_SHARE = 5  # one in so many of each class
 
 
 def split_digits(lines: Iterable[str]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Parses the lines and deals the digits out: in each class the fifth with the smallest md5 of its bytes is test.
+    """Parse the lines and split the digits: in each class the fifth with the smallest md5 of its bytes is test.
 
     Args:
         lines: of the CSV file, which has no header.

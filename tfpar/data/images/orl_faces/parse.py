@@ -26,7 +26,7 @@ class Face(NamedTuple):
 
 
 def decode(content: bytes) -> np.ndarray:
-    """Decodes a picture of this set.
+    """Decode a picture of this set.
 
     Args:
         content: of a binary PGM file.
@@ -66,7 +66,7 @@ def _pixels(content: bytes) -> np.ndarray:
 
 
 def split_faces(files: dict[str, bytes]) -> dict[str, list[Face]]:
-    """Decodes the pictures and deals them out: 1 to 7 of each person are training, 8 to 10 test.
+    """Decode the pictures and split them: 1 to 7 of each person are training, 8 to 10 test.
 
     Args:
         files: content by path, `s1/1.pgm` to `s40/10.pgm`; others are left alone.

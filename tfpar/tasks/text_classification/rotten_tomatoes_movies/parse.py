@@ -25,7 +25,7 @@ class Snippet:
 
 
 def split_snippets(lines: Iterable[str]) -> dict[str, list[Snippet]]:
-    """Parses the CSV lines and deals the movies out.
+    """Parse the CSV lines and split them by movie.
 
     Texts are stripped; of equal snippets one is kept, with the last one's label and movie. Movies are sorted by
     md5("rt:" + name): the first fifth is test, the next tenth validation, the rest training.
@@ -67,7 +67,7 @@ def _fields(row: dict[str, str]) -> tuple[str, str, str]:
 
 
 def _deal_out(movies: set[str]) -> dict[str, str]:
-    """Maps each movie to its split; 507 movies become 356, 50 and 101."""
+    """Map each movie to its split; 507 movies become 356, 50 and 101."""
     ordered = sorted(movies, key=lambda movie: hashlib.md5(f"rt:{movie}".encode()).hexdigest())
     tests, validations = len(ordered) // 5, len(ordered) // 10
     names = ["test"] * tests + ["validation"] * validations

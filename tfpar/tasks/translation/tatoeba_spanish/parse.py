@@ -23,7 +23,7 @@ class Pair(NamedTuple):
 
 
 def split_pairs(lines: Iterable[str]) -> tuple[dict[str, list[Pair]], dict[str, int]]:
-    """Parses the lines and deals the pairs out by their English side.
+    """Parse the lines and split the pairs by their English side.
 
     Args:
         lines: lines of the TSV file, without a header.

@@ -5,14 +5,14 @@ import numpy as np
 import pytest
 
 import tfpar
-from tfpar.data import generated_image_classification, image_batches
+from tfpar.data import generate_image_classification, image_batches
 from tfpar.models import denoising_autoencoder, image_classifier
 from tfpar.tasks.face_recognition import face_embedder, without_projection_head
 from tfpar.tasks.image_classification import mean_over_views
 
 SMALL = dict(image_shape=(8, 8, 1), width=4, units=6, mean=70.0, deviation=90.0, seed=1)
 KINDS = ["cnn", "row_lstm", "cnn_lstm"]
-DATA = generated_image_classification(shape=(8, 8, 1), train=32)
+DATA = generate_image_classification(shape=(8, 8, 1), train=32)
 
 
 def batches():

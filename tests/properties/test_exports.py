@@ -26,7 +26,7 @@ from tfpar.export.generic.rows import InputRows
 from tfpar.tasks.text_classification import Tokenizer
 from tfpar.tasks.text_classification.predict import read_embedding
 from tfpar.tasks.translation import SubwordTokenizer
-from tfpar.tasks.translation.predict import checked_search
+from tfpar.tasks.translation.predict import check_search
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -152,9 +152,9 @@ SEARCH = {"begin_id": 2, "end_id": 3, "beam_size": 5, "max_length": 64, "length_
     | json_values()
 )
 def test_searches(folder, search):
-    found = read_or_refuse(checked_search, search, folder)
+    found = read_or_refuse(check_search, search, folder)
     assert found is None or (found == search and found["begin_id"] < 2**31 and set(found) <= set(SEARCH))
-    assert checked_search(SEARCH, folder) == SEARCH
+    assert check_search(SEARCH, folder) == SEARCH
 
 
 def test_embeddings(folder):

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from tfpar.data.images.files import UndecodableImageError, decoded
-from tfpar.data.readers.delimited import Dialect, delimited_rows
+from tfpar.data.images.files import UndecodableImageError, decode_image
+from tfpar.data.readers.delimited import Dialect, read_delimited
 from tfpar.export.generic.arrays import read_arrays
 from tfpar.tasks.speech_recognition.wav import decode_wav
 from tfpar.tasks.text_classification import load_text_classification
@@ -41,7 +41,7 @@ def test_a_table_comes_back(folder, rows, delimiter, encoding):
     csv.writer(file, delimiter=delimiter, quoting=csv.QUOTE_ALL).writerows([("a", "b"), *rows])
     path = overwrite(folder / "table.csv", file.getvalue().encode(encoding))
     dialect = Dialect(True, delimiter, encoding)
-    with delimited_rows(path, dialect, wanted={"x": "a", "y": "b"}, split_column="split") as (columns, found):
+    with read_delimited(path, dialect, wanted={"x": "a", "y": "b"}, split_column="split") as (columns, found):
         assert columns.fields == (0, 1) and [tuple(row) for row in found] == rows
 
 
@@ -127,7 +127,7 @@ def encoded(pixels, kind, **options):
 )
 def test_an_image_comes_back(shape, seed, kind):
     pixels = np.random.default_rng(seed).integers(0, 256, shape).astype(np.uint8)
-    found = decoded(encoded(pixels, kind, **({"lossless": True} if kind == "WEBP" else {})))
+    found = decode_image(encoded(pixels, kind, **({"lossless": True} if kind == "WEBP" else {})))
     np.testing.assert_array_equal(found, np.broadcast_to(pixels.reshape(*shape[:2], -1), found.shape))
 
 
@@ -150,7 +150,7 @@ IMAGES += [png_16(GREY.astype(np.uint16) * 257)]
 @given(content=damaged(*IMAGES))
 def test_damaged_images(content):
     try:
-        found = decoded(content)
+        found = decode_image(content)
     except UndecodableImageError as error:
         assert str(error)
     else:

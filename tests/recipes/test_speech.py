@@ -11,7 +11,7 @@ import tensorflow as tf
 from tfpar.export.bundle.directory import Bundle
 from tfpar.tasks.evaluation import evaluate
 from tfpar.tasks.speech_recognition.clips import fit_length
-from tfpar.tasks.speech_recognition.transcripts import string_errors
+from tfpar.tasks.speech_recognition.transcripts import measure_string_errors
 from tfpar.tasks.speech_recognition.wav import read_wav, write_wav
 
 KEYS = {
@@ -151,7 +151,7 @@ def test_strings_of_digits(run_recipe, tmp_path):
         write_wav(tmp_path / "clips" / f"{name}.wav", tone(800, 8000), 8000)
     report = evaluate(Bundle(left), f"folder:{tmp_path / 'clips'}")
     assert report["examples"] == 1 and "is not a transcript of digits" in report["unreadable"][0]["error"]
-    assert report["metrics"] == string_errors(["three five one"], [answer["label"]])
+    assert report["metrics"] == measure_string_errors(["three five one"], [answer["label"]])
 
 
 @pytest.mark.parametrize(

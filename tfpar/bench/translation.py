@@ -12,7 +12,7 @@ import sys
 import numpy as np
 
 from tfpar.bench.epochs import dataset_of, seconds_per_epoch
-from tfpar.tasks.translation.buckets import bucket_of, translation_boundaries
+from tfpar.tasks.translation.buckets import find_buckets, translation_boundaries
 from tfpar.tasks.translation.epoch_plan import plan_pairs, rows_per_batch
 
 VOCABULARY, EMBEDDING, UNITS, TOKENS, PAIRS = 4000, 256, 384, 1536, 9000
@@ -29,7 +29,7 @@ def batches() -> list[tuple]:
     lengths = np.clip(generator.normal(8.5, 3.5, PAIRS), 2, 30).astype(int)
     sides = lengths, np.clip(lengths + generator.normal(1, 2, PAIRS), 2, 32).astype(int)
     shapes = translation_boundaries(*sides, max_buckets=8)
-    plan = plan_pairs(bucket_of(*sides, shapes), shapes, rows_per_batch(shapes, TOKENS), generator)
+    plan = plan_pairs(find_buckets(*sides, shapes), shapes, rows_per_batch(shapes, TOKENS), generator)
     return [_batch(generator, *(side[rows] for side in sides), *shapes[bucket]) for bucket, rows in plan]
 
 

@@ -88,7 +88,7 @@ class TrainedTokenizer:
         return [self._backend.id_to_token(index) for index in range(self.vocabulary_size)]
 
 
-def checked(texts: Iterable[str]) -> Iterator[str]:
+def check_texts(texts: Iterable[str]) -> Iterator[str]:
     """Return the texts; raise TypeError for one string instead of many, and for what is not a string."""
     if isinstance(texts, str):
         raise TypeError("`texts` must be a sequence of strings; got one string: put it into a list")
@@ -98,12 +98,12 @@ def checked(texts: Iterable[str]) -> Iterator[str]:
         yield text
 
 
-def clean(text: str) -> str:
+def replace_surrogates(text: str) -> str:
     """Replace lone surrogates: command lines have them for undecodable bytes, and UTF-8 cannot encode them."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
-def head(text: str, tokens: int) -> str:
+def cut_prefix(text: str, tokens: int) -> str:
     """Return a prefix of `text` with at least the first `tokens` tokens: each word gives at least one."""
     start = " ".join(text.split(None, tokens)[:tokens])
     return start[: tokens * _CHARACTERS_PER_TOKEN]

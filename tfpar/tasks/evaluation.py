@@ -29,7 +29,7 @@ from tfpar.tasks.face_recognition.verification import equal_error_rate
 from tfpar.tasks.predictors import load_predictor
 from tfpar.tasks.scores import import_sacrebleu, score_classes, score_numbers, score_translations
 from tfpar.tasks.speech_recognition.folder import digits_of, read_transcripts
-from tfpar.tasks.speech_recognition.transcripts import import_jiwer, string_errors
+from tfpar.tasks.speech_recognition.transcripts import import_jiwer, measure_string_errors
 from tfpar.tasks.speech_recognition.voices import DIGITS
 
 
@@ -121,13 +121,13 @@ def _speech(evaluation):
         return _classes(evaluation)
     import_jiwer()
     name, path = parse_source(evaluation.data, ("folder", *TABLES))
-    examples = _transcribed(path, evaluation) if name == "folder" else evaluation.labeled("transcript")
+    examples = _transcribe(path, evaluation) if name == "folder" else evaluation.labeled("transcript")
     truths, predictions, unreadable = _predict(map(_spell, examples), evaluation.predictor)
-    metrics = string_errors(truths, [prediction["label"] for prediction in predictions])
+    metrics = measure_string_errors(truths, [prediction["label"] for prediction in predictions])
     return {"examples": len(truths), "unreadable": unreadable, "metrics": metrics}
 
 
-def _transcribed(path, evaluation):
+def _transcribe(path, evaluation):
     evaluation.check_no_columns()
     for file, transcript in read_transcripts(path, list_files(path, evaluation.predictor.input_kind.suffixes)):
         yield Item(str(file), (str(file),)), transcript

@@ -76,7 +76,7 @@ class ImageTask(Task):
 
         config = self.config
         if config.smoke:
-            images = data.generated_image_classification(seed=config.seed, **smoke)
+            images = data.generate_image_classification(seed=config.seed, **smoke)
         else:
             images = data.load_images(
                 config.dataset,
@@ -120,14 +120,14 @@ class ImageTask(Task):
 
         config = self.config
         makers = {
-            "affine": lambda: data.affine(
+            "affine": lambda: data.random_affine(
                 config.rotation_degrees, config.shift, config.zoom, config.stretch, config.shear, fill="nearest"
             ),
-            "elastic": lambda: data.elastic(config.bend * max(shape[:2])),
-            "flip": data.flip,
-            "light": lambda: data.light(config.brightness, config.contrast),
-            "noise": lambda: data.noise(config.noise),
-            "cutout": lambda: data.cutout(config.cutout),
+            "elastic": lambda: data.random_elastic(config.bend * max(shape[:2])),
+            "flip": data.random_flip,
+            "light": lambda: data.random_brightness_contrast(config.brightness, config.contrast),
+            "noise": lambda: data.random_noise(config.noise),
+            "cutout": lambda: data.random_cutout(config.cutout),
         }
         return [makers[name]() for name in config.augment]
 

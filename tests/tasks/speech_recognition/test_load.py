@@ -5,7 +5,7 @@ import pytest
 
 from tfpar.errors import UserError
 from tfpar.tasks.speech_recognition.clips import fit_length, pack, trim
-from tfpar.tasks.speech_recognition.load import generated_speech, load_speech
+from tfpar.tasks.speech_recognition.load import generate_speech, load_speech
 from tfpar.tasks.speech_recognition.voices import split_variants
 from tfpar.tasks.speech_recognition.wav import write_wav
 
@@ -208,7 +208,7 @@ def test_clips_are_centred_in_their_rows():
 
 def test_generated_sounds_repeat():
     for task in ("word", "digits"):
-        first, again, other = (generated_speech(seed, task) for seed in (1, 1, 2))
+        first, again, other = (generate_speech(seed, task) for seed in (1, 1, 2))
         np.testing.assert_array_equal(first.train.audio, again.train.audio)
         assert not np.array_equal(first.train.audio, other.train.audio)
         assert np.ndim(first.train.labels) == (1 if task == "word" else 2)

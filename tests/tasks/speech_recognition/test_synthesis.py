@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tfpar.errors import MissingExtraError
-from tfpar.tasks.speech_recognition.espeak import Synthesiser
+from tfpar.tasks.speech_recognition.espeak import Synthesizer
 from tfpar.tasks.speech_recognition.load import load_speech
 from tfpar.tasks.speech_recognition.synthesis import plan
 from tfpar.tasks.speech_recognition.voices import ACCENTS, DIGITS, split_variants
@@ -44,7 +44,7 @@ def test_without_the_library_it_is_said_how_to_get_it(monkeypatch, tmp_path):
 def test_the_synthesised_digits_and_their_split(tmp_path):
     speech = load_speech("espeak", cache_dir=tmp_path)
     assert [len(split) for split in (speech.train, speech.validation, speech.test)] == [10_920, 560, 1_260]
-    splits = split_variants(Synthesiser().variants())
+    splits = split_variants(Synthesizer().variants())
     assert hashlib.md5(",".join(splits["test"]).encode()).hexdigest() == "abd1e76c49338a728b7fccaf5e7ab64c"
     assert [len(splits[name]) for name in ("train", "validation", "test")] == [78, 8, 18]
     assert np.bincount(speech.test.labels).tolist() == [126] * 10

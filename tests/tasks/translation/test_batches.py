@@ -7,7 +7,7 @@ import pytest
 
 from tfpar.errors import UserError
 from tfpar.tasks.translation import translation_batches, translation_boundaries, translation_padding_fraction
-from tfpar.tasks.translation.buckets import bucket_of
+from tfpar.tasks.translation.buckets import find_buckets
 from tfpar.tasks.translation.epoch_plan import plan_pairs, rows_per_batch
 
 
@@ -57,7 +57,7 @@ def test_long_lengths_are_rounded_up_a_little():
 
 def test_a_pair_goes_to_the_first_shape_that_holds_it():
     boundaries = ((2, 3), (2, 6), (5, 6))
-    assert bucket_of([1, 2, 2, 3, 5], [1, 2, 3, 1, 5], boundaries).tolist() == [0, 0, 1, 2, 2]
+    assert find_buckets([1, 2, 2, 3, 5], [1, 2, 3, 1, 5], boundaries).tolist() == [0, 0, 1, 2, 2]
 
 
 @pytest.mark.parametrize("pairs", [1, 2, 15, 16, 17, 33, 200])
@@ -66,7 +66,7 @@ def test_every_pair_is_planned_once_in_a_batch_that_holds_it(pairs, shuffled):
     sources, targets = lengths_of(pairs, pairs)
     boundaries = ((2, 3), (3, 5), (8, 8), (20, 20))
     rows = rows_per_batch(boundaries, tokens_per_batch=320)
-    buckets = bucket_of(sources, targets, boundaries)
+    buckets = find_buckets(sources, targets, boundaries)
     plan = plan_pairs(buckets, boundaries, rows, np.random.default_rng(1) if shuffled else None)
     assert sorted(np.concatenate([indices for _, indices in plan])) == list(range(pairs))
     for bucket, indices in plan:

@@ -17,7 +17,7 @@ SEARCH = {"begin_id": 2, "end_id": 3, "beam_size": 3, "max_length": 12, "length_
 
 @pytest.fixture(scope="module")
 def export():
-    pairs = translation.generated_translation(seed=0)
+    pairs = translation.generate_translation(seed=0)
     tokenizer = translation.SubwordTokenizer.train([*pairs.train.sources, *pairs.train.targets], vocabulary_size=300)
     models = tfpar.models.sequence_to_sequence(vocabulary_size=tokenizer.vocabulary_size, units=8, embedding_size=6)
     sources = pairs.test.sources[:6]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tfpar.errors import UserError
-from tfpar.tasks.translation import generated_translation, load_translation
+from tfpar.tasks.translation import generate_translation, load_translation
 from tfpar.tasks.translation.splits import source_key
 
 ROWS = [(f"sentence {n}", f"frase número {n}") for n in range(40)]
@@ -192,9 +192,9 @@ def test_a_tfds_set_without_texts_is_refused(tfds, make_set, tmp_path):
 
 
 def test_the_generated_set_is_the_same_for_a_seed_and_leaks_nothing():
-    one, same, other = generated_translation(3), generated_translation(3), generated_translation(4)
+    one, same, other = generate_translation(3), generate_translation(3), generate_translation(4)
     assert pairs(one.train) == pairs(same.train) != pairs(other.train)
     assert (len(one.train), len(one.validation), len(one.test)) == (64, 16, 16)
     assert len(all_pairs(one)) == 96 and len({source for source, _ in all_pairs(one)}) == 96
     with pytest.raises(ValueError, match="at most 9999; got 9990, 16"):
-        generated_translation(train=9990)
+        generate_translation(train=9990)

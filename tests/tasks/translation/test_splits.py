@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 
-from tfpar.tasks.translation.splits import deal_out, source_key
+from tfpar.tasks.translation.splits import source_key, split_by_source
 
 SOURCES = [f"sentence {n // 2}" + "!" * (n % 2) for n in range(80)]  # forty sentences, twice each
 
@@ -21,7 +21,7 @@ def test_sources_that_do_not():
 
 
 def test_whole_sources_are_dealt_out():
-    dealt = deal_out(SOURCES)
+    dealt = split_by_source(SOURCES)
     keys = {split: {source_key(SOURCES[row]) for row in rows} for split, rows in dealt.items()}
     assert [len(dealt[split]) for split in ("test", "validation", "train")] == [4, 2, 68]
     assert len(keys["test"] | keys["validation"] | keys["train"]) == 40 == sum(map(len, keys.values()))
@@ -33,27 +33,27 @@ def test_held_out_sources_are_those_of_the_smallest_md5_with_their_first_row():
         return hashlib.md5(f"tatoeba:sentence {row // 2}".encode()).hexdigest()
 
     ordered = sorted(range(0, 80, 2), key=digest)
-    dealt = deal_out(SOURCES)
+    dealt = split_by_source(SOURCES)
     assert dealt["test"] + dealt["validation"] == ordered[:6]
 
 
 def test_the_split_depends_on_the_texts_alone():
-    forward, backward = deal_out(SOURCES), deal_out(SOURCES[::-1])
+    forward, backward = split_by_source(SOURCES), split_by_source(SOURCES[::-1])
     for split in ("test", "validation"):
         assert [row // 2 for row in forward[split]] == [(79 - row) // 2 for row in backward[split]]
 
 
 def test_large_sets_hold_out_a_fixed_number():
-    dealt = deal_out([str(n) for n in range(25_000)])
+    dealt = split_by_source([str(n) for n in range(25_000)])
     assert (len(dealt["test"]), len(dealt["validation"]), len(dealt["train"])) == (2000, 1000, 22_000)
 
 
 def test_only_what_is_missing_is_cut():
-    dealt = deal_out(SOURCES, ["validation"])
+    dealt = split_by_source(SOURCES, ["validation"])
     assert {split: len(rows) for split, rows in dealt.items()} == {"validation": 2, "train": 76}
 
 
 def test_three_sources_are_the_fewest():
-    assert sorted(map(len, deal_out(["a", "b", "c"]).values())) == [1, 1, 1]
+    assert sorted(map(len, split_by_source(["a", "b", "c"]).values())) == [1, 1, 1]
     with pytest.raises(ValueError, match="more than 2 distinct sources; got 2"):
-        deal_out(["a", "b", "A!"])
+        split_by_source(["a", "b", "A!"])

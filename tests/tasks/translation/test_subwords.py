@@ -10,7 +10,7 @@ import pytest
 
 from tfpar.errors import MissingExtraError, UserError
 from tfpar.tasks.text_classification import Tokenizer
-from tfpar.tasks.translation import SubwordTokenizer, generated_translation
+from tfpar.tasks.translation import SubwordTokenizer, generate_translation
 
 TEXTS = ["¿Qué tal, señor Ñúñez?", "How's it going, Mr. Smith?", "¡Adiós! Nos vemos a las 10:30."] * 2
 
@@ -110,7 +110,7 @@ def test_cutting_a_long_text_first_changes_nothing(tokenizer):
 
 
 def test_both_languages_share_a_vocabulary_that_fits(tokenizer):
-    data = generated_translation()
+    data = generate_translation()
     learned = SubwordTokenizer.train(data.train.sources + data.train.targets, vocabulary_size=300)
     assert learned.vocabulary_size == 300 == len(set(learned.vocabulary))
     sides = [np.unique(np.concatenate(learned.encode(side, 99))) for side in (data.train.sources, data.train.targets)]
@@ -152,8 +152,8 @@ def test_a_damaged_tokenizer_is_refused_before_it_meets_a_text(tokenizer, tmp_pa
 
 
 def test_the_vocabulary_is_the_same_in_every_process_and_order():
-    program = "import sys; from tfpar.tasks.translation import SubwordTokenizer, generated_translation\n"
-    program += "train = generated_translation(train=500).train; texts = train.sources + train.targets\n"
+    program = "import sys; from tfpar.tasks.translation import SubwordTokenizer, generate_translation\n"
+    program += "train = generate_translation(train=500).train; texts = train.sources + train.targets\n"
     program += "print(ascii(SubwordTokenizer.train(texts[:: int(sys.argv[1])], vocabulary_size=600).vocabulary))"
     outputs = {
         subprocess.run([sys.executable, "-c", program, step], capture_output=True, text=True, check=True).stdout

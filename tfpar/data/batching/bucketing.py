@@ -36,7 +36,7 @@ def bucket_boundaries(
     Raises:
         ValueError: no lengths, or an argument below 1.
     """
-    lengths = checked_lengths(lengths)
+    lengths = check_lengths(lengths)
     for name, value in (("max_buckets", max_buckets), ("multiple", multiple), ("batch_size", batch_size)):
         if value < 1:
             raise ValueError(f"`{name}` must be 1 or more; got {value}")
@@ -54,10 +54,10 @@ def bucket_boundaries(
                 following[j], choice[j] = costs[best], best
         total = following
         choices.append(choice)
-    return _walk_back(choices, rounded)
+    return _trace_back(choices, rounded)
 
 
-def _walk_back(choices: list[np.ndarray], rounded: np.ndarray) -> tuple[int, ...]:
+def _trace_back(choices: list[np.ndarray], rounded: np.ndarray) -> tuple[int, ...]:
     """Trace the boundaries back through the table of choices."""
     boundaries, j = [], len(rounded)
     for choice in reversed(choices):
@@ -105,10 +105,10 @@ def input_order(lengths: Sequence[int], boundaries: Sequence[int], batch_size: i
     Returns:
         int64 (batches * batch_size,); -1 for filling rows.
     """
-    return row_table(plan_epoch(lengths, boundaries, batch_size), batch_size).reshape(-1)
+    return make_row_table(plan_epoch(lengths, boundaries, batch_size), batch_size).reshape(-1)
 
 
-def row_table(plan: list[tuple[int, np.ndarray]], batch_size: int) -> np.ndarray:
+def make_row_table(plan: list[tuple[int, np.ndarray]], batch_size: int) -> np.ndarray:
     """Return the examples of each batch, int64 (batches, batch_size); -1 for filling rows."""
     rows = np.full((len(plan), batch_size), -1, np.int64)
     for row, (_, indices) in zip(rows, plan, strict=True):
@@ -165,15 +165,15 @@ def bucketed_batches(
             f"`batch_size` is over all replicas and must be a positive multiple of their number; got "
             f"batch_size={batch_size}, replicas={replicas}"
         )
-    lengths = checked_lengths([len(sequence) for sequence in sequences])
-    labels = _checked_labels(labels, len(lengths), num_classes)
+    lengths = check_lengths([len(sequence) for sequence in sequences])
+    labels = _check_labels(labels, len(lengths), num_classes)
     batches = len(plan_epoch(lengths, boundaries, batch_size))
     epochs = iter(range(first_epoch, np.iinfo(np.int64).max))
 
     def next_plan():
         rng = np.random.default_rng([seed, next(epochs)]) if shuffle else None
         plan = plan_epoch(lengths, boundaries, batch_size, rng)
-        return np.array([boundary for boundary, _ in plan], np.int32), row_table(plan, batch_size)
+        return np.array([boundary for boundary, _ in plan], np.int32), make_row_table(plan, batch_size)
 
     time = boundaries[0] if len(boundaries) == 1 else None
     return as_dataset(next_plan, _batch_maker(sequences, labels, (batch_size, time)), batches, batch_size)
@@ -195,7 +195,7 @@ def _batch_maker(sequences: Sequence[np.ndarray], labels: np.ndarray, shape: tup
     return make
 
 
-def checked_lengths(lengths: Sequence[int]) -> np.ndarray:
+def check_lengths(lengths: Sequence[int]) -> np.ndarray:
     """Return the lengths as int64 (sequences,); raise ValueError if there is none, or one below 1."""
     lengths = np.asarray(lengths, np.int64)
     if lengths.ndim != 1 or lengths.size == 0:
@@ -205,7 +205,7 @@ def checked_lengths(lengths: Sequence[int]) -> np.ndarray:
     return lengths
 
 
-def _checked_labels(labels: Sequence[int], examples: int, num_classes: int | None) -> np.ndarray:
+def _check_labels(labels: Sequence[int], examples: int, num_classes: int | None) -> np.ndarray:
     labels = np.asarray(labels)
     if labels.shape != (examples,) or labels.dtype.kind not in "iu":
         raise ValueError(
@@ -220,7 +220,7 @@ def _bucket_of(lengths: Sequence[int], boundaries: Sequence[int], batch_size: in
     """Return the bucket of each example: the first boundary that is not below its length."""
     if batch_size < 1:
         raise ValueError(f"`batch_size` must be 1 or more; got {batch_size}")
-    lengths, limits = checked_lengths(lengths), np.asarray(boundaries, np.int64)
+    lengths, limits = check_lengths(lengths), np.asarray(boundaries, np.int64)
     if limits.ndim != 1 or limits.size == 0 or limits[0] < 1 or np.any(np.diff(limits) <= 0):
         raise ValueError(f"`boundaries` must be positive and ascend; got {boundaries}")
     if lengths.max() > limits[-1]:

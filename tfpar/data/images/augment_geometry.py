@@ -5,7 +5,7 @@ import math
 from tfpar.data.images.augment import Step, uniform
 
 
-def affine(
+def random_affine(
     rotation_degrees: float = 0.0,
     shift: float = 0.0,
     zoom: float = 0.0,
@@ -53,7 +53,7 @@ def affine(
     return Step("affine", change)
 
 
-def flip() -> Step:
+def random_flip() -> Step:
     """Mirrors every other image, left to right, by chance."""
 
     def change(images, seed):
@@ -65,7 +65,7 @@ def flip() -> Step:
     return Step("flip", change)
 
 
-def elastic(pixels: float, cells: int = 4) -> Step:
+def random_elastic(pixels: float, cells: int = 4) -> Step:
     """Bends each image: the corners of a coarse grid move at random, and all between them moves along.
 
     Args:

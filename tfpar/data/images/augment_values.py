@@ -3,7 +3,7 @@
 from tfpar.data.images.augment import Step, uniform
 
 
-def light(brightness: float = 0.0, contrast: float = 0.0) -> Step:
+def random_brightness_contrast(brightness: float = 0.0, contrast: float = 0.0) -> Step:
     """Change each image's brightness and contrast.
 
     Args:
@@ -23,7 +23,7 @@ def light(brightness: float = 0.0, contrast: float = 0.0) -> Step:
     return Step("light", change)
 
 
-def noise(deviation: float) -> Step:
+def random_noise(deviation: float) -> Step:
     """Add normal noise to each value.
 
     Args:
@@ -39,7 +39,7 @@ def noise(deviation: float) -> Step:
     return Step("noise", change)
 
 
-def cutout(share: float) -> Step:
+def random_cutout(share: float) -> Step:
     """Hides a square of each image, anywhere, partly beyond the border, too.
 
     Args:

@@ -2,15 +2,15 @@
 
 import numpy as np
 
-from tfpar.data.batching.bucketing import row_table
+from tfpar.data.batching.bucketing import make_row_table
 from tfpar.data.batching.stream import as_dataset
 from tfpar.data.images.augment import apply_steps
-from tfpar.data.images.dataset import LabelledImages
+from tfpar.data.images.dataset import LabeledImages
 from tfpar.errors import UserError
 
 
 def image_batches(
-    split: LabelledImages,
+    split: LabeledImages,
     *,
     batch_size: int,
     shuffle: bool,
@@ -53,13 +53,13 @@ def image_batches(
         epoch = next(epochs)
         order = np.random.default_rng([seed, epoch]).permutation(len(split)) if shuffle else np.arange(len(split))
         plan = [(0, order[begin : begin + batch_size]) for begin in range(0, len(split), batch_size)]
-        return (epoch * batches + np.arange(batches)).astype(np.int32), row_table(plan, batch_size)
+        return (epoch * batches + np.arange(batches)).astype(np.int32), make_row_table(plan, batch_size)
 
     dataset = as_dataset(next_plan, _batch_maker(split, batch_size), batches, batch_size)
     return apply_steps(dataset, augment, seed)
 
 
-def _batch_maker(split: LabelledImages, batch_size: int):
+def _batch_maker(split: LabeledImages, batch_size: int):
     """Make a function from a batch's number and rows to the number and images, labels and weights."""
     import tensorflow as tf
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tfpar.data.images.files import fitted
-from tfpar.data.readers.splits import SPLITS, check_cut, cut_missing, cut_rule
+from tfpar.data.images.files import resize_and_pad
+from tfpar.data.readers.splits import SPLITS, check_cut, cut_missing, describe_cut
 from tfpar.errors import UserError
 
 DEFAULT_SIZE = 64  # of images that have no size in common
@@ -15,7 +15,7 @@ _NAMED_AT_MOST = 5
 
 
 @dataclass(frozen=True, eq=False)
-class LabelledImages:
+class LabeledImages:
     """One split.
 
     Attributes:
@@ -44,9 +44,9 @@ class ImageData:
     """
 
     name: str
-    train: LabelledImages
-    validation: LabelledImages
-    test: LabelledImages
+    train: LabeledImages
+    validation: LabeledImages
+    test: LabeledImages
     class_names: tuple[str, ...]
     split_rule: str
     notice: str
@@ -108,12 +108,12 @@ def assemble(
     splits, missing = cut_missing(keys, collected.labels, collected.splits, wanted)
     _check_classes(collected, keys, splits, missing)
     check_cut(collected.where, keys, splits, missing)
-    images = _of_one_size(collected.images, image_size)
+    images = _resize_all(collected.images, image_size)
     labels, splits = np.array(collected.labels, np.int32), np.array(splits)
-    rule = cut_rule(missing, "images", collected.grouped_by, collected.advice)
+    rule = describe_cut(missing, "images", collected.grouped_by, collected.advice)
     return ImageData(
         name=name,
-        **{split: LabelledImages(images[splits == split], labels[splits == split]) for split in SPLITS},
+        **{split: LabeledImages(images[splits == split], labels[splits == split]) for split in SPLITS},
         class_names=collected.class_names,
         split_rule="; ".join(filter(None, (collected.given_rule, rule))),
         notice=notice,
@@ -121,7 +121,7 @@ def assemble(
     )
 
 
-def _of_one_size(images: list[np.ndarray], image_size: int) -> np.ndarray:
+def _resize_all(images: list[np.ndarray], image_size: int) -> np.ndarray:
     """uint8 (examples, height, width, channels)."""
     shapes = {image.shape[:2] for image in images}
     channels = max(image.shape[2] for image in images)
@@ -131,7 +131,7 @@ def _of_one_size(images: list[np.ndarray], image_size: int) -> np.ndarray:
         (size,) = shapes
         if image_size:
             size = tuple(max(1, round(side * image_size / max(size))) for side in size)
-    return np.stack([fitted(image, *size, channels) for image in images])
+    return np.stack([resize_and_pad(image, *size, channels) for image in images])
 
 
 def _check_classes(collected: CollectedImages, keys: list[str], splits: list[str], missing: tuple[str, ...]) -> None:
@@ -145,15 +145,17 @@ def _check_classes(collected: CollectedImages, keys: list[str], splits: list[str
         raise UserError(
             f"{collected.where}: every class needs at least {fewest} different "
             f"{'groups' if collected.grouped_by else 'images'}, one for each of "
-            f"{', '.join(('train', *missing))}; got {_some(rare)}; add images or remove the class"
+            f"{', '.join(('train', *missing))}; got {format_class_counts(rare)}; add images or remove the class"
         )
     shown = {label for label, split in zip(collected.labels, splits, strict=True) if split == "train"}
     absent = {name: 0 for label, name in enumerate(collected.class_names) if label not in shown}
     if absent:
-        raise UserError(f"{collected.where}: the training split must show every class; got {_some(absent)} there")
+        raise UserError(
+            f"{collected.where}: the training split must show every class; got {format_class_counts(absent)} there"
+        )
 
 
-def _some(counts: dict[str, int]) -> str:
+def format_class_counts(counts: dict[str, int]) -> str:
     """Format the first few classes with their counts."""
     named = ", ".join(f"{count} of {name!r}" for name, count in list(counts.items())[:_NAMED_AT_MOST])
     more = len(counts) - _NAMED_AT_MOST

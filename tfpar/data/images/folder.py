@@ -4,12 +4,12 @@ import re
 from pathlib import Path
 
 from tfpar.data.images.dataset import CollectedImages
-from tfpar.data.images.files import SUFFIXES, UndecodableImageError, decoded
+from tfpar.data.images.files import SUFFIXES, UndecodableImageError, decode_image
 from tfpar.data.readers.folder_groups import ONE_BY_ONE, FileGroups
 from tfpar.data.readers.folder_splits import (
     check_splits,
+    describe_split_folders,
     find_splits,
-    split_folders_rule,
     visible_entries,
     visible_folders,
 )
@@ -36,7 +36,7 @@ def read_image_folder(path: Path, group: str = "") -> CollectedImages:
     splits, groups = find_splits(path), FileGroups(path, group)
     collected = CollectedImages(
         where=f"folder:{path}",
-        given_rule=split_folders_rule(path, splits),
+        given_rule=describe_split_folders(path, splits),
         grouped_by=groups.source,
         advice=ONE_BY_ONE,
     )
@@ -73,7 +73,7 @@ def _read_class(folder: Path, split: str, groups: FileGroups, collected: Collect
             continue
         group = groups.of(path)
         try:
-            image = decoded(read_file(path))
+            image = decode_image(read_file(path))
         except (UndecodableImageError, OSError):
             collected.skipped["image that cannot be read"] += 1
             continue

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tfpar.data.images.files import UndecodableImageError, decoded, fitted
+from tfpar.data.images.files import UndecodableImageError, decode_image, resize_and_pad
 from tfpar.errors import UserError
 from tfpar.files import read_file
 
@@ -11,7 +11,7 @@ def read_image(image: str | np.ndarray, shape) -> np.ndarray:
     """Read an image as a model's input.
 
     Args:
-        image: path of a file that `decoded` reads; or pixels from 0 to 255, (height, width) or (height, width, 1 or 3),
+        image: path of a file that `decode_image` reads; or pixels from 0 to 255: (height, width[, 1 or 3]),
             uint8 if they are to be resized.
         shape: height, width and channels.
 
@@ -23,18 +23,18 @@ def read_image(image: str | np.ndarray, shape) -> np.ndarray:
     """
     shape = tuple(map(int, shape))
     if isinstance(image, np.ndarray):
-        pixels = _checked_pixels(image, shape)
-        return fitted(pixels, *shape).astype(np.float32)
+        pixels = _check_pixels(image, shape)
+        return resize_and_pad(pixels, *shape).astype(np.float32)
     try:
-        pixels = decoded(read_file(image))
+        pixels = decode_image(read_file(image))
     except OSError as error:
         raise UserError(f"{image} cannot be read: {error.strerror}; an input must be an image file") from error
     except UndecodableImageError as error:
         raise UserError(f"{image} is no image that can be read, or is damaged: {error}") from error
-    return fitted(pixels, *shape).astype(np.float32)
+    return resize_and_pad(pixels, *shape).astype(np.float32)
 
 
-def _checked_pixels(array, shape):
+def _check_pixels(array, shape):
     pixels = array[..., None] if array.ndim == 2 else array
     is_image = pixels.ndim == 3 and pixels.shape[2] in (1, 3) and pixels.size
     if not is_image or (pixels.dtype != np.uint8 and (pixels.shape != shape or pixels.dtype.kind not in "iuf")):

@@ -5,7 +5,7 @@ from pathlib import Path
 from tfpar.data.images.dataset import ImageData, assemble
 from tfpar.data.images.folder import read_image_folder
 from tfpar.data.images.tfds import read_tfds_images
-from tfpar.data.readers.specs import FOLDER, check_options, notice_of_file, parsed
+from tfpar.data.readers.specs import FOLDER, check_options, make_file_notice, parse_spec
 from tfpar.errors import UserError
 
 _BUNDLED = {"mnist_5k": "mnist_5k", "orl_faces": "orl_faces"}
@@ -42,11 +42,11 @@ def load_images(
     """
     if image_size and image_size < 8:
         raise UserError(f"image_size must be 0 or at least 8 pixels; got {image_size}")
-    kind, rest = parsed(dataset, _BUNDLED, holds="images", kinds=FOLDER)
+    kind, rest = parse_spec(dataset, _BUNDLED, holds="images", kinds=FOLDER)
     check_options(dataset, kind, FOLDER, group=group)
     if kind == "tfds":
         collected, notice = read_tfds_images(rest, Path(cache_dir).expanduser() if cache_dir is not None else None)
     else:
         path = Path(rest).expanduser()
-        collected, notice = read_image_folder(path, group), notice_of_file(path)
+        collected, notice = read_image_folder(path, group), make_file_notice(path)
     return assemble(dataset, collected, notice, image_size, cut_validation)

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from tfpar.data.images.dataset import ImageData, LabelledImages
+from tfpar.data.images.dataset import ImageData, LabeledImages
 
 _NOISE = 40
 
 
-def generated_image_classification(
+def generate_image_classification(
     seed: int = 0, classes: int = 4, train: int = 64, held_out: int = 16, shape: tuple[int, int, int] = (16, 16, 1)
 ) -> ImageData:
     """Noise with a bright bar, whose place gives the class away.
@@ -27,7 +27,7 @@ def generated_image_classification(
         for image, label in zip(images, labels, strict=True):
             begin = label * shape[0] // classes
             image[begin : begin + max(1, shape[0] // classes)] += 255 - _NOISE
-        return LabelledImages(images.astype(np.uint8), labels)
+        return LabeledImages(images.astype(np.uint8), labels)
 
     return ImageData(
         name="generated",

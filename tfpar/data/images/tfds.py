@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from tfpar.data.images.dataset import CollectedImages
-from tfpar.data.readers.tfds_sets import notice, prepared, published_splits, rows, split_rule
+from tfpar.data.readers.tfds_sets import describe_splits, find_splits_of, iterate_rows, prepare_builder, read_notice
 from tfpar.errors import UserError
 
 _BUILDERS = {
@@ -28,22 +28,22 @@ def read_tfds_images(name: str, cache_dir: Path | None = None) -> tuple[Collecte
         UserError: no such set, it cannot be prepared, or its features are not one image and one label.
         MissingExtraError: TensorFlow Datasets is not installed.
     """
-    builder = prepared(name, cache_dir, _BUILDERS)
+    builder = prepare_builder(name, cache_dir, _BUILDERS)
     image_key, label_key = _image_and_label_keys(builder.info.features, name)
     collected = CollectedImages(where=f"tfds:{name}", class_names=tuple(builder.info.features[label_key].names))
-    for split, source in published_splits(builder, name).items():
-        for row in rows(builder, source, (image_key, label_key)):
+    for split, source in find_splits_of(builder, name).items():
+        for row in iterate_rows(builder, source, (image_key, label_key)):
             if row[label_key] < 0:
                 collected.skipped["no label"] += 1
                 continue
-            collected.images.append(_grey_or_colour(row[image_key]))
+            collected.images.append(_check_channels(row[image_key]))
             collected.labels.append(int(row[label_key]))
             collected.splits.append(split)
-    collected.given_rule = split_rule(builder)
-    return collected, notice(builder.info)
+    collected.given_rule = describe_splits(builder)
+    return collected, read_notice(builder.info)
 
 
-def _grey_or_colour(image: np.ndarray) -> np.ndarray:
+def _check_channels(image: np.ndarray) -> np.ndarray:
     """uint8 (height, width, 1 or 3), without transparency."""
     return image[..., : 1 if image.shape[2] < 3 else 3]
 

@@ -42,12 +42,14 @@ class Columns:
         header = not all(map(_is_number, wanted.values()))
         names = [cell.strip() for cell in first] if header else None
         arguments = " and ".join(wanted)
-        places = tuple(_place(path, argument, column, first, names, arguments) for argument, column in wanted.items())
+        places = tuple(
+            _find_index(path, argument, column, first, names, arguments) for argument, column in wanted.items()
+        )
         if len(set(places)) < len(places):
             raise UserError(f"{arguments} must differ; got {' and '.join(map(repr, wanted.values()))}")
         # Nobody asked for a column called "split", so it may be missing; any other name was asked for.
         optional = split == _DEFAULT_SPLIT and (names is None or split not in names)
-        split_place = None if optional else _place(path, "split_column", split, first, names, arguments)
+        split_place = None if optional else _find_index(path, "split_column", split, first, names, arguments)
         return cls(places, split=split_place, split_name=split, width=len(first), header=header)
 
 
@@ -55,7 +57,9 @@ def _is_number(column: str) -> bool:
     return column.isascii() and column.isdigit()
 
 
-def _place(path: Path, argument: str, column: str, first: list[str], names: list[str] | None, numbered: str) -> int:
+def _find_index(
+    path: Path, argument: str, column: str, first: list[str], names: list[str] | None, numbered: str
+) -> int:
     if _is_number(column) and not (names and column in names):
         if int(column) < len(first):
             return int(column)
@@ -63,14 +67,14 @@ def _place(path: Path, argument: str, column: str, first: list[str], names: list
         return names.index(column)
     elif names and column in names:
         raise UserError(f"{path}: {argument}={column!r} is the name of {names.count(column)} columns; rename them")
-    found = f"the columns {shown(names)}" if names else f"{len(first)} columns without a header"
+    found = f"the columns {format_names(names)}" if names else f"{len(first)} columns without a header"
     raise UserError(
         f"{path} has no column {column!r}; found {found}. Give {argument} as a name in the header, or give "
         f"{numbered} as numbers from 0 for a file without one"
     )
 
 
-def shown(names: list[str], longest: int = 40, at_most: int = 20) -> str:
+def format_names(names: list[str], longest: int = 40, at_most: int = 20) -> str:
     """Names for an error message: short, few, and printable even if the bytes were not UTF-8."""
     short = [name if len(name) <= longest else name[: longest - 3] + "..." for name in names[:at_most]]
     more = f" and {len(names) - at_most} more" if len(names) > at_most else ""

@@ -10,7 +10,7 @@ import itertools
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from tfpar.data.readers.columns import Columns, shown
+from tfpar.data.readers.columns import Columns, format_names
 from tfpar.data.readers.splits import SPLIT_NAMES
 from tfpar.data.readers.text_files import UTF8, canonical_encoding, open_text
 from tfpar.errors import UserError
@@ -51,7 +51,7 @@ class Dialect:
 
 
 @contextlib.contextmanager
-def delimited_rows(
+def read_delimited(
     path: Path, dialect: Dialect, *, wanted: dict[str, str], split_column: str, strict: bool = False
 ) -> Iterator[tuple[Columns, Iterator[list[str] | int]]]:
     """Open the file and find its columns.
@@ -74,11 +74,13 @@ def delimited_rows(
         start = file.readline()
         lines = itertools.chain([start] if start else [], file)
         rows = _filled(_csv_rows(path, lines, dialect) if dialect.quoted else _tsv_rows(lines, dialect))
-        columns, rows = _with_columns(path, rows, wanted, split_column, _hint(start, dialect, len(wanted)))
+        columns, rows = _split_off_header(
+            path, rows, wanted, split_column, _suggest_delimiter(start, dialect, len(wanted))
+        )
         yield columns, rows
 
 
-def _with_columns(path, rows, wanted, split_column, hint):
+def _split_off_header(path, rows, wanted, split_column, hint):
     """Return the columns, and the rows without the header; `hint` ends the message if there is none."""
     first = next((row for row in rows if isinstance(row, list)), None)
     if first is None:
@@ -90,7 +92,7 @@ def _with_columns(path, rows, wanted, split_column, hint):
     return columns, rows if columns.header else itertools.chain([first], rows)
 
 
-def _hint(line: str, dialect: Dialect, columns: int) -> str:
+def _suggest_delimiter(line: str, dialect: Dialect, columns: int) -> str:
     """Return a hint for a first line that another delimiter splits into more fields."""
     counts = {mark: line.count(mark) for mark in _DELIMITERS}
     best = max(counts, key=counts.get)
@@ -99,7 +101,7 @@ def _hint(line: str, dialect: Dialect, columns: int) -> str:
     return f"; its first line has {counts[best]} times {best!r}: give --delimiter {_DELIMITERS[best]}"
 
 
-def split_of(row: list[str], columns: Columns) -> str:
+def read_split(row: list[str], columns: Columns) -> str:
     """Return the split of a row: one of SPLITS or UNLABELLED, "train" without such a column, "" if it is unknown."""
     if columns.split is None:
         return "train"
@@ -110,12 +112,12 @@ def check_train(path: Path, columns: Columns, splits: list[str]) -> None:
     """Raise UserError if the split column has no row for training."""
     if "train" not in splits:
         raise UserError(
-            f"{path}: column {shown([columns.split_name])} has no row with the value 'train'; expected "
+            f"{path}: column {format_names([columns.split_name])} has no row with the value 'train'; expected "
             f"{', '.join(sorted(_SPLIT_NAMES))}"
         )
 
 
-def cleaned(cell: str) -> str:
+def clean_cell(cell: str) -> str:
     """Return a cell without NUL characters and without spaces around it."""
     return cell.replace("\0", " ").strip()
 

@@ -44,7 +44,7 @@ def find_splits(path: Path, has_classes: bool = True) -> dict[str, Path]:
     return {split: splits[split] for split in SPLITS if split in splits}
 
 
-def split_folders_rule(path: Path, splits: dict[str, Path]) -> str:
+def describe_split_folders(path: Path, splits: dict[str, Path]) -> str:
     """One sentence: how the splits came about; empty if the folder brings none."""
     names = ", ".join(folder.name for folder in splits.values())
     return "" if splits == {"train": path} else f"as the folders {names} say"

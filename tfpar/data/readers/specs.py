@@ -9,7 +9,9 @@ FILE_KINDS = ("csv", "tsv")
 FOLDER = ("folder",)
 
 
-def parsed(spec: str, bundled: Mapping[str, str], holds: str, kinds: tuple[str, ...] = FILE_KINDS) -> tuple[str, str]:
+def parse_spec(
+    spec: str, bundled: Mapping[str, str], holds: str, kinds: tuple[str, ...] = FILE_KINDS
+) -> tuple[str, str]:
     """Parse a dataset spec.
 
     Args:
@@ -24,10 +26,10 @@ def parsed(spec: str, bundled: Mapping[str, str], holds: str, kinds: tuple[str, 
     Raises:
         UserError: it is none of these.
 
-    >>> parsed("tsv:a.tsv", {}, holds="texts")
+    >>> parse_spec("tsv:a.tsv", {}, holds="texts")
     ('tsv', 'a.tsv')
     """
-    expected = f"expected {', '.join(bundled)}, tfds:NAME[/CONFIG]{_listed(kinds)}"
+    expected = f"expected {', '.join(bundled)}, tfds:NAME[/CONFIG]{_format_kinds(kinds)}"
     kind, colon, rest = spec.partition(":")
     if spec in bundled:
         return "tfds", bundled[spec]
@@ -41,7 +43,7 @@ def parsed(spec: str, bundled: Mapping[str, str], holds: str, kinds: tuple[str, 
     raise UserError(f"unknown dataset {spec!r}; {expected}{closest}")
 
 
-def _listed(kinds: tuple[str, ...]) -> str:
+def _format_kinds(kinds: tuple[str, ...]) -> str:
     """ ", csv:PATH or tsv:PATH"."""
     *others, last = (f"{kind}:PATH" for kind in kinds)
     return "".join(f", {kind}" for kind in others) + f" or {last}"
@@ -55,6 +57,6 @@ def check_options(spec: str, kind: str, kinds: tuple[str, ...], **options: str) 
         raise UserError(f"--{given[0]} is for {allowed} alone; got dataset {spec!r}. Leave it out")
 
 
-def notice_of_file(path) -> str:
+def make_file_notice(path) -> str:
     """Return the notice for data without a stated license."""
     return f"Your own file {path}: its licence is yours to know."

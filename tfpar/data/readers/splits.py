@@ -101,7 +101,7 @@ def check_groups(where: str, groups: Sequence[str], splits: Sequence[str]) -> No
             )
 
 
-def cut_rule(missing: tuple[str, ...], examples: str, grouped_by: str = "", advice: str = "") -> str:
+def describe_cut(missing: tuple[str, ...], examples: str, grouped_by: str = "", advice: str = "") -> str:
     """One sentence: how missing splits were cut; empty if there were none.
 
     Args:

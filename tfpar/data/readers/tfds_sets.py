@@ -18,7 +18,7 @@ _KINDS = {"O": "text", "S": "text", "U": "text", "i": "int", "u": "int"}  # by N
 _BATCH = 1024
 
 
-def prepared(name: str, cache_dir: Path | None, bundled: Mapping[str, str] = MappingProxyType({})):
+def prepare_builder(name: str, cache_dir: Path | None, bundled: Mapping[str, str] = MappingProxyType({})):
     """Return the builder of a set after its data are on disk; one process at a time prepares.
 
     Bundled sets are prepared under tfpar's cache directory, others where TFDS always puts them, unless `cache_dir` is
@@ -74,7 +74,7 @@ def _builder(tfds, name: str, base: str, data_dir: Path | None, bundled: Mapping
         ) from error
 
 
-def published_splits(builder, name: str) -> dict[str, str]:
+def find_splits_of(builder, name: str) -> dict[str, str]:
     """Map train, validation and test to the set's own names, where it has them."""
     found = {}
     for split, aliases in _SPLIT_NAMES.items():
@@ -85,7 +85,7 @@ def published_splits(builder, name: str) -> dict[str, str]:
     return found
 
 
-def kinds_of(features) -> dict[str, str]:
+def classify_features(features) -> dict[str, str]:
     """Return the kind of each scalar feature: "text", "label", "int" or "other"."""
     import tensorflow_datasets as tfds
 
@@ -98,7 +98,7 @@ def kinds_of(features) -> dict[str, str]:
     return kinds
 
 
-def column_batches(builder, split: str, keys: Sequence[str], outer: str | None = None) -> Iterator[list[list]]:
+def iterate_batches(builder, split: str, keys: Sequence[str], outer: str | None = None) -> Iterator[list[list]]:
     """Yield the values of each of the features `keys`, batch by batch and in file order; texts as bytes.
 
     Args:
@@ -116,7 +116,7 @@ def column_batches(builder, split: str, keys: Sequence[str], outer: str | None =
         yield [columns[key].tolist() for key in keys]
 
 
-def rows(builder, split: str, keys: Sequence[str]) -> Iterator[dict]:
+def iterate_rows(builder, split: str, keys: Sequence[str]) -> Iterator[dict]:
     """Yield row by row, in file order, the features `keys`, which may be of any shapes.
 
     Args:
@@ -142,12 +142,12 @@ def _read(builder, split, keys, batch_size=None):
         raise UserError(f"the prepared data in {builder.data_dir} are damaged; remove that directory") from error
 
 
-def split_rule(builder) -> str:
+def describe_splits(builder) -> str:
     """How the set's splits came about."""
     return getattr(builder, "SPLIT_RULE", f"as published in TFDS set {builder.info.full_name}")
 
 
-def notice(info) -> str:
+def read_notice(info) -> str:
     """Licence and citation of a set, to show to the user."""
     licence = (info.redistribution_info.license or "").strip() or "see the set's page in the TFDS catalogue"
     return f"Licence: {licence}\nCite: {info.citation.strip() or info.full_name}"

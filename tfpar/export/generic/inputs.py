@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tfpar.checks import did_you_mean
-from tfpar.data.readers.delimited import Dialect, cleaned, delimited_rows, split_of
+from tfpar.data.readers.delimited import Dialect, clean_cell, read_delimited, read_split
 from tfpar.data.readers.splits import SPLITS
 from tfpar.data.readers.text_files import UTF8
 from tfpar.errors import UserError
@@ -130,7 +130,7 @@ def read_rows(
         UserError: the file cannot be read, lacks a column or any row.
     """
     number = 0
-    with delimited_rows(path, dialect, wanted=columns, split_column="split") as (found, rows):
+    with read_delimited(path, dialect, wanted=columns, split_column="split") as (found, rows):
         if split is not None and found.split is None:
             raise UserError(f"{path} has no column 'split'; leave out --split {split}")
         for row in rows:
@@ -141,8 +141,8 @@ def read_rows(
                 yield number, None, f"{len(row)} fields instead of {found.width}"
             elif not _is_utf8("".join(row)):
                 yield number, None, "not UTF-8"
-            elif split is None or split_of(row, found) == split:
-                yield number, tuple(cleaned(row[index]) for index in found.fields), None
+            elif split is None or read_split(row, found) == split:
+                yield number, tuple(clean_cell(row[index]) for index in found.fields), None
     if not number:
         raise UserError(f"{path} has no data rows below its header; expected a line per example")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tfpar.data.images.dataset import ImageData, LabelledImages
+from tfpar.data.images.dataset import ImageData, LabeledImages
 from tfpar.data.readers.folder_splits import find_splits
 from tfpar.errors import UserError
 
@@ -44,8 +44,8 @@ def split_by_person(images: ImageData) -> ImageData:
     train, test = order[labels[order] < count], order[labels[order] >= count]
     return dataclasses.replace(
         images,
-        train=LabelledImages(pixels[train], labels[train]),
-        validation=LabelledImages(pixels[:0], labels[:0]),
-        test=LabelledImages(pixels[test], labels[test]),
+        train=LabeledImages(pixels[train], labels[train]),
+        validation=LabeledImages(pixels[:0], labels[:0]),
+        test=LabeledImages(pixels[test], labels[test]),
         split_rule=f"by person: the first {count} are training, the other {len(images.class_names) - count} test",
     )

@@ -1,11 +1,11 @@
-from .augment import augmented as augmented
-from .augment import standard_distortions as standard_distortions
+from .augment import augment_batches as augment_batches
+from .augment import make_distortions as make_distortions
 from .batches import count_row_samples as count_row_samples
 from .batches import speech_batches as speech_batches
 from .clips import Clips as Clips
 from .data import SpeechData as SpeechData
 from .export import SpeechExport as SpeechExport
-from .load import generated_speech as generated_speech
+from .load import generate_speech as generate_speech
 from .load import load_speech as load_speech
 from .network import speech_recognizer as speech_recognizer
 from .predict import SpeechPredictor as SpeechPredictor
@@ -13,8 +13,8 @@ from .recipe import SpeechRecognition as SpeechRecognition
 from .recipe import SpeechRecognitionConfig as SpeechRecognitionConfig
 from .resampling import resample as resample
 from .spectrogram_augmentation import SpectrogramAugmentation as SpectrogramAugmentation
-from .transcripts import decode as decode
+from .transcripts import decode_transcript as decode_transcript
 from .transcripts import import_jiwer as import_jiwer
-from .transcripts import spell as spell
-from .transcripts import string_errors as string_errors
+from .transcripts import measure_string_errors as measure_string_errors
+from .transcripts import spell_labels as spell_labels
 from .wav import read_wav as read_wav

@@ -1,7 +1,7 @@
 """Distortions of speech, for whole batches: one Fourier transform forth and back carries most of them.
 
 A step is a function (audio float32 (batch, samples), seed int32 (2,)) -> audio. What it draws depends on the seed
-alone. `augmented` applies steps to a dataset.
+alone. `augment_batches` applies steps to a dataset.
 """
 
 import functools
@@ -18,7 +18,7 @@ _INTERVALS = 125
 Step = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
-def augmented(dataset: tf.data.Dataset, steps: Sequence[Step], seed: int) -> tf.data.Dataset:
+def augment_batches(dataset: tf.data.Dataset, steps: Sequence[Step], seed: int) -> tf.data.Dataset:
     """Distorts the batches of a dataset.
 
     Args:
@@ -38,7 +38,7 @@ def augmented(dataset: tf.data.Dataset, steps: Sequence[Step], seed: int) -> tf.
     return dataset.map(distort, num_parallel_calls=2, deterministic=True)
 
 
-def uniform(seed, shape, low=0.0, high=1.0):
+def draw_uniform(seed, shape, low=0.0, high=1.0):
     """float32 `shape`, in [low, high)."""
     return tf.random.stateless_uniform(shape, seed, low, high)
 
@@ -48,12 +48,12 @@ def split_seed(seed, count: int):
     return tf.unstack(tf.random.experimental.stateless_split(seed, count))
 
 
-def chosen(seed, audio, share: float):
+def choose_rows(seed, audio, share: float):
     """bool (batch, 1): True in such a share of rows."""
-    return uniform(seed, (tf.shape(audio)[0], 1)) < share
+    return draw_uniform(seed, (tf.shape(audio)[0], 1)) < share
 
 
-def placed(audio, lengths, seed, speed=SPEEDS, crop=0.08):
+def place_clips(audio, lengths, seed, speed=SPEEDS, crop=0.08):
     """Plays each clip at another speed, which moves pitch and formants along, from another place on.
 
     Args:
@@ -68,10 +68,10 @@ def placed(audio, lengths, seed, speed=SPEEDS, crop=0.08):
     """
     speeds, places = split_seed(seed, 2)
     rows, samples = tf.unstack(tf.shape(audio))
-    rate = tf.exp(uniform(speeds, (rows, 1), np.log(speed[0]), np.log(speed[1])))
+    rate = tf.exp(draw_uniform(speeds, (rows, 1), np.log(speed[0]), np.log(speed[1])))
     length = tf.cast(lengths[:, None], tf.float32) / rate
     margin = crop * length
-    begin = -margin + uniform(places, (rows, 1)) * (tf.cast(samples, tf.float32) - length + 2 * margin)
+    begin = -margin + draw_uniform(places, (rows, 1)) * (tf.cast(samples, tf.float32) - length + 2 * margin)
     source = (tf.range(tf.cast(samples, tf.float32)) - begin) * rate
     whole = tf.floor(source)
     index = tf.cast(whole, tf.int32)
@@ -83,15 +83,17 @@ def placed(audio, lengths, seed, speed=SPEEDS, crop=0.08):
     return tf.where(inside, left + fraction * (right - left), 0.0)
 
 
-def babble(audio, seed, share=0.15, snr_db=(5.0, 25.0)):
+def add_babble(audio, seed, share=0.15, snr_db=(5.0, 25.0)):
     """Other clips of the batch behind a clip, as if somebody else spoke."""
     which, levels, shifts = split_seed(seed, 3)
     shift = tf.random.stateless_uniform((2,), shifts, 0, tf.shape(audio)[1], tf.int32)
     others = tf.roll(audio, [1, shift[0]], [0, 1]) + tf.roll(audio, [2, shift[1]], [0, 1])
-    return tf.where(chosen(which, audio, share), audio + _at_snr(others, audio, levels, snr_db), audio)
+    return tf.where(choose_rows(which, audio, share), audio + _at_snr(others, audio, levels, snr_db), audio)
 
 
-def room(audio, seed, *, rate_hz=8000, equaliser_db=9.0, band_share=0.5, reverb_share=0.5, snr_db=(4.0, 45.0)):
+def simulate_recording(
+    audio, seed, *, rate_hz=8000, equaliser_db=9.0, band_share=0.5, reverb_share=0.5, snr_db=(4.0, 45.0)
+):
     """Make a step that simulates reverberation, microphone, channel and noise in one pair of transforms.
 
     A decaying random impulse response; a smooth random equaliser; in some rows a high-pass and a low-pass, as of a
@@ -115,7 +117,7 @@ def room(audio, seed, *, rate_hz=8000, equaliser_db=9.0, band_share=0.5, reverb_
     spectrum = tf.signal.rfft(audio, [size])
     frequency_hz = tf.linspace(0.0, rate_hz / 2, _INTERVALS + 1)
     gain = _equaliser(seeds[0], audio, frequency_hz, rate_hz, equaliser_db)
-    gain *= tf.where(chosen(seeds[1], audio, band_share), _band(seeds[2], audio, frequency_hz, rate_hz), 1.0)
+    gain *= tf.where(choose_rows(seeds[1], audio, band_share), _band(seeds[2], audio, frequency_hz, rate_hz), 1.0)
     response = tf.signal.rfft(_impulse_response(seeds[3], audio, rate_hz, reverb_share), [size])
     filtered = spectrum * response * tf.cast(_on_all_bins(gain, size), tf.complex64)
     heard = tf.signal.irfft(filtered + _noise(seeds[4], seeds[5], filtered, frequency_hz, snr_db, size), [size])
@@ -143,7 +145,7 @@ def _equaliser(seed, audio, frequency_hz, rate_hz, deviation_db):
 
 def _band(seed, audio, frequency_hz, rate_hz):
     """Gains (batch, frequencies) of a high-pass and a low-pass of random corners and order."""
-    draws = uniform(seed, (tf.shape(audio)[0], 3))
+    draws = draw_uniform(seed, (tf.shape(audio)[0], 3))
     low = 60 * (500 / 60) ** draws[:, :1]
     high = rate_hz * (0.25 + 0.22 * draws[:, 1:2])
     order = 2 + 6 * draws[:, 2:]
@@ -155,11 +157,11 @@ def _impulse_response(seed, audio, rate_hz, share):
     """(batch, rate_hz // 4): the direct sound and, in a share of rows, a tail of 0.05 to 0.6 s to -60 dB."""
     which, lengths, levels, noise = split_seed(seed, 4)
     rows, samples = tf.shape(audio)[0], rate_hz // 4
-    decay_s = uniform(lengths, (rows, 1), 0.05, 0.6)
+    decay_s = draw_uniform(lengths, (rows, 1), 0.05, 0.6)
     time_s = tf.range(float(samples)) / rate_hz
-    tail = uniform(noise, (rows, samples), -1.0, 1.0) * 10 ** (-3 * time_s / decay_s)
+    tail = draw_uniform(noise, (rows, samples), -1.0, 1.0) * 10 ** (-3 * time_s / decay_s)
     tail *= tf.math.rsqrt(tf.reduce_sum(tail**2, axis=1, keepdims=True))
-    level = tf.where(chosen(which, audio, share), uniform(levels, (rows, 1), 0.1, 1.0), 0.0)
+    level = tf.where(choose_rows(which, audio, share), draw_uniform(levels, (rows, 1), 0.1, 1.0), 0.0)
     return tf.one_hot(0, samples) + level * tail
 
 
@@ -167,8 +169,8 @@ def _noise(seed, level_seed, spectrum, frequency_hz, snr_db, size):
     """Spectra (batch, bins): power falls as frequency to the power of -2 to 0."""
     normal, colours = split_seed(seed, 2)
     rows, bins = tf.unstack(tf.shape(spectrum))
-    parts = uniform(normal, (2, rows, bins), -1.0, 1.0)  # sums of them, the samples, are as good as normal
-    slope = uniform(colours, (rows, 1), -1.0, 0.0)
+    parts = draw_uniform(normal, (2, rows, bins), -1.0, 1.0)  # sums of them, the samples, are as good as normal
+    slope = draw_uniform(colours, (rows, 1), -1.0, 0.0)
     colour = _on_all_bins(tf.maximum(frequency_hz / 50, 1.0) ** slope, size)
     noise = tf.complex(parts[0] * colour, parts[1] * colour)
     return tf.cast(_scale(noise, spectrum, level_seed, snr_db), tf.complex64) * noise
@@ -180,34 +182,34 @@ def _at_snr(noise, audio, seed, snr_db):
 
 def _scale(noise, signal, seed, snr_db):
     """(batch, 1): what brings the noise to a random ratio."""
-    ratio_db = uniform(seed, (tf.shape(signal)[0], 1), *snr_db)
+    ratio_db = draw_uniform(seed, (tf.shape(signal)[0], 1), *snr_db)
     power = tf.reduce_mean(tf.abs(signal) ** 2, axis=1, keepdims=True)
     noise_power = tf.reduce_mean(tf.abs(noise) ** 2, axis=1, keepdims=True)
     return tf.sqrt(power / (noise_power + 1e-12)) * 10 ** (-ratio_db / 20)
 
 
-def recorder(audio, seed, gain_db=(-35.0, 0.0), offset_share=0.3, clip_share=0.15):
+def apply_recorder(audio, seed, gain_db=(-35.0, 0.0), offset_share=0.3, clip_share=0.15):
     """Make a step that sets the peak to `gain_db`, adds an offset, and clips some rows."""
     gains, which, offsets, clips, amounts = split_seed(seed, 5)
     rows = tf.shape(audio)[0]
     peak = tf.reduce_max(tf.abs(audio), axis=1, keepdims=True) + 1e-9
-    overload = tf.where(chosen(clips, audio, clip_share), uniform(amounts, (rows, 1), 1.0, 5.0), 1.0)
+    overload = tf.where(choose_rows(clips, audio, clip_share), draw_uniform(amounts, (rows, 1), 1.0, 5.0), 1.0)
     audio = tf.clip_by_value(audio / peak * overload, -1.0, 1.0)
-    offset = tf.where(chosen(which, audio, offset_share), uniform(offsets, (rows, 1), -0.2, 0.2), 0.0)
-    return (audio + offset) * 10 ** (uniform(gains, (rows, 1), *gain_db) / 20)
+    offset = tf.where(choose_rows(which, audio, offset_share), draw_uniform(offsets, (rows, 1), -0.2, 0.2), 0.0)
+    return (audio + offset) * 10 ** (draw_uniform(gains, (rows, 1), *gain_db) / 20)
 
 
-def fades(audio, seed, share=0.3, longest=0.25):
+def apply_fades(audio, seed, share=0.3, longest=0.25):
     """Lets some rows swell in and die away over up to `longest` of their length."""
     which, ends = split_seed(seed, 2)
     rows, samples = tf.unstack(tf.shape(audio))
     place = tf.linspace(0.0, 1.0, samples)
-    width = longest * uniform(ends, (2, rows, 1)) + 1e-3
+    width = longest * draw_uniform(ends, (2, rows, 1)) + 1e-3
     envelope = tf.minimum(1.0, place / width[0]) * tf.minimum(1.0, (1 - place) / width[1])
-    return tf.where(chosen(which, audio, share), audio * envelope, audio)
+    return tf.where(choose_rows(which, audio, share), audio * envelope, audio)
 
 
-def standard_distortions(rate_hz: int, strings: bool = False) -> tuple[Step, ...]:
+def make_distortions(rate_hz: int, strings: bool = False) -> tuple[Step, ...]:
     """Return the steps with which a model of synthesized voices generalizes to people; `strings` never fade out."""
-    always = (babble, functools.partial(room, rate_hz=rate_hz), recorder)
-    return always if strings else (fades, *always)
+    always = (add_babble, functools.partial(simulate_recording, rate_hz=rate_hz), apply_recorder)
+    return always if strings else (apply_fades, *always)

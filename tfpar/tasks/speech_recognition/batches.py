@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tfpar.data.batching.bucketing import plan_epoch, row_table
+from tfpar.data.batching.bucketing import make_row_table, plan_epoch
 from tfpar.data.batching.stream import as_dataset
 from tfpar.tasks.speech_recognition.clips import SPEEDS, Clips
 
@@ -33,7 +33,7 @@ def speech_batches(
         boundaries: samples that batches are cut to, each the shortest that holds its clips, slowed down too if there
             are distortions; ascending, the last one that of the clips' rows. Empty: all are as long as these.
         first_epoch: the first iteration is of this epoch.
-        **placing: arguments of `placed`.
+        **placing: arguments of `place_clips`.
 
     Returns:
         Dataset of (audio float32 (batch, samples), labels int32 (batch, ...), weights float32 (batch,)), of known
@@ -41,7 +41,7 @@ def speech_batches(
     """
     import tensorflow as tf
 
-    from tfpar.tasks.speech_recognition.augment import augmented, placed
+    from tfpar.tasks.speech_recognition.augment import augment_batches, place_clips
 
     boundaries = tuple(boundaries) or (clips.audio.shape[1],)
     audio, lengths, labels = (tf.constant(array) for array in (clips.audio, clips.lengths, clips.labels))
@@ -53,14 +53,14 @@ def speech_batches(
         kept = tf.maximum(rows, 0)
         rows_audio = tf.cast(tf.gather(audio, kept)[:, :samples], tf.float32) / 32768
         if distortions is None:
-            rows_audio = _centred(rows_audio, tf.gather(lengths, kept))
+            rows_audio = _center(rows_audio, tf.gather(lengths, kept))
         else:
             place_seed = tf.stack([tf.constant(seed, tf.int32), number])
-            rows_audio = placed(rows_audio, tf.gather(lengths, kept), place_seed, **placing)
+            rows_audio = place_clips(rows_audio, tf.gather(lengths, kept), place_seed, **placing)
         rows_audio = tf.ensure_shape(rows_audio, [batch_size, boundaries[0] if len(boundaries) == 1 else None])
         return number, rows_audio, tf.gather(labels, kept), tf.cast(rows >= 0, tf.float32)
 
-    distort = functools.partial(augmented, steps=distortions or (), seed=seed + 1)
+    distort = functools.partial(augment_batches, steps=distortions or (), seed=seed + 1)
     return as_dataset(next_plan, gather, next_plan.batches, batch_size, distort)
 
 
@@ -71,7 +71,7 @@ def count_row_samples(clips: Clips, distorted: bool = False, speed: tuple[float,
     return np.minimum(np.ceil(clips.lengths / min(1.0, speed[0])).astype(np.int64), clips.audio.shape[1])
 
 
-def _centred(audio, lengths):
+def _center(audio, lengths):
     """`Clips.centred` of a batch."""
     import tensorflow as tf
 
@@ -95,4 +95,4 @@ class _Plans:
         self._epoch += 1
         places = np.searchsorted(self._boundaries, [boundary for boundary, _ in plan])
         planned = numbers * len(self._boundaries) + places
-        return planned.astype(np.int32), row_table(plan, self._batch_size)
+        return planned.astype(np.int32), make_row_table(plan, self._batch_size)

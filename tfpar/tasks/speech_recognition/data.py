@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tfpar.data.readers.splits import SPLITS, check_cut, cut_missing, cut_rule
+from tfpar.data.readers.splits import SPLITS, check_cut, cut_missing, describe_cut
 from tfpar.errors import UserError
 from tfpar.tasks.speech_recognition.clips import Clips, pack, trim
 
@@ -114,7 +114,7 @@ def assemble_speech(
     _check_counts(collected, classes, () if strings else class_names)
     splits, missing = cut_missing(collected.keys, classes, collected.splits)
     check_cut(collected.where, collected.keys, splits, SPLITS)
-    cut = cut_rule(missing, "clips", collected.grouped_by, collected.advice)
+    cut = describe_cut(missing, "clips", collected.grouped_by, collected.advice)
 
     def split(wanted):
         rows = [row for row, name in enumerate(splits) if name == wanted]

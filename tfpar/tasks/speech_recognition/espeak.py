@@ -12,7 +12,7 @@ _SYNCHRONOUS, _UTF8, _CHARACTER = 2, 1, 1
 _RATE, _VOLUME, _PITCH, _RANGE = 1, 2, 3, 4
 
 
-class Synthesiser:
+class Synthesizer:
     """Speaks with one voice at a time.
 
     Only a fresh process that makes the same calls in the same order gets the same samples.

@@ -16,7 +16,7 @@ from tfpar.export.report.plots import draw_confusion_matrix, draw_learning_curve
 from tfpar.tasks.speech_recognition.front_end_cut import cut_behind_front_end
 from tfpar.tasks.speech_recognition.predict import FRONT_END, TASK
 from tfpar.tasks.speech_recognition.stream_speed import real_time_factor
-from tfpar.tasks.speech_recognition.transcripts import decode, spell
+from tfpar.tasks.speech_recognition.transcripts import decode_transcript, spell_labels
 
 _INPUT = "Says: {classes}. Input: {samples} samples at {rate_hz} Hz, one channel, between -1 and 1."
 
@@ -75,15 +75,15 @@ class SpeechExport(MeasuredExport):
 
     def predict_with_keras(self):
         rows = self.model.predict(self.test_audio, batch_size=64, verbose=0)
-        return np.array([decode(row, self.class_names) for row in rows])
+        return np.array([decode_transcript(row, self.class_names) for row in rows])
 
     def predict_with_tflite(self, path, rows):
         model = TFLiteModel(path)
         answers = (model(audio=self.test_audio[row][None])["probabilities"][0] for row in rows)
-        return np.array([decode(answer, self.class_names) for answer in answers])
+        return np.array([decode_transcript(answer, self.class_names) for answer in answers])
 
     def is_correct(self, answers, rows):
-        truths = spell(self.test_labels[rows], self.class_names)
+        truths = spell_labels(self.test_labels[rows], self.class_names)
         return np.array([answer == truth for answer, truth in zip(answers, truths, strict=True)], bool)
 
     def tflite_options(self):
@@ -94,7 +94,7 @@ class SpeechExport(MeasuredExport):
             front_end, part = self._cut
             report = part.write(path, name, self.form)
             made = front_end.predict(self.test_audio[rows], batch_size=64, verbose=0)
-            return report, np.array([decode(row, self.class_names) for row in part.predict(path, made)])
+            return report, np.array([decode_transcript(row, self.class_names) for row in part.predict(path, made)])
         report, answers = super().write_file(path, name, rows)
         if self.streaming:
             report["real_time_factor"] = real_time_factor(path, self.test_audio[0], self.rate_hz)

@@ -9,8 +9,8 @@ import numpy as np
 from tfpar.data.readers.folder_groups import ONE_BY_ONE, FileGroups
 from tfpar.data.readers.folder_splits import (
     check_splits,
+    describe_split_folders,
     find_splits,
-    split_folders_rule,
     visible_entries,
     visible_folders,
 )
@@ -134,7 +134,7 @@ def _collected(path, files, splits, rate_hz, pattern):
     collected = CollectedSpeech(
         f"folder:{path}",
         rate_hz,
-        given_rule=split_folders_rule(path, splits),
+        given_rule=describe_split_folders(path, splits),
         grouped_by=groups.source or (_SPEAKERS if any(speakers.values()) else ""),
         advice=ONE_BY_ONE,
     )

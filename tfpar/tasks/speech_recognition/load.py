@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 
 from tfpar.checks import check_one_of, did_you_mean
-from tfpar.data.readers.specs import FOLDER, check_options, notice_of_file
+from tfpar.data.readers.specs import FOLDER, check_options, make_file_notice
 from tfpar.errors import UserError
 from tfpar.tasks.speech_recognition.clips import pack
 from tfpar.tasks.speech_recognition.data import SpeechData, assemble_speech
 from tfpar.tasks.speech_recognition.folder import read_class_folders, read_digit_strings
-from tfpar.tasks.speech_recognition.synthesis import RATE_HZ, STRING_SAMPLES, WORD_SAMPLES, synthesised
+from tfpar.tasks.speech_recognition.synthesis import RATE_HZ, STRING_SAMPLES, WORD_SAMPLES, load_synthesized
 from tfpar.tasks.speech_recognition.voices import DIGITS, LONGEST_STRING, SPLIT_RULE, WORDS
 
 TASKS = ("word", "digits")
@@ -53,7 +53,7 @@ def load_speech(
     kind, _, rest = dataset.partition(":")
     check_options(dataset, kind, FOLDER, group=group)
     if dataset == _BUNDLED:
-        splits = synthesised(words if task == "word" else "strings", cache_dir)
+        splits = load_synthesized(words if task == "word" else "strings", cache_dir)
         names = WORDS[words] if task == "word" else DIGITS
         return SpeechData(dataset, **splits, class_names=names, rate_hz=RATE_HZ, split_rule=SPLIT_RULE, notice=_NOTICE)
     if kind == "folder" and rest:
@@ -62,22 +62,22 @@ def load_speech(
             collected, names = read_digit_strings(path, RATE_HZ, group), DIGITS
         else:
             collected, names = read_class_folders(path, RATE_HZ, group)
-        return assemble_speech(dataset, collected, names, samples, notice_of_file(path))
+        return assemble_speech(dataset, collected, names, samples, make_file_notice(path))
     if kind == "tfds" and rest and task == "word":
         from tfpar.tasks.speech_recognition.tfds import read_tfds_speech
 
         collected, names, notice = read_tfds_speech(rest, RATE_HZ, cache_dir)
         return assemble_speech(dataset, collected, names, samples, notice)
-    raise UserError(_unknown(dataset, task))
+    raise UserError(_describe_unknown(dataset, task))
 
 
-def _unknown(dataset, task):
+def _describe_unknown(dataset, task):
     expected = f"{_BUNDLED}, folder:PATH" + (" or tfds:NAME[/CONFIG]" if task == "word" else "")
     closest = did_you_mean(dataset.partition(":")[0], (_BUNDLED, "folder", "tfds"))
     return f"unknown dataset {dataset!r} for --task {task}; expected {expected}{closest}"
 
 
-def generated_speech(seed: int = 0, task: str = "word", train: int = 32, held_out: int = 8) -> SpeechData:
+def generate_speech(seed: int = 0, task: str = "word", train: int = 32, held_out: int = 8) -> SpeechData:
     """Made-up sounds, to try a recipe's whole path in seconds: words are tones of their own, strings a tone a digit.
 
     Args:

@@ -9,7 +9,7 @@ from tfpar.export.bundle.model_file import load_model
 from tfpar.export.conversion.interpreter import TFLiteModel
 from tfpar.export.generic.inputs import InputKind
 from tfpar.tasks.speech_recognition.clips import fit_length, trim
-from tfpar.tasks.speech_recognition.transcripts import decode
+from tfpar.tasks.speech_recognition.transcripts import decode_transcript
 from tfpar.tasks.speech_recognition.wav import read_wav
 
 TASK = "speech"
@@ -66,7 +66,7 @@ class SpeechPredictor:
         probabilities = self._probabilities(fit_length(signal, self._samples))
         if probabilities.ndim == 1:
             return {"input": audio, **label_probabilities(self.labels, probabilities)}
-        return {"input": audio, "label": decode(probabilities, self.labels)}
+        return {"input": audio, "label": decode_transcript(probabilities, self.labels)}
 
     def _read(self, audio):
         if not isinstance(audio, np.ndarray):

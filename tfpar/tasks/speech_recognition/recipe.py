@@ -79,11 +79,11 @@ class SpeechRecognition(Task):
         return (JIWER,) if self.config.has_strings else ()
 
     def load(self, replicas):
-        from tfpar.tasks.speech_recognition.load import generated_speech, load_speech
+        from tfpar.tasks.speech_recognition.load import generate_speech, load_speech
 
         config = self.config
         if config.smoke:
-            speech = generated_speech(seed=config.seed, task=config.task)
+            speech = generate_speech(seed=config.seed, task=config.task)
         else:
             speech = load_speech(config.dataset, task=config.task, words=config.words, group=config.group)
         log_skipped(speech.skipped, "clip(s)")
@@ -146,7 +146,7 @@ class SpeechRecognition(Task):
 
     def make_batches(self, speech: Any, split: str, first_epoch: int = 0) -> Any:
         """Make a `tf.data.Dataset` of (audio, labels, weights) for model and loss."""
-        from tfpar.tasks.speech_recognition.augment import standard_distortions
+        from tfpar.tasks.speech_recognition.augment import make_distortions
         from tfpar.tasks.speech_recognition.batches import speech_batches
 
         config = self.config
@@ -156,7 +156,7 @@ class SpeechRecognition(Task):
             batch_size=config.batch_size,
             seed=config.seed,
             shuffle=split == "train",
-            distortions=standard_distortions(speech.rate_hz, config.has_strings) if distort else None,
+            distortions=make_distortions(speech.rate_hz, config.has_strings) if distort else None,
             boundaries=self._boundaries(speech),
             first_epoch=first_epoch,
             **({"crop": 0.0} if config.has_strings else {}),
@@ -199,12 +199,15 @@ class SpeechRecognition(Task):
         return Evaluation(training.evaluate_classifier(model, batches), results)
 
     def _measure_strings(self, model, speech, batches):
-        from tfpar.tasks.speech_recognition.transcripts import decode, spell, string_errors
+        from tfpar.tasks.speech_recognition.transcripts import decode_transcript, measure_string_errors, spell_labels
 
         loss = model.evaluate(batches, verbose=0, return_dict=True)["loss"]
         logits = model.predict(self._test_audio(speech), batch_size=self.config.batch_size, verbose=0)
-        transcripts = [decode(row, speech.class_names) for row in logits]
-        return {**string_errors(spell(speech.test.labels, speech.class_names), transcripts), "loss": loss}
+        transcripts = [decode_transcript(row, speech.class_names) for row in logits]
+        return {
+            **measure_string_errors(spell_labels(speech.test.labels, speech.class_names), transcripts),
+            "loss": loss,
+        }
 
     def _test_audio(self, speech):
         return np.asarray(self._as_input(speech.test.centred(), speech))

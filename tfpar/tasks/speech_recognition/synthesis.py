@@ -13,7 +13,7 @@ from tfpar.data.readers.splits import SPLITS
 from tfpar.errors import UserError
 from tfpar.files import written_atomically
 from tfpar.tasks.speech_recognition.clips import Clips, pack, trim
-from tfpar.tasks.speech_recognition.espeak import Synthesiser
+from tfpar.tasks.speech_recognition.espeak import Synthesizer
 from tfpar.tasks.speech_recognition.resampling import resample
 from tfpar.tasks.speech_recognition.voices import ACCENTS, DIGITS, LONGEST_STRING, WORDS, split_variants
 
@@ -34,7 +34,7 @@ class Utterance(NamedTuple):
     Attributes:
         texts: each is said by itself.
         pauses_s: of silence, behind each text but the last.
-        voice, rate, pitch, pitch_range: see `Synthesiser.speak`.
+        voice, rate, pitch, pitch_range: see `Synthesizer.speak`.
         label: a class, or digits padded by -1.
     """
 
@@ -82,7 +82,7 @@ def _texts(kind, split, generator):
             yield (" ".join(words),), (), label
 
 
-def synthesised(kind: str, cache_dir: Path | None = None) -> dict[str, Clips]:
+def load_synthesized(kind: str, cache_dir: Path | None = None) -> dict[str, Clips]:
     """Clips by split, from the cache or else made, which takes a minute or two.
 
     Args:
@@ -108,7 +108,7 @@ def _make_in_fresh_process(kind, path):
     try:
         import espeakng_loader  # noqa: F401
     except ImportError:
-        Synthesiser()  # says what is missing
+        Synthesizer()  # says what is missing
     done = subprocess.run(
         [sys.executable, "-m", "tfpar.tasks.speech_recognition.synthesis", kind, str(path)],
         capture_output=True,
@@ -121,7 +121,7 @@ def _make_in_fresh_process(kind, path):
 
 def write(kind: str, path: Path) -> None:
     """Synthesises all splits of a kind and writes them to `path`. For a fresh process."""
-    synthesiser = Synthesiser()
+    synthesiser = Synthesizer()
     arrays, samples = {}, STRING_SAMPLES if kind == "strings" else WORD_SAMPLES
     variants = split_variants(synthesiser.variants())
     for split in SPLITS:

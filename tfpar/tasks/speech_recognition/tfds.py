@@ -5,7 +5,13 @@ from pathlib import Path
 
 import numpy as np
 
-from tfpar.data.readers.tfds_sets import kinds_of, notice, prepared, published_splits, split_rule
+from tfpar.data.readers.tfds_sets import (
+    classify_features,
+    describe_splits,
+    find_splits_of,
+    prepare_builder,
+    read_notice,
+)
 from tfpar.errors import UserError
 from tfpar.tasks.speech_recognition.data import CollectedSpeech
 from tfpar.tasks.speech_recognition.resampling import resample
@@ -31,14 +37,14 @@ def read_tfds_speech(name: str, rate_hz: int, cache_dir: Path | None = None):
     """
     import tensorflow_datasets as tfds
 
-    builder = prepared(name, cache_dir)
+    builder = prepare_builder(name, cache_dir)
     features = builder.info.features
     audio_key, label_key = _keys(features, name)
     source_hz = features[audio_key].sample_rate or _RATES_HZ.get(builder.name)
     if not source_hz:
         raise UserError(f"tfds:{name} does not state its sample rate; write its clips as WAV files for folder:PATH")
-    collected = CollectedSpeech(f"tfds:{name}", rate_hz, given_rule=split_rule(builder))
-    for split, source in published_splits(builder, name).items():
+    collected = CollectedSpeech(f"tfds:{name}", rate_hz, given_rule=describe_splits(builder))
+    for split, source in find_splits_of(builder, name).items():
         for example in tfds.as_numpy(builder.as_dataset(split=source, shuffle_files=False)):
             audio = np.asarray(example[audio_key])
             signal = (audio / 32768 if audio.dtype.kind in "iu" else audio).astype(np.float32).reshape(-1)
@@ -47,14 +53,14 @@ def read_tfds_speech(name: str, rate_hz: int, cache_dir: Path | None = None):
                 continue
             key = hashlib.md5(audio.tobytes()).hexdigest()
             collected.add(resample(signal, int(source_hz), rate_hz), int(example[label_key]), key, split)
-    return collected, tuple(features[label_key].names), notice(builder.info)
+    return collected, tuple(features[label_key].names), read_notice(builder.info)
 
 
 def _keys(features, name):
     import tensorflow_datasets as tfds
 
     audios = [key for key, feature in features.items() if isinstance(feature, tfds.features.Audio)]
-    labels = [key for key, kind in kinds_of(features).items() if kind == "label"]
+    labels = [key for key, kind in classify_features(features).items() if kind == "label"]
     if len(audios) == 1 and len(labels) == 1:
         return audios[0], labels[0]
     raise UserError(

@@ -7,7 +7,7 @@ import numpy as np
 from tfpar.errors import MissingExtraError
 
 
-def decode(probabilities: np.ndarray, names: Sequence[str]) -> str:
+def decode_transcript(probabilities: np.ndarray, names: Sequence[str]) -> str:
     """Return the most probable word, or string of symbols.
 
     Args:
@@ -18,9 +18,9 @@ def decode(probabilities: np.ndarray, names: Sequence[str]) -> str:
     Returns:
         The word, or the symbols with spaces between them.
 
-    >>> decode(np.array([0.2, 0.8]), ["no", "yes"])
+    >>> decode_transcript(np.array([0.2, 0.8]), ["no", "yes"])
     'yes'
-    >>> decode(np.eye(3)[[1, 1, 0, 1, 2]], ["no", "yes"])
+    >>> decode_transcript(np.eye(3)[[1, 1, 0, 1, 2]], ["no", "yes"])
     'no no yes'
     """
     best = np.argmax(probabilities, axis=-1)
@@ -30,8 +30,8 @@ def decode(probabilities: np.ndarray, names: Sequence[str]) -> str:
     return " ".join(names[place - 1] for place in best[is_new & (best > 0)])
 
 
-def spell(labels: np.ndarray, names: Sequence[str]) -> list[str]:
-    """Truths as `decode` would write them.
+def spell_labels(labels: np.ndarray, names: Sequence[str]) -> list[str]:
+    """Truths as `decode_transcript` would write them.
 
     Args:
         labels: int (examples,) of words; or (examples, symbols) of strings, -1 behind their end.
@@ -42,7 +42,7 @@ def spell(labels: np.ndarray, names: Sequence[str]) -> list[str]:
     return [" ".join(names[symbol] for symbol in row if symbol >= 0) for row in labels]
 
 
-def string_errors(truths: Sequence[str], answers: Sequence[str]) -> dict[str, float]:
+def measure_string_errors(truths: Sequence[str], answers: Sequence[str]) -> dict[str, float]:
     """Word error rate, and the share of strings without an error.
 
     Args:

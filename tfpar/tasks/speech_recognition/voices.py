@@ -25,10 +25,10 @@ SPLIT_RULE = (
 )
 
 
-def family(variant: str) -> str:
+def find_family(variant: str) -> str:
     """Return the family of a voice variant: variants of one differ little.
 
-    >>> family("Gene2"), family("f3")
+    >>> find_family("Gene2"), find_family("f3")
     ('gene', 'f')
     """
     return variant.rstrip("0123456789").lower()
@@ -43,14 +43,14 @@ def split_variants(variants: Sequence[str]) -> dict[str, list[str]]:
     Returns:
         By split, variants in the order of their names.
     """
-    families = sorted({family(name) for name in variants}, key=lambda name: _md5(f"voice:{name}"))
+    families = sorted({find_family(name) for name in variants}, key=lambda name: _md5(f"voice:{name}"))
     fifth, tenth = len(families) // 5, len(families) // 10
     split_of = dict.fromkeys(families, "train")
     split_of |= dict.fromkeys(families[:fifth], "test")
     split_of |= dict.fromkeys(families[fifth : fifth + tenth], "validation")
     splits = {"train": [], "validation": [], "test": []}
     for name in sorted(variants):
-        splits[split_of[family(name)]].append(name)
+        splits[split_of[find_family(name)]].append(name)
     return splits
 
 

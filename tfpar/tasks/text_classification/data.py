@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tfpar.data.readers.splits import SPLITS, check_cut, check_groups, cut_missing, cut_rule
+from tfpar.data.readers.splits import SPLITS, check_cut, check_groups, cut_missing, describe_cut
 from tfpar.errors import UserError
 
 # One for each split: with fewer, some split could not show the class at all.
@@ -14,7 +14,7 @@ _NAMED_AT_MOST = 5
 
 
 @dataclass(frozen=True, eq=False)
-class LabelledTexts:
+class LabeledTexts:
     """One split.
 
     Attributes:
@@ -44,9 +44,9 @@ class TextClassificationData:
     """
 
     name: str
-    train: LabelledTexts
-    validation: LabelledTexts
-    test: LabelledTexts
+    train: LabeledTexts
+    validation: LabeledTexts
+    test: LabeledTexts
     unlabelled: tuple[str, ...]
     class_names: tuple[str, ...]
     split_rule: str
@@ -111,14 +111,14 @@ def assemble(name: str, collected: Collected, notice: str) -> TextClassification
     )
 
 
-def _pick(collected: Collected, splits: list[str], wanted: str) -> LabelledTexts:
+def _pick(collected: Collected, splits: list[str], wanted: str) -> LabeledTexts:
     chosen = [index for index, split in enumerate(splits) if split == wanted]
     texts = tuple(collected.texts[index] for index in chosen)
-    return LabelledTexts(texts, np.array([collected.labels[index] for index in chosen], np.int32))
+    return LabeledTexts(texts, np.array([collected.labels[index] for index in chosen], np.int32))
 
 
 def _rule(collected: Collected, missing: tuple[str, ...]) -> str:
-    cut = cut_rule(missing, "texts", "the group column" if collected.groups else "")
+    cut = describe_cut(missing, "texts", "the group column" if collected.groups else "")
     return "; ".join(filter(None, (collected.given_rule, cut)))
 
 

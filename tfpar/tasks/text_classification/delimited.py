@@ -11,9 +11,9 @@ from tfpar.data.readers.delimited import (
     WRONG_WIDTH,
     Dialect,
     check_train,
-    cleaned,
-    delimited_rows,
-    split_of,
+    clean_cell,
+    read_delimited,
+    read_split,
 )
 from tfpar.data.readers.text_files import WESTERN
 from tfpar.errors import UserError
@@ -44,7 +44,7 @@ def read_texts(
     wanted = {"text_column": text_column, "label_column": label_column}
     if group_column:
         wanted["group_column"] = group_column
-    with delimited_rows(path, dialect, wanted=wanted, split_column=split_column) as (columns, rows):
+    with read_delimited(path, dialect, wanted=wanted, split_column=split_column) as (columns, rows):
         reading = _Reading(path, columns)
         for row in rows:
             reading.add(row)
@@ -76,8 +76,8 @@ class _Reading:
             return _NOT_UTF8
         if len(row) != self._columns.width:
             return WRONG_WIDTH
-        text, label, *group = (cleaned(row[place]) for place in self._columns.fields)
-        split = split_of(row, self._columns)
+        text, label, *group = (clean_cell(row[place]) for place in self._columns.fields)
+        split = read_split(row, self._columns)
         if not text:
             return "empty text"
         if not split:
@@ -101,7 +101,7 @@ class _Reading:
     def finish(self) -> Collected:
         collected = self._collected
         self._check_rows()
-        collected.class_names = sorted_class_names(set(self._labels))
+        collected.class_names = sort_class_names(set(self._labels))
         index = {name: place for place, name in enumerate(collected.class_names)}
         collected.labels = [index[label] for label in self._labels]
         if self._columns.split is not None:
@@ -138,10 +138,10 @@ def _is_utf8(row: list[str]) -> bool:
     return True
 
 
-def sorted_class_names(names: set[str]) -> tuple[str, ...]:
+def sort_class_names(names: set[str]) -> tuple[str, ...]:
     """Class names by alphabet, or by value if all of them are whole numbers.
 
-    >>> sorted_class_names({"10", "9", "-1"})
+    >>> sort_class_names({"10", "9", "-1"})
     ('-1', '9', '10')
     """
     if all(re.fullmatch(r"[+-]?[0-9]{1,18}", name) for name in names):

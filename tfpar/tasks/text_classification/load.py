@@ -3,13 +3,13 @@
 from pathlib import Path
 
 from tfpar.data.readers.delimited import Dialect
-from tfpar.data.readers.specs import FILE_KINDS, check_options, notice_of_file, parsed
+from tfpar.data.readers.specs import FILE_KINDS, check_options, make_file_notice, parse_spec
 from tfpar.data.readers.text_files import UTF8
-from tfpar.tasks.text_classification.data import LabelledTexts, TextClassificationData, assemble
+from tfpar.tasks.text_classification.data import LabeledTexts, TextClassificationData, assemble
 from tfpar.tasks.text_classification.delimited import read_texts
 from tfpar.tasks.text_classification.tfds import read_tfds_texts
 
-__all__ = ["LabelledTexts", "TextClassificationData", "load_text_classification"]
+__all__ = ["LabeledTexts", "TextClassificationData", "load_text_classification"]
 
 _BUNDLED = {"rotten_tomatoes": "rotten_tomatoes_movies"}
 
@@ -48,7 +48,7 @@ def load_text_classification(
         UserError: the spec, the file, a column or the classes are not what is needed.
         MissingExtraError: TensorFlow Datasets is needed and not installed.
     """
-    kind, rest = parsed(spec, _BUNDLED, holds="texts")
+    kind, rest = parse_spec(spec, _BUNDLED, holds="texts")
     check_options(spec, kind, FILE_KINDS, encoding=encoding, delimiter=delimiter, group_column=group_column)
     if kind == "tfds":
         cache_dir = Path(cache_dir).expanduser() if cache_dir is not None else None
@@ -57,5 +57,5 @@ def load_text_classification(
         path = Path(rest).expanduser()
         columns = dict(text_column=text_column, label_column=label_column, split_column=split_column)
         collected = read_texts(path, Dialect(kind == "csv", delimiter, encoding), group_column=group_column, **columns)
-        notice = notice_of_file(path)
+        notice = make_file_notice(path)
     return assemble(spec, collected, notice)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 
-def frequent_bigrams(sequences: Sequence[np.ndarray], min_frequency: int) -> np.ndarray:
+def find_frequent_bigrams(sequences: Sequence[np.ndarray], min_frequency: int) -> np.ndarray:
     """Return the pairs of neighboring known tokens that occur `min_frequency` times: int (bigrams, 2), most frequent
     first."""
     counts = Counter()
@@ -17,7 +17,7 @@ def frequent_bigrams(sequences: Sequence[np.ndarray], min_frequency: int) -> np.
     return np.array([pair for pair, _ in known], np.int64).reshape(-1, 2)
 
 
-def ngram_ids(sequences: Sequence[np.ndarray], bigrams: np.ndarray, vocabulary_size: int) -> list[np.ndarray]:
+def make_ngram_ids(sequences: Sequence[np.ndarray], bigrams: np.ndarray, vocabulary_size: int) -> list[np.ndarray]:
     """Each sequence's tokens, and behind them `vocabulary_size + i` for each occurrence of `bigrams[i]`."""
     index = {pair: vocabulary_size + i for i, pair in enumerate(map(tuple, bigrams.tolist()))}
     found = []
@@ -27,7 +27,7 @@ def ngram_ids(sequences: Sequence[np.ndarray], bigrams: np.ndarray, vocabulary_s
     return found
 
 
-def log_odds(
+def compute_log_odds(
     sequences: Sequence[np.ndarray], labels: Sequence[int], *, vocabulary_size: int, num_classes: int
 ) -> np.ndarray:
     """Return the log odds of each token between a class and the rest, with add-one smoothing.

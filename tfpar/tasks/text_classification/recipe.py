@@ -101,11 +101,11 @@ class TextClassification(Task):
 
     def _load_texts(self):
         from tfpar.tasks.text_classification.load import load_text_classification
-        from tfpar.tasks.text_classification.synthetic import generated_text_classification
+        from tfpar.tasks.text_classification.synthetic import generate_text_classification
 
         config = self.config
         if config.smoke:
-            return generated_text_classification(seed=config.seed)
+            return generate_text_classification(seed=config.seed)
         return load_text_classification(
             config.dataset,
             text_column=config.text_column,
@@ -124,11 +124,11 @@ class TextClassification(Task):
 
     def build(self, data):
         from tfpar import models, train
-        from tfpar.tasks.text_classification.naive_bayes import log_odds
+        from tfpar.tasks.text_classification.naive_bayes import compute_log_odds
 
         config = self.config
         vocabulary_size, num_classes = data.tokenizer.vocabulary_size, len(data.data.class_names)
-        scores = log_odds(
+        scores = compute_log_odds(
             data.tokens["train"], data.labels("train"), vocabulary_size=vocabulary_size, num_classes=num_classes
         )
         classifier = models.text_classifier(
@@ -159,13 +159,13 @@ class TextClassification(Task):
         import numpy as np
 
         from tfpar.tasks.text_classification.bag_of_ngrams import BagOfNgrams
-        from tfpar.tasks.text_classification.naive_bayes import frequent_bigrams, log_odds, ngram_ids
+        from tfpar.tasks.text_classification.naive_bayes import compute_log_odds, find_frequent_bigrams, make_ngram_ids
 
         vocabulary_size, num_classes = data.tokenizer.vocabulary_size, len(data.data.class_names)
         tokens = data.tokens["train"]
-        bigrams = frequent_bigrams(tokens, min_frequency=2)
-        scores = log_odds(
-            ngram_ids(tokens, bigrams, vocabulary_size),
+        bigrams = find_frequent_bigrams(tokens, min_frequency=2)
+        scores = compute_log_odds(
+            make_ngram_ids(tokens, bigrams, vocabulary_size),
             data.labels("train"),
             vocabulary_size=vocabulary_size + len(bigrams),
             num_classes=num_classes,

@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from tfpar.tasks.text_classification.data import LabelledTexts, TextClassificationData
+from tfpar.tasks.text_classification.data import LabeledTexts, TextClassificationData
 
 _WORDS = {0: ("dull", "weak", "boring", "sad"), 1: ("bright", "strong", "gripping", "glad")}
 _NEUTRAL = ("a", "film", "with", "the", "story", "and", "of", "actors", "this", "plot")
 
 
-def generated_text_classification(seed: int = 0, train: int = 64, held_out: int = 16) -> TextClassificationData:
+def generate_text_classification(seed: int = 0, train: int = 64, held_out: int = 16) -> TextClassificationData:
     """Texts of 2 to 12 words, one or two of which give the class away.
 
     Args:
@@ -20,7 +20,7 @@ def generated_text_classification(seed: int = 0, train: int = 64, held_out: int 
 
     def split(count):
         labels = np.arange(count, dtype=np.int32) % 2
-        return LabelledTexts(tuple(_text(generator, int(label)) for label in labels), labels)
+        return LabeledTexts(tuple(_text(generator, int(label)) for label in labels), labels)
 
     return TextClassificationData(
         name="generated",

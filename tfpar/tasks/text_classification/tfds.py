@@ -3,8 +3,15 @@
 from collections import Counter
 from pathlib import Path
 
-from tfpar.data.readers.delimited import cleaned
-from tfpar.data.readers.tfds_sets import column_batches, kinds_of, notice, prepared, published_splits, split_rule
+from tfpar.data.readers.delimited import clean_cell
+from tfpar.data.readers.tfds_sets import (
+    classify_features,
+    describe_splits,
+    find_splits_of,
+    iterate_batches,
+    prepare_builder,
+    read_notice,
+)
 from tfpar.errors import UserError
 from tfpar.tasks.text_classification.data import Collected
 
@@ -32,10 +39,10 @@ def read_tfds_texts(name: str, cache_dir: Path | None = None) -> tuple[Collected
         UserError: no such set, it cannot be prepared, or its features are not one text and one label.
         MissingExtraError: TensorFlow Datasets is not installed.
     """
-    builder = prepared(name, cache_dir, _BUILDERS)
+    builder = prepare_builder(name, cache_dir, _BUILDERS)
     text_key, label_key = text_and_label_keys(builder.info.features, builder.info.supervised_keys, name)
     names = tuple(getattr(builder.info.features[label_key], "names", None) or ())
-    published = published_splits(builder, name)
+    published = find_splits_of(builder, name)
     collected = Collected(where=f"tfds:{name}")
     for split, source in published.items():
         for text, label in _rows(builder, source, text_key, label_key, collected.skipped):
@@ -48,8 +55,8 @@ def read_tfds_texts(name: str, cache_dir: Path | None = None) -> tuple[Collected
     for source in filter(builder.info.splits.__contains__, _UNLABELLED_SPLITS):
         collected.unlabelled += [text for text, _ in _rows(builder, source, text_key, label_key, collected.skipped)]
     _name_classes(collected, names)
-    collected.given_rule = split_rule(builder)
-    return collected, notice(builder.info)
+    collected.given_rule = describe_splits(builder)
+    return collected, read_notice(builder.info)
 
 
 def text_and_label_keys(features, supervised_keys, name: str) -> tuple[str, str]:
@@ -63,7 +70,7 @@ def text_and_label_keys(features, supervised_keys, name: str) -> tuple[str, str]
     Raises:
         UserError: there is not exactly one of each.
     """
-    kinds = kinds_of(features)
+    kinds = classify_features(features)
     match supervised_keys:
         case (str(text), str(label)) if kinds.get(text) == "text" and kinds.get(label) in ("label", "int"):
             return text, label
@@ -80,10 +87,10 @@ def text_and_label_keys(features, supervised_keys, name: str) -> tuple[str, str]
 
 def _rows(builder, split: str, text_key: str, label_key: str, skipped: Counter):
     """Yield (text, label) of one split in file order."""
-    for texts, labels in column_batches(builder, split, (text_key, label_key)):
+    for texts, labels in iterate_batches(builder, split, (text_key, label_key)):
         for raw, label in zip(texts, labels, strict=True):
             try:
-                text = cleaned(raw.decode("utf-8"))
+                text = clean_cell(raw.decode("utf-8"))
             except UnicodeDecodeError:
                 skipped["invalid UTF-8"] += 1
                 continue

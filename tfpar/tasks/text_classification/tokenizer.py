@@ -15,10 +15,10 @@ from tfpar.data.trained_tokenizer import (
     UNKNOWN,
     UNKNOWN_ID,
     TrainedTokenizer,
-    checked,
-    clean,
-    head,
+    check_texts,
+    cut_prefix,
     import_tokenizers,
+    replace_surrogates,
 )
 from tfpar.errors import UserError
 
@@ -65,7 +65,7 @@ class Tokenizer(TrainedTokenizer):
             raise ValueError(f"`vocabulary_size` must be 3 or more, two being special; got {vocabulary_size}")
         if min_frequency < 1:
             raise ValueError(f"`min_frequency` must be 1 or more; got {min_frequency}")
-        cleaned = [clean(text) for text in checked(texts)]
+        cleaned = [replace_surrogates(text) for text in check_texts(texts)]
         backend = _untrained(kind)
         backend.train_from_iterator(cleaned, _trainer(kind, backend, cleaned, vocabulary_size, min_frequency))
         tokenizer = cls(backend)
@@ -91,10 +91,10 @@ class Tokenizer(TrainedTokenizer):
         """
         if max_length < 1:
             raise ValueError(f"`max_length` must be 1 or more; got {max_length}")
-        texts = list(checked(texts))
+        texts = list(check_texts(texts))
         ids: list[np.ndarray] = []
         for start in range(0, len(texts), _BATCH):
-            batch = [head(clean(text), max_length) for text in texts[start : start + _BATCH]]
+            batch = [cut_prefix(replace_surrogates(text), max_length) for text in texts[start : start + _BATCH]]
             for encoding in self._backend.encode_batch_fast(batch, add_special_tokens=False):
                 ids.append(np.array(encoding.ids[:max_length] or [UNKNOWN_ID], np.int32))
         return ids

@@ -9,4 +9,4 @@ from .predict import TranslationPredictor as TranslationPredictor
 from .recipe import Translation as Translation
 from .recipe import TranslationConfig as TranslationConfig
 from .subwords import SubwordTokenizer as SubwordTokenizer
-from .synthetic import generated_translation as generated_translation
+from .synthetic import generate_translation as generate_translation

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tfpar.data.batching.bucketing import FILLING_TOKEN, row_table
+from tfpar.data.batching.bucketing import FILLING_TOKEN, make_row_table
 from tfpar.data.batching.ragged import Ragged
 from tfpar.data.batching.stream import as_dataset
 from tfpar.data.trained_tokenizer import BEGIN_ID, END_ID
-from tfpar.tasks.translation.buckets import bucket_of
+from tfpar.tasks.translation.buckets import find_buckets
 from tfpar.tasks.translation.epoch_plan import plan_pairs, rows_per_batch
 
 
@@ -51,7 +51,7 @@ def translation_batches(
         UserError: `tokens_per_batch` is too small for the largest shape, or `replicas` is below 1.
         ValueError: an empty sequence, not as many sources as targets, or boundaries that do not fit.
     """
-    buckets = bucket_of([len(ids) for ids in sources], [len(ids) for ids in targets], boundaries)
+    buckets = find_buckets([len(ids) for ids in sources], [len(ids) for ids in targets], boundaries)
     batch_sizes = rows_per_batch(boundaries, tokens_per_batch, replicas)
     batches, widest = len(plan_pairs(buckets, boundaries, batch_sizes)), int(batch_sizes.max())
     epochs = iter(range(first_epoch, np.iinfo(np.int64).max))
@@ -59,7 +59,7 @@ def translation_batches(
     def next_plan():
         rng = np.random.default_rng([seed, next(epochs)]) if shuffle else None
         plan = plan_pairs(buckets, boundaries, batch_sizes, rng)
-        return np.array([bucket for bucket, _ in plan], np.int32), row_table(plan, widest)
+        return np.array([bucket for bucket, _ in plan], np.int32), make_row_table(plan, widest)
 
     return as_dataset(next_plan, _batch_maker(sources, targets, boundaries, batch_sizes.tolist()), batches, widest)
 

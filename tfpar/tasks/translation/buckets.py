@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tfpar.data.batching.bucketing import checked_lengths
+from tfpar.data.batching.bucketing import check_lengths
 
 _EXACT_TOKENS = 32
 _NEVER = np.iinfo(np.int64).max // 2
@@ -35,7 +35,7 @@ def translation_boundaries(
     """
     if max_buckets < 1:
         raise ValueError(f"`max_buckets` must be 1 or more; got {max_buckets}")
-    shapes, held = _candidates(_rounded(shapes_needed(source_lengths, target_lengths)))
+    shapes, held = _candidates(_round_up(compute_needed_shapes(source_lengths, target_lengths)))
     total = np.full((max_buckets + 1, len(shapes) + 1), _NEVER)
     total[0, 0] = 0
     before = np.zeros_like(total)
@@ -45,18 +45,18 @@ def translation_boundaries(
         best = costs.argmin(axis=1)
         total[1:, place] = costs[np.arange(max_buckets), best]
         before[1:, place] = inside[best]
-    return _walk_back(before, int(total[:, -1].argmin()), shapes)
+    return _trace_back(before, int(total[:, -1].argmin()), shapes)
 
 
-def shapes_needed(source_lengths: Sequence[int], target_lengths: Sequence[int]) -> np.ndarray:
+def compute_needed_shapes(source_lengths: Sequence[int], target_lengths: Sequence[int]) -> np.ndarray:
     """Return the shape that each pair needs: int64 (pairs, 2), source and target with one token more."""
-    sources, targets = checked_lengths(source_lengths), checked_lengths(target_lengths)
+    sources, targets = check_lengths(source_lengths), check_lengths(target_lengths)
     if len(sources) != len(targets):
         raise ValueError(f"expected as many sources as targets; got {len(sources)} and {len(targets)}")
     return np.stack([sources, targets + 1], axis=1)
 
 
-def _rounded(lengths: np.ndarray) -> np.ndarray:
+def _round_up(lengths: np.ndarray) -> np.ndarray:
     """Round long lengths up to an eighth of the power of 2 below them, so that few differ."""
     steps = np.where(lengths > _EXACT_TOKENS, 2.0 ** (np.ceil(np.log2(lengths)) - 4), 1).astype(np.int64)
     return -(-lengths // steps) * steps
@@ -74,7 +74,7 @@ def _candidates(needed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.stack([sources[row], targets[column]], axis=1), np.append(0, held[row + 1, column + 1])
 
 
-def _walk_back(before: np.ndarray, buckets: int, shapes: np.ndarray) -> tuple[tuple[int, int], ...]:
+def _trace_back(before: np.ndarray, buckets: int, shapes: np.ndarray) -> tuple[tuple[int, int], ...]:
     """Trace the chain back through the table."""
     chain, place = [], before.shape[1] - 1
     for count in range(buckets, 0, -1):
@@ -83,7 +83,7 @@ def _walk_back(before: np.ndarray, buckets: int, shapes: np.ndarray) -> tuple[tu
     return tuple(reversed(chain))
 
 
-def bucket_of(
+def find_buckets(
     source_lengths: Sequence[int], target_lengths: Sequence[int], boundaries: Sequence[tuple[int, int]]
 ) -> np.ndarray:
     """Return the bucket of each pair, int64 (pairs,): the first shape that holds it.
@@ -91,7 +91,7 @@ def bucket_of(
     Raises:
         ValueError: the lengths do not fit each other, or the boundaries are no chain that holds all pairs.
     """
-    needed, limits = shapes_needed(source_lengths, target_lengths), np.asarray(boundaries, np.int64)
+    needed, limits = compute_needed_shapes(source_lengths, target_lengths), np.asarray(boundaries, np.int64)
     if limits.ndim != 2 or limits.shape[1:] != (2,) or limits.size == 0 or limits.min() < 1:
         raise ValueError(f"`boundaries` must be pairs of positive lengths; got {boundaries}")
     steps = np.diff(limits, axis=0)

@@ -3,10 +3,10 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
-from tfpar.data.readers.delimited import cleaned
+from tfpar.data.readers.delimited import clean_cell
 from tfpar.data.readers.splits import SPLITS
 from tfpar.errors import UserError
-from tfpar.tasks.translation.splits import SPLIT_RULE, deal_out
+from tfpar.tasks.translation.splits import SPLIT_RULE, split_by_source
 
 FURTHER = "further translation of a held-out source"
 TOO_LONG = "more than {max_words} words"
@@ -73,7 +73,7 @@ class CollectedPairs:
     def add(self, source: str, target: str, split: str) -> None:
         """Add a pair without NUL characters and outer spaces, or count it as skipped."""
         self.rows += 1
-        source, target = cleaned(source), cleaned(target)
+        source, target = clean_cell(source), clean_cell(target)
         if not source:
             self.skipped["empty source"] += 1
         elif not target:
@@ -113,7 +113,7 @@ def assemble_pairs(name: str, collected: CollectedPairs, notice: str) -> Transla
 
 def _cut(collected: CollectedPairs, train: list[int], missing: list[str]) -> dict[str, list[int]]:
     try:
-        dealt = deal_out([collected.sources[row] for row in train], missing)
+        dealt = split_by_source([collected.sources[row] for row in train], missing)
     except ValueError as error:
         raise UserError(
             f"{collected.where}: cannot cut {' and '.join(missing)} out of the training pairs: {error}; add pairs or a "

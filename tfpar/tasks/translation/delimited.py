@@ -10,8 +10,8 @@ from tfpar.data.readers.delimited import (
     WRONG_WIDTH,
     Dialect,
     check_train,
-    delimited_rows,
-    split_of,
+    read_delimited,
+    read_split,
 )
 from tfpar.tasks.translation.data import CollectedPairs
 
@@ -33,7 +33,7 @@ def read_pairs(
     wanted = {"source_column": source_column, "target_column": target_column}
     collected, seen = CollectedPairs(str(path), max_words), set()
     # Strict: a guess at a damaged letter would be learned, and then written by the translator.
-    reading = delimited_rows(path, dialect, wanted=wanted, split_column=split_column, strict=True)
+    reading = read_delimited(path, dialect, wanted=wanted, split_column=split_column, strict=True)
     with reading as (columns, rows):
         for row in rows:
             _take(row, columns, collected, seen)
@@ -50,7 +50,7 @@ def _take(row: list[str] | int, columns: Columns, collected: CollectedPairs, see
     if len(row) != columns.width:
         return collected.skip(WRONG_WIDTH)
     source, target = (row[place] for place in columns.fields)
-    split = split_of(row, columns)
+    split = read_split(row, columns)
     if split in ("", UNLABELLED):
         return collected.skip(UNKNOWN_SPLIT)
     # A pair that is in two splits stays in both: the file's author decides what is tested.

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tfpar.errors import UserError
-from tfpar.tasks.translation.buckets import bucket_of, shapes_needed
+from tfpar.tasks.translation.buckets import compute_needed_shapes, find_buckets
 
 # Twice the replicas, for two lanes each, divide it for 1, 2, 4 and 8: all of these are fed the same batches.
 _ROWS_MULTIPLE = 16
@@ -41,7 +41,7 @@ def plan_pairs(
     What is left over in a bucket moves on to the next one, which holds it too, where that feeds less than filling up.
 
     Args:
-        buckets: int (pairs,), from `bucket_of`.
+        buckets: int (pairs,), from `find_buckets`.
         boundaries, batch_sizes: the buckets' shapes, and the rows of their batches.
         rng: shuffles the pairs within their buckets, and then the batches; None: buckets in order, and pairs in them.
 
@@ -49,7 +49,7 @@ def plan_pairs(
         For each batch its bucket and int64 (rows,), indices of pairs.
     """
     plan, left_over = [], np.array([], np.int64)
-    moves = _moves(np.bincount(buckets, minlength=len(batch_sizes)), np.sum(boundaries, axis=1), batch_sizes)
+    moves = _plan_moves(np.bincount(buckets, minlength=len(batch_sizes)), np.sum(boundaries, axis=1), batch_sizes)
     for bucket, (size, move) in enumerate(zip(batch_sizes.tolist(), moves, strict=True)):
         members = np.append(left_over, np.flatnonzero(buckets == bucket))
         if rng is not None:
@@ -61,7 +61,7 @@ def plan_pairs(
     return plan
 
 
-def _moves(counts: np.ndarray, lengths: np.ndarray, batch_sizes: np.ndarray) -> list[int]:
+def _plan_moves(counts: np.ndarray, lengths: np.ndarray, batch_sizes: np.ndarray) -> list[int]:
     """How many pairs of each bucket move on to the next; it depends on no order, so all epochs have as many batches.
 
     Args:
@@ -86,6 +86,6 @@ def translation_padding_fraction(
 ) -> float:
     """Return the fraction of positions of both sides without a token of a pair, including filling rows."""
     rows = rows_per_batch(boundaries, tokens_per_batch, replicas)
-    plan = plan_pairs(bucket_of(source_lengths, target_lengths, boundaries), boundaries, rows)
+    plan = plan_pairs(find_buckets(source_lengths, target_lengths, boundaries), boundaries, rows)
     fed = sum(int(rows[bucket]) * sum(boundaries[bucket]) for bucket, _ in plan)
-    return 1.0 - int(shapes_needed(source_lengths, target_lengths).sum()) / fed
+    return 1.0 - int(compute_needed_shapes(source_lengths, target_lengths).sum()) / fed

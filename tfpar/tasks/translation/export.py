@@ -139,7 +139,7 @@ class TranslatorExport:
     @functools.cached_property
     def _signatures(self):
         """Of one sentence of any length, and of any number of hypotheses."""
-        sources, targets = map(_padded, self.calibration)
+        sources, targets = map(_pad, self.calibration)
         encoder, decoder_step = serving_model(self.encoder), serving_model(self.decoder_step)
         encoded = encoder.outputs({"source": sources})
         constants = {"source": sources, **{name: encoded.pop(name) for name in ("memory", "keys")}}
@@ -160,7 +160,7 @@ def _shapes(model, batch):
     return {tensor.name: (batch, *tensor.shape[1:]) for tensor in model.inputs}
 
 
-def _padded(sequences):
+def _pad(sequences):
     padded = np.zeros((len(sequences), max(map(len, sequences))), np.int32)
     for row, ids in zip(padded, sequences, strict=True):
         row[: len(ids)] = ids

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tfpar.data.readers.delimited import Dialect
-from tfpar.data.readers.specs import FILE_KINDS, check_options, notice_of_file, parsed
+from tfpar.data.readers.specs import FILE_KINDS, check_options, make_file_notice, parse_spec
 from tfpar.data.readers.text_files import UTF8
 from tfpar.errors import UserError
 from tfpar.tasks.translation.data import TranslationPairs, assemble_pairs
@@ -48,7 +48,7 @@ def load_translation(
         UserError: the spec, the file, a column or the pairs are not what is needed.
         MissingExtraError: TensorFlow Datasets is needed and not installed.
     """
-    kind, rest = parsed(dataset, _BUNDLED, holds="translations")
+    kind, rest = parse_spec(dataset, _BUNDLED, holds="translations")
     check_options(dataset, kind, FILE_KINDS, encoding=encoding, delimiter=delimiter)
     limit = _words_limit(max_words, is_bundled=kind == "tfds" and rest in _BUNDLED.values())
     if kind == "tfds":
@@ -59,7 +59,7 @@ def load_translation(
         path = Path(rest).expanduser()
         columns = dict(source_column=source_column, target_column=target_column, split_column=split_column)
         collected = read_pairs(path, Dialect(kind == "csv", delimiter, encoding), max_words=limit, **columns)
-        notice = notice_of_file(path)
+        notice = make_file_notice(path)
     return assemble_pairs(dataset, collected, notice)
 
 

@@ -90,7 +90,7 @@ class TranslationPredictor:
 
     def __init__(self, bundle: Bundle, format_name: str | None = None):
         self.format, content = load_content(bundle, format_name)
-        search = checked_search(bundle.manifest.get("search"), bundle.directory)
+        search = check_search(bundle.manifest.get("search"), bundle.directory)
         tokenizer = SubwordTokenizer.loads(bundle.read("tokenizer.json"), "tokenizer.json")
         self._translator = Translator(content, tokenizer, search)
 
@@ -108,7 +108,7 @@ class TranslationPredictor:
         return self._translator.translate(text)[0]
 
 
-def checked_search(search, directory: Path) -> dict:
+def check_search(search, directory: Path) -> dict:
     """Return the search settings of a manifest after checking them for `beam_search`.
 
     Args:

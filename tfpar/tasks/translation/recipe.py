@@ -98,11 +98,11 @@ class Translation(Task):
 
     def _load_pairs(self):
         from tfpar.tasks.translation.load import load_translation
-        from tfpar.tasks.translation.synthetic import generated_translation
+        from tfpar.tasks.translation.synthetic import generate_translation
 
         config = self.config
         if config.smoke:
-            return generated_translation(seed=config.seed)
+            return generate_translation(seed=config.seed)
         return load_translation(
             config.dataset,
             source_column=config.source_column,

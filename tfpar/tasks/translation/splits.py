@@ -30,7 +30,7 @@ def source_key(text: str) -> str:
     return " ".join(words) or text
 
 
-def deal_out(sources: Sequence[str], held_out: Sequence[str] = ("test", "validation")) -> dict[str, list[int]]:
+def split_by_source(sources: Sequence[str], held_out: Sequence[str] = ("test", "validation")) -> dict[str, list[int]]:
     """Deals rows out to `held_out` and "train".
 
     The rule depends on the texts alone: the same rows are dealt out in the same way on every machine.

@@ -14,10 +14,10 @@ from tfpar.data.trained_tokenizer import (
     PAD,
     UNKNOWN,
     TrainedTokenizer,
-    checked,
-    clean,
-    head,
+    check_texts,
+    cut_prefix,
     import_tokenizers,
+    replace_surrogates,
 )
 from tfpar.errors import UserError
 
@@ -59,7 +59,9 @@ class SubwordTokenizer(TrainedTokenizer):
         if min_frequency < 1:
             raise ValueError(f"`min_frequency` must be 1 or more; got {min_frequency}")
         backend = _untrained()
-        backend.train_from_iterator(map(clean, checked(texts)), _trainer(vocabulary_size, min_frequency))
+        backend.train_from_iterator(
+            map(replace_surrogates, check_texts(texts)), _trainer(vocabulary_size, min_frequency)
+        )
         tokenizer = cls(backend)
         if tokenizer.vocabulary_size == least < vocabulary_size:
             raise UserError(
@@ -72,7 +74,7 @@ class SubwordTokenizer(TrainedTokenizer):
 
         Case, accents and punctuation stay.
         """
-        return self._backend.normalizer.normalize_str(clean(text))
+        return self._backend.normalizer.normalize_str(replace_surrogates(text))
 
     def encode(self, texts: Sequence[str], max_tokens: int) -> list[np.ndarray]:
         """Encode texts, without [BOS] and [EOS].
@@ -90,7 +92,7 @@ class SubwordTokenizer(TrainedTokenizer):
         """
         if max_tokens < 1:
             raise ValueError(f"`max_tokens` must be 1 or more; got {max_tokens}")
-        texts = [_shortened(clean(text), max_tokens) for text in checked(texts)]
+        texts = [_shorten(replace_surrogates(text), max_tokens) for text in check_texts(texts)]
         ids: list[np.ndarray] = []
         for start in range(0, len(texts), _BATCH):
             for encoding in self._backend.encode_batch_fast(texts[start : start + _BATCH], add_special_tokens=False):
@@ -115,9 +117,9 @@ class SubwordTokenizer(TrainedTokenizer):
         return self._backend.decode(ids.tolist(), skip_special_tokens=True).removeprefix(" ")
 
 
-def _shortened(text: str, tokens: int) -> str:
+def _shorten(text: str, tokens: int) -> str:
     """Cut a long text, so that the time depends on its used prefix; return a short one unchanged."""
-    return head(text, tokens) if len(text) > _LONG_CHARACTERS else text
+    return cut_prefix(text, tokens) if len(text) > _LONG_CHARACTERS else text
 
 
 def _untrained():

@@ -11,10 +11,10 @@ _SOURCE_PLACES = ("", "ty", "hun", "tou")
 _TARGET_PLACES = ("", "ánt", "cént", "míl")
 
 
-def generated_translation(seed: int = 0, train: int = 64, held_out: int = 16) -> TranslationPairs:
+def generate_translation(seed: int = 0, train: int = 64, held_out: int = 16) -> TranslationPairs:
     """Numbers below 10,000 spelled out in two made-up languages, one of which begins with the ones.
 
-    >>> pairs = generated_translation().train
+    >>> pairs = generate_translation().train
     >>> pairs.sources[0], pairs.targets[0]
     ('tritou fimhun septty oct?', '¿óch y ánt siet y cént cinqo y míl tré?')
 

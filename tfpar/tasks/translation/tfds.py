@@ -2,7 +2,14 @@
 
 from pathlib import Path
 
-from tfpar.data.readers.tfds_sets import column_batches, kinds_of, notice, prepared, published_splits, split_rule
+from tfpar.data.readers.tfds_sets import (
+    classify_features,
+    describe_splits,
+    find_splits_of,
+    iterate_batches,
+    prepare_builder,
+    read_notice,
+)
 from tfpar.errors import UserError
 from tfpar.tasks.translation.data import CollectedPairs
 
@@ -30,19 +37,19 @@ def read_tfds_pairs(
         UserError: no such set, it cannot be prepared, or it does not hold two texts.
         MissingExtraError: TensorFlow Datasets is not installed.
     """
-    builder = prepared(name, cache_dir, _BUILDERS)
+    builder = prepare_builder(name, cache_dir, _BUILDERS)
     collected = CollectedPairs(f"tfds:{name}", max_words)
-    outer, features = _unwrapped(builder.info.features)
+    outer, features = _unwrap(builder.info.features)
     keys = source_and_target_keys(features, builder.info.supervised_keys, columns, name)
     # What the bundled builder left out when it prepared the set.
     for reason, rows in ((builder.info.metadata or {}).get("skipped") or {}).items():
         collected.skip(reason, rows)
-    for split, published in published_splits(builder, name).items():
-        for sources, targets in column_batches(builder, published, keys, outer):
+    for split, published in find_splits_of(builder, name).items():
+        for sources, targets in iterate_batches(builder, published, keys, outer):
             for source, target in zip(sources, targets, strict=True):
                 _take(source, target, split, collected)
-    collected.given_rule = split_rule(builder)
-    return collected, notice(builder.info)
+    collected.given_rule = describe_splits(builder)
+    return collected, read_notice(builder.info)
 
 
 def source_and_target_keys(features, supervised_keys, columns: tuple[str, str] | None, name: str) -> tuple[str, str]:
@@ -57,7 +64,7 @@ def source_and_target_keys(features, supervised_keys, columns: tuple[str, str] |
     Raises:
         UserError: `columns` are not two of its texts, or there are not just two to choose.
     """
-    texts = [key for key, kind in kinds_of(features).items() if kind == "text"]
+    texts = [key for key, kind in classify_features(features).items() if kind == "text"]
     if columns is None:
         named = isinstance(supervised_keys, tuple) and len(supervised_keys) == 2 and set(supervised_keys) <= set(texts)
         columns = supervised_keys if named else tuple(texts)
@@ -69,10 +76,10 @@ def source_and_target_keys(features, supervised_keys, columns: tuple[str, str] |
     )
 
 
-def _unwrapped(features):
+def _unwrap(features):
     """Return the features with the texts, and the name of the feature that contains them, if there is one."""
     nested = [key for key, feature in features.items() if hasattr(feature, "items")]
-    if len(nested) == 1 and "text" not in kinds_of(features).values():
+    if len(nested) == 1 and "text" not in classify_features(features).values():
         return nested[0], features[nested[0]]
     return None, features
 

@@ -38,7 +38,7 @@ def decode(content: bytes) -> np.ndarray:
         ValueError: it is no such file.
     """
     if content.startswith(b"P5\r\n"):
-        content = _line_ends_restored(content)
+        content = _restore_line_ends(content)
     if not content.startswith(_HEADER) or len(content) != len(_HEADER) + HEIGHT * WIDTH:
         raise ValueError(
             f"expected a P5 picture of {WIDTH} x {HEIGHT} pixels; got {content[:15]!r}, {len(content)} bytes"
@@ -46,7 +46,7 @@ def decode(content: bytes) -> np.ndarray:
     return _pixels(content)
 
 
-def _line_ends_restored(content: bytes) -> bytes:
+def _restore_line_ends(content: bytes) -> bytes:
     pieces = content.split(b"\r\n")
     restored = b"\n".join(pieces)
     if len(restored) != len(_HEADER) + HEIGHT * WIDTH - 1:

@@ -48,7 +48,7 @@ def split_snippets(lines: Iterable[str]) -> dict[str, list[Snippet]]:
             plots[text] = Snippet(text, UNLABELLED, movie)
         else:
             snippets[text] = Snippet(text, CLASS_NAMES.index(category), movie)
-    split_of = _deal_out({snippet.movie for snippet in snippets.values()})
+    split_of = _split_movies({snippet.movie for snippet in snippets.values()})
     splits: dict[str, list[Snippet]] = {"train": [], "validation": [], "test": [], "unsupervised": []}
     for snippet in snippets.values():
         splits[split_of[snippet.movie]].append(snippet)
@@ -66,7 +66,7 @@ def _fields(row: dict[str, str]) -> tuple[str, str, str]:
     return category, text, movie
 
 
-def _deal_out(movies: set[str]) -> dict[str, str]:
+def _split_movies(movies: set[str]) -> dict[str, str]:
     """Map each movie to its split; 507 movies become 356, 50 and 101."""
     ordered = sorted(movies, key=lambda movie: hashlib.md5(f"rt:{movie}".encode()).hexdigest())
     tests, validations = len(ordered) // 5, len(ordered) // 10

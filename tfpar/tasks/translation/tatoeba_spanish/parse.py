@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from tfpar.data.readers.delimited import WRONG_WIDTH
 from tfpar.tasks.translation.data import FURTHER, TOO_LONG
-from tfpar.tasks.translation.splits import deal_out
+from tfpar.tasks.translation.splits import split_by_source
 
 MAX_WORDS = 20
 
@@ -40,6 +40,6 @@ def split_pairs(lines: Iterable[str]) -> tuple[dict[str, list[Pair]], dict[str, 
             skipped[TOO_LONG.format(max_words=MAX_WORDS)] += 1
         else:
             pairs.append(Pair(*fields))
-    dealt = deal_out([pair.english for pair in pairs])
+    dealt = split_by_source([pair.english for pair in pairs])
     skipped[FURTHER] = len(pairs) - sum(map(len, dealt.values()))
     return {split: [pairs[row] for row in rows] for split, rows in dealt.items()}, dict(skipped)

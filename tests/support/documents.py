@@ -32,7 +32,7 @@ def shell_lines(page: Path) -> list[str]:
 def commands(page: Path) -> list[list[str]]:
     """Return the arguments of each `tfpar` and `python recipes/...` command in blocks and in text.
 
-    Commands that stand for a pattern, with "..." or an upper-case word as a choice, are left out.
+    A command that the text only names gets `--help`. Those that stand for a pattern, with "...", are left out.
     """
     text = page.read_text()
     prose = _BLOCK.sub("", text)
@@ -43,5 +43,5 @@ def commands(page: Path) -> list[list[str]]:
         arguments[0] = Path(arguments[0]).name
         is_ours = arguments[0] == "tfpar" or (arguments[0] == "python" and arguments[1].startswith("recipes/"))
         if is_ours and "..." not in line:
-            found.append(arguments)
+            found.append([*arguments, "--help"] if len(arguments) == 2 and arguments[0] == "tfpar" else arguments)
     return found

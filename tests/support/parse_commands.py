@@ -10,6 +10,8 @@ import runpy
 import sys
 import tempfile
 import traceback
+from importlib import import_module
+from importlib.util import find_spec
 
 from documents import ROOT
 
@@ -61,6 +63,8 @@ def parse_recipe(arguments):
 
 def error_of(arguments: list[str]) -> str | None:
     """Parse in a forked process; return None or what it printed."""
+    if arguments[0] == "tfpar" and find_spec(f"tfpar.cli.{arguments[1]}"):
+        import_module(f"tfpar.cli.{arguments[1]}")  # once, not in each process
     with tempfile.TemporaryFile("w+") as output:
         child = os.fork()
         if not child:

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tfpar.contexts import attributes_set
 from tfpar.errors import UserError
-from tfpar.export.conversion.counterparts import counterpart, counterparts_in_place
+from tfpar.export.conversion.counterparts import counterpart, using_counterparts
 from tfpar.keras_private import (
     Functional,
     build_shapes,
@@ -160,7 +160,7 @@ class ServingModel:
 
             with (
                 exporting(target, form, padding),
-                counterparts_in_place(self._counterparts),
+                using_counterparts(self._counterparts),
                 keras.StatelessScope(state_mapping=[(v, tf.convert_to_tensor(w)) for v, w in pairs]),
             ):
                 if around is None:
@@ -217,7 +217,7 @@ class ServingModel:
                 variable.assign(value)
 
     @contextlib.contextmanager
-    def in_float32(self) -> Iterator[None]:
+    def cast_to_float32(self) -> Iterator[None]:
         """Compute in float32, the dtype of the weights, a model that was trained in mixed precision."""
         ours = [layer for _, made in self._counterparts for layer in flatten_layers(made)]
         layers = {id(layer): layer for layer in [*self.layers, *ours]}.values()

@@ -49,7 +49,7 @@ class LogMelSpectrogram(keras.layers.Layer):
         ValueError: an argument is out of range.
     """
 
-    stays_float = True  # in an int8 file
+    keep_float32 = True  # in an int8 file
 
     def __init__(
         self,

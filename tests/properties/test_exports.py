@@ -188,8 +188,8 @@ def test_texts_come_back(text):
     again = SubwordTokenizer.loads(FILES[SubwordTokenizer][0])
     (ids,) = again.encode([text], 500)
     np.testing.assert_array_equal(ids, tokenizer.encode([text], 500)[0])
-    if tokenizer.normalised(text):
-        assert again.decode(ids) == tokenizer.normalised(text)
+    if tokenizer.normalize(text):
+        assert again.decode(ids) == tokenizer.normalize(text)
 
 
 @pytest.mark.parametrize("kind", FILES)

@@ -19,14 +19,14 @@ def encoded(image, kind, **options):
 
 
 @pytest.mark.parametrize("kind", ["PNG", "BMP", "PPM", "GIF", "TIFF"])
-def test_grey_files_come_back(kind):
+def test_gray_files_come_back(kind):
     np.testing.assert_array_equal(decode_image(encoded(Image.fromarray(GREY), kind))[..., 0], GREY)
 
 
 @pytest.mark.parametrize(
     "kind, options", [("PNG", {}), ("BMP", {}), ("PPM", {}), ("TIFF", {}), ("WEBP", {"lossless": True})]
 )
-def test_colour_files_come_back(kind, options):
+def test_color_files_come_back(kind, options):
     np.testing.assert_array_equal(decode_image(encoded(Image.fromarray(COLOUR), kind, **options)), COLOUR)
 
 

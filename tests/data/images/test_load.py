@@ -1,4 +1,4 @@
-"""The door to labelled images: folders, sets of TensorFlow Datasets, and what is refused."""
+"""The door to labeled images: folders, sets of TensorFlow Datasets, and what is refused."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ def save(path, shape=(12, 12), kind=".png"):
 
 @pytest.fixture
 def folder(tmp_path):
-    """Two classes of twelve grey images."""
+    """Two classes of twelve gray images."""
     for name in ("cat", "dog"):
         for number in range(12):
             save(tmp_path / "photos" / name / str(number))
@@ -61,7 +61,7 @@ def test_what_cannot_be_used_is_counted(folder):
     assert data.class_names == ("cat", "dog") and len(data.train) + len(data.test) == 24
 
 
-def test_mixed_sizes_and_colours_become_one(folder):
+def test_mixed_sizes_and_colors_become_one(folder):
     save(folder / "cat" / "wide", (10, 40, 3), ".jpg")
     save(folder / "dog" / "tall", (40, 10), ".bmp")
     data = load_images(f"folder:{folder}")

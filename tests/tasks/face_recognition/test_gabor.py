@@ -61,11 +61,11 @@ def test_a_phase_changes_little_and_a_constant_nothing():
     np.testing.assert_allclose(layer(IMAGES + 0.5), layer(IMAGES), atol=1e-4)
 
 
-def test_colours_are_averaged_and_the_rest_is_dropped():
-    colours = np.random.default_rng(1).random((2, 35, 45, 3), np.float32)
+def test_colors_are_averaged_and_the_rest_is_dropped():
+    colors = np.random.default_rng(1).random((2, 35, 45, 3), np.float32)
     layer = GaborMagnitudes()
-    assert layer(colours).shape == layer.compute_output_shape(colours.shape) == (2, 4, 5, 32)
-    np.testing.assert_allclose(layer(colours), layer(colours.mean(axis=-1, keepdims=True)), atol=1e-5)
+    assert layer(colors).shape == layer.compute_output_shape(colors.shape) == (2, 4, 5, 32)
+    np.testing.assert_allclose(layer(colors), layer(colors.mean(axis=-1, keepdims=True)), atol=1e-5)
 
 
 def test_it_is_saved():

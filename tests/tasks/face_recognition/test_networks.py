@@ -15,7 +15,7 @@ from tfpar.tasks.face_recognition import (
 GENERATOR = np.random.default_rng(0)
 
 
-def normalised(vectors):
+def normalized(vectors):
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
@@ -51,7 +51,7 @@ def test_gabor_embedder_takes_images_of_any_size(shape, tmp_path):
     mean, matrix = within_class_whitening(plain, labels)
     embedder = gabor_embedder(shape, mean, matrix)
     found = embedder.predict(given, verbose=0)
-    np.testing.assert_allclose(found, normalised((plain - mean) @ matrix), rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(found, normalized((plain - mean) @ matrix), rtol=1e-3, atol=1e-4)
 
     embedder.save(tmp_path / "embedder.keras")
     loaded = keras.saving.load_model(tmp_path / "embedder.keras")
@@ -74,7 +74,7 @@ def test_the_cosine_of_a_joined_embedder_is_a_mean():
 def test_the_nearest_mean_is_that_of_the_class():
     image = keras.Input((3,), name="image")
     embedder = keras.Model(image, keras.layers.UnitNormalization()(image))
-    embeddings = normalised(np.array([[9, 1, 0], [9, -1, 0], [0, 1, 9], [0, 1, 8]], np.float32))
+    embeddings = normalized(np.array([[9, 1, 0], [9, -1, 0], [0, 1, 9], [0, 1, 8]], np.float32))
     classifier = nearest_mean_classifier(embedder, embeddings, np.array([1, 1, 0, 0]))
     cosines = classifier.predict(np.array([[2, 0, 0], [0, 0, 3]], np.float32), verbose=0)
     np.testing.assert_allclose(cosines[0], [0, 1], atol=1e-5)

@@ -9,8 +9,8 @@ from tfpar.tasks.image_classification import ShiftedViews
 
 def by_numpy(images):
     padded = np.pad(images, [(0, 0), (1, 1), (1, 1), (0, 0)], mode="edge")
-    neighbours = [padded[:, :-2, 1:-1], padded[:, 2:, 1:-1], padded[:, 1:-1, :-2], padded[:, 1:-1, 2:]]
-    return np.concatenate([images, *((images + neighbour) / 2 for neighbour in neighbours)])
+    neighbors = [padded[:, :-2, 1:-1], padded[:, 2:, 1:-1], padded[:, 1:-1, :-2], padded[:, 1:-1, 2:]]
+    return np.concatenate([images, *((images + neighbor) / 2 for neighbor in neighbors)])
 
 
 @pytest.mark.parametrize("shape", [(2, 5, 4, 3), (1, 1, 6, 1), (3, 2, 1, 2)])

@@ -48,7 +48,7 @@ def test_placement_changes_speed_and_place():
 
 def test_a_room_adds_noise_at_the_ratio_that_was_asked_for():
     quiet = augmentation.simulate_recording(
-        tones(), SEED, equaliser_db=0.0, band_share=0.0, reverb_share=0.0, snr_db=(20.0, 20.0)
+        tones(), SEED, equalizer_db=0.0, band_share=0.0, reverb_share=0.0, snr_db=(20.0, 20.0)
     ).numpy()
     noise = quiet - tones().numpy()
     ratio_db = 10 * np.log10(np.mean(np.square(tones())) / np.mean(np.square(noise), axis=1))
@@ -58,7 +58,7 @@ def test_a_room_adds_noise_at_the_ratio_that_was_asked_for():
 def test_a_room_reverberates_behind_a_sound():
     click = tf.one_hot(tf.fill((32,), 1000), 8000)
     heard = augmentation.simulate_recording(
-        click, SEED, equaliser_db=0.0, band_share=0.0, reverb_share=1.0, snr_db=(200.0, 200.0)
+        click, SEED, equalizer_db=0.0, band_share=0.0, reverb_share=1.0, snr_db=(200.0, 200.0)
     )
     tail = np.square(heard[:, 1010:2900]).sum(axis=1)
     assert (tail > 0.005).all() and np.square(heard[:, :990]).max() < 1e-6
@@ -66,7 +66,7 @@ def test_a_room_reverberates_behind_a_sound():
 
 def test_a_band_limit_takes_the_lowest_tones():
     low = augmentation.simulate_recording(
-        tones(hertz=30.0), SEED, equaliser_db=0.0, band_share=1.0, reverb_share=0.0, snr_db=(200.0, 200.0)
+        tones(hertz=30.0), SEED, equalizer_db=0.0, band_share=1.0, reverb_share=0.0, snr_db=(200.0, 200.0)
     )
     assert np.square(low).mean() < 0.3 * np.square(tones(hertz=30.0)).mean()
 

@@ -201,9 +201,9 @@ def test_fitting_a_length_keeps_the_loudest_part_or_centres():
     np.testing.assert_array_equal(fit_length(np.ones(2), 5), [0, 1, 1, 0, 0])
 
 
-def test_clips_are_centred_in_their_rows():
+def test_clips_are_centered_in_their_rows():
     clips = pack([np.full(3, 0.5), np.full(6, 0.5)], [0, 1], 6)
-    assert (clips.centred() > 0.4).tolist() == [[False, True, True, True, False, False], [True] * 6]
+    assert (clips.center() > 0.4).tolist() == [[False, True, True, True, False, False], [True] * 6]
 
 
 def test_generated_sounds_repeat():

@@ -1,4 +1,4 @@
-"""Recognisers: shapes, what a stream sees, and what is refused."""
+"""Recognizers: shapes, what a stream sees, and what is refused."""
 
 import numpy as np
 import pytest

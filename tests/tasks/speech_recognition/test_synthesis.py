@@ -1,4 +1,4 @@
-"""Synthesised speech: what is planned for each split, and what the real synthesiser says."""
+"""Synthesized speech: what is planned for each split, and what the real synthesizer says."""
 
 import hashlib
 import sys
@@ -41,7 +41,7 @@ def test_without_the_library_it_is_said_how_to_get_it(monkeypatch, tmp_path):
 
 
 @pytest.mark.network  # the library comes from the package index
-def test_the_synthesised_digits_and_their_split(tmp_path):
+def test_the_synthesized_digits_and_their_split(tmp_path):
     speech = load_speech("espeak", cache_dir=tmp_path)
     assert [len(split) for split in (speech.train, speech.validation, speech.test)] == [10_920, 560, 1_260]
     splits = split_variants(Synthesizer().variants())

@@ -1,4 +1,4 @@
-"""Answers and truths of a recogniser as text, and how far apart they are."""
+"""Answers and truths of a recognizer as text, and how far apart they are."""
 
 import importlib.util
 

@@ -63,7 +63,7 @@ def examples(count: int, first: int = 0, **keys) -> list[dict]:
     return [{names["text"]: f"text {n}", names["label"]: n % 2} for n in range(first, first + count)]
 
 
-def test_a_set_with_supervised_keys_and_unlabelled_rows(tfds, make_set, tmp_path, capsys):
+def test_a_set_with_supervised_keys_and_unlabeled_rows(tfds, make_set, tmp_path, capsys):
     rows = {"train": examples(20), "test": examples(4, 20), "unsupervised": [{"text": "loose", "label": -1}]}
     rows["train"] += [{"text": "  ", "label": 0}, {"text": "no label", "label": -1}]
     features = {"text": tfds.features.Text(), "label": tfds.features.ClassLabel(names=["yes", "no"])}
@@ -72,7 +72,7 @@ def test_a_set_with_supervised_keys_and_unlabelled_rows(tfds, make_set, tmp_path
     assert data.class_names == ("yes", "no"), "a set keeps its own order"
     assert set(data.test.texts) == {f"text {n}" for n in range(20, 24)}
     assert (len(data.train), len(data.validation)) == (18, 2)
-    assert data.unlabelled == ("loose",)
+    assert data.unlabeled == ("loose",)
     assert data.skipped == {"empty text": 1, "no label": 1}
     assert data.split_rule.startswith("as published in TFDS set tiny_reviews/1.0.0; validation cut from train")
     assert "Me, 2020" in data.notice

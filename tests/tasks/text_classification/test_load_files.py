@@ -32,7 +32,7 @@ def all_texts(data) -> set[str]:
     return {*data.train.texts, *data.validation.texts, *data.test.texts}
 
 
-def labelled(data) -> dict[str, str]:
+def labeled(data) -> dict[str, str]:
     """Text -> class name, over all splits."""
     splits = (data.train, data.validation, data.test)
     return {t: data.class_names[n] for split in splits for t, n in zip(split.texts, split.labels, strict=True)}
@@ -42,10 +42,10 @@ def test_a_plain_file(load, tmp_path):
     data = load(csv_lines(GOOD + BAD))
     assert data.name == f"csv:{tmp_path / 'data.csv'}"
     assert data.class_names == ("bad", "good")
-    assert labelled(data) == {text: label for label, text in GOOD + BAD}
+    assert labeled(data) == {text: label for label, text in GOOD + BAD}
     assert data.train.labels.dtype == np.int32
     assert (len(data.train), len(data.validation), len(data.test)) == (32, 4, 4)
-    assert data.skipped == {} and data.unlabelled == ()
+    assert data.skipped == {} and data.unlabeled == ()
     assert "md5" in data.split_rule and "validation" in data.split_rule
     assert not data.notice.endswith("\n")
 
@@ -68,7 +68,7 @@ def test_three_examples_a_class_are_enough_for_every_split(load):
 def test_byte_order_marks_and_newlines(load, newline, mark, kind):
     content = csv_lines(GOOD + BAD).replace("\n", newline)
     content = content if kind == "csv" else content.replace(",", "\t")
-    assert labelled(load(mark + content.encode(), kind)) == {text: label for label, text in GOOD + BAD}
+    assert labeled(load(mark + content.encode(), kind)) == {text: label for label, text in GOOD + BAD}
 
 
 def test_quoted_newlines_commas_and_quotes(load, tmp_path):
@@ -77,7 +77,7 @@ def test_quoted_newlines_commas_and_quotes(load, tmp_path):
     with open(path, "w", newline="") as file:
         csv.writer(file).writerows([("label", "text"), ("good", text), *GOOD, *BAD])
     data = load(path.read_bytes())
-    assert labelled(data)[text] == "good"
+    assert labeled(data)[text] == "good"
     assert data.skipped == {}
 
 
@@ -88,12 +88,12 @@ def test_encodings_and_delimiters(load, encoding, kind, delimiter):
     mark = {"": ",", r"\t": "\t"}.get(delimiter, delimiter)
     content = csv_lines(rows).replace(",", mark).encode(encoding)
     data = load(content, kind, encoding=encoding, delimiter=delimiter)
-    assert labelled(data) == {text: label for label, text in rows} and data.skipped == {}
+    assert labeled(data) == {text: label for label, text in rows} and data.skipped == {}
 
 
 def test_a_mark_before_an_encoding_that_names_the_order_of_bytes(load):
     content = b"\xff\xfe" + csv_lines(GOOD + BAD).encode("utf-16-le")
-    assert labelled(load(content, encoding="utf-16-le")) == {text: label for label, text in GOOD + BAD}
+    assert labeled(load(content, encoding="utf-16-le")) == {text: label for label, text in GOOD + BAD}
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_nul_bytes_become_spaces(load):
     data = load(
         csv_lines([("good", "a\0b"), ("ba\0d", "c"), ("bad\0", "d"), *GOOD, *BAD, *[("ba d", f"{n}") for n in "xyz"]])
     )
-    assert labelled(data)["a b"] == "good"
+    assert labeled(data)["a b"] == "good"
     assert data.class_names == ("ba d", "bad", "good")
 
 
@@ -188,7 +188,7 @@ def test_bad_rows_are_skipped_and_counted_by_reason(load):
         "duplicate text with another label": 1,
         "malformed quoting": 1,
     }
-    assert labelled(data) == {text: label for label, text in GOOD + BAD}
+    assert labeled(data) == {text: label for label, text in GOOD + BAD}
 
 
 def test_a_bad_byte_in_tsv_costs_one_row(load):
@@ -199,7 +199,7 @@ def test_a_bad_byte_in_tsv_costs_one_row(load):
 
 def test_column_numbers_mean_no_header(load):
     data = load(csv_lines(GOOD + BAD).split("\n", 1)[1], label_column="0", text_column="1")
-    assert labelled(data) == {text: label for label, text in GOOD + BAD}
+    assert labeled(data) == {text: label for label, text in GOOD + BAD}
 
 
 def test_names_and_numbers_may_be_mixed(load):
@@ -216,7 +216,7 @@ def with_split(rows, split) -> list[str]:
     return [f"{label},{text},{split}\n" for label, text in rows]
 
 
-def test_a_split_column_is_honoured(load):
+def test_a_split_column_is_honored(load):
     lines = with_split(GOOD[:10] + BAD[:10], "Train") + with_split(GOOD[10:15] + BAD[10:15], "dev")
     lines += with_split(GOOD[15:] + BAD[15:], "test") + [
         ",no label here,unlabelled\n",
@@ -227,7 +227,7 @@ def test_a_split_column_is_honoured(load):
     assert set(data.train.texts) == {text for _, text in GOOD[:10] + BAD[:10]}
     assert set(data.validation.texts) == {text for _, text in GOOD[10:15] + BAD[10:15]}
     assert set(data.test.texts) == {text for _, text in GOOD[15:] + BAD[15:]}
-    assert data.unlabelled == ("no label here",), "a test text must not come back without its label"
+    assert data.unlabeled == ("no label here",), "a test text must not come back without its label"
     assert data.skipped == {"unknown split": 1, "duplicate text": 1}
     assert data.split_rule == "as column 'split' of the file says"
 

@@ -8,7 +8,7 @@ import pytest
 
 from tfpar.errors import UserError
 from tfpar.tasks.text_classification import load_text_classification
-from tfpar.tasks.text_classification.rotten_tomatoes_movies.parse import UNLABELLED, split_snippets
+from tfpar.tasks.text_classification.rotten_tomatoes_movies.parse import UNLABELED, split_snippets
 
 HEADER = "category,text,movie_name,has_plot_and_reviews\n"
 
@@ -35,10 +35,10 @@ def test_whole_movies_are_dealt_out():
     assert sum(len(splits[name]) for name in ("train", "validation", "test")) == 40
 
 
-def test_plots_are_unlabelled_and_of_training_movies_only():
+def test_plots_are_unlabeled_and_of_training_movies_only():
     splits = parse(tiny_file())
     assert {plot.movie for plot in splits["unsupervised"]} == {snippet.movie for snippet in splits["train"]}
-    assert {plot.label for plot in splits["unsupervised"]} == {UNLABELLED}
+    assert {plot.label for plot in splits["unsupervised"]} == {UNLABELED}
 
 
 def test_plots_of_movies_without_snippets_stay_out():
@@ -65,7 +65,7 @@ def test_the_builder_makes_a_tfds_set_of_it(tmp_path, monkeypatch):
     monkeypatch.setattr(builder, "fetch", lambda pinned, cache_dir: source)
     data = load_text_classification("rotten_tomatoes", cache_dir=tmp_path)
     assert data.class_names == ("rotten", "fresh")
-    assert (len(data.train), len(data.validation), len(data.test), len(data.unlabelled)) == (28, 4, 8, 14)
+    assert (len(data.train), len(data.validation), len(data.test), len(data.unlabeled)) == (28, 4, 8, 14)
     fresh = [text for text, label in zip(data.train.texts, data.train.labels, strict=True) if label == 1]
     assert len(fresh) == 14 and all(text.startswith("Good") for text in fresh)
     assert "research use" in data.notice and "pang-lee" in data.notice
@@ -88,6 +88,6 @@ def test_a_failed_fetch_reaches_the_user_as_it_is(tmp_path, monkeypatch):
 def test_the_real_file_has_the_published_splits(tmp_path):
     data = load_text_classification("rotten_tomatoes", cache_dir=tmp_path)
     assert (len(data.train), len(data.validation), len(data.test)) == (8877, 1212, 2663)
-    assert len(data.unlabelled) == 112
+    assert len(data.unlabeled) == 112
     joined = "\n".join(sorted(data.test.texts))
     assert hashlib.md5(joined.encode()).hexdigest() == "47a6dca5a44a319d271e2f6f8fc942cc"

@@ -44,7 +44,7 @@ def export():
             "summary": "A summary.",
             "data": "Data.",
             "split": "A split.",
-            "notice": "A licence.",
+            "notice": "A license.",
             "command": "python recipes/translation.py",
             "metrics": {"bleu": 1.0, "chrf": 2.0},
             "scoring": {"bleu": "s", "chrf": "s", "by_length": {"1-4 words": {"sentences": 6, "bleu": 1.0}}},

@@ -51,7 +51,7 @@ def test_specs_that_are_refused(spec, words):
 
 def test_a_plain_file(load, tmp_path):
     data = load(csv_lines(ROWS))
-    assert data.name == f"csv:{tmp_path / 'data.csv'}" and "licence" in data.notice
+    assert data.name == f"csv:{tmp_path / 'data.csv'}" and "license" in data.notice
     assert all_pairs(data) == set(ROWS)
     assert (len(data.train), len(data.validation), len(data.test)) == (34, 2, 4)
     assert data.skipped == {} and "md5" in data.split_rule
@@ -97,7 +97,7 @@ def test_odd_characters_stay_and_nul_goes(load):
     assert ("a b", "¿Sí? 😀") in all_pairs(data)
 
 
-def test_a_given_split_is_honoured(load):
+def test_a_given_split_is_honored(load):
     rows = [(*pair, split) for pair, split in zip(ROWS, ["train"] * 30 + ["dev"] * 4 + ["test"] * 6, strict=True)]
     rows += [("a", "b", "maybe"), ("sentence 0", "frase número 0", "test")]
     data = load(csv_lines(rows, "source,target,split"))

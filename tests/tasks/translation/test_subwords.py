@@ -40,13 +40,13 @@ def test_decoding_gives_the_text_back(tokenizer, text):
     assert there_and_back(tokenizer, text) == text
 
 
-def test_any_characters_come_back_normalised(tokenizer):
+def test_any_characters_come_back_normalized(tokenizer):
     letters = random.Random(1)
     for _ in range(300):
         points = [letters.choice((0x80, 0x250, 0x3000, 0x20000)) for _ in range(letters.randrange(1, 30))]
         text = "".join(chr(letters.randrange(limit)) for limit in points)
-        normalised = tokenizer.normalised(text)
-        assert there_and_back(tokenizer, text) == normalised == tokenizer.normalised(normalised)
+        normalized = tokenizer.normalize(text)
+        assert there_and_back(tokenizer, text) == normalized == tokenizer.normalize(normalized)
 
 
 @pytest.mark.parametrize(
@@ -58,8 +58,8 @@ def test_any_characters_come_back_normalised(tokenizer):
         ("I'm HERE", "I'm HERE"),
     ],
 )
-def test_what_is_normalised(tokenizer, text, expected):
-    assert tokenizer.normalised(text) == there_and_back(tokenizer, text) == expected
+def test_what_is_normalized(tokenizer, text, expected):
+    assert tokenizer.normalize(text) == there_and_back(tokenizer, text) == expected
 
 
 def test_special_ids(tokenizer):
@@ -176,7 +176,7 @@ def test_wrong_options(options, words):
 
 @pytest.mark.parametrize("texts", [[], ["", " "], ["ab"]])
 def test_nothing_to_learn(texts):
-    with pytest.raises(UserError, match="no two neighbours that occur 2 times"):
+    with pytest.raises(UserError, match="no two neighbors that occur 2 times"):
         SubwordTokenizer.train(texts)
 
 

@@ -1,4 +1,4 @@
-"""Augmentation that changes grey or colour values: light, noise, missing parts."""
+"""Augmentation that changes gray or color values: light, noise, missing parts."""
 
 from tfpar.data.images.augment import Step, uniform
 

@@ -1,4 +1,4 @@
-"""What the readers of images hand over: labelled images in three splits, and the checks that every source must pass."""
+"""What the readers of images hand over: labeled images in three splits, and the checks that every source must pass."""
 
 import hashlib
 from collections import Counter
@@ -32,14 +32,14 @@ class LabeledImages:
 
 @dataclass(frozen=True, eq=False)
 class ImageData:
-    """A data set of labelled images of one size.
+    """A data set of labeled images of one size.
 
     Attributes:
         name: the spec that it was loaded by.
         train, validation, test: the splits; `validation` is empty where nobody asked for one.
         class_names: by label.
         split_rule: one sentence: how the splits came about.
-        notice: licence, attribution or citation to show to the user.
+        notice: license, attribution or citation to show to the user.
         skipped: reason -> number of files or images left out for it.
     """
 

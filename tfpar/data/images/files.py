@@ -18,11 +18,11 @@ class UndecodableImageError(ValueError):
 def decode_image(content: bytes) -> np.ndarray:
     """Decode a PNG, JPEG, GIF, BMP, PGM, TIFF or WebP file; of an animation, or of pages, the first picture.
 
-    The picture is turned as its EXIF data say. Transparency is laid over white. 16 bits of grey become 8; if none of
+    The picture is turned as its EXIF data say. Transparency is laid over white. 16 bits of gray become 8; if none of
     its values needs more than 12, the picture is one of 12 bits, as scanners and microscopes write them.
 
     Returns:
-        uint8 (height, width, 1) if it is grey, else (height, width, 3).
+        uint8 (height, width, 1) if it is gray, else (height, width, 3).
 
     Raises:
         UndecodableImageError: it is none of these, or damaged.
@@ -43,7 +43,7 @@ def _to_array(image) -> np.ndarray:
     from PIL import ImageOps
 
     image = ImageOps.exif_transpose(image)
-    if image.mode[0] in "IF":  # more than 8 bits of grey
+    if image.mode[0] in "IF":  # more than 8 bits of gray
         return _to_8_bits(np.asarray(image))[..., None]
     if image.has_transparency_data:
         over = image.convert("RGBA")
@@ -71,7 +71,7 @@ def resize_and_pad(image: np.ndarray, height: int, width: int, channels: int) ->
     Args:
         image: uint8 (any height, any width, 1 or 3).
         height, width: wanted.
-        channels: wanted, 1 (grey) or 3 (colour).
+        channels: wanted, 1 (gray) or 3 (color).
 
     Returns:
         uint8 (height, width, channels).

@@ -1,4 +1,4 @@
-"""Reads labelled images from a folder that has one sub-folder for each class."""
+"""Reads labeled images from a folder that has one sub-folder for each class."""
 
 import re
 from pathlib import Path

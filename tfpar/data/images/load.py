@@ -1,4 +1,4 @@
-"""The one door to labelled images: a spec goes in, checked splits of images of one size come out."""
+"""The one door to labeled images: a spec goes in, checked splits of images of one size come out."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ def load_images(
     """Load labeled images.
 
     Published splits are taken as they are. A missing test split is cut from the training images by their md5, class by
-    class; `split_rule` of the result says so. Images are grey only if all are. They keep their aspect ratio: where they
+    class; `split_rule` of the result says so. Images are gray only if all are. They keep their aspect ratio: where they
     differ in size, black fills them up to squares.
 
     Args:

@@ -36,6 +36,6 @@ def generate_image_classification(
         test=split(held_out),
         class_names=tuple(f"bar {number}" for number in range(classes)),
         split_rule="drawn independently",
-        notice="Made up by a random generator; no licence.",
+        notice="Made up by a random generator; no license.",
         skipped={},
     )

@@ -1,4 +1,4 @@
-"""Reads labelled images from any TensorFlow Datasets set with one image and one label."""
+"""Reads labeled images from any TensorFlow Datasets set with one image and one label."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ def read_tfds_images(name: str, cache_dir: Path | None = None) -> tuple[Collecte
         cache_dir: where to prepare it, in a folder `tfds`.
 
     Returns:
-        The examples, and a notice with licence and citation.
+        The examples, and a notice with license and citation.
 
     Raises:
         UserError: no such set, it cannot be prepared, or its features are not one image and one label.

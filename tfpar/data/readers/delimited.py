@@ -15,11 +15,11 @@ from tfpar.data.readers.splits import SPLIT_NAMES
 from tfpar.data.readers.text_files import UTF8, canonical_encoding, open_text
 from tfpar.errors import UserError
 
-UNLABELLED = "unlabelled"
+UNLABELED = "unlabeled"
 MALFORMED = "malformed quoting"
 WRONG_WIDTH = "wrong number of fields"
 UNKNOWN_SPLIT = "unknown split"
-_SPLIT_NAMES = SPLIT_NAMES | {UNLABELLED: UNLABELLED, "unsupervised": UNLABELLED}
+_SPLIT_NAMES = SPLIT_NAMES | dict.fromkeys((UNLABELED, "unlabelled", "unsupervised"), UNLABELED)
 # The largest limit that fits a C long everywhere; the default, 128 KiB, is less than one long document.
 _FIELD_LIMIT_BYTES = 2**31 - 1
 _DELIMITERS = {",": "','", ";": "';'", "\t": r"'\t'", "|": "'|'"}  # as a shell takes them
@@ -102,7 +102,7 @@ def _suggest_delimiter(line: str, dialect: Dialect, columns: int) -> str:
 
 
 def read_split(row: list[str], columns: Columns) -> str:
-    """Return the split of a row: one of SPLITS or UNLABELLED, "train" without such a column, "" if it is unknown."""
+    """Return the split of a row: one of SPLITS or UNLABELED, "train" without such a column, "" if it is unknown."""
     if columns.split is None:
         return "train"
     return _SPLIT_NAMES.get(row[columns.split].strip().lower(), "")

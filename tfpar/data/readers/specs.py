@@ -59,4 +59,4 @@ def check_options(spec: str, kind: str, kinds: tuple[str, ...], **options: str) 
 
 def make_file_notice(path) -> str:
     """Return the notice for data without a stated license."""
-    return f"Your own file {path}: its licence is yours to know."
+    return f"Your own file {path}: its license is yours to know."

@@ -148,9 +148,9 @@ def describe_splits(builder) -> str:
 
 
 def read_notice(info) -> str:
-    """Licence and citation of a set, to show to the user."""
-    licence = (info.redistribution_info.license or "").strip() or "see the set's page in the TFDS catalogue"
-    return f"Licence: {licence}\nCite: {info.citation.strip() or info.full_name}"
+    """License and citation of a set, to show to the user."""
+    terms = (info.redistribution_info.license or "").strip() or "see the set's page in the TFDS catalog"
+    return f"License: {terms}\nCite: {info.citation.strip() or info.full_name}"
 
 
 def _first_line(error: Exception) -> str:

@@ -47,7 +47,7 @@ def gabor_embedder(
 def within_class_whitening(
     features: np.ndarray, labels: np.ndarray, shrinkage: float = 3.0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Estimates within-class covariance normalisation.
+    """Estimates within-class covariance normalization.
 
     Args:
         features: float (examples, features).

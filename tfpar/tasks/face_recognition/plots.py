@@ -24,7 +24,7 @@ def draw_roc(genuine: np.ndarray, impostor: np.ndarray, threshold: float, path: 
     curve.plot(accepted, 1 - rejected)
     curve.plot([0, 1], [1, 0], linestyle=":", color="gray")
     curve.plot([rate], [1 - rate], "o", label=f"equal error rate {rate:.3f}")
-    curve.set(xlabel="two people taken for one", ylabel="one person recognised", title="ROC")
+    curve.set(xlabel="two people taken for one", ylabel="one person recognized", title="ROC")
     curve.grid(alpha=0.3)
     curve.legend()
     for cosines, label in ((genuine, "one person"), (impostor, "two people")):

@@ -8,7 +8,7 @@ from keras import ops
 class ShiftedViews(keras.layers.Layer):
     """Gives each image five times: as it is, and moved by half a pixel down, up, right and left.
 
-    A move by half a pixel is the mean of two neighbours; the pixels at the edge stand in for those beyond it.
+    A move by half a pixel is the mean of two neighbors; the pixels at the edge stand in for those beyond it.
 
     Call arguments:
         images: float (batch, height, width, channels).

@@ -92,18 +92,18 @@ def add_babble(audio, seed, share=0.15, snr_db=(5.0, 25.0)):
 
 
 def simulate_recording(
-    audio, seed, *, rate_hz=8000, equaliser_db=9.0, band_share=0.5, reverb_share=0.5, snr_db=(4.0, 45.0)
+    audio, seed, *, rate_hz=8000, equalizer_db=9.0, band_share=0.5, reverb_share=0.5, snr_db=(4.0, 45.0)
 ):
     """Make a step that simulates reverberation, microphone, channel and noise in one pair of transforms.
 
-    A decaying random impulse response; a smooth random equaliser; in some rows a high-pass and a low-pass, as of a
-    telephone; noise of a random colour from white over pink to brown, from before the first word to behind the last.
+    A decaying random impulse response; a smooth random equalizer; in some rows a high-pass and a low-pass, as of a
+    telephone; noise of a random color from white over pink to brown, from before the first word to behind the last.
 
     Args:
         audio: float32 (batch, samples).
         seed: int32 (2,).
         rate_hz: of the samples.
-        equaliser_db: standard deviation of the equaliser's gain.
+        equalizer_db: standard deviation of the equalizer's gain.
         band_share, reverb_share: shares of rows with limits of the band, and with reverberation.
         snr_db: least and largest ratio of signal to noise.
 
@@ -116,7 +116,7 @@ def simulate_recording(
     size = (samples + rate_hz // 4 + 2 * _INTERVALS - 1) // (2 * _INTERVALS) * 2 * _INTERVALS
     spectrum = tf.signal.rfft(audio, [size])
     frequency_hz = tf.linspace(0.0, rate_hz / 2, _INTERVALS + 1)
-    gain = _equaliser(seeds[0], audio, frequency_hz, rate_hz, equaliser_db)
+    gain = _equalizer(seeds[0], audio, frequency_hz, rate_hz, equalizer_db)
     gain *= tf.where(choose_rows(seeds[1], audio, band_share), _band(seeds[2], audio, frequency_hz, rate_hz), 1.0)
     response = tf.signal.rfft(_impulse_response(seeds[3], audio, rate_hz, reverb_share), [size])
     filtered = spectrum * response * tf.cast(_on_all_bins(gain, size), tf.complex64)
@@ -133,7 +133,7 @@ def _on_all_bins(gains, size):
     return tf.concat([lines, gains[:, -1:]], axis=1)
 
 
-def _equaliser(seed, audio, frequency_hz, rate_hz, deviation_db):
+def _equalizer(seed, audio, frequency_hz, rate_hz, deviation_db):
     """Gains (batch, frequencies): random at nine points, evenly spaced in mel, and straight between them."""
     points = 10
     gains_db = deviation_db * tf.random.stateless_normal((tf.shape(audio)[0], points), seed)
@@ -167,12 +167,12 @@ def _impulse_response(seed, audio, rate_hz, share):
 
 def _noise(seed, level_seed, spectrum, frequency_hz, snr_db, size):
     """Spectra (batch, bins): power falls as frequency to the power of -2 to 0."""
-    normal, colours = split_seed(seed, 2)
+    normal, colors = split_seed(seed, 2)
     rows, bins = tf.unstack(tf.shape(spectrum))
     parts = draw_uniform(normal, (2, rows, bins), -1.0, 1.0)  # sums of them, the samples, are as good as normal
-    slope = draw_uniform(colours, (rows, 1), -1.0, 0.0)
-    colour = _on_all_bins(tf.maximum(frequency_hz / 50, 1.0) ** slope, size)
-    noise = tf.complex(parts[0] * colour, parts[1] * colour)
+    slope = draw_uniform(colors, (rows, 1), -1.0, 0.0)
+    color = _on_all_bins(tf.maximum(frequency_hz / 50, 1.0) ** slope, size)
+    noise = tf.complex(parts[0] * color, parts[1] * color)
     return tf.cast(_scale(noise, spectrum, level_seed, snr_db), tf.complex64) * noise
 
 

@@ -72,7 +72,7 @@ def count_row_samples(clips: Clips, distorted: bool = False, speed: tuple[float,
 
 
 def _center(audio, lengths):
-    """`Clips.centred` of a batch."""
+    """`Clips.center` of a batch."""
     import tensorflow as tf
 
     samples = tf.shape(audio)[1]

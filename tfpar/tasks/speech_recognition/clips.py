@@ -29,7 +29,7 @@ class Clips:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def centred(self, rows=slice(None)) -> np.ndarray:
+    def center(self, rows=slice(None)) -> np.ndarray:
         """float32 (clips, samples): each clip in the middle of its row, as `fit_length` puts it."""
         audio, lengths = self.audio[rows], self.lengths[rows]
         places = (np.arange(audio.shape[1]) - (audio.shape[1] - lengths[:, None]) // 2) % audio.shape[1]

@@ -23,7 +23,7 @@ class SpeechData:
         class_names: by label; of strings, the symbols.
         rate_hz: of the clips.
         split_rule: one sentence: how the splits came about.
-        notice: licence, attribution or citation to show to the user.
+        notice: license, attribution or citation to show to the user.
         skipped: reason -> number of clips left out for it.
         clipped: how many clips stand at the limit of their range for long; they are used.
     """
@@ -87,7 +87,7 @@ class CollectedSpeech:
 
 
 def is_clipped(signal: np.ndarray) -> bool:
-    """Whether neighbouring samples stand at the signal's own limit together, a few times and often."""
+    """Whether neighboring samples stand at the signal's own limit together, a few times and often."""
     size = np.abs(signal)
     limit = size.max(initial=0)
     at_limit = size >= 0.999 * limit

@@ -28,7 +28,7 @@ class Synthesizer:
         try:
             import espeakng_loader
         except ImportError as error:
-            raise MissingExtraError("espeakng-loader", "speech", "to synthesise speech") from error
+            raise MissingExtraError("espeakng-loader", "speech", "to synthesize speech") from error
         self._data = Path(espeakng_loader.get_data_path())
         self._library = ctypes.CDLL(espeakng_loader.get_library_path())
         self.rate_hz = self._library.espeak_Initialize(_SYNCHRONOUS, 0, str(self._data).encode(), 0)

@@ -1,4 +1,4 @@
-"""What leaves with a recogniser of speech."""
+"""What leaves with a recognizer of speech."""
 
 import dataclasses
 import functools
@@ -26,13 +26,13 @@ _USE = """    tfpar predict . a.wav
 of zeros, as `tfpar predict` does. In the int8 file the front end computes in float32: powers span more than 8 bits."""
 
 _LIMITS = """\
-It knows these words alone, and gives one of them for any other sound too. If it was trained on synthesised voices, its
+It knows these words alone, and gives one of them for any other sound too. If it was trained on synthesized voices, its
 accuracy on people is lower than the one above."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SpeechExport(MeasuredExport):
-    """What leaves with a recogniser, and what it is measured on.
+    """What leaves with a recognizer, and what it is measured on.
 
     For the target "micro" it leaves in two: the front end in float32, of a stream for one frame, and what follows it.
 

@@ -1,4 +1,4 @@
-"""A recogniser of speech cut behind its front end: the host makes a log-mel spectrogram, the file answers.
+"""A recognizer of speech cut behind its front end: the host makes a log-mel spectrogram, the file answers.
 
 Powers span more than the 8 bits of a microcontroller's file. What follows the spectrogram does not.
 """
@@ -11,7 +11,7 @@ from tfpar.layers import LogMelSpectrogram
 
 
 def cut_behind_front_end(model: keras.Model) -> tuple[keras.Model, keras.Model]:
-    """Cuts a recogniser in two, which share its weights.
+    """Cuts a recognizer in two, which share its weights.
 
     Args:
         model: "audio" -> one output, with one `LogMelSpectrogram` that alone reads the audio.

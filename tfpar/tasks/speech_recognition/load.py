@@ -16,7 +16,7 @@ from tfpar.tasks.speech_recognition.voices import DIGITS, LONGEST_STRING, SPLIT_
 TASKS = ("word", "digits")
 _BUNDLED = "espeak"
 _NOTICE = (
-    "Synthesised by eSpeak NG (GPL-3), which is called and not part of tfpar: https://github.com/espeak-ng/espeak-ng"
+    "Synthesized by eSpeak NG (GPL-3), which is called and not part of tfpar: https://github.com/espeak-ng/espeak-ng"
 )
 
 
@@ -31,13 +31,13 @@ def load_speech(
     """Load speech at 8 kHz, trimmed: words in rows of one second, strings of digits in rows of five.
 
     Args:
-        dataset: "espeak" (synthesised, in the split of voices), "folder:PATH" or "tfds:NAME[/CONFIG]".
+        dataset: "espeak" (synthesized, in the split of voices), "folder:PATH" or "tfds:NAME[/CONFIG]".
         task: "word": one word of some classes in each clip; "digits": strings of one to six digits.
         words: "digits", "commands" or "all", of "espeak".
         group: of folder: a regular expression that is searched in a file's path below the folder; clips for which its
             first group is the same, such as those of one speaker, share a split. A file `groups.tsv` in the folder,
             with path, tab and group in each line, says the same; names SPEAKER_nohash_N.wav do, too.
-        cache_dir: where to synthesise and prepare; by default $TFPAR_CACHE, else the user's cache directory.
+        cache_dir: where to synthesize and prepare; by default $TFPAR_CACHE, else the user's cache directory.
 
     Returns:
         `SpeechData`.
@@ -110,5 +110,5 @@ def generate_speech(seed: int = 0, task: str = "word", train: int = 32, held_out
         class_names=DIGITS[:4] if task == "word" else DIGITS,
         rate_hz=RATE_HZ,
         split_rule="drawn independently",
-        notice="Made up by a random generator; no licence.",
+        notice="Made up by a random generator; no license.",
     )

@@ -1,4 +1,4 @@
-"""Recognisers of speech: waveform in, logits out, the front end inside."""
+"""Recognizers of speech: waveform in, logits out, the front end inside."""
 
 import dataclasses
 
@@ -39,7 +39,7 @@ class _Builder:
         gentle = {"time_warp": 0.0, "time_mask": 0.03} if self.strings else {}
         return SpectrogramAugmentation(seed=self.next_seed(), name="augmentation", **gentle)(x)
 
-    def normalised(self, layer, x):
+    def normalize_and_activate(self, layer, x):
         """Apply a layer without a bias, batch normalization, which an export folds into it, and ReLU."""
         x = layer(x)
         x = keras.layers.BatchNormalization(momentum=_MOMENTUM, name=f"{layer.name}_norm")(x)
@@ -50,15 +50,15 @@ class _Builder:
 
     def conv(self, x, number, filters, strides, kernel=3):
         layer = keras.layers.Conv2D(filters, kernel, strides, "same", **self.weights(), name=f"conv_{number}")
-        return self.normalised(layer, x)
+        return self.normalize_and_activate(layer, x)
 
     def conv_in_time(self, x, filters, kernel):
         x = keras.layers.Reshape((-1, x.shape[2] * x.shape[3]), name="frames")(x)
         layer = keras.layers.Conv1D(filters, kernel, padding="same", **self.weights(), name="conv_in_time")
-        return self.normalised(layer, x)
+        return self.normalize_and_activate(layer, x)
 
     def projected(self, x):
-        return self.normalised(keras.layers.Dense(self.units, **self.weights(), name="projected"), x)
+        return self.normalize_and_activate(keras.layers.Dense(self.units, **self.weights(), name="projected"), x)
 
     def recurrent(self, name, return_sequences=True, go_backwards=False):
         return CELLS[self.cell](

@@ -17,10 +17,10 @@ FRONT_END = "front_end.tflite"  # beside files for microcontrollers, which take 
 
 
 class SpeechPredictor:
-    """Recognises speech with an exported model.
+    """Recognize speech with an exported model.
 
     Args:
-        bundle: the export of a recogniser.
+        bundle: the export of a recognizer.
         format_name: "float32", "float16", "dynamic" or "int8"; None for the first of these that is there.
 
     Attributes:

@@ -210,7 +210,7 @@ class SpeechRecognition(Task):
         }
 
     def _test_audio(self, speech):
-        return np.asarray(self._as_input(speech.test.centred(), speech))
+        return np.asarray(self._as_input(speech.test.center(), speech))
 
     def make_exporter(self, model, data, evaluation, history, facts):
         import keras

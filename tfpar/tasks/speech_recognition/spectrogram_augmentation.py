@@ -17,13 +17,13 @@ class SpectrogramAugmentation(keras.layers.Layer):
 
     It does the same on any number of replicas.
 
-    Both warps interpolate between neighbours, by a product with a matrix of hat functions for each row:
+    Both warps interpolate between neighbors, by a product with a matrix of hat functions for each row:
 
         band' = band * (1 + a) + b        a vocal tract of another length, another microphone
         time' = time * (1 + c) + d * sin  a pace that changes within the word
 
     A frame x, whose smooth course over the bands is s, becomes s + (1 + e) (x - s): people's formants are blunter than
-    those of a synthesiser.
+    those of a synthesizer.
 
     Args:
         frequency_warp: largest |a|.

@@ -1,4 +1,4 @@
-"""How much faster than its sound a stream is recognised."""
+"""How much faster than its sound a stream is recognized."""
 
 import time
 from pathlib import Path

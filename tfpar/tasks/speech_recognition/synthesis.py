@@ -1,4 +1,4 @@
-"""Synthesised speech: clips by eSpeak NG in many voices, made once in a process of its own and cached."""
+"""Synthesized speech: clips by eSpeak NG in many voices, made once in a process of its own and cached."""
 
 import subprocess
 import sys
@@ -116,36 +116,36 @@ def _make_in_fresh_process(kind, path):
     )
     if done.returncode:
         last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
-        raise UserError(f"speech could not be synthesised into {path}: {last}")
+        raise UserError(f"speech could not be synthesized into {path}: {last}")
 
 
 def write(kind: str, path: Path) -> None:
     """Synthesises all splits of a kind and writes them to `path`. For a fresh process."""
-    synthesiser = Synthesizer()
+    synthesizer = Synthesizer()
     arrays, samples = {}, STRING_SAMPLES if kind == "strings" else WORD_SAMPLES
-    variants = split_variants(synthesiser.variants())
+    variants = split_variants(synthesizer.variants())
     for split in SPLITS:
-        clips = _spoken(synthesiser, list(plan(kind, split, variants[split])), samples)
+        clips = _spoken(synthesizer, list(plan(kind, split, variants[split])), samples)
         arrays |= {f"{split}_{name}": getattr(clips, name) for name in ("audio", "lengths", "labels")}
     with written_atomically(path) as temporary, open(temporary, "wb") as file:
         np.savez(file, **arrays)
 
 
-def _spoken(synthesiser, utterances, samples):
-    signals = [_signal(synthesiser, utterance) for utterance in utterances]
+def _spoken(synthesizer, utterances, samples):
+    signals = [_signal(synthesizer, utterance) for utterance in utterances]
     # A word that is too long is cut by `pack`; of a string that is too long, digits would be missing.
     longest = samples if samples == STRING_SAMPLES else np.inf
     kept = [index for index, signal in enumerate(signals) if 0 < len(signal) <= longest]
     return pack([signals[index] for index in kept], [utterances[index].label for index in kept], samples)
 
 
-def _signal(synthesiser, utterance):
+def _signal(synthesizer, utterance):
     """At `RATE_HZ`; each text trimmed."""
     manner = (utterance.voice, utterance.rate, utterance.pitch, utterance.pitch_range)
     pieces = []
     for text, pause_s in zip(utterance.texts, (*utterance.pauses_s, 0.0), strict=True):
-        samples = synthesiser.speak(text, *manner)
-        pieces += [trim(resample(samples / 32768, synthesiser.rate_hz, RATE_HZ), RATE_HZ)]
+        samples = synthesizer.speak(text, *manner)
+        pieces += [trim(resample(samples / 32768, synthesizer.rate_hz, RATE_HZ), RATE_HZ)]
         pieces += [np.zeros(round(pause_s * RATE_HZ))]
     return np.concatenate(pieces)
 

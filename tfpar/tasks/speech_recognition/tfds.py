@@ -29,7 +29,7 @@ def read_tfds_speech(name: str, rate_hz: int, cache_dir: Path | None = None):
         cache_dir: where to prepare it, in a folder `tfds`.
 
     Returns:
-        `CollectedSpeech`; the class names; a notice with licence and citation.
+        `CollectedSpeech`; the class names; a notice with license and citation.
 
     Raises:
         UserError: no such set, it cannot be prepared, or its features are not one audio of known rate and one label.

@@ -1,4 +1,4 @@
-"""What was said, as text: answers of a recogniser, truths, and how far apart they are."""
+"""What was said, as text: answers of a recognizer, truths, and how far apart they are."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""The voices of synthesised speech: accents, variants, and which of them training may hear."""
+"""The voices of synthesized speech: accents, variants, and which of them training may hear."""
 
 import hashlib
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What the readers hand over: labelled texts in three splits, and the checks that every source must pass."""
+"""What the readers hand over: labeled texts in three splits, and the checks that every source must pass."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -31,15 +31,15 @@ class LabeledTexts:
 
 @dataclass(frozen=True, eq=False)
 class TextClassificationData:
-    """A data set for text classification, ready to be tokenised.
+    """A data set for text classification, ready to be tokenized.
 
     Attributes:
         name: the spec that it was loaded by.
         train, validation, test: the splits; every class has an example in `train`.
-        unlabelled: distinct texts without a label, none of them in a split.
+        unlabeled: distinct texts without a label, none of them in a split.
         class_names: by label.
         split_rule: one sentence: how the splits came about.
-        notice: licence, attribution or citation to show to the user.
+        notice: license, attribution or citation to show to the user.
         skipped: reason -> number of rows left out for it.
     """
 
@@ -47,7 +47,7 @@ class TextClassificationData:
     train: LabeledTexts
     validation: LabeledTexts
     test: LabeledTexts
-    unlabelled: tuple[str, ...]
+    unlabeled: tuple[str, ...]
     class_names: tuple[str, ...]
     split_rule: str
     notice: str
@@ -63,7 +63,7 @@ class Collected:
         class_names: by label.
         texts, labels, splits: one entry per example; a split is one of SPLITS.
         groups: one entry per example, of which equal ones share a split; empty: each text is a group of its own.
-        unlabelled: texts without a label.
+        unlabeled: texts without a label.
         skipped: reason -> rows.
         given_rule: how the splits that the source brought came about; "" if it brought none.
         hint: what else to say when the classes look wrong.
@@ -75,7 +75,7 @@ class Collected:
     labels: list[int] = field(default_factory=list)
     splits: list[str] = field(default_factory=list)
     groups: list[str] = field(default_factory=list)
-    unlabelled: list[str] = field(default_factory=list)
+    unlabeled: list[str] = field(default_factory=list)
     skipped: Counter = field(default_factory=Counter)
     given_rule: str = ""
     hint: str = ""
@@ -93,17 +93,17 @@ def assemble(name: str, collected: Collected, notice: str) -> TextClassification
         check_groups(collected.where, collected.groups, collected.splits)
         check_cut(collected.where, collected.groups, splits, missing)
     _check_train(collected, splits)
-    # A held-out text must not come back as an unlabelled one.
-    unlabelled = dict.fromkeys(collected.unlabelled)
+    # A held-out text must not come back as an unlabeled one.
+    unlabeled = dict.fromkeys(collected.unlabeled)
     for text in collected.texts:
-        unlabelled.pop(text, None)
-    skipped = collected.skipped + Counter({"duplicate text": len(collected.unlabelled) - len(unlabelled)})
+        unlabeled.pop(text, None)
+    skipped = collected.skipped + Counter({"duplicate text": len(collected.unlabeled) - len(unlabeled)})
     return TextClassificationData(
         name=name,
         train=_pick(collected, splits, "train"),
         validation=_pick(collected, splits, "validation"),
         test=_pick(collected, splits, "test"),
-        unlabelled=tuple(unlabelled),
+        unlabeled=tuple(unlabeled),
         class_names=collected.class_names,
         split_rule=_rule(collected, missing),
         notice=notice,

@@ -1,4 +1,4 @@
-"""Sorts the rows of a CSV or TSV file into labelled texts: a bad row is left out and counted, a bad file is refused."""
+"""Sorts the rows of a CSV or TSV file into labeled texts: a bad row is left out and counted, a bad file is refused."""
 
 import re
 from pathlib import Path
@@ -7,7 +7,7 @@ from tfpar.data.readers.columns import Columns
 from tfpar.data.readers.delimited import (
     MALFORMED,
     UNKNOWN_SPLIT,
-    UNLABELLED,
+    UNLABELED,
     WRONG_WIDTH,
     Dialect,
     check_train,
@@ -52,7 +52,7 @@ def read_texts(
 
 
 class _Reading:
-    """Sorts rows into examples, unlabelled texts and skipped ones."""
+    """Sorts rows into examples, unlabeled texts and skipped ones."""
 
     def __init__(self, path: Path, columns: Columns):
         self._path = path
@@ -82,8 +82,8 @@ class _Reading:
             return "empty text"
         if not split:
             return UNKNOWN_SPLIT
-        if split == UNLABELLED:
-            self._collected.unlabelled.append(text)
+        if split == UNLABELED:
+            self._collected.unlabeled.append(text)
             return None
         if not label:
             return "empty label"
@@ -122,7 +122,7 @@ class _Reading:
                 f"encoding, such as {WESTERN}"
             )
         if not self._labels:
-            reasons = ", ".join(f"{reason}: {count}" for reason, count in skipped.items()) or "all unlabelled"
+            reasons = ", ".join(f"{reason}: {count}" for reason, count in skipped.items()) or "all unlabeled"
             raise UserError(f"{self._path} has no usable row among {self._rows} ({reasons})")
         check_train(self._path, self._columns, self._collected.splits)
 

@@ -1,4 +1,4 @@
-"""The one door to labelled texts: a spec goes in, three checked splits come out."""
+"""The one door to labeled texts: a spec goes in, three checked splits come out."""
 
 from pathlib import Path
 
@@ -27,7 +27,7 @@ def load_text_classification(
 ) -> TextClassificationData:
     """Load a data set for text classification.
 
-    A file's `split` column (train, validation, test, unlabelled) is honoured if it is there. Splits that the source
+    A file's `split` column (train, validation, test, unlabeled) is honored if it is there. Splits that the source
     does not bring are cut from its training rows by the md5 of the text, class by class; `split_rule` of the result
     says so. A text occurs once in a file's examples: repeats are skipped.
 

@@ -27,10 +27,10 @@ def generate_text_classification(seed: int = 0, train: int = 64, held_out: int =
         train=split(train),
         validation=split(held_out),
         test=split(held_out),
-        unlabelled=(),
+        unlabeled=(),
         class_names=("negative", "positive"),
         split_rule="drawn independently",
-        notice="Made up by a random generator; no licence.",
+        notice="Made up by a random generator; no license.",
         skipped={},
     )
 

@@ -1,4 +1,4 @@
-"""Reads labelled texts from any TensorFlow Datasets set with one text and one label."""
+"""Reads labeled texts from any TensorFlow Datasets set with one text and one label."""
 
 from collections import Counter
 from pathlib import Path
@@ -19,7 +19,7 @@ _BUILDERS = {
     "rotten_tomatoes_movies": "tfpar.tasks.text_classification.rotten_tomatoes_movies.builder:RottenTomatoesMovies"
 }
 
-_UNLABELLED_SPLITS = ("unsupervised", "unlabeled", "unlabelled")
+_UNLABELED_SPLITS = ("unsupervised", "unlabeled", "unlabelled")
 
 
 def read_tfds_texts(name: str, cache_dir: Path | None = None) -> tuple[Collected, str]:
@@ -33,7 +33,7 @@ def read_tfds_texts(name: str, cache_dir: Path | None = None) -> tuple[Collected
         cache_dir: where to prepare it, in a folder `tfds`.
 
     Returns:
-        The examples, and a notice with licence and citation.
+        The examples, and a notice with license and citation.
 
     Raises:
         UserError: no such set, it cannot be prepared, or its features are not one text and one label.
@@ -52,8 +52,8 @@ def read_tfds_texts(name: str, cache_dir: Path | None = None) -> tuple[Collected
                 collected.texts.append(text)
                 collected.labels.append(label)
                 collected.splits.append(split)
-    for source in filter(builder.info.splits.__contains__, _UNLABELLED_SPLITS):
-        collected.unlabelled += [text for text, _ in _rows(builder, source, text_key, label_key, collected.skipped)]
+    for source in filter(builder.info.splits.__contains__, _UNLABELED_SPLITS):
+        collected.unlabeled += [text for text, _ in _rows(builder, source, text_key, label_key, collected.skipped)]
     _name_classes(collected, names)
     collected.given_rule = describe_splits(builder)
     return collected, read_notice(builder.info)

@@ -29,12 +29,12 @@ class Pairs:
 
 @dataclass(frozen=True, eq=False)
 class TranslationPairs:
-    """A data set for translation, ready to be tokenised.
+    """A data set for translation, ready to be tokenized.
 
     Attributes:
         name: the spec that it was loaded by.
         train, validation, test: the splits; none is empty.
-        notice: licence and attribution to show to the user.
+        notice: license and attribution to show to the user.
         split_rule: one sentence: how the splits came about.
         skipped: reason -> number of rows left out for it.
     """

@@ -6,7 +6,7 @@ from tfpar.data.readers.columns import Columns
 from tfpar.data.readers.delimited import (
     MALFORMED,
     UNKNOWN_SPLIT,
-    UNLABELLED,
+    UNLABELED,
     WRONG_WIDTH,
     Dialect,
     check_train,
@@ -51,7 +51,7 @@ def _take(row: list[str] | int, columns: Columns, collected: CollectedPairs, see
         return collected.skip(WRONG_WIDTH)
     source, target = (row[place] for place in columns.fields)
     split = read_split(row, columns)
-    if split in ("", UNLABELLED):
+    if split in ("", UNLABELED):
         return collected.skip(UNKNOWN_SPLIT)
     # A pair that is in two splits stays in both: the file's author decides what is tested.
     if (source, target, split) in seen:

@@ -70,7 +70,7 @@ class TranslatorExport:
         Args:
             directory: where; a former export there is replaced.
             formats: "saved_model" and names of `FORMATS`.
-            gate: refuse a file that translates worse than Keras. False is for a model that has not learnt anything yet.
+            gate: refuse a file that translates worse than Keras. False is for a model that has learned nothing yet.
 
         Returns:
             One report for each format; see `tflite`. "metrics" are those of greedy translations, "identical" says how

@@ -28,7 +28,7 @@ def load_translation(
 ) -> TranslationPairs:
     """Load pairs of sentences.
 
-    A file's `split` column (train, validation, test) is honoured if it is there, and so are the published splits of a
+    A file's `split` column (train, validation, test) is honored if it is there, and so are the published splits of a
     TFDS set. Missing ones are cut from the training rows by the md5 of the source side, so that no source side is in
     two splits; `split_rule` of the result says so. Which side is which cannot be seen from the texts: swapped columns
     train a translator of the other direction.

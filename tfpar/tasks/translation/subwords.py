@@ -1,6 +1,6 @@
 """Subwords of two languages that can be put together again: what a translator reads and writes.
 
-Nothing is lost but what `normalised` says, and nothing is unknown: letters that training never showed are spelled in
+Nothing is lost but what `normalize` says, and nothing is unknown: letters that training never showed are spelled in
 the bytes of UTF-8.
 """
 
@@ -65,11 +65,11 @@ class SubwordTokenizer(TrainedTokenizer):
         tokenizer = cls(backend)
         if tokenizer.vocabulary_size == least < vocabulary_size:
             raise UserError(
-                f"the training texts hold no two neighbours that occur {min_frequency} times; nothing can be learned"
+                f"the training texts hold no two neighbors that occur {min_frequency} times; nothing can be learned"
             )
         return tokenizer
 
-    def normalised(self, text: str) -> str:
+    def normalize(self, text: str) -> str:
         """Normalize a text as `decode` returns it: Unicode NFKC, one space between words and none around them.
 
         Case, accents and punctuation stay.

@@ -37,7 +37,7 @@ def generate_translation(seed: int = 0, train: int = 64, held_out: int = 16) -> 
         train=_pairs(drawn[:train]),
         validation=_pairs(drawn[train : train + held_out]),
         test=_pairs(drawn[train + held_out :]),
-        notice="Made up by a random generator; no licence.",
+        notice="Made up by a random generator; no license.",
         split_rule="drawn without repeats",
         skipped={},
     )

@@ -31,7 +31,7 @@ def read_tfds_pairs(
         cache_dir: where to prepare it, in a folder `tfds`.
 
     Returns:
-        The pairs, and a notice with licence and citation.
+        The pairs, and a notice with license and citation.
 
     Raises:
         UserError: no such set, it cannot be prepared, or it does not hold two texts.

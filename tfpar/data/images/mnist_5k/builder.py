@@ -21,9 +21,9 @@ NOTICE = (
 )
 
 _DESCRIPTION = f"""\
-5,000 of the handwritten digits of MNIST, 500 of each class, 28 x 28 pixels, grey.
+5,000 of the handwritten digits of MNIST, 500 of each class, 28 x 28 pixels, gray.
 
-Licence: {NOTICE}
+License: {NOTICE}
 """
 
 _CITATION = """\

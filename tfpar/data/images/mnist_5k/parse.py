@@ -1,6 +1,6 @@
 """From the published CSV file to the two splits.
 
-The file holds a digit a row, sorted by class: 784 grey values, then the label.
+The file holds a digit a row, sorted by class: 784 gray values, then the label.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ def split_digits(lines: Iterable[str]) -> dict[str, tuple[np.ndarray, np.ndarray
     """
     rows = np.loadtxt(lines, delimiter=",", ndmin=2, dtype=np.int64)
     if rows.shape[1] != SIZE * SIZE + 1 or rows.min() < 0 or rows.max() > 255 or rows[:, -1].max() >= CLASSES:
-        raise ValueError(f"expected rows of 784 grey values and a digit; got an array {rows.shape} up to {rows.max()}")
+        raise ValueError(f"expected rows of 784 gray values and a digit; got an array {rows.shape} up to {rows.max()}")
     pixels, labels = rows[:, :-1].astype(np.uint8), rows[:, -1]
     is_test = np.zeros(len(rows), bool)
     for label in range(CLASSES):

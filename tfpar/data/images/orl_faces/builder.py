@@ -21,10 +21,10 @@ NOTICE = (
 )
 
 _DESCRIPTION = f"""\
-Ten pictures of each of 40 people, 92 x 112 pixels, grey, taken from 1992 to 1994: frontal, before a dark background,
+Ten pictures of each of 40 people, 92 x 112 pixels, gray, taken from 1992 to 1994: frontal, before a dark background,
 with some change of pose, expression, light and glasses.
 
-Licence: {NOTICE}
+License: {NOTICE}
 """
 
 _CITATION = """\

@@ -57,7 +57,7 @@ def _restore_line_ends(content: bytes) -> bytes:
 
 
 def _roughness(content: bytes) -> int:
-    """How much neighbours in a column differ, in sum."""
+    """How much neighbors in a column differ, in sum."""
     return int(np.abs(np.diff(_pixels(content).astype(int), axis=0)).sum())
 
 

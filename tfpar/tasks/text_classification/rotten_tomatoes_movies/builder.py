@@ -22,11 +22,11 @@ NOTICE = (
 )
 
 _DESCRIPTION = f"""\
-Short movie review snippets, labelled `fresh` (positive) or `rotten` (negative) by their critics, with the movie that
+Short movie review snippets, labeled `fresh` (positive) or `rotten` (negative) by their critics, with the movie that
 each is about. Train, validation and test hold different movies. `unsupervised` holds plot summaries of training movies
 (label -1).
 
-Licence: {NOTICE}
+License: {NOTICE}
 """
 
 _CITATION = """\

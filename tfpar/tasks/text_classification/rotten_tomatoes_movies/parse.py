@@ -2,7 +2,7 @@
 
 The file holds one row per review snippet (category `fresh` or `rotten`) or plot summary (category `plot`). Snippets of
 one movie agree with each other far more often than not: guessing each movie's majority is right three times in four. A
-split by row would reward a model for recognising the movie, so whole movies are dealt out.
+split by row would reward a model for recognizing the movie, so whole movies are dealt out.
 """
 
 import csv
@@ -11,13 +11,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 CLASS_NAMES = ("rotten", "fresh")
-UNLABELLED = -1
+UNLABELED = -1
 _PLOT = "plot"
 
 
 @dataclass(frozen=True)
 class Snippet:
-    """One example; `label` is an index into CLASS_NAMES, or UNLABELLED for a plot."""
+    """One example; `label` is an index into CLASS_NAMES, or UNLABELED for a plot."""
 
     text: str
     label: int
@@ -34,7 +34,7 @@ def split_snippets(lines: Iterable[str]) -> dict[str, list[Snippet]]:
         lines: lines of the CSV file, newlines kept, header first.
 
     Returns:
-        "train", "validation", "test": the labelled snippets; "unsupervised": the plots of training movies only, since a
+        "train", "validation", "test": the labeled snippets; "unsupervised": the plots of training movies only, since a
         plot tells what a held-out movie's snippets talk about.
 
     Raises:
@@ -45,7 +45,7 @@ def split_snippets(lines: Iterable[str]) -> dict[str, list[Snippet]]:
     for row in csv.DictReader(lines):
         category, text, movie = _fields(row)
         if category == _PLOT:
-            plots[text] = Snippet(text, UNLABELLED, movie)
+            plots[text] = Snippet(text, UNLABELED, movie)
         else:
             snippets[text] = Snippet(text, CLASS_NAMES.index(category), movie)
     split_of = _split_movies({snippet.movie for snippet in snippets.values()})

@@ -26,7 +26,7 @@ _DESCRIPTION = f"""\
 English sentences of everyday speech, 6 words on average, with a Spanish translation. Train, validation and test share
 no English side; a sentence of validation or test has one translation, the first in the file.
 
-Licence: {NOTICE}
+License: {NOTICE}
 """
 
 _CITATION = """\

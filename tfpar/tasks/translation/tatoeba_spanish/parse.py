@@ -15,7 +15,7 @@ MAX_WORDS = 20
 
 
 class Pair(NamedTuple):
-    """One example; `attribution` names the licence, the sentences' numbers and their authors."""
+    """One example; `attribution` names the license, the sentences' numbers and their authors."""
 
     english: str
     spanish: str

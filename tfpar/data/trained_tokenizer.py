@@ -1,4 +1,4 @@
-"""What tokenizers have in common: their special tokens, their file, and care with strange texts.
+"""Base of all tokenizers: special tokens, file, and handling of invalid texts.
 
 A prediction needs no more of tfpar than this file and the tokenizer's own.
 """

@@ -1,4 +1,4 @@
-"""What depends on the kind of data: one package for each task, and the registries of all tasks.
+"""Tasks, one package for each, and the registries of all tasks.
 
 The packages load when they are first used; importing this package imports neither TensorFlow nor Keras.
 """

@@ -90,7 +90,7 @@ class Task(abc.ABC):
 
     @abc.abstractmethod
     def fit(self, model: Any, data: Any) -> tuple[dict[str, list[float]], dict[str, float]]:
-        """Compile and train the model; return what `tfpar.tasks.training.fit` returns."""
+        """Compile and train the model; return the values of `tfpar.tasks.training.fit`."""
 
     @abc.abstractmethod
     def evaluate(self, model: Any, data: Any) -> Evaluation:

@@ -1,4 +1,4 @@
-"""Measures an exported model on a user's own labeled data, with LiteRT and NumPy alone."""
+"""Evaluation of exported models on a user's labeled data, with LiteRT and NumPy only."""
 
 import dataclasses
 from collections.abc import Callable, Iterable
@@ -35,7 +35,7 @@ from tfpar.tasks.speech_recognition.voices import DIGITS
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
-    """What to measure, and on what.
+    """One evaluation: the model, the data and the options.
 
     Attributes:
         bundle: the export.
@@ -204,7 +204,7 @@ def _faces(evaluation):
 
 
 def _pair_cosines(evaluation):
-    """Cosines of pairs of one person, of two, and the pictures that cannot be read."""
+    """Return cosines of genuine and of impostor pairs, and the pictures that cannot be read."""
     predictor = evaluation.predictor
     name, path = parse_source(evaluation.data, ("folder", *TABLES))
     if evaluation.split is not None:

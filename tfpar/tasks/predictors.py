@@ -1,4 +1,4 @@
-"""Which predictor answers for which task. A new task is one line here."""
+"""Registry of the predictors of all tasks."""
 
 import importlib
 

@@ -1,4 +1,4 @@
-"""Scores of predictions against true answers; NumPy alone."""
+"""Scores of predictions; NumPy only."""
 
 from collections.abc import Sequence
 

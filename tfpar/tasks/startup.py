@@ -22,7 +22,7 @@ from tfpar.tasks.packages import MATPLOTLIB, TENSORBOARD, TFDS, Package, check_i
 
 @dataclasses.dataclass(frozen=True)
 class Session:
-    """What a run trains with.
+    """Strategy and counter of a started run.
 
     Attributes:
         strategy: a `tf.distribute.Strategy`.

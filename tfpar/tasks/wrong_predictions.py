@@ -12,7 +12,7 @@ _COLUMNS, _DRAWN_AT_MOST = 8, 40
 def draw_wrong_predictions(
     images: np.ndarray, labels: np.ndarray, answers: np.ndarray, class_names: tuple[str, ...], path: Path
 ) -> None:
-    """Draws images whose class was not found, with truth and answer, as a PNG; of many, the first ones.
+    """Draw the first misclassified images, with label and prediction, as a PNG.
 
     Args:
         images: uint8 (examples, height, width, channels).

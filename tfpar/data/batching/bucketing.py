@@ -70,7 +70,7 @@ def _trace_back(choices: list[np.ndarray], rounded: np.ndarray) -> tuple[int, ..
 def plan_epoch(
     lengths: Sequence[int], boundaries: Sequence[int], batch_size: int, rng: np.random.Generator | None = None
 ) -> list[tuple[int, np.ndarray]]:
-    """Deals the examples out to batches, each example once.
+    """Assign the examples to batches, each example once.
 
     Args:
         lengths: (examples,), each 1 or more.
@@ -98,7 +98,7 @@ def plan_epoch(
 
 
 def input_order(lengths: Sequence[int], boundaries: Sequence[int], batch_size: int) -> np.ndarray:
-    """Says which example each row of the unshuffled batches is.
+    """Return the index of the example in each row of the unshuffled batches.
 
     Put predictions back by: `order = input_order(...); rows = order >= 0; result[order[rows]] = predictions[rows]`.
 

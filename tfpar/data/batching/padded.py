@@ -8,7 +8,7 @@ _STEP = 8
 
 
 def padded_batches(sequences: Sequence[np.ndarray], batch_size: int) -> Iterator[tuple[list[int], np.ndarray]]:
-    """Goes through sequences by length.
+    """Iterate over sequences by length.
 
     Args:
         sequences: token ids, one (length,) each.

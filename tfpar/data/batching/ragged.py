@@ -6,7 +6,7 @@ import numpy as np
 
 
 class Ragged:
-    """Sequences as one flat array instead of many small ones: some of them are then a single gather."""
+    """Sequences in one flat array, so that a batch is a single gather."""
 
     def __init__(self, sequences: Sequence[np.ndarray]):
         import tensorflow as tf

@@ -1,11 +1,11 @@
-"""Carries batches that Python planned to the device, as a tf.data.Dataset."""
+"""`tf.data` pipelines of batches that Python plans."""
 
 _SMALL_POOL_THREADS = 2
 _PREFETCHED = 4
 
 
 def as_dataset(next_plan, make_batch, batches: int, batch_size: int, then=None):
-    """Python makes the plan of an epoch; TensorFlow makes the batches, and leaves Python's one thread to `fit`.
+    """Make a dataset: Python plans an epoch, TensorFlow makes the batches, so that Python's thread is free for `fit`.
 
     Args:
         next_plan: called at each epoch's begin; gives int32 (batches,), what is to know of each batch, and int64

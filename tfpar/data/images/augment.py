@@ -53,7 +53,7 @@ def apply_steps(dataset, steps: Sequence[Step], seed: int):
 
 
 def uniform(seed, place: int, shape, low: float, high: float):
-    """Random numbers; each `place` is a stream of its own. float32 of `shape`, from `low` to `high`."""
+    """Draw random numbers from `low` to `high`: float32 of `shape`; each `place` is a separate stream."""
     import tensorflow as tf
 
     return tf.random.stateless_uniform(shape, tf.random.fold_in(seed, place), low, high)

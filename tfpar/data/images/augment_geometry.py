@@ -54,7 +54,7 @@ def random_affine(
 
 
 def random_flip() -> Step:
-    """Mirrors every other image, left to right, by chance."""
+    """Mirror each image left to right with probability 0.5."""
 
     def change(images, seed):
         import tensorflow as tf
@@ -66,7 +66,7 @@ def random_flip() -> Step:
 
 
 def random_elastic(pixels: float, cells: int = 4) -> Step:
-    """Bends each image: the corners of a coarse grid move at random, and all between them moves along.
+    """Deform each image by random shifts of a coarse grid, interpolated between its corners.
 
     Args:
         pixels: standard deviation of how far a corner moves, in each direction.

@@ -40,7 +40,7 @@ def random_noise(deviation: float) -> Step:
 
 
 def random_cutout(share: float) -> Step:
-    """Hides a square of each image, anywhere, partly beyond the border, too.
+    """Hide a square of each image, anywhere, also partly beyond the border.
 
     Args:
         share: side of the square, as a share of the image's shorter side.

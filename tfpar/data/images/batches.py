@@ -1,4 +1,4 @@
-"""Feeds images in batches of one shape, augmented or not."""
+"""Batches of images of one shape."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""What the readers of images hand over: labeled images in three splits, and the checks that every source must pass."""
+"""Data sets of labeled images: three splits, and the checks for every source."""
 
 import hashlib
 from collections import Counter
@@ -60,7 +60,7 @@ class ImageData:
 
 @dataclass
 class CollectedImages:
-    """Examples as a reader found them.
+    """Examples from a reader.
 
     Attributes:
         where: the folder or set, as error messages name it.
@@ -122,7 +122,7 @@ def assemble(
 
 
 def _resize_all(images: list[np.ndarray], image_size: int) -> np.ndarray:
-    """uint8 (examples, height, width, channels)."""
+    """Return images of one size: uint8 (examples, height, width, channels)."""
     shapes = {image.shape[:2] for image in images}
     channels = max(image.shape[2] for image in images)
     if len(shapes) > 1:

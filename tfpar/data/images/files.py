@@ -66,7 +66,7 @@ def _is_gray(image) -> bool:
 
 
 def resize_and_pad(image: np.ndarray, height: int, width: int, channels: int) -> np.ndarray:
-    """Scales an image until it fits, and fills up with black at both sides; its aspect ratio is kept.
+    """Resize an image with its aspect ratio, and pad both sides with black.
 
     Args:
         image: uint8 (any height, any width, 1 or 3).

@@ -1,4 +1,4 @@
-"""Reads labeled images from a folder that has one sub-folder for each class."""
+"""Labeled images in a folder with one sub-folder for each class."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Reads an image as the input of a model; Pillow and NumPy, no TensorFlow."""
+"""Images as inputs of a model; Pillow and NumPy, no TensorFlow."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""The one door to labeled images: a spec goes in, checked splits of images of one size come out."""
+"""Loading of labeled images: from a dataset spec to checked splits of images of one size."""
 
 from pathlib import Path
 

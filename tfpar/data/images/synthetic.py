@@ -10,7 +10,7 @@ _NOISE = 40
 def generate_image_classification(
     seed: int = 0, classes: int = 4, train: int = 64, held_out: int = 16, shape: tuple[int, int, int] = (16, 16, 1)
 ) -> ImageData:
-    """Noise with a bright bar, whose place gives the class away.
+    """Generate noise with a bright bar, whose position indicates the class.
 
     Args:
         seed: of the noise.

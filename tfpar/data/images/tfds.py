@@ -1,4 +1,4 @@
-"""Reads labeled images from any TensorFlow Datasets set with one image and one label."""
+"""Labeled images from TensorFlow Datasets with one image and one label."""
 
 from pathlib import Path
 
@@ -44,7 +44,7 @@ def read_tfds_images(name: str, cache_dir: Path | None = None) -> tuple[Collecte
 
 
 def _check_channels(image: np.ndarray) -> np.ndarray:
-    """uint8 (height, width, 1 or 3), without transparency."""
+    """Return the image without transparency: uint8 (height, width, 1 or 3)."""
     return image[..., : 1 if image.shape[2] < 3 else 3]
 
 

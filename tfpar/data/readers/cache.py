@@ -1,4 +1,4 @@
-"""Where tfpar keeps what it fetched or prepared, and how several processes share it."""
+"""Cache directory, shared by several processes."""
 
 import contextlib
 import os

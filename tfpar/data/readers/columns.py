@@ -1,4 +1,4 @@
-"""Finds the columns that a user named, in the first line of a file."""
+"""Columns of a table, found in its first line."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +10,7 @@ _DEFAULT_SPLIT = "split"
 
 @dataclass(frozen=True)
 class Columns:
-    """Where to look in a row.
+    """Indices of the columns in a row.
 
     Attributes:
         fields: position from 0 of each column that was asked for.
@@ -75,7 +75,7 @@ def _find_index(
 
 
 def format_names(names: list[str], longest: int = 40, at_most: int = 20) -> str:
-    """Names for an error message: short, few, and printable even if the bytes were not UTF-8."""
+    """Format names for an error message: short, few, and printable even if the bytes were not UTF-8."""
     short = [name if len(name) <= longest else name[: longest - 3] + "..." for name in names[:at_most]]
     more = f" and {len(names) - at_most} more" if len(names) > at_most else ""
     return ", ".join(repr(name) for name in short) + more

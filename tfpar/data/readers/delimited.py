@@ -1,4 +1,4 @@
-"""Reads the rows of a CSV or TSV file that people made, with all that people's files contain.
+"""Rows of CSV and TSV files, including irregular ones.
 
 CSV may quote fields (quotes doubled, newlines inside); in TSV a quote is a character like any other.
 """
@@ -27,7 +27,7 @@ _DELIMITERS = {",": "','", ";": "';'", "\t": r"'\t'", "|": "'|'"}  # as a shell 
 
 @dataclasses.dataclass(frozen=True)
 class Dialect:
-    """How rows are written.
+    """Format of the rows of a file.
 
     Attributes:
         quoted: True: fields may be quoted (CSV); False: a quote is a character like any other (TSV).

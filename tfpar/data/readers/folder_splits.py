@@ -1,4 +1,4 @@
-"""Splits that a folder of files brings: sub-folders train, validation and test."""
+"""Splits in a folder of files: sub-folders train, validation and test."""
 
 from pathlib import Path
 
@@ -45,7 +45,7 @@ def find_splits(path: Path, has_classes: bool = True) -> dict[str, Path]:
 
 
 def describe_split_folders(path: Path, splits: dict[str, Path]) -> str:
-    """One sentence: how the splits came about; empty if the folder brings none."""
+    """Describe the splits of a folder in one sentence; empty if it has none."""
     names = ", ".join(folder.name for folder in splits.values())
     return "" if splits == {"train": path} else f"as the folders {names} say"
 
@@ -71,7 +71,7 @@ def visible_folders(path: Path) -> list[Path]:
 
 
 def visible_entries(path: Path) -> list[Path]:
-    """Files and folders that are not hidden, sorted by name; raises UserError if the folder cannot be read."""
+    """Return files and folders that are not hidden, sorted by name; raise UserError if the folder is unreadable."""
     try:
         return sorted(entry for entry in path.iterdir() if not entry.name.startswith("."))
     except OSError as error:

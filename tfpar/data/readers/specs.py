@@ -1,4 +1,4 @@
-"""What a user writes after --dataset."""
+"""Dataset specs: the values of --dataset."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""How examples are dealt out to train, validation and test where the source does not say."""
+"""Splits into train, validation and test where the source has none."""
 
 import hashlib
 from collections import Counter, defaultdict
@@ -102,7 +102,7 @@ def check_groups(where: str, groups: Sequence[str], splits: Sequence[str]) -> No
 
 
 def describe_cut(missing: tuple[str, ...], examples: str, grouped_by: str = "", advice: str = "") -> str:
-    """One sentence: how missing splits were cut; empty if there were none.
+    """Describe in one sentence how missing splits were cut; empty if there were none.
 
     Args:
         missing: the splits that were cut.

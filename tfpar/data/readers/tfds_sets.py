@@ -1,4 +1,4 @@
-"""TensorFlow Datasets, the bundled sets among them: preparing a set, its splits, what a feature holds, its batches."""
+"""TensorFlow Datasets, including the bundled sets: preparation, splits, features and batches."""
 
 import contextlib
 import importlib
@@ -143,12 +143,12 @@ def _read(builder, split, keys, batch_size=None):
 
 
 def describe_splits(builder) -> str:
-    """How the set's splits came about."""
+    """Describe the set's splits."""
     return getattr(builder, "SPLIT_RULE", f"as published in TFDS set {builder.info.full_name}")
 
 
 def read_notice(info) -> str:
-    """License and citation of a set, to show to the user."""
+    """Return license and citation of a set, to show to the user."""
     terms = (info.redistribution_info.license or "").strip() or "see the set's page in the TFDS catalog"
     return f"License: {terms}\nCite: {info.citation.strip() or info.full_name}"
 

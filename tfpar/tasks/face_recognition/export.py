@@ -1,4 +1,4 @@
-"""What is exported with a network that compares faces."""
+"""Export of networks that compare faces."""
 
 import dataclasses
 
@@ -13,7 +13,7 @@ from tfpar.tasks.face_recognition.verification import equal_error_rate, pair_cos
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FaceExport(ImageExport):
-    """What leaves with a network that compares faces.
+    """Export of a network that compares faces, measured on pairs of the test set.
 
     Attributes:
         model: its output is float (batch, size) "embedding", of length 1.
@@ -49,6 +49,6 @@ class FaceExport(ImageExport):
         return {"eer": equal_error_rate(*pair_cosines(answers, self.test_labels[rows]))[0]}
 
     def is_correct(self, answers, rows):
-        """Which pairs of pictures the threshold tells rightly; genuine pairs first."""
+        """Return whether each pair is on its side of the threshold, bool; genuine pairs first."""
         genuine, impostor = pair_cosines(answers, self.test_labels[rows])
         return np.concatenate([genuine >= self.threshold, impostor < self.threshold])

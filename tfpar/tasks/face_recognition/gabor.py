@@ -88,7 +88,7 @@ class GaborMagnitudes(keras.layers.Layer):
 
 
 def gabor_wavelets(wavelength: float, orientations: int) -> np.ndarray:
-    """Plane waves under a Gaussian, less what would answer to a constant image.
+    """Return plane waves under a Gaussian, without their response to a constant image.
 
     Returns:
         float32 (side, side, 1, 2 * orientations): real parts, then imaginary parts; the Gaussian adds up to 1.

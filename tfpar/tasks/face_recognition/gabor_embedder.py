@@ -1,4 +1,4 @@
-"""Embeddings of which nothing is trained but statistics: Gabor wavelets, and the whitening of what says nothing."""
+"""Embeddings of Gabor-wavelet magnitudes, whitened by the within-class covariance."""
 
 import keras
 import numpy as np
@@ -47,7 +47,7 @@ def gabor_embedder(
 def within_class_whitening(
     features: np.ndarray, labels: np.ndarray, shrinkage: float = 3.0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Estimates within-class covariance normalization.
+    """Estimate within-class covariance normalization.
 
     Args:
         features: float (examples, features).

@@ -1,4 +1,4 @@
-"""What stands on embedders: two side by side, or a classifier of known classes."""
+"""Networks on top of embedders: two concatenated, or a classifier of known classes."""
 
 import keras
 import numpy as np

@@ -12,7 +12,7 @@ _CLOSEST_TO_ONE = 1 - 1e-6
 
 @keras.saving.register_keras_serializable(package="tfpar")
 class MarginCrossentropy(SmoothedCrossentropy):
-    """Cross-entropy of scaled cosines, of which the true class's is made smaller before.
+    """Cross-entropy of scaled cosines with a margin for the true class.
 
     With t the angle to the true class's direction, its logit is
 

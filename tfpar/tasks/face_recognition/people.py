@@ -1,4 +1,4 @@
-"""Deals out whole classes, to test on people that training never shows."""
+"""Splits by person, to test on people that are not in the training set."""
 
 import dataclasses
 from pathlib import Path

@@ -9,7 +9,7 @@ from tfpar.tasks.face_recognition.verification import equal_error_rate, error_ra
 
 
 def draw_roc(genuine: np.ndarray, impostor: np.ndarray, threshold: float, path: Path) -> None:
-    """Draws how the two errors trade against each other, and how cosines are spread, as a PNG.
+    """Draw the ROC curve and the histograms of cosines as a PNG.
 
     Args:
         genuine: float (pairs,), cosines of pairs of one person.

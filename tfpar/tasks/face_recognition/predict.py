@@ -1,4 +1,4 @@
-"""Says whether two pictures show one person; Pillow and LiteRT, no TensorFlow."""
+"""Verification of faces with an export; Pillow and LiteRT, no TensorFlow."""
 
 import math
 
@@ -16,7 +16,7 @@ CALIBRATION = "threshold_set_by"  # in the manifest: how `tfpar evaluate` set th
 
 
 class FacePredictor:
-    """Compares faces with an exported model.
+    """Comparison of faces with an exported model.
 
     Args:
         bundle: the export of a face embedder.

@@ -1,4 +1,4 @@
-"""Sets the threshold of an export that compares faces, in a copy, from pairs of the user's own pictures."""
+"""Threshold of a face export, set in a copy from pairs of the user's pictures."""
 
 from pathlib import Path
 

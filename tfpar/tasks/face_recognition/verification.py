@@ -1,10 +1,10 @@
-"""How well embeddings tell whether two pictures show one person; NumPy alone."""
+"""Error rates of face verification; NumPy only."""
 
 import numpy as np
 
 
 def pair_cosines(embeddings: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Cosines of all pairs of pictures.
+    """Return the cosines of all pairs of pictures.
 
     Args:
         embeddings: float (pictures, size), each of length 1.
@@ -20,7 +20,7 @@ def pair_cosines(embeddings: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray
 
 
 def error_rates(genuine: np.ndarray, impostor: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Rates of both errors at each threshold that matters.
+    """Return the rates of both errors at each relevant threshold.
 
     Returns:
         Thresholds, ascending; the share of genuine pairs below each (falsely rejected); the share of impostor pairs at
@@ -33,7 +33,7 @@ def error_rates(genuine: np.ndarray, impostor: np.ndarray) -> tuple[np.ndarray, 
 
 
 def equal_error_rate(genuine: np.ndarray, impostor: np.ndarray) -> tuple[float, float]:
-    """Where both errors are equally frequent.
+    """Return the equal error rate and its threshold.
 
     Returns:
         The equal error rate, the mean of both rates where they are closest, and the threshold there.

@@ -1,4 +1,4 @@
-"""Answers for image files from an export: Pillow, LiteRT, labels; no TensorFlow."""
+"""Predictions for image files with an export: Pillow, LiteRT, labels; no TensorFlow."""
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from tfpar.export.generic.inputs import InputKind
 
 
 class ImagePredictor:
-    """Classifies images with an exported model.
+    """Classifier of images with an exported model.
 
     Args:
         bundle: the export of an image classifier.

@@ -6,7 +6,7 @@ from keras import ops
 
 @keras.saving.register_keras_serializable(package="tfpar")
 class ShiftedViews(keras.layers.Layer):
-    """Gives each image five times: as it is, and moved by half a pixel down, up, right and left.
+    """Five views of each image: unchanged, and shifted by half a pixel down, up, right and left.
 
     A move by half a pixel is the mean of two neighbors; the pixels at the edge stand in for those beyond it.
 

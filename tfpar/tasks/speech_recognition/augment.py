@@ -1,4 +1,4 @@
-"""Distortions of speech, for whole batches: one Fourier transform forth and back carries most of them.
+"""Distortions of batches of speech, most of them in one pair of Fourier transforms.
 
 A step is a function (audio float32 (batch, samples), seed int32 (2,)) -> audio. What it draws depends on the seed
 alone. `augment_batches` applies steps to a dataset.
@@ -19,7 +19,7 @@ Step = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
 def augment_batches(dataset: tf.data.Dataset, steps: Sequence[Step], seed: int) -> tf.data.Dataset:
-    """Distorts the batches of a dataset.
+    """Distort the batches of a dataset.
 
     Args:
         dataset: of (number, audio, *others); the number, an integer, tells batches apart, those of several epochs too.
@@ -39,22 +39,22 @@ def augment_batches(dataset: tf.data.Dataset, steps: Sequence[Step], seed: int) 
 
 
 def draw_uniform(seed, shape, low=0.0, high=1.0):
-    """float32 `shape`, in [low, high)."""
+    """Return uniform random numbers in [low, high): float32 of `shape`."""
     return tf.random.stateless_uniform(shape, seed, low, high)
 
 
 def split_seed(seed, count: int):
-    """So many seeds (2,) out of one."""
+    """Split a seed into `count` seeds (2,)."""
     return tf.unstack(tf.random.experimental.stateless_split(seed, count))
 
 
 def choose_rows(seed, audio, share: float):
-    """bool (batch, 1): True in such a share of rows."""
+    """Return bool (batch, 1), True for a random fraction of rows."""
     return draw_uniform(seed, (tf.shape(audio)[0], 1)) < share
 
 
 def place_clips(audio, lengths, seed, speed=SPEEDS, crop=0.08):
-    """Plays each clip at another speed, which moves pitch and formants along, from another place on.
+    """Resample each clip to a random speed, which shifts pitch and formants, and move it to a random position.
 
     Args:
         audio: float32 (batch, samples), clips at the left.
@@ -84,7 +84,7 @@ def place_clips(audio, lengths, seed, speed=SPEEDS, crop=0.08):
 
 
 def add_babble(audio, seed, share=0.15, snr_db=(5.0, 25.0)):
-    """Other clips of the batch behind a clip, as if somebody else spoke."""
+    """Add other clips of the batch at a lower level, as background speech."""
     which, levels, shifts = split_seed(seed, 3)
     shift = tf.random.stateless_uniform((2,), shifts, 0, tf.shape(audio)[1], tf.int32)
     others = tf.roll(audio, [1, shift[0]], [0, 1]) + tf.roll(audio, [2, shift[1]], [0, 1])
@@ -125,7 +125,7 @@ def simulate_recording(
 
 
 def _on_all_bins(gains, size):
-    """(batch, size // 2 + 1): smooth gains (batch, intervals + 1), interpolated. Powers of all bins would take long."""
+    """Interpolate smooth gains (batch, intervals + 1) to all bins: (batch, size // 2 + 1)."""
     within = size // (2 * _INTERVALS)
     place = tf.range(tf.cast(within, tf.float32)) / tf.cast(within, tf.float32)
     rise = (gains[:, 1:] - gains[:, :-1])[..., None] * place
@@ -134,7 +134,7 @@ def _on_all_bins(gains, size):
 
 
 def _equalizer(seed, audio, frequency_hz, rate_hz, deviation_db):
-    """Gains (batch, frequencies): random at nine points, evenly spaced in mel, and straight between them."""
+    """Return gains (batch, frequencies): random at nine points evenly spaced in mel, linear between them."""
     points = 10
     gains_db = deviation_db * tf.random.stateless_normal((tf.shape(audio)[0], points), seed)
     gains_db = (gains_db[:, :-1] + gains_db[:, 1:]) / 2
@@ -144,7 +144,7 @@ def _equalizer(seed, audio, frequency_hz, rate_hz, deviation_db):
 
 
 def _band(seed, audio, frequency_hz, rate_hz):
-    """Gains (batch, frequencies) of a high-pass and a low-pass of random corners and order."""
+    """Return gains (batch, frequencies) of a high-pass and a low-pass of random corners and order."""
     draws = draw_uniform(seed, (tf.shape(audio)[0], 3))
     low = 60 * (500 / 60) ** draws[:, :1]
     high = rate_hz * (0.25 + 0.22 * draws[:, 1:2])
@@ -154,7 +154,7 @@ def _band(seed, audio, frequency_hz, rate_hz):
 
 
 def _impulse_response(seed, audio, rate_hz, share):
-    """(batch, rate_hz // 4): the direct sound and, in a share of rows, a tail of 0.05 to 0.6 s to -60 dB."""
+    """Return (batch, rate_hz // 4): the direct sound and, in some rows, a tail of 0.05 to 0.6 s to -60 dB."""
     which, lengths, levels, noise = split_seed(seed, 4)
     rows, samples = tf.shape(audio)[0], rate_hz // 4
     decay_s = draw_uniform(lengths, (rows, 1), 0.05, 0.6)
@@ -166,7 +166,7 @@ def _impulse_response(seed, audio, rate_hz, share):
 
 
 def _noise(seed, level_seed, spectrum, frequency_hz, snr_db, size):
-    """Spectra (batch, bins): power falls as frequency to the power of -2 to 0."""
+    """Return spectra (batch, bins) whose power falls as frequency to the power of -2 to 0."""
     normal, colors = split_seed(seed, 2)
     rows, bins = tf.unstack(tf.shape(spectrum))
     parts = draw_uniform(normal, (2, rows, bins), -1.0, 1.0)  # sums of them, the samples, are as good as normal
@@ -181,7 +181,7 @@ def _at_snr(noise, audio, seed, snr_db):
 
 
 def _scale(noise, signal, seed, snr_db):
-    """(batch, 1): what brings the noise to a random ratio."""
+    """Return the scale of the noise for a random signal-to-noise ratio: (batch, 1)."""
     ratio_db = draw_uniform(seed, (tf.shape(signal)[0], 1), *snr_db)
     power = tf.reduce_mean(tf.abs(signal) ** 2, axis=1, keepdims=True)
     noise_power = tf.reduce_mean(tf.abs(noise) ** 2, axis=1, keepdims=True)
@@ -200,7 +200,7 @@ def apply_recorder(audio, seed, gain_db=(-35.0, 0.0), offset_share=0.3, clip_sha
 
 
 def apply_fades(audio, seed, share=0.3, longest=0.25):
-    """Lets some rows swell in and die away over up to `longest` of their length."""
+    """Fade some rows in and out over up to `longest` of their length."""
     which, ends = split_seed(seed, 2)
     rows, samples = tf.unstack(tf.shape(audio))
     place = tf.linspace(0.0, 1.0, samples)

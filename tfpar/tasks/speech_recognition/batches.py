@@ -72,7 +72,7 @@ def count_row_samples(clips: Clips, distorted: bool = False, speed: tuple[float,
 
 
 def _center(audio, lengths):
-    """`Clips.center` of a batch."""
+    """Center the clips of a batch in their rows, as `Clips.center` does."""
     import tensorflow as tf
 
     samples = tf.shape(audio)[1]
@@ -81,7 +81,7 @@ def _center(audio, lengths):
 
 
 class _Plans:
-    """What `as_dataset` asks for at each epoch's begin: number and boundary of batches, in one; and their rows."""
+    """Plans of epochs for `as_dataset`: number and boundary of each batch, in one integer, and its rows."""
 
     def __init__(self, lengths, boundaries, batch_size, seed, shuffle, first_epoch):
         self._lengths, self._boundaries, self._batch_size = lengths, boundaries, batch_size

@@ -30,14 +30,14 @@ class Clips:
         return len(self.labels)
 
     def center(self, rows=slice(None)) -> np.ndarray:
-        """float32 (clips, samples): each clip in the middle of its row, as `fit_length` puts it."""
+        """Return each clip centered in its row, as by `fit_length`: float32 (clips, samples)."""
         audio, lengths = self.audio[rows], self.lengths[rows]
         places = (np.arange(audio.shape[1]) - (audio.shape[1] - lengths[:, None]) // 2) % audio.shape[1]
         return np.take_along_axis(audio, places, axis=1).astype(np.float32) / 32768
 
 
 def trim(signal: np.ndarray, rate_hz: int) -> np.ndarray:
-    """Cuts silence from both ends; a signal that is silent throughout becomes empty.
+    """Cut silence from both ends; an entirely silent signal becomes empty.
 
     Args:
         signal: float (samples,).
@@ -58,7 +58,7 @@ def trim(signal: np.ndarray, rate_hz: int) -> np.ndarray:
 
 
 def fit_length(signal: np.ndarray, samples: int) -> np.ndarray:
-    """float32 (samples,): the signal in the middle of zeros or, of a longer one, the part with most energy."""
+    """Return float32 (samples,): the signal centered in zeros or, if longer, its part with most energy."""
     if len(signal) > samples:
         energy = np.concatenate([[0], np.cumsum(np.square(signal, dtype=np.float64))])
         start = int(np.argmax(energy[samples:] - energy[:-samples]))

@@ -1,4 +1,4 @@
-"""What the readers of speech hand over: clips in three splits, and the checks that every source must pass."""
+"""Data sets of speech: clips in three splits, and the checks for every source."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -47,7 +47,7 @@ class SpeechData:
 
 @dataclass
 class CollectedSpeech:
-    """Clips as a reader found them, in its order.
+    """Clips from a reader, in its order.
 
     Attributes:
         where: the folder or set, as error messages name it.
@@ -87,7 +87,7 @@ class CollectedSpeech:
 
 
 def is_clipped(signal: np.ndarray) -> bool:
-    """Whether neighboring samples stand at the signal's own limit together, a few times and often."""
+    """Return whether many pairs of neighboring samples are at the signal's maximum."""
     size = np.abs(signal)
     limit = size.max(initial=0)
     at_limit = size >= 0.999 * limit

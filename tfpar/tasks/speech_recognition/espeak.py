@@ -13,7 +13,7 @@ _RATE, _VOLUME, _PITCH, _RANGE = 1, 2, 3, 4
 
 
 class Synthesizer:
-    """Speaks with one voice at a time.
+    """Speech synthesis with one voice at a time.
 
     Only a fresh process that makes the same calls in the same order gets the same samples.
 
@@ -48,7 +48,7 @@ class Synthesizer:
         return sorted(path.name for path in (self._data / "voices" / "!v").iterdir())
 
     def speak(self, text: str, voice: str, rate: int, pitch: int, pitch_range: int) -> np.ndarray:
-        """Synthesises a text.
+        """Synthesize a text.
 
         Args:
             text: what to say.

@@ -1,4 +1,4 @@
-"""What leaves with a recognizer of speech."""
+"""Export of speech recognizers."""
 
 import dataclasses
 import functools
@@ -32,7 +32,7 @@ accuracy on people is lower than the one above."""
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SpeechExport(MeasuredExport):
-    """What leaves with a recognizer, and what it is measured on.
+    """Export of a speech recognizer, measured on its test set.
 
     For the target "micro" it leaves in two: the front end in float32, of a stream for one frame, and what follows it.
 

@@ -1,4 +1,4 @@
-"""Reads WAV files from a folder: one sub-folder for each class, or files with transcripts of digits."""
+"""WAV files in a folder: one sub-folder for each class, or files with transcripts of digits."""
 
 import hashlib
 import re
@@ -99,7 +99,7 @@ def read_digit_strings(path: Path, rate_hz: int, group: str = "") -> CollectedSp
 
 
 def digits_of(transcript: str) -> list[int] | None:
-    """Digits of a transcript, or None if it is not one of 1 to `LONGEST_STRING` digits.
+    """Return the digits of a transcript, or None unless it has 1 to `LONGEST_STRING` digits.
 
     >>> digits_of("three 5 One"), digits_of("351"), digits_of("three pigs")
     ([3, 5, 1], [3, 5, 1], None)

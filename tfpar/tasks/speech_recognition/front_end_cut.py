@@ -1,4 +1,4 @@
-"""A recognizer of speech cut behind its front end: the host makes a log-mel spectrogram, the file answers.
+"""Speech recognizers without the front end: the host computes the log-mel spectrogram.
 
 Powers span more than the 8 bits of a microcontroller's file. What follows the spectrogram does not.
 """
@@ -11,7 +11,7 @@ from tfpar.layers import LogMelSpectrogram
 
 
 def cut_behind_front_end(model: keras.Model) -> tuple[keras.Model, keras.Model]:
-    """Cuts a recognizer in two, which share its weights.
+    """Split a recognizer into two models that share its weights.
 
     Args:
         model: "audio" -> one output, with one `LogMelSpectrogram` that alone reads the audio.

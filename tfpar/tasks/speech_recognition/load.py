@@ -1,4 +1,4 @@
-"""The one door to speech: a spec goes in, three checked splits come out."""
+"""Loading of speech data: from a dataset spec to three checked splits."""
 
 from pathlib import Path
 
@@ -78,7 +78,7 @@ def _describe_unknown(dataset, task):
 
 
 def generate_speech(seed: int = 0, task: str = "word", train: int = 32, held_out: int = 8) -> SpeechData:
-    """Made-up sounds, to try a recipe's whole path in seconds: words are tones of their own, strings a tone a digit.
+    """Generate sounds for smoke runs: each word is a tone, each string a tone per digit.
 
     Args:
         seed: of the sounds.

@@ -1,4 +1,4 @@
-"""Recognizers of speech: waveform in, logits out, the front end inside."""
+"""Speech recognizers from waveforms to logits, with the front end inside."""
 
 import dataclasses
 
@@ -18,7 +18,7 @@ _STREAM_HOP_S = 0.02
 
 @dataclasses.dataclass
 class _Builder:
-    """What the layers share; see `speech_recognizer`. Each initial weight has a seed of its own."""
+    """Settings that the layers of `speech_recognizer` share; each initial weight has its own seed."""
 
     cell: str
     width: int
@@ -147,7 +147,7 @@ def speech_recognizer(
 
 
 def _streamed(builder, audio, rate_hz, hop):
-    """float (batch, units), after the last frame."""
+    """Return the state after the last frame: float (batch, units)."""
     front_end = layers.LogMelSpectrogram(rate_hz, hop, hops_per_frame=1, bands=32, normalization="none", name="log_mel")
     x = builder.distorted(front_end(audio))
     x = builder.recurrent("recurrent_0")(builder.projected(x))
@@ -155,7 +155,7 @@ def _streamed(builder, audio, rate_hz, hop):
 
 
 def _whole(builder, audio, rate_hz, model, strings):
-    """float (batch, features), of strings (batch, steps, features)."""
+    """Return float (batch, features); of strings (batch, steps, features)."""
     x = layers.LogMelSpectrogram(rate_hz, rate_hz // 100, name="log_mel")(audio)
     x = builder.distorted(x)
     if model == "lstm":
@@ -173,7 +173,7 @@ def _whole(builder, audio, rate_hz, model, strings):
 
 
 def _convolutions(builder, x, deep, fine):
-    """float (batch, steps, features): a step is 80 ms if `deep`, else or if `fine` 40 ms."""
+    """Return float (batch, steps, features); a step is 80 ms if `deep`, 40 ms otherwise or if `fine`."""
     width = builder.width
     x = keras.layers.Reshape((-1, x.shape[2], 1), name="image")(x)
     x = builder.conv(x, 0, width, 2, kernel=5)

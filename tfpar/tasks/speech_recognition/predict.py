@@ -1,4 +1,4 @@
-"""Answers for WAV files from an export: LiteRT and labels; no TensorFlow."""
+"""Predictions for WAV files with an export: LiteRT and labels; no TensorFlow."""
 
 import numpy as np
 
@@ -17,7 +17,7 @@ FRONT_END = "front_end.tflite"  # beside files for microcontrollers, which take 
 
 
 class SpeechPredictor:
-    """Recognize speech with an exported model.
+    """Recognizer of speech with an exported model.
 
     Args:
         bundle: the export of a recognizer.
@@ -79,7 +79,7 @@ class SpeechPredictor:
         return audio
 
     def _probabilities(self, audio):
-        """Of a clip, float (samples,)."""
+        """Return the probabilities of a clip, float (samples,)."""
         given = self._spectrogram(audio) if self._front_end else audio
         ((name, (shape, _)),) = self._model.inputs.items()
         return self._model(**{name: given.reshape(shape)})["probabilities"][0]

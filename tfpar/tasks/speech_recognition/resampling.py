@@ -9,7 +9,7 @@ _ROLL_OFF = 0.05
 
 
 def resample(signal: np.ndarray, rate_hz: int, to_rate_hz: int) -> np.ndarray:
-    """Resamples a signal without aliasing.
+    """Resample a signal without aliasing.
 
     The spectrum of the signal, padded to a length that both rates can express, is cut at the lower of the two Nyquist
     frequencies, with a roll-off, and transformed back at the new rate.

@@ -1,4 +1,4 @@
-"""Distortions of spectrograms in training: another vocal tract, another pace, blunter formants, masks."""
+"""Augmentation of spectrograms: vocal tract, pace, formant contrast and masks."""
 
 import keras
 import numpy as np
@@ -13,7 +13,7 @@ _SMOOTHED_BANDS = 3.0  # standard deviation, wider than a formant
 
 @keras.saving.register_keras_serializable(package="tfpar")
 class SpectrogramAugmentation(keras.layers.Layer):
-    """Warps time and frequency, blunts or sharpens formants and masks stripes of both, in training only.
+    """Augmentation that warps time and frequency, changes formant contrast and masks stripes; in training only.
 
     It does the same on any number of replicas.
 
@@ -89,7 +89,7 @@ class SpectrogramAugmentation(keras.layers.Layer):
         return tf.where(kept, warped, tf.cast(self.masked, warped.dtype))
 
     def _frequency_matrix(self, draws, spectrogram):
-        """(batch, bands, bands)."""
+        """Return the warping matrix of frequency: (batch, bands, bands)."""
         bands = tf.cast(tf.shape(spectrogram)[2], draws.dtype)
         place = tf.range(bands, dtype=draws.dtype)
         scale = 1 + self._fractions["frequency_warp"] * _signed(draws[:, :1])
@@ -97,7 +97,7 @@ class SpectrogramAugmentation(keras.layers.Layer):
         return tf.transpose(_hats(source, place), (0, 2, 1))
 
     def _time_matrix(self, draws, spectrogram):
-        """(batch, frames, frames)."""
+        """Return the warping matrix of time: (batch, frames, frames)."""
         frames = tf.cast(tf.shape(spectrogram)[1], draws.dtype)
         place = tf.range(frames, dtype=draws.dtype)
         amount = self._fractions["time_warp"]
@@ -115,7 +115,7 @@ class SpectrogramAugmentation(keras.layers.Layer):
 
     @staticmethod
     def _kept(draws, size, widest):
-        """bool (batch, size): False in two stripes."""
+        """Return bool (batch, size), False in two stripes."""
         size = tf.cast(size, draws.dtype)
         place = tf.range(size, dtype=draws.dtype)
         width = widest * size * draws[:, :2]
@@ -131,11 +131,11 @@ class SpectrogramAugmentation(keras.layers.Layer):
 
 
 def _signed(draws):
-    """From [0, 1) to [-1, 1)."""
+    """Map [0, 1) to [-1, 1)."""
     return 2 * draws - 1
 
 
 def _hats(source, place):
-    """(batch, target, source): weights of linear interpolation at `source`, float (batch, target); its ends go on."""
+    """Return weights of linear interpolation at `source`, float (batch, target), as (batch, target, source)."""
     source = tf.clip_by_value(source, 0, place[-1])
     return tf.maximum(0.0, 1 - tf.abs(source[:, :, None] - place))

@@ -1,4 +1,4 @@
-"""How much faster than its sound a stream is recognized."""
+"""Speed of streaming recognition relative to real time."""
 
 import time
 from pathlib import Path
@@ -12,7 +12,7 @@ _REPEATS = 5
 
 
 def real_time_factor(path: Path, frames: np.ndarray, rate_hz: int) -> float:
-    """Seconds of sound for each second of computing, frame by frame, with states that go out and in again.
+    """Return the seconds of sound per second of computation, frame by frame with explicit states.
 
     Args:
         path: of a TFLite file with the signature "step".

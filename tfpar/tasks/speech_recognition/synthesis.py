@@ -29,7 +29,7 @@ _LONGEST_PAUSE_S = 0.3
 
 
 class Utterance(NamedTuple):
-    """What is said in which way, and its label: a class, or a string of digits.
+    """Texts, voice and label of one clip.
 
     Attributes:
         texts: each is said by itself.
@@ -83,7 +83,7 @@ def _texts(kind, split, generator):
 
 
 def load_synthesized(kind: str, cache_dir: Path | None = None) -> dict[str, Clips]:
-    """Clips by split, from the cache or else made, which takes a minute or two.
+    """Load clips by split from the cache, after synthesizing them if needed, in a minute or two.
 
     Args:
         kind: "digits", "commands" or "all" for single words; "strings" for one to six digits.
@@ -104,7 +104,7 @@ def load_synthesized(kind: str, cache_dir: Path | None = None) -> dict[str, Clip
 
 
 def _make_in_fresh_process(kind, path):
-    """Only a fresh process repeats exactly."""
+    """Synthesize in a new process: only that repeats exactly."""
     try:
         import espeakng_loader  # noqa: F401
     except ImportError:
@@ -120,7 +120,7 @@ def _make_in_fresh_process(kind, path):
 
 
 def write(kind: str, path: Path) -> None:
-    """Synthesises all splits of a kind and writes them to `path`. For a fresh process."""
+    """Synthesize all splits of a kind and write them to `path`; for a new process."""
     synthesizer = Synthesizer()
     arrays, samples = {}, STRING_SAMPLES if kind == "strings" else WORD_SAMPLES
     variants = split_variants(synthesizer.variants())
@@ -140,7 +140,7 @@ def _spoken(synthesizer, utterances, samples):
 
 
 def _signal(synthesizer, utterance):
-    """At `RATE_HZ`; each text trimmed."""
+    """Return the signal of an utterance at `RATE_HZ`, with each text trimmed."""
     manner = (utterance.voice, utterance.rate, utterance.pitch, utterance.pitch_range)
     pieces = []
     for text, pause_s in zip(utterance.texts, (*utterance.pauses_s, 0.0), strict=True):

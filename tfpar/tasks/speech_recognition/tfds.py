@@ -1,4 +1,4 @@
-"""Reads speech from any TensorFlow Datasets set with one audio feature and one label."""
+"""Speech from TensorFlow Datasets with one audio feature and one label."""
 
 import hashlib
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What was said, as text: answers of a recognizer, truths, and how far apart they are."""
+"""Transcripts of outputs and labels, and their errors."""
 
 from collections.abc import Sequence
 
@@ -31,7 +31,7 @@ def decode_transcript(probabilities: np.ndarray, names: Sequence[str]) -> str:
 
 
 def spell_labels(labels: np.ndarray, names: Sequence[str]) -> list[str]:
-    """Truths as `decode_transcript` would write them.
+    """Spell labels as `decode_transcript` spells outputs.
 
     Args:
         labels: int (examples,) of words; or (examples, symbols) of strings, -1 behind their end.
@@ -43,7 +43,7 @@ def spell_labels(labels: np.ndarray, names: Sequence[str]) -> list[str]:
 
 
 def measure_string_errors(truths: Sequence[str], answers: Sequence[str]) -> dict[str, float]:
-    """Word error rate, and the share of strings without an error.
+    """Return the word error rate, and the fraction of strings without an error.
 
     Args:
         truths, answers: strings of words.

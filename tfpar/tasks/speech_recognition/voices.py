@@ -1,4 +1,4 @@
-"""The voices of synthesized speech: accents, variants, and which of them training may hear."""
+"""Voices of synthesized speech: accents, variants, and their splits."""
 
 import hashlib
 from collections.abc import Sequence
@@ -35,7 +35,7 @@ def find_family(variant: str) -> str:
 
 
 def split_variants(variants: Sequence[str]) -> dict[str, list[str]]:
-    """Deals out variants to train, validation and test, whole families at a time.
+    """Split variants into train, validation and test by family.
 
     Args:
         variants: their names.

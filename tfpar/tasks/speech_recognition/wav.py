@@ -43,7 +43,7 @@ def read_wav(path: Path | str, rate_hz: int) -> np.ndarray:
 
 
 def decode_wav(content: bytes, rate_hz: int, name: str = "the content") -> np.ndarray:
-    """As `read_wav`, of the bytes of a file; `name` is for messages."""
+    """Decode the bytes of a WAV file as `read_wav` does; `name` is for messages."""
     if not content:
         raise UserError(f"{name} is empty")
     chunks = _chunks(content, name)
@@ -77,7 +77,7 @@ def write_wav(path: Path | str, signal: np.ndarray, rate_hz: int) -> None:
 
 
 def _chunks(content, name):
-    """Chunks by id. One that is longer than the file, as a recorder that was cut off leaves it, ends with the file."""
+    """Return the chunks by id. A chunk longer than the file, as of an interrupted recording, ends with the file."""
     if content[:4] not in (b"RIFF", b"RF64", b"BW64") or content[8:12] != b"WAVE":
         raise UserError(f"{name} is not a WAV file; it must be one, of {_FORMATS}")
     chunks, place = {}, 12
@@ -102,7 +102,7 @@ def _data_size(content, begin, size, chunks):
 
 
 def _are_chunks(content, place):
-    """Whether nothing but whole chunks lies between `place` and the end of the file."""
+    """Return whether only whole chunks lie between `place` and the end of the file."""
     while place + 8 <= len(content) and _ID.match(content, place):
         size = int.from_bytes(content[place + 4 : place + 8], "little")
         place += 8 + size + size % 2
@@ -110,7 +110,7 @@ def _are_chunks(content, place):
 
 
 def _format(chunk, name):
-    """Code, channels, rate, bytes of a frame, bits of a sample, and whether the format is extensible."""
+    """Return code, channels, rate, bytes of a frame, bits of a sample, and whether the format is extensible."""
     code, channels, rate_hz, _, frame_bytes, bits = struct.unpack("<HHIIHH", chunk[:16])
     if code != _EXTENSIBLE:
         return code, channels, rate_hz, frame_bytes, bits, False
@@ -123,7 +123,7 @@ def _format(chunk, name):
 
 
 def _samples(data, code, bits, width, is_extensible, name):
-    """float32 (samples of all channels,)."""
+    """Return the samples of all channels: float32 (samples,)."""
     if code == _PCM and width <= 4:
         return (_integers(data, bits, width, is_extensible, name) / 2.0**31).astype(np.float32)
     if code == _FLOAT and bits == 8 * width and width in (4, 8):
@@ -136,7 +136,7 @@ def _samples(data, code, bits, width, is_extensible, name):
 
 
 def _integers(data, bits, width, is_extensible, name):
-    """PCM samples as the upper bits of int32, where their sign comes out right."""
+    """Return PCM samples in the upper bits of int32, which keeps their sign."""
     wide = np.zeros((len(data) // width, 4), np.uint8)
     wide[:, 4 - width :] = np.frombuffer(data, np.uint8).reshape(-1, width)
     if width == 1:
@@ -158,7 +158,7 @@ def _integers(data, bits, width, is_extensible, name):
 
 
 def _a_law():
-    """float32 (256,), by code."""
+    """Return the decoded values by code: float32 (256,)."""
     code = np.arange(256) ^ 0x55
     exponent, mantissa = code >> 4 & 7, (code & 15) << 4
     size = np.where(exponent == 0, mantissa + 8, (mantissa + 0x108) << np.maximum(exponent - 1, 0))
@@ -166,7 +166,7 @@ def _a_law():
 
 
 def _mu_law():
-    """float32 (256,), by code."""
+    """Return the decoded values by code: float32 (256,)."""
     code = ~np.arange(256) & 255
     size = ((((code & 15) << 3) + 0x84) << (code >> 4 & 7)) - 0x84
     return (np.where(code & 128, -size, size) / 32768).astype(np.float32)

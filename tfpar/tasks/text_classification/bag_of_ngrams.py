@@ -17,7 +17,7 @@ _WEIGHT_SCALE = 4.0
 
 @keras.saving.register_keras_serializable(package="tfpar")
 class BagOfNgrams(keras.layers.Layer):
-    """Sums a weight for each token and each known bigram of a sequence.
+    """Linear classifier of the tokens and known bigrams of a sequence.
 
         y[k] = b[k] + 1/sqrt(n) * sum_f w[f, k]        over the n tokens and known bigrams f of the sequence
 
@@ -103,7 +103,7 @@ class BagOfNgrams(keras.layers.Layer):
         return summed * roots[:, None] * _WEIGHT_SCALE + self.bias
 
     def _stored_keys(self):
-        """In a file they take half the bytes; workers cannot send each other numbers of 16 bits."""
+        """Return the keys in 16 bits when exporting; workers cannot exchange 16-bit numbers."""
         keys = tf.convert_to_tensor(self.keys)
         is_small = self.vocabulary_size**2 // self.slots < 2**15
         return tf.cast(keys, tf.int16) if is_small and is_exporting_file() else keys
@@ -128,5 +128,5 @@ def _count(known):
 
 
 def _inverse_roots(largest, dtype):
-    """1/sqrt(n) for n = 0 ... `largest`, 1 for 0."""
+    """Return 1/sqrt(n) for n = 0 ... `largest`, 1 for 0."""
     return tf.constant(1 / np.sqrt(np.maximum(np.arange(largest + 1), 1)), dtype)

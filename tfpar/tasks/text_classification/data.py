@@ -1,4 +1,4 @@
-"""What the readers hand over: labeled texts in three splits, and the checks that every source must pass."""
+"""Data sets of labeled texts: three splits, and the checks for every source."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -56,7 +56,7 @@ class TextClassificationData:
 
 @dataclass
 class Collected:
-    """Examples as a reader found them, in file order.
+    """Examples from a reader, in file order.
 
     Attributes:
         where: the file or set, as error messages name it.

@@ -1,4 +1,4 @@
-"""Sorts the rows of a CSV or TSV file into labeled texts: a bad row is left out and counted, a bad file is refused."""
+"""Labeled texts in CSV and TSV files: bad rows are skipped and counted, bad files are refused."""
 
 import re
 from pathlib import Path
@@ -52,7 +52,7 @@ def read_texts(
 
 
 class _Reading:
-    """Sorts rows into examples, unlabeled texts and skipped ones."""
+    """Collector of rows as examples, unlabeled texts and skipped ones."""
 
     def __init__(self, path: Path, columns: Columns):
         self._path = path
@@ -139,7 +139,7 @@ def _is_utf8(row: list[str]) -> bool:
 
 
 def sort_class_names(names: set[str]) -> tuple[str, ...]:
-    """Class names by alphabet, or by value if all of them are whole numbers.
+    """Sort class names by alphabet, or by value if all are whole numbers.
 
     >>> sort_class_names({"10", "9", "-1"})
     ('-1', '9', '10')

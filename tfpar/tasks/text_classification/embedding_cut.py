@@ -1,4 +1,4 @@
-"""A text model cut behind its embeddings: the host looks tokens up in a table, the file answers.
+"""Text models without embeddings: the host looks tokens up in a table.
 
 A vocabulary's table is too large for a chip. What follows it takes rows of the table. A last column tells tokens (1)
 from padding (0), so that the mask travels with the sequence, and survives 8 bits, whatever the embeddings have become.
@@ -15,7 +15,7 @@ INPUT = "embedded"
 
 
 def cut_at_embeddings(model: keras.Model) -> tuple[np.ndarray, keras.Model]:
-    """Cuts a model of tokens in two.
+    """Split a model of tokens into its embedding table and the rest.
 
     Args:
         model: int32 (batch, time) tokens -> one output; only its embeddings, which mask token 0, read the tokens.

@@ -1,4 +1,4 @@
-"""What leaves with a text classifier."""
+"""Export of text classifiers."""
 
 import dataclasses
 import functools
@@ -29,7 +29,7 @@ _LIMITS = (
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TextClassifierExport(MeasuredExport):
-    """What leaves with a text classifier, and what it is measured on.
+    """Export of a text classifier, measured on its test set.
 
     For the target "micro" its files take what `embedding.npy` has for the tokens, and are measured in TFLite Micro.
 

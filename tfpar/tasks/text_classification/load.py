@@ -1,4 +1,4 @@
-"""The one door to labeled texts: a spec goes in, three checked splits come out."""
+"""Loading of labeled texts: from a dataset spec to three checked splits."""
 
 from pathlib import Path
 

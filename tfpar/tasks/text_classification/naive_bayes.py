@@ -1,4 +1,4 @@
-"""What naive Bayes knows of each token: a start for embeddings where examples are few."""
+"""Naive-Bayes log-odds of tokens, to initialize weights where examples are few."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ def find_frequent_bigrams(sequences: Sequence[np.ndarray], min_frequency: int) -
 
 
 def make_ngram_ids(sequences: Sequence[np.ndarray], bigrams: np.ndarray, vocabulary_size: int) -> list[np.ndarray]:
-    """Each sequence's tokens, and behind them `vocabulary_size + i` for each occurrence of `bigrams[i]`."""
+    """Append `vocabulary_size + i` to each sequence for each occurrence of `bigrams[i]`."""
     index = {pair: vocabulary_size + i for i, pair in enumerate(map(tuple, bigrams.tolist()))}
     found = []
     for sequence in sequences:

@@ -1,4 +1,4 @@
-"""Answers for texts from an export: tokenizer, LiteRT, labels; no TensorFlow."""
+"""Predictions for texts with an export: tokenizer, LiteRT, labels; no TensorFlow."""
 
 import io
 from pathlib import Path
@@ -17,7 +17,7 @@ EMBEDDING = "embedding.npy"  # beside files for microcontrollers, which take its
 
 
 class TextPredictor:
-    """Classifies texts with an exported model.
+    """Classifier of texts with an exported model.
 
     Args:
         bundle: the export of a text classifier.
@@ -57,7 +57,7 @@ class TextPredictor:
 
 
 def pad_tokens(tokens: np.ndarray, length: int) -> np.ndarray:
-    """int32 (1, length): the tokens, then zeros."""
+    """Pad or cut tokens to int32 (1, length)."""
     return np.pad(tokens, (0, length - len(tokens)))[None].astype(np.int32)
 
 

@@ -9,7 +9,7 @@ _NEUTRAL = ("a", "film", "with", "the", "story", "and", "of", "actors", "this", 
 
 
 def generate_text_classification(seed: int = 0, train: int = 64, held_out: int = 16) -> TextClassificationData:
-    """Texts of 2 to 12 words, one or two of which give the class away.
+    """Generate texts of 2 to 12 words, of which one or two indicate the class.
 
     Args:
         seed: of the texts.

@@ -1,4 +1,4 @@
-"""Reads labeled texts from any TensorFlow Datasets set with one text and one label."""
+"""Labeled texts from TensorFlow Datasets with one text and one label."""
 
 from collections import Counter
 from pathlib import Path

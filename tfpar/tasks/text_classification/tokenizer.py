@@ -46,7 +46,7 @@ class Tokenizer(TrainedTokenizer):
     def train(
         cls, texts: Iterable[str], *, kind: str = "word", vocabulary_size: int = 20_000, min_frequency: int = 2
     ) -> "Tokenizer":
-        """Learns a vocabulary. The same texts give the same vocabulary, in any process.
+        """Learn a vocabulary. The same texts give the same vocabulary, in any process.
 
         Args:
             texts: the training texts.

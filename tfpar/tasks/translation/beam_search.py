@@ -128,6 +128,6 @@ class _Beam:
 
 
 def _largest(values, count):
-    """Places of the largest values, the first ones of equals."""
+    """Return the indices of the largest values; of equal ones, the first."""
     candidates = np.flatnonzero(values >= np.partition(values, -count)[-count])
     return candidates[np.argsort(-values[candidates], kind="stable")[:count]]

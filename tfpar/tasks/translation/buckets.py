@@ -63,7 +63,7 @@ def _round_up(lengths: np.ndarray) -> np.ndarray:
 
 
 def _candidates(needed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Shapes that some pairs fill to each side, int64 (shapes, 2), and how many pairs each holds, after a 0."""
+    """Return the shapes that some pairs fill, int64 (shapes, 2), and the number of pairs in each, after a 0."""
     sources, row = np.unique(needed[:, 0], return_inverse=True)
     targets, column = np.unique(needed[:, 1], return_inverse=True)
     held = np.zeros((len(sources) + 1, len(targets) + 1), np.int64)

@@ -1,4 +1,4 @@
-"""What the readers of translations hand over: pairs of sentences in three splits, checked and counted."""
+"""Data sets of translations: pairs of sentences in three splits, and the checks for every source."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -50,7 +50,7 @@ class TranslationPairs:
 
 @dataclass
 class CollectedPairs:
-    """Pairs as a reader found them, in file order.
+    """Pairs from a reader, in file order.
 
     Attributes:
         where: the file or set, as error messages name it.
@@ -92,7 +92,7 @@ class CollectedPairs:
 
 
 def assemble_pairs(name: str, collected: CollectedPairs, notice: str) -> TranslationPairs:
-    """Cuts the missing splits out of `train` and packs the result.
+    """Cut the missing splits out of `train` and pack the result.
 
     Raises:
         UserError: there is no pair to train on, or too few to cut splits from.

@@ -1,4 +1,4 @@
-"""Sorts the rows of a CSV or TSV file into pairs of sentences."""
+"""Pairs of sentences in CSV and TSV files."""
 
 from pathlib import Path
 

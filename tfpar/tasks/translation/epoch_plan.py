@@ -1,4 +1,4 @@
-"""Which pairs go into which batch: about equally many tokens in each, every pair once, few rows to fill up."""
+"""Plans of batches with similar numbers of tokens: every pair once, few filling rows."""
 
 import math
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ _ROWS_MULTIPLE = 16
 
 
 def rows_per_batch(shapes: Sequence[tuple[int, int]], tokens_per_batch: int, replicas: int = 1) -> np.ndarray:
-    """How many rows fill `tokens_per_batch` on the longer side: int64 (shapes,), multiples of 16 and of 2 * `replicas`.
+    """Return the rows that fill `tokens_per_batch` on the longer side: int64, multiples of 16 and 2 * `replicas`.
 
     Raises:
         UserError: `replicas` is below 1, or `tokens_per_batch` is too small for the largest shape.
@@ -36,7 +36,7 @@ def plan_pairs(
     batch_sizes: np.ndarray,
     rng: np.random.Generator | None = None,
 ) -> list[tuple[int, np.ndarray]]:
-    """Deals the pairs out to batches, each pair once.
+    """Assign the pairs to batches, each pair once.
 
     What is left over in a bucket moves on to the next one, which holds it too, where that feeds less than filling up.
 
@@ -62,7 +62,7 @@ def plan_pairs(
 
 
 def _plan_moves(counts: np.ndarray, lengths: np.ndarray, batch_sizes: np.ndarray) -> list[int]:
-    """How many pairs of each bucket move on to the next; it depends on no order, so all epochs have as many batches.
+    """Return the number of pairs that move to the next bucket; independent of order, so equal in all epochs.
 
     Args:
         counts: (buckets,), pairs.

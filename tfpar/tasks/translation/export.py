@@ -1,4 +1,4 @@
-"""Leaves a translator: encoder and decoder's step in one file, measured by what they translate together."""
+"""Export of translators: encoder and decoder step in one file, measured by its translations."""
 
 import dataclasses
 import functools
@@ -35,7 +35,7 @@ _STEPS = 6  # of the decoder that calibration looks at, for each sentence
 
 @dataclasses.dataclass(frozen=True)
 class TranslatorExport:
-    """What leaves with a translator, and what it is measured on.
+    """Export of a translator, measured on its test set.
 
     Attributes:
         encoder, decoder_step: see `tfpar.models.SequenceToSequence`.

@@ -1,4 +1,4 @@
-"""The one door to translations: a spec goes in, three checked splits of sentence pairs come out."""
+"""Loading of translations: from a dataset spec to three checked splits of sentence pairs."""
 
 from pathlib import Path
 

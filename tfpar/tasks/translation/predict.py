@@ -1,4 +1,4 @@
-"""Translates with an exported encoder and decoder: tokenizer, LiteRT, beam search in NumPy; no TensorFlow."""
+"""Translation with an export: tokenizer, LiteRT, beam search in NumPy; no TensorFlow."""
 
 import dataclasses
 from pathlib import Path
@@ -38,7 +38,7 @@ class Translation:
 
 
 class Translator:
-    """Translates sentences with a `.tflite` file.
+    """Translator of sentences with a `.tflite` file.
 
     Args:
         content: of the file, with the signatures `encode` and `decode_step`.
@@ -51,7 +51,7 @@ class Translator:
         self._tokenizer, self._search = tokenizer, search
 
     def translate(self, text: str) -> list[Translation]:
-        """All hypotheses of the beam, the best first. An empty text is its own translation."""
+        """Return all hypotheses of the beam, the best first. An empty text is its own translation."""
         if not text.strip():
             return [Translation(text, 0.0, [], [], np.zeros((0, 0), np.float32))]
         (ids,) = self._tokenizer.encode([text], self._search["max_length"])
@@ -73,7 +73,7 @@ class Translator:
 
 
 class TranslationPredictor:
-    """Translates with an export.
+    """Translator of inputs of `tfpar predict` with an export.
 
     Args:
         bundle: the export of a translator.

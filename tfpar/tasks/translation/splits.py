@@ -1,4 +1,4 @@
-"""How pairs of sentences are dealt out: whole source sides, since one source often has many translations.
+"""Splits of sentence pairs by source, since one source often has many translations.
 
 A split by row would put one translation of a sentence into training and another into the test.
 """
@@ -31,7 +31,7 @@ def source_key(text: str) -> str:
 
 
 def split_by_source(sources: Sequence[str], held_out: Sequence[str] = ("test", "validation")) -> dict[str, list[int]]:
-    """Deals rows out to `held_out` and "train".
+    """Split rows into `held_out` and "train".
 
     The rule depends on the texts alone: the same rows are dealt out in the same way on every machine.
 

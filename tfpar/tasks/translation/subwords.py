@@ -1,4 +1,4 @@
-"""Subwords of two languages that can be put together again: what a translator reads and writes.
+"""Reversible subwords of two languages.
 
 Nothing is lost but what `normalize` says, and nothing is unknown: letters that training never showed are spelled in
 the bytes of UTF-8.
@@ -39,7 +39,7 @@ class SubwordTokenizer(TrainedTokenizer):
 
     @classmethod
     def train(cls, texts: Iterable[str], *, vocabulary_size: int = 4000, min_frequency: int = 2) -> "SubwordTokenizer":
-        """Learns a vocabulary. The same texts give the same vocabulary, in any order and in any process.
+        """Learn a vocabulary. The same texts give the same vocabulary, in any order and in any process.
 
         Args:
             texts: the training texts of all languages.

@@ -12,7 +12,7 @@ _TARGET_PLACES = ("", "ánt", "cént", "míl")
 
 
 def generate_translation(seed: int = 0, train: int = 64, held_out: int = 16) -> TranslationPairs:
-    """Numbers below 10,000 spelled out in two made-up languages, one of which begins with the ones.
+    """Generate numbers below 10,000 spelled out in two artificial languages, one with the ones first.
 
     >>> pairs = generate_translation().train
     >>> pairs.sources[0], pairs.targets[0]
@@ -49,13 +49,13 @@ def _pairs(numbers: np.ndarray) -> Pairs:
 
 
 def _source(digits: list[int]) -> str:
-    """From the highest place down, one word for each digit that is not 0."""
+    """Spell from the highest place down, one word for each digit that is not 0."""
     words = [_SOURCE_DIGITS[digit] + place for digit, place in zip(digits, _SOURCE_PLACES, strict=True) if digit]
     return " ".join(reversed(words)) + "?"
 
 
 def _target(digits: list[int]) -> str:
-    """From the ones up, the place before its digit."""
+    """Spell from the ones up, the place before its digit."""
     places = [(place, digit) for digit, place in zip(digits, _TARGET_PLACES, strict=True) if digit]
     words = [f"{place} {_TARGET_DIGITS[digit]}".strip() for place, digit in places]
     return "¿" + " y ".join(words) + "?"

@@ -1,4 +1,4 @@
-"""Reads pairs of sentences from a TensorFlow Datasets set of translations, or of two texts."""
+"""Pairs of sentences from TensorFlow Datasets of translations, or of two texts."""
 
 from pathlib import Path
 

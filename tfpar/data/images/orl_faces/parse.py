@@ -57,7 +57,7 @@ def _restore_line_ends(content: bytes) -> bytes:
 
 
 def _roughness(content: bytes) -> int:
-    """How much neighbors in a column differ, in sum."""
+    """Return the sum of differences between neighbors in a column."""
     return int(np.abs(np.diff(_pixels(content).astype(int), axis=0)).sum())
 
 

@@ -5,7 +5,7 @@ A prediction needs no more of tfpar than this file and the tokenizer's own.
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from tfpar.errors import MissingExtraError, UserError
 from tfpar.files import read_file, written_atomically
@@ -26,7 +26,7 @@ class TrainedTokenizer:
 
     SPECIAL: tuple[str, ...]
 
-    def __init__(self, backend):
+    def __init__(self, backend: Any):
         """Wrap a `tokenizers.Tokenizer`; use `train` or `load`.
 
         Raises:
@@ -109,7 +109,7 @@ def cut_prefix(text: str, tokens: int) -> str:
     return start[: tokens * _CHARACTERS_PER_TOKEN]
 
 
-def import_tokenizers():
+def import_tokenizers() -> Any:
     """Import `tokenizers`; raise MissingExtraError if it is not installed."""
     try:
         import tokenizers

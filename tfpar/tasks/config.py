@@ -42,7 +42,7 @@ class Setting:
     multiple_of: int = 1
 
 
-def setting(default: Any, help: str, minimum: float | None = None, maximum: float | None = None, **options) -> Any:
+def setting(default: Any, help: str, minimum: float | None = None, maximum: float | None = None, **options: Any) -> Any:
     """Make a dataclass field of a `Config`; the arguments are those of `Setting`."""
     return dataclasses.field(
         default=_NOT_GIVEN, metadata={"setting": Setting(default, help, minimum, maximum, **options)}

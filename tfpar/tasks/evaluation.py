@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -59,7 +60,7 @@ class Evaluation:
     set_threshold: str | None = None
     output_dir: Path | None = None
 
-    def labeled(self, label_column: str, labels=None) -> Iterable[tuple[Item, str]]:
+    def labeled(self, label_column: str, labels: Any = None) -> Iterable[tuple[Item, str]]:
         """Read inputs with their true answers from class folders (if there are labels) or a table."""
         kind = self.predictor.input_kind
         name, path = parse_source(self.data, (*(["folder"] if labels else []), *TABLES))
@@ -80,7 +81,7 @@ class Evaluation:
                 raise UserError(f"--{name} is for csv: and tsv: data; leave it out for {self.data}")
 
 
-def evaluate(bundle: Bundle, data: str, format_name: str | None = None, **options) -> dict:
+def evaluate(bundle: Bundle, data: str, format_name: str | None = None, **options: Any) -> dict:
     """Measure one TFLite file of an export.
 
     Args:

@@ -9,7 +9,7 @@ from tfpar.tasks.base import SPLITS, Task
 from tfpar.tasks.config import setting
 from tfpar.tasks.console import log, log_skipped
 from tfpar.tasks.file_groups import FileGroups
-from tfpar.tasks.packages import PILLOW
+from tfpar.tasks.packages import PILLOW, Package
 
 CLASSIFICATION = "image_classification"  # the name of the task in manifests
 AUGMENTATIONS = ("affine", "elastic", "flip", "light", "noise", "cutout")
@@ -59,10 +59,10 @@ class ImageTask(Task):
 
     config: ImageConfig
 
-    def packages(self):
+    def packages(self) -> tuple[Package, ...]:
         return (PILLOW,)
 
-    def load(self, replicas):
+    def load(self, replicas: int) -> Any:
         self._replicas = replicas
         return self.load_images()
 
@@ -94,10 +94,10 @@ class ImageTask(Task):
         log(f"{images.name}: {self.describe_counts(images)}; {shape}; {images.notice}")
         return images
 
-    def count_examples(self, data):
+    def count_examples(self, data: Any) -> dict[str, int]:
         return {split: len(getattr(data, split)) for split in SPLITS}
 
-    def padding_fraction(self, data):
+    def padding_fraction(self, data: Any) -> float:
         rows = len(data.train)
         return 1 - rows / (-(-rows // self.config.batch_size) * self.config.batch_size)
 
@@ -150,7 +150,7 @@ class ImageTask(Task):
         """Make the loss of training."""
         raise NotImplementedError
 
-    def fit(self, model, data):
+    def fit(self, model: Any, data: Any) -> tuple[dict[str, list[float]], dict[str, float]]:
         import keras
 
         config = self.config

@@ -1,6 +1,7 @@
 """Registry of the predictors of all tasks."""
 
 import importlib
+from typing import Any
 
 from tfpar.errors import UserError
 from tfpar.export.bundle.directory import Bundle
@@ -17,7 +18,7 @@ PREDICTORS = {
 }
 
 
-def load_predictor(bundle: Bundle, format_name: str | None = None):
+def load_predictor(bundle: Bundle, format_name: str | None = None) -> Any:
     """Return the predictor for an export.
 
     Args:

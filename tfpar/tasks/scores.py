@@ -1,6 +1,7 @@
 """Scores of predictions; NumPy only."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -53,7 +54,7 @@ def score_translations(translations: Sequence[str], references: Sequence[str]) -
     }
 
 
-def import_sacrebleu():
+def import_sacrebleu() -> Any:
     """Import sacrebleu; raise MissingExtraError if it is not installed."""
     try:
         import sacrebleu

@@ -5,6 +5,7 @@ a bucket is filled up with rows of weight 0. All planning is NumPy; tf.data only
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -134,7 +135,7 @@ def bucketed_batches(
     num_classes: int | None = None,
     replicas: int = 1,
     first_epoch: int = 0,
-):
+) -> Any:
     """Feed the batches of `plan_epoch` as a tf.data.Dataset of known cardinality.
 
     Every batch has `batch_size` rows. Filling rows hold one [UNK], label 0 and weight 0: a weighted loss or metric

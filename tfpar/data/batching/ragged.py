@@ -1,6 +1,7 @@
 """`Ragged`: token sequences of many lengths, of which batches are gathered."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +18,7 @@ class Ragged:
         self._lengths = tf.constant(lengths, tf.int32)
         self._last = int(lengths.sum()) - 1
 
-    def gather(self, chosen, length):
+    def gather(self, chosen: Any, length: Any) -> Any:
         """Return the chosen sequences, padded with 0: int32 (chosen, length), and bool, where tokens are."""
         import tensorflow as tf
 

@@ -1,10 +1,13 @@
 """`tf.data` pipelines of batches that Python plans."""
 
+from collections.abc import Callable
+from typing import Any
+
 _SMALL_POOL_THREADS = 2
 _PREFETCHED = 4
 
 
-def as_dataset(next_plan, make_batch, batches: int, batch_size: int, then=None):
+def as_dataset(next_plan: Callable[[], Any], make_batch: Any, batches: int, batch_size: int, then: Any = None) -> Any:
     """Make a dataset: Python plans an epoch, TensorFlow makes the batches, so that Python's thread is free for `fit`.
 
     Args:

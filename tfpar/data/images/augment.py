@@ -7,6 +7,7 @@ depends on the seed, on the batch's number and on the step's place among the ste
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from typing import Any
 
 _PREFETCHED = 4
 
@@ -36,7 +37,7 @@ class Step:
         return dataset.map(changed, num_parallel_calls=2, deterministic=True)
 
 
-def apply_steps(dataset, steps: Sequence[Step], seed: int):
+def apply_steps(dataset: Any, steps: Sequence[Step], seed: int) -> Any:
     """Apply steps in order to a numbered dataset, and remove the numbers.
 
     Args:
@@ -52,7 +53,7 @@ def apply_steps(dataset, steps: Sequence[Step], seed: int):
     return dataset.map(lambda number, batch: batch).prefetch(_PREFETCHED)
 
 
-def uniform(seed, place: int, shape, low: float, high: float):
+def uniform(seed: Any, place: int, shape: Any, low: float, high: float) -> Any:
     """Draw random numbers from `low` to `high`: float32 of `shape`; each `place` is a separate stream."""
     import tensorflow as tf
 

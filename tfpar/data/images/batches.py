@@ -1,5 +1,8 @@
 """Batches of images of one shape."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
 from tfpar.data.batching.bucketing import make_row_table
@@ -17,8 +20,8 @@ def image_batches(
     seed: int = 0,
     replicas: int = 1,
     first_epoch: int = 0,
-    augment=(),
-):
+    augment: Sequence[Any] = (),
+) -> Any:
     """Feed a split as a tf.data.Dataset of known cardinality.
 
     Every batch has `batch_size` rows. Filling rows have weight 0: a weighted loss or metric sees each example exactly

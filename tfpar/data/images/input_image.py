@@ -7,7 +7,7 @@ from tfpar.errors import UserError
 from tfpar.files import read_file
 
 
-def read_image(image: str | np.ndarray, shape) -> np.ndarray:
+def read_image(image: str | np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
     """Read an image as a model's input.
 
     Args:

@@ -1,6 +1,7 @@
 """Dataset specs: the values of --dataset."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from tfpar.checks import did_you_mean
 from tfpar.errors import UserError
@@ -57,6 +58,6 @@ def check_options(spec: str, kind: str, kinds: tuple[str, ...], **options: str) 
         raise UserError(f"--{given[0]} is for {allowed} alone; got dataset {spec!r}. Leave it out")
 
 
-def make_file_notice(path) -> str:
+def make_file_notice(path: Path) -> str:
     """Return the notice for data without a stated license."""
     return f"Your own file {path}: its license is yours to know."

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +19,7 @@ _KINDS = {"O": "text", "S": "text", "U": "text", "i": "int", "u": "int"}  # by N
 _BATCH = 1024
 
 
-def prepare_builder(name: str, cache_dir: Path | None, bundled: Mapping[str, str] = MappingProxyType({})):
+def prepare_builder(name: str, cache_dir: Path | None, bundled: Mapping[str, str] = MappingProxyType({})) -> Any:
     """Return the builder of a set after its data are on disk; one process at a time prepares.
 
     Bundled sets are prepared under tfpar's cache directory, others where TFDS always puts them, unless `cache_dir` is
@@ -74,7 +75,7 @@ def _builder(tfds, name: str, base: str, data_dir: Path | None, bundled: Mapping
         ) from error
 
 
-def find_splits_of(builder, name: str) -> dict[str, str]:
+def find_splits_of(builder: Any, name: str) -> dict[str, str]:
     """Map train, validation and test to the set's own names, where it has them."""
     found = {}
     for split, aliases in _SPLIT_NAMES.items():
@@ -85,7 +86,7 @@ def find_splits_of(builder, name: str) -> dict[str, str]:
     return found
 
 
-def classify_features(features) -> dict[str, str]:
+def classify_features(features: Any) -> dict[str, str]:
     """Return the kind of each scalar feature: "text", "label", "int" or "other"."""
     import tensorflow_datasets as tfds
 
@@ -98,7 +99,7 @@ def classify_features(features) -> dict[str, str]:
     return kinds
 
 
-def iterate_batches(builder, split: str, keys: Sequence[str], outer: str | None = None) -> Iterator[list[list]]:
+def iterate_batches(builder: Any, split: str, keys: Sequence[str], outer: str | None = None) -> Iterator[list[list]]:
     """Yield the values of each of the features `keys`, batch by batch and in file order; texts as bytes.
 
     Args:
@@ -116,7 +117,7 @@ def iterate_batches(builder, split: str, keys: Sequence[str], outer: str | None 
         yield [columns[key].tolist() for key in keys]
 
 
-def iterate_rows(builder, split: str, keys: Sequence[str]) -> Iterator[dict]:
+def iterate_rows(builder: Any, split: str, keys: Sequence[str]) -> Iterator[dict]:
     """Yield row by row, in file order, the features `keys`, which may be of any shapes.
 
     Args:
@@ -142,12 +143,12 @@ def _read(builder, split, keys, batch_size=None):
         raise UserError(f"the prepared data in {builder.data_dir} are damaged; remove that directory") from error
 
 
-def describe_splits(builder) -> str:
+def describe_splits(builder: Any) -> str:
     """Describe the set's splits."""
     return getattr(builder, "SPLIT_RULE", f"as published in TFDS set {builder.info.full_name}")
 
 
-def read_notice(info) -> str:
+def read_notice(info: Any) -> str:
     """Return license and citation of a set, to show to the user."""
     terms = (info.redistribution_info.license or "").strip() or "see the set's page in the TFDS catalog"
     return f"License: {terms}\nCite: {info.citation.strip() or info.full_name}"

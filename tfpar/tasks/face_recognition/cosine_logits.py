@@ -1,5 +1,7 @@
 """Cosines between embeddings and one direction for each class."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -22,21 +24,21 @@ class CosineLogits(keras.layers.Layer):
         float (batch, num_classes), from -1 to 1.
     """
 
-    def __init__(self, num_classes, seed=None, **kwargs):
+    def __init__(self, num_classes: int, seed: int | None = None, **kwargs: Any):
         super().__init__(**kwargs)
         self.num_classes = check_positive_integer("num_classes", num_classes)
         self.seed = seed
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         initializer = keras.initializers.RandomNormal(seed=self.seed)
         self.directions = self.add_weight((input_shape[-1], self.num_classes), initializer, name="directions")
         self.built = True
 
-    def call(self, embedding):
+    def call(self, embedding: Any) -> Any:
         return ops.matmul(embedding, ops.normalize(self.directions, axis=0))
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return (*input_shape[:-1], self.num_classes)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "num_classes": self.num_classes, "seed": self.seed}

@@ -1,6 +1,8 @@
 """Export of networks that compare faces."""
 
 import dataclasses
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,10 +24,10 @@ class FaceExport(ImageExport):
 
     threshold: float
 
-    def make_manifest_fields(self):
+    def make_manifest_fields(self) -> dict[str, Any]:
         return {"task": TASK, "threshold": self.threshold, **self.make_input_fields()}
 
-    def make_card_sections(self):
+    def make_card_sections(self) -> dict[str, str]:
         return {
             "input": f"Threshold of the cosine: {self.threshold:.4f}. {self.describe_input()}",
             "pictures": "![error rates](roc.png)",
@@ -34,21 +36,21 @@ class FaceExport(ImageExport):
             "limits": self.limits,
         }
 
-    def write_task_files(self, directory, answers):
+    def write_task_files(self, directory: Path, answers: np.ndarray) -> None:
         draw_learning_curve(self.history, directory / "learning_curve.png")
         draw_roc(*pair_cosines(answers, self.test_labels), self.threshold, directory / "roc.png")
 
-    def predict_with_keras(self):
+    def predict_with_keras(self) -> np.ndarray:
         return average_directions(self.run_keras(self.test_images), self.run_keras(self.test_images[:, :, ::-1]))
 
-    def predict_with_tflite(self, path, rows):
+    def predict_with_tflite(self, path: Path, rows: np.ndarray) -> np.ndarray:
         images = self.test_images[rows]
         return average_directions(self.run_tflite(path, images), self.run_tflite(path, images[:, :, ::-1]))
 
-    def score(self, answers, rows):
+    def score(self, answers: np.ndarray, rows: np.ndarray) -> dict[str, float]:
         return {"eer": equal_error_rate(*pair_cosines(answers, self.test_labels[rows]))[0]}
 
-    def is_correct(self, answers, rows):
+    def is_correct(self, answers: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """Return whether each pair is on its side of the threshold, bool; genuine pairs first."""
         genuine, impostor = pair_cosines(answers, self.test_labels[rows])
         return np.concatenate([genuine >= self.threshold, impostor < self.threshold])

@@ -1,5 +1,7 @@
 """Embeddings of faces: directions in a space in which pictures of one person lie close together."""
 
+from typing import Any
+
 import keras
 import numpy as np
 
@@ -13,7 +15,7 @@ def face_embedder(
     image_shape: tuple[int, int, int],
     embedding_size: int = 128,
     dropout_rate: float = 0.3,
-    **encoder,
+    **encoder: Any,
 ) -> keras.Model:
     """Build a network from images to embeddings; train it with `CosineLogits` on top.
 

@@ -1,5 +1,8 @@
 """Gabor wavelets: how strong edges and lines of each direction and width are, and where. Nothing in it is trained."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
@@ -39,7 +42,14 @@ class GaborMagnitudes(keras.layers.Layer):
         Lades et al. 1993, Distortion invariant object recognition in the dynamic link architecture.
     """
 
-    def __init__(self, wavelengths=(4.0, 4 * 2**0.5), octaves=2, orientations=8, cell=8, **kwargs):
+    def __init__(
+        self,
+        wavelengths: Sequence[float] = (4.0, 4 * 2**0.5),
+        octaves: float = 2,
+        orientations: int = 8,
+        cell: int = 8,
+        **kwargs: Any,
+    ):
         super().__init__(**kwargs)
         self.wavelengths = tuple(wavelengths)
         for name, value in (("octaves", octaves), ("orientations", orientations), ("cell", cell)):
@@ -50,7 +60,7 @@ class GaborMagnitudes(keras.layers.Layer):
             raise ValueError(f"`cell` must be a multiple of {2 ** (octaves - 1)} for {octaves} octaves; got {cell}")
         self._wavelets = [gabor_wavelets(wavelength, orientations) for wavelength in self.wavelengths]
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         largest, smallest = max(len(w) // 2 for w in self._wavelets), min(input_shape[1:3]) // 2 ** (self.octaves - 1)
         if smallest < largest:
             raise ValueError(
@@ -60,7 +70,7 @@ class GaborMagnitudes(keras.layers.Layer):
             )
         self.built = True
 
-    def call(self, images):
+    def call(self, images: Any) -> Any:
         image, answers = ops.mean(images, axis=-1, keepdims=True), []
         height, width, _ = self.compute_output_shape(images.shape)[1:]
         for octave in range(self.octaves):
@@ -78,11 +88,11 @@ class GaborMagnitudes(keras.layers.Layer):
         real, imaginary = ops.split(ops.average_pool(parts, cell, cell), 2, axis=-1)
         return real + imaginary
 
-    def compute_output_shape(self, shape):
+    def compute_output_shape(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         filters = self.octaves * len(self.wavelengths) * self.orientations
         return shape[0], shape[1] // self.cell, shape[2] // self.cell, filters
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         names = ("wavelengths", "octaves", "orientations", "cell")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 

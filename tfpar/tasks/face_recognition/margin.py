@@ -1,6 +1,7 @@
 """A loss for embeddings: the true class must win by a margin."""
 
 import math
+from typing import Any
 
 import keras
 from keras import ops
@@ -35,7 +36,14 @@ class MarginCrossentropy(SmoothedCrossentropy):
         Deng et al. 2019, ArcFace, arXiv:1801.07698. Wang et al. 2018, CosFace, arXiv:1801.09414.
     """
 
-    def __init__(self, scale=16.0, angle=0.0, cosine=0.0, name="margin_crossentropy", **kwargs):
+    def __init__(
+        self,
+        scale: float = 16.0,
+        angle: float = 0.0,
+        cosine: float = 0.0,
+        name: str = "margin_crossentropy",
+        **kwargs: Any,
+    ):
         super().__init__(name=name, **kwargs)
         if not (scale > 0 and 0 <= angle < math.pi / 2 and 0 <= cosine < 1):
             raise ValueError(
@@ -46,7 +54,7 @@ class MarginCrossentropy(SmoothedCrossentropy):
         self.angle = angle
         self.cosine = cosine
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Any, y_pred: Any) -> Any:
         narrowed = ops.where(one_hot_like(y_true, y_pred) > 0, self._narrowed(y_pred), y_pred)
         return super().call(y_true, self.scale * narrowed)
 
@@ -59,5 +67,5 @@ class MarginCrossentropy(SmoothedCrossentropy):
         line = cosines + math.cos(self.angle) - 1
         return ops.where(cosines > -math.cos(self.angle), turned, line) - self.cosine
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "scale": self.scale, "angle": self.angle, "cosine": self.cosine}

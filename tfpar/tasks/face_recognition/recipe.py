@@ -1,7 +1,7 @@
 """Training of a face embedder, for known people or for people that training never shows."""
 
 import dataclasses
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -76,7 +76,7 @@ class FaceRecognition(ImageTask):
     def example_input(self) -> str:
         return "one.png other.png" if self.config.task == "open" else "image.png"
 
-    def load(self, replicas):
+    def load(self, replicas: int) -> Any:
         from tfpar.tasks.face_recognition.people import split_by_person
 
         if self.config.task == "open" and (self.config.validation_split or self.config.patience):
@@ -88,7 +88,7 @@ class FaceRecognition(ImageTask):
         log(f"splits: {images.split_rule}")
         return images
 
-    def build(self, data):
+    def build(self, data: Any) -> Any:
         """Build the embedder with a direction for each person on top."""
         from tfpar import train
         from tfpar.tasks.face_recognition.cosine_logits import CosineLogits
@@ -103,7 +103,7 @@ class FaceRecognition(ImageTask):
         head = CosineLogits(_count_people(data), seed=self.config.seed, dtype="float32", name="cosines")
         return train.Model(self._embedder.input, head(self._embedder.output), name="faces")
 
-    def make_loss(self):
+    def make_loss(self) -> Any:
         from tfpar.tasks.face_recognition.margin import MarginCrossentropy
 
         config = self.config
@@ -111,7 +111,7 @@ class FaceRecognition(ImageTask):
             config.scale, config.angular_margin, config.cosine_margin, label_smoothing=config.label_smoothing
         )
 
-    def evaluate(self, model, data):
+    def evaluate(self, model: Any, data: Any) -> Evaluation:
         from tfpar.tasks.face_recognition.joined_embedder import nearest_mean_classifier
         from tfpar.tasks.face_recognition.margin import MarginCrossentropy
 
@@ -163,7 +163,9 @@ class FaceRecognition(ImageTask):
         model.compile(jit_compile=self.config.xla)  # needed to predict on several workers
         return [model.predict(pixels.astype("float32"), verbose=0) for pixels in (images, images[:, :, ::-1])]
 
-    def make_exporter(self, model, data, evaluation, history, facts):
+    def make_exporter(
+        self, model: Any, data: Any, evaluation: Evaluation, history: dict[str, list[float]], facts: dict[str, Any]
+    ) -> Any:
         import keras
 
         from tfpar.tasks.face_recognition.export import FaceExport
@@ -180,7 +182,7 @@ class FaceRecognition(ImageTask):
         classifier = keras.Model(exported.input, probabilities)
         return ImageClassifierExport(model=classifier, class_names=data.class_names, **arguments)
 
-    def describe_model(self):
+    def describe_model(self) -> str:
         return f"{self.config.describe_network()}, beside whitened Gabor wavelets; {self.config.task} set."
 
 

@@ -46,12 +46,12 @@ class ImageClassification(ImageTask):
     config_class = ImageClassificationConfig
     example_input = "image.png"
 
-    def load(self, replicas):
+    def load(self, replicas: int) -> Any:
         images = super().load(replicas)
         log(f"splits: {images.split_rule}")
         return images
 
-    def build(self, data):
+    def build(self, data: Any) -> Any:
         from tfpar import models, train
 
         classifier = models.image_classifier(
@@ -86,12 +86,12 @@ class ImageClassification(ImageTask):
         autoencoder.lanes = training.count_lanes(config, autoencoder)
         training.pretrain(config, autoencoder, copies, config.pretrain_epochs)
 
-    def make_loss(self):
+    def make_loss(self) -> Any:
         from tfpar import train
 
         return train.SmoothedCrossentropy(label_smoothing=self.config.label_smoothing)
 
-    def evaluate(self, model, data):
+    def evaluate(self, model: Any, data: Any) -> Evaluation:
         import keras
 
         predictor = self._make_predictor(model)
@@ -110,7 +110,9 @@ class ImageClassification(ImageTask):
         probabilities = keras.layers.Softmax(name="probabilities", dtype="float32")(classifier.output)
         return keras.Model(classifier.input, probabilities)
 
-    def make_exporter(self, model, data, evaluation, history, facts):
+    def make_exporter(
+        self, model: Any, data: Any, evaluation: Evaluation, history: dict[str, list[float]], facts: dict[str, Any]
+    ) -> Any:
         from tfpar.tasks.image_classifier_export import ImageClassifierExport
 
         return ImageClassifierExport(
@@ -120,6 +122,6 @@ class ImageClassification(ImageTask):
             **self.export_arguments(data, history, facts),
         )
 
-    def describe_model(self):
+    def describe_model(self) -> str:
         views = "; the mean of its answers to an image and to its four shifts by half a pixel"
         return f"{self.config.describe_network()}{views if self.config.views else ''}."

@@ -1,5 +1,7 @@
 """An image together with itself moved by half a pixel."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -19,17 +21,17 @@ class ShiftedViews(keras.layers.Layer):
 
     count = 5
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any):
         super().__init__(**kwargs)
         self.built = True
 
-    def call(self, images):
+    def call(self, images: Any) -> Any:
         down = ops.concatenate([images[:, :1], images[:, :-1]], axis=1)
         up = ops.concatenate([images[:, 1:], images[:, -1:]], axis=1)
         right = ops.concatenate([images[:, :, :1], images[:, :, :-1]], axis=2)
         left = ops.concatenate([images[:, :, 1:], images[:, :, -1:]], axis=2)
         return ops.concatenate([images, *((images + moved) / 2 for moved in (down, up, right, left))], axis=0)
 
-    def compute_output_shape(self, images_shape):
+    def compute_output_shape(self, images_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         batch, *image = images_shape
         return (batch and self.count * batch, *image)

@@ -6,6 +6,7 @@ alone. `augment_batches` applies steps to a dataset.
 
 import functools
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -38,22 +39,24 @@ def augment_batches(dataset: tf.data.Dataset, steps: Sequence[Step], seed: int) 
     return dataset.map(distort, num_parallel_calls=2, deterministic=True)
 
 
-def draw_uniform(seed, shape, low=0.0, high=1.0):
+def draw_uniform(seed: tf.Tensor, shape: Any, low: float = 0.0, high: float = 1.0) -> tf.Tensor:
     """Return uniform random numbers in [low, high): float32 of `shape`."""
     return tf.random.stateless_uniform(shape, seed, low, high)
 
 
-def split_seed(seed, count: int):
+def split_seed(seed: tf.Tensor, count: int) -> list[tf.Tensor]:
     """Split a seed into `count` seeds (2,)."""
     return tf.unstack(tf.random.experimental.stateless_split(seed, count))
 
 
-def choose_rows(seed, audio, share: float):
+def choose_rows(seed: tf.Tensor, audio: tf.Tensor, share: float) -> tf.Tensor:
     """Return bool (batch, 1), True for a random fraction of rows."""
     return draw_uniform(seed, (tf.shape(audio)[0], 1)) < share
 
 
-def place_clips(audio, lengths, seed, speed=SPEEDS, crop=0.08):
+def place_clips(
+    audio: tf.Tensor, lengths: tf.Tensor, seed: tf.Tensor, speed: tuple[float, float] = SPEEDS, crop: float = 0.08
+) -> tf.Tensor:
     """Resample each clip to a random speed, which shifts pitch and formants, and move it to a random position.
 
     Args:
@@ -83,7 +86,9 @@ def place_clips(audio, lengths, seed, speed=SPEEDS, crop=0.08):
     return tf.where(inside, left + fraction * (right - left), 0.0)
 
 
-def add_babble(audio, seed, share=0.15, snr_db=(5.0, 25.0)):
+def add_babble(
+    audio: tf.Tensor, seed: tf.Tensor, share: float = 0.15, snr_db: tuple[float, float] = (5.0, 25.0)
+) -> tf.Tensor:
     """Add other clips of the batch at a lower level, as background speech."""
     which, levels, shifts = split_seed(seed, 3)
     shift = tf.random.stateless_uniform((2,), shifts, 0, tf.shape(audio)[1], tf.int32)
@@ -92,8 +97,15 @@ def add_babble(audio, seed, share=0.15, snr_db=(5.0, 25.0)):
 
 
 def simulate_recording(
-    audio, seed, *, rate_hz=8000, equalizer_db=9.0, band_share=0.5, reverb_share=0.5, snr_db=(4.0, 45.0)
-):
+    audio: tf.Tensor,
+    seed: tf.Tensor,
+    *,
+    rate_hz: int = 8000,
+    equalizer_db: float = 9.0,
+    band_share: float = 0.5,
+    reverb_share: float = 0.5,
+    snr_db: tuple[float, float] = (4.0, 45.0),
+) -> tf.Tensor:
     """Make a step that simulates reverberation, microphone, channel and noise in one pair of transforms.
 
     A decaying random impulse response; a smooth random equalizer; in some rows a high-pass and a low-pass, as of a
@@ -188,7 +200,13 @@ def _scale(noise, signal, seed, snr_db):
     return tf.sqrt(power / (noise_power + 1e-12)) * 10 ** (-ratio_db / 20)
 
 
-def apply_recorder(audio, seed, gain_db=(-35.0, 0.0), offset_share=0.3, clip_share=0.15):
+def apply_recorder(
+    audio: tf.Tensor,
+    seed: tf.Tensor,
+    gain_db: tuple[float, float] = (-35.0, 0.0),
+    offset_share: float = 0.3,
+    clip_share: float = 0.15,
+) -> tf.Tensor:
     """Make a step that sets the peak to `gain_db`, adds an offset, and clips some rows."""
     gains, which, offsets, clips, amounts = split_seed(seed, 5)
     rows = tf.shape(audio)[0]
@@ -199,7 +217,7 @@ def apply_recorder(audio, seed, gain_db=(-35.0, 0.0), offset_share=0.3, clip_sha
     return (audio + offset) * 10 ** (draw_uniform(gains, (rows, 1), *gain_db) / 20)
 
 
-def apply_fades(audio, seed, share=0.3, longest=0.25):
+def apply_fades(audio: tf.Tensor, seed: tf.Tensor, share: float = 0.3, longest: float = 0.25) -> tf.Tensor:
     """Fade some rows in and out over up to `longest` of their length."""
     which, ends = split_seed(seed, 2)
     rows, samples = tf.unstack(tf.shape(audio))

@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -16,11 +17,11 @@ def speech_batches(
     batch_size: int,
     seed: int = 0,
     shuffle: bool = False,
-    distortions=None,
+    distortions: Sequence[Any] | None = None,
     boundaries: Sequence[int] = (),
     first_epoch: int = 0,
-    **placing,
-):
+    **placing: Any,
+) -> Any:
     """Make batches of raw audio.
 
     Args:

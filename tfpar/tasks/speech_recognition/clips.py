@@ -1,6 +1,7 @@
 """Clips of speech as rows of one length; NumPy alone."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -29,7 +30,7 @@ class Clips:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def center(self, rows=slice(None)) -> np.ndarray:
+    def center(self, rows: Any = slice(None)) -> np.ndarray:
         """Return each clip centered in its row, as by `fit_length`: float32 (clips, samples)."""
         audio, lengths = self.audio[rows], self.lengths[rows]
         places = (np.arange(audio.shape[1]) - (audio.shape[1] - lengths[:, None]) // 2) % audio.shape[1]
@@ -67,7 +68,7 @@ def fit_length(signal: np.ndarray, samples: int) -> np.ndarray:
     return np.pad(np.asarray(signal, np.float32), (before, samples - len(signal) - before))
 
 
-def pack(signals: list[np.ndarray], labels, samples: int) -> Clips:
+def pack(signals: list[np.ndarray], labels: Any, samples: int) -> Clips:
     """Make `Clips` of float signals of at most so many samples; longer ones are cut to the loudest part."""
     audio = np.zeros((len(signals), samples), np.int16)
     for row, signal in zip(audio, signals, strict=True):

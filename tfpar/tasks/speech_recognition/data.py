@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -75,7 +76,7 @@ class CollectedSpeech:
     grouped_by: str = ""
     advice: str = ""
 
-    def add(self, signal: np.ndarray, label, key: str, split: str = "train") -> None:
+    def add(self, signal: np.ndarray, label: Any, key: str, split: str = "train") -> None:
         """Add a clip, float (samples,) at `rate_hz`, unless it is silent."""
         self.clipped += is_clipped(signal)
         signal = trim(signal, self.rate_hz)

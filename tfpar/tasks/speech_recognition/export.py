@@ -3,6 +3,8 @@
 import dataclasses
 import functools
 import sys
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -55,10 +57,10 @@ class SpeechExport(MeasuredExport):
     def _says_words(self) -> bool:
         return self.test_labels.ndim == 1
 
-    def make_manifest_fields(self):
+    def make_manifest_fields(self) -> dict[str, Any]:
         return {"task": TASK, "rate_hz": self.rate_hz, "samples": int(np.prod(self.test_audio.shape[1:]))}
 
-    def make_card_sections(self):
+    def make_card_sections(self) -> dict[str, str]:
         return {
             "input": _INPUT.format(classes=", ".join(self.class_names), **self.make_manifest_fields()),
             "pictures": "![confusion matrix](confusion_matrix.png)" if self._says_words else "",
@@ -66,30 +68,30 @@ class SpeechExport(MeasuredExport):
             "limits": _LIMITS,
         }
 
-    def write_task_files(self, directory, answers):
+    def write_task_files(self, directory: Path, answers: np.ndarray) -> None:
         write_labels(directory, self.class_names)
         draw_learning_curve(self.history, directory / "learning_curve.png")
         if self._says_words:
             classes = np.array([self.class_names.index(answer) for answer in answers])
             draw_confusion_matrix(self.test_labels, classes, self.class_names, directory / "confusion_matrix.png")
 
-    def predict_with_keras(self):
+    def predict_with_keras(self) -> np.ndarray:
         rows = self.model.predict(self.test_audio, batch_size=64, verbose=0)
         return np.array([decode_transcript(row, self.class_names) for row in rows])
 
-    def predict_with_tflite(self, path, rows):
+    def predict_with_tflite(self, path: Path, rows: np.ndarray) -> np.ndarray:
         model = TFLiteModel(path)
         answers = (model(audio=self.test_audio[row][None])["probabilities"][0] for row in rows)
         return np.array([decode_transcript(answer, self.class_names) for answer in answers])
 
-    def is_correct(self, answers, rows):
+    def is_correct(self, answers: np.ndarray, rows: np.ndarray) -> np.ndarray:
         truths = spell_labels(self.test_labels[rows], self.class_names)
         return np.array([answer == truth for answer, truth in zip(answers, truths, strict=True)], bool)
 
-    def tflite_options(self):
+    def tflite_options(self) -> dict[str, Any]:
         return {"streaming": self.streaming}
 
-    def write_file(self, path, name, rows):
+    def write_file(self, path: Path, name: str, rows: np.ndarray) -> tuple[dict[str, Any], np.ndarray]:
         if self.target == "micro":
             front_end, part = self._cut
             report = part.write(path, name, self.form)
@@ -101,7 +103,7 @@ class SpeechExport(MeasuredExport):
             print(f"{name}: a step is {report['real_time_factor']:.0f} times faster than its sound", file=sys.stderr)
         return report, answers
 
-    def make_late_manifest_fields(self, directory, formats):
+    def make_late_manifest_fields(self, directory: Path, formats: tuple[str, ...]) -> dict[str, Any]:
         if self.target != "micro":
             return {"signatures": self.read_file_signatures(directory, formats)}
         path = directory / FRONT_END

@@ -27,7 +27,7 @@ def load_speech(
     words: str = "digits",
     group: str = "",
     cache_dir: Path | str | None = None,
-):
+) -> SpeechData:
     """Load speech at 8 kHz, trimmed: words in rows of one second, strings of digits in rows of five.
 
     Args:

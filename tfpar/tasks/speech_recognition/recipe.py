@@ -11,7 +11,7 @@ from tfpar.tasks.base import SPLITS, Evaluation, Task
 from tfpar.tasks.config import FORMATS, setting
 from tfpar.tasks.console import log, log_skipped
 from tfpar.tasks.file_groups import FileGroups
-from tfpar.tasks.packages import JIWER
+from tfpar.tasks.packages import JIWER, Package
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -75,10 +75,10 @@ class SpeechRecognition(Task):
     config_class = SpeechRecognitionConfig
     example_input = "clip.wav"
 
-    def packages(self):
+    def packages(self) -> tuple[Package, ...]:
         return (JIWER,) if self.config.has_strings else ()
 
-    def load(self, replicas):
+    def load(self, replicas: int) -> Any:
         from tfpar.tasks.speech_recognition.load import generate_speech, load_speech
 
         config = self.config
@@ -93,10 +93,10 @@ class SpeechRecognition(Task):
         log(f"splits: {speech.split_rule}")
         return speech
 
-    def count_examples(self, data):
+    def count_examples(self, data: Any) -> dict[str, int]:
         return {split: len(getattr(data, split)) for split in SPLITS}
 
-    def padding_fraction(self, data):
+    def padding_fraction(self, data: Any) -> float:
         """Return the padding before clips are played faster or slower."""
         from tfpar import data as batching
 
@@ -118,7 +118,7 @@ class SpeechRecognition(Task):
         lengths, multiple = self._row_lengths(speech), speech.rate_hz // 10
         return bucket_boundaries([*lengths, speech.samples], self.config.buckets, multiple, self.config.batch_size)
 
-    def build(self, data):
+    def build(self, data: Any) -> Any:
         """Build the recognizer; that of strings takes rows of any length."""
         from tfpar import train
 
@@ -171,7 +171,7 @@ class SpeechRecognition(Task):
         frame = speech.rate_hz // 50
         return tf.reshape(audio, (-1, speech.samples // frame, frame)) if self.config.streaming else audio
 
-    def fit(self, model, data):
+    def fit(self, model: Any, data: Any) -> tuple[dict[str, list[float]], dict[str, float]]:
         config = self.config
         batches = self.make_batches(data, "train", training.first_epoch(config))
         model.compile(
@@ -190,7 +190,7 @@ class SpeechRecognition(Task):
             return train.CTCLoss()
         return train.SmoothedCrossentropy(label_smoothing=self.config.label_smoothing)
 
-    def evaluate(self, model, data):
+    def evaluate(self, model: Any, data: Any) -> Evaluation:
         config = self.config
         results = {"model": config.model, "task": config.task, "streaming": config.streaming}
         batches = self.make_batches(data, "test")
@@ -212,7 +212,9 @@ class SpeechRecognition(Task):
     def _test_audio(self, speech):
         return np.asarray(self._as_input(speech.test.center(), speech))
 
-    def make_exporter(self, model, data, evaluation, history, facts):
+    def make_exporter(
+        self, model: Any, data: Any, evaluation: Evaluation, history: dict[str, list[float]], facts: dict[str, Any]
+    ) -> Any:
         import keras
 
         from tfpar.tasks.speech_recognition.export import SpeechExport
@@ -234,7 +236,7 @@ class SpeechRecognition(Task):
             target=self.config.target,
         )
 
-    def describe_model(self):
+    def describe_model(self) -> str:
         config = self.config
         units = f"{config.cell.upper()} of {config.units} units"
         network = {

@@ -1,5 +1,7 @@
 """Augmentation of spectrograms: vocal tract, pace, formant contrast and masks."""
 
+from typing import Any
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -46,16 +48,16 @@ class SpectrogramAugmentation(keras.layers.Layer):
 
     def __init__(
         self,
-        frequency_warp=0.12,
-        frequency_shift=0.03,
-        time_warp=0.15,
-        blunting=0.6,
-        sharpening=0.3,
-        frequency_mask=0.15,
-        time_mask=0.1,
-        masked=-1.0,
-        seed=None,
-        **kwargs,
+        frequency_warp: float = 0.12,
+        frequency_shift: float = 0.03,
+        time_warp: float = 0.15,
+        blunting: float = 0.6,
+        sharpening: float = 0.3,
+        frequency_mask: float = 0.15,
+        time_mask: float = 0.1,
+        masked: float = -1.0,
+        seed: int | None = None,
+        **kwargs: Any,
     ):
         super().__init__(**{"dtype": "float32", **kwargs})  # places of bands and frames need more than 16 bits
         self._fractions = {
@@ -74,7 +76,7 @@ class SpectrogramAugmentation(keras.layers.Layer):
         self.seed_generator = keras.random.SeedGenerator(seed)
         self.built = True
 
-    def call(self, spectrogram, training=False):
+    def call(self, spectrogram: Any, training: bool = False) -> Any:
         if not training:
             return spectrogram
         rows = tf.shape(spectrogram)[0]
@@ -123,10 +125,10 @@ class SpectrogramAugmentation(keras.layers.Layer):
         inside = (place >= begin[..., None]) & (place < (begin + width)[..., None])
         return ~tf.reduce_any(inside, axis=1)
 
-    def compute_output_shape(self, shape):
+    def compute_output_shape(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return shape
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), **self._fractions, "masked": self.masked, "seed": self.seed}
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from tfpar.tasks.speech_recognition.resampling import resample
 _RATES_HZ = {"spoken_digit": 8000, "speech_commands": 16000}
 
 
-def read_tfds_speech(name: str, rate_hz: int, cache_dir: Path | None = None):
+def read_tfds_speech(name: str, rate_hz: int, cache_dir: Path | None = None) -> Any:
     """Prepare the set if need be, and read it.
 
     Args:

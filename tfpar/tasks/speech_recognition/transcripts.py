@@ -1,6 +1,7 @@
 """Transcripts of outputs and labels, and their errors."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -58,7 +59,7 @@ def measure_string_errors(truths: Sequence[str], answers: Sequence[str]) -> dict
     return {"wer": float(import_jiwer().wer(list(truths), list(answers))), "accuracy": float(np.mean(right))}
 
 
-def import_jiwer():
+def import_jiwer() -> Any:
     """Import jiwer; raise MissingExtraError if it is not installed."""
     try:
         import jiwer

@@ -1,5 +1,7 @@
 """`BagOfNgrams`: a linear classifier over words and known pairs of words, computed from token ids inside the model."""
 
+from typing import Any
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -43,7 +45,17 @@ class BagOfNgrams(keras.layers.Layer):
         Wang & Manning 2012, Baselines and Bigrams. Cheng et al. 2016, Wide & Deep Learning, arXiv:1606.07792.
     """
 
-    def __init__(self, classes, vocabulary_size, slots=1, bigrams=None, scores=None, dropout=0.0, seed=None, **kwargs):
+    def __init__(
+        self,
+        classes: int,
+        vocabulary_size: int,
+        slots: int = 1,
+        bigrams: Any = None,
+        scores: Any = None,
+        dropout: float = 0.0,
+        seed: int | None = None,
+        **kwargs: Any,
+    ):
         super().__init__(**kwargs)
         self.classes = check_positive_integer("classes", classes)
         self.vocabulary_size = check_positive_integer("vocabulary_size", vocabulary_size)
@@ -56,7 +68,7 @@ class BagOfNgrams(keras.layers.Layer):
         self._keys, self._table, self._token_scores = self._fill(bigrams, scores)
 
     @staticmethod
-    def slots_for(bigrams) -> int:
+    def slots_for(bigrams: Any) -> int:
         """Return a prime hash-table size at which about one bigram in eight collides."""
         size = _SLOTS_PER_BIGRAM * max(1, len(bigrams)) | 1
         while any(size % divisor == 0 for divisor in range(3, int(size**0.5) + 1, 2)):
@@ -77,7 +89,7 @@ class BagOfNgrams(keras.layers.Layer):
         table[pairs[first] % self.slots] = scores[self.vocabulary_size + first]
         return keys, table / _WEIGHT_SCALE, scores[: self.vocabulary_size] / _WEIGHT_SCALE
 
-    def build(self, tokens_shape):
+    def build(self, tokens_shape: tuple[int | None, ...]) -> None:
         def add(name, value, **kwargs):
             def initializer(shape, dtype=None):
                 return keras.ops.convert_to_tensor(value, dtype=dtype)
@@ -89,7 +101,7 @@ class BagOfNgrams(keras.layers.Layer):
         self.keys = add("keys", self._keys, dtype="int32", trainable=False)
         self.bias = self.add_weight(name="bias", shape=(self.classes,), initializer="zeros")
 
-    def call(self, tokens, training=False):
+    def call(self, tokens: Any, training: bool = False) -> Any:
         tokens = tf.cast(tokens, tf.int32)
         pairs = tokens[:, :-1] * self.vocabulary_size + tokens[:, 1:]
         slots, rest = tf.math.floormod(pairs, self.slots), tf.math.floordiv(pairs, self.slots)
@@ -115,10 +127,10 @@ class BagOfNgrams(keras.layers.Layer):
             kept *= dropout_mask(tf.unstack(tf.shape(ids)), self.dropout, self.seed_generator, kept.dtype)
         return tf.reduce_sum(tf.gather(tf.convert_to_tensor(weights), ids) * kept[:, :, None], axis=1)
 
-    def compute_output_shape(self, tokens_shape):
+    def compute_output_shape(self, tokens_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return tokens_shape[0], self.classes
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         names = ("classes", "vocabulary_size", "slots", "dropout", "seed")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 

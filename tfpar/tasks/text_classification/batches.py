@@ -25,7 +25,14 @@ class TokenizedTexts(TokenizedData):
 
     @classmethod
     def encode(
-        cls, data: TextClassificationData, tokenizer: Any, *, max_tokens: int, max_buckets: int, batch_size: int, **rest
+        cls,
+        data: TextClassificationData,
+        tokenizer: Any,
+        *,
+        max_tokens: int,
+        max_buckets: int,
+        batch_size: int,
+        **rest: Any,
     ) -> "TokenizedTexts":
         """Encode a data set; texts of more than `max_tokens` are cut; `rest` is "seed" and "replicas"."""
         from tfpar.data import bucket_boundaries

@@ -1,5 +1,7 @@
 """Loss and accuracy of an ensemble: members have separate losses, and their probabilities are averaged."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -18,7 +20,7 @@ class EnsembleCrossentropy(SmoothedCrossentropy):
         y_pred: float (batch, members, classes), logits.
     """
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Any, y_pred: Any) -> Any:
         target = self.target(y_true, y_pred)[:, None, :]
         return ops.mean(-ops.sum(target * ops.log_softmax(y_pred, axis=-1), axis=-1), axis=-1)
 
@@ -37,22 +39,22 @@ class EnsembleAccuracy(keras.metrics.Mean):
         super().__init__(name=name, dtype=dtype)
         self.weights = weights
 
-    def update_state(self, y_true, y_pred, sample_weight=None):
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         predictions = ops.argmax(ensemble_probabilities(y_pred, self.weights), axis=-1)
         # Not `==`, which loses the rank where one side's number of rows is unknown.
         correct = ops.equal(ops.cast(predictions, "int32"), ops.cast(ops.reshape(y_true, (-1,)), "int32"))
         super().update_state(ops.cast(correct, "float32"), sample_weight=sample_weight)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "shares": self.weights}  # the key in files that were saved before
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> "EnsembleAccuracy":
         config = dict(config)
         return cls(config.pop("shares"), **config)
 
 
-def ensemble_probabilities(logits, weights: list[float] | None = None):
+def ensemble_probabilities(logits: Any, weights: list[float] | None = None) -> Any:
     """Return the weighted mean of the members' probabilities.
 
     Args:

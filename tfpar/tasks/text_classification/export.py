@@ -2,6 +2,8 @@
 
 import dataclasses
 import functools
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -46,10 +48,10 @@ class TextClassifierExport(MeasuredExport):
     sequence_length: int
     test_tokens: list[np.ndarray]
 
-    def make_manifest_fields(self):
+    def make_manifest_fields(self) -> dict[str, Any]:
         return {"task": TASK, "sequence_length": self.sequence_length}
 
-    def make_card_sections(self):
+    def make_card_sections(self) -> dict[str, str]:
         classes = ", ".join(self.class_names)
         return {
             "input": f"Classes: {classes}. Input: at most {self.sequence_length} tokens; longer texts are cut.",
@@ -58,35 +60,35 @@ class TextClassifierExport(MeasuredExport):
             "limits": _LIMITS,
         }
 
-    def write_task_files(self, directory, answers):
+    def write_task_files(self, directory: Path, answers: np.ndarray) -> None:
         write_labels(directory, self.class_names)
         self.tokenizer.save(directory / "tokenizer.json")
         draw_learning_curve(self.history, directory / "learning_curve.png")
         draw_confusion_matrix(self.test_labels, answers, self.class_names, directory / "confusion_matrix.png")
 
-    def predict_with_keras(self):
+    def predict_with_keras(self) -> np.ndarray:
         inputs = np.concatenate([self._padded(tokens) for tokens in self.test_tokens])
         return np.argmax(self.model.predict(inputs, batch_size=256, verbose=0), axis=-1)
 
-    def predict_with_tflite(self, path, rows):
+    def predict_with_tflite(self, path: Path, rows: np.ndarray) -> np.ndarray:
         model = TFLiteModel(path)
         answers = (model(tokens=self._padded(self.test_tokens[row]))["probabilities"] for row in rows)
         return np.array([int(np.argmax(row)) for row in answers])
 
-    def tflite_options(self):
+    def tflite_options(self) -> dict[str, Any]:
         return {"sequence_length": self.sequence_length}
 
-    def signatures(self):
+    def signatures(self) -> dict[str, Any]:
         signatures = super().signatures()
         signatures["tflite"]["serving_default"]["inputs"][0]["shape"] = [1, self.sequence_length]
         return signatures
 
-    def choose_test_rows(self):
+    def choose_test_rows(self) -> np.ndarray:
         count = len(self.test_labels)
         measured = min(count, MICRO_EXAMPLES) if self.target == "micro" else count
         return np.linspace(0, count - 1, measured).astype(int)
 
-    def write_file(self, path, name, rows):
+    def write_file(self, path: Path, name: str, rows: np.ndarray) -> tuple[dict[str, Any], np.ndarray]:
         if self.target != "micro":
             return super().write_file(path, name, rows)
         table, part = self._cut
@@ -94,10 +96,10 @@ class TextClassifierExport(MeasuredExport):
         tokens = np.concatenate([self._padded(self.test_tokens[row]) for row in rows])
         return report, np.argmax(part.predict(path, table[tokens]), axis=-1)
 
-    def remedy(self, chosen):
+    def remedy(self, chosen: Any) -> str:
         return MICRO_REMEDY if self.target == "micro" else super().remedy(chosen)
 
-    def make_late_manifest_fields(self, directory, formats):
+    def make_late_manifest_fields(self, directory: Path, formats: tuple[str, ...]) -> dict[str, Any]:
         if self.target != "micro":
             return {}
         np.save(directory / EMBEDDING, self._cut[0])

@@ -9,7 +9,7 @@ from tfpar.tasks import training
 from tfpar.tasks.base import Evaluation, Task
 from tfpar.tasks.config import setting
 from tfpar.tasks.console import log, log_skipped
-from tfpar.tasks.packages import TOKENIZERS
+from tfpar.tasks.packages import TOKENIZERS, Package
 from tfpar.tasks.table_files import TableFiles
 
 
@@ -73,10 +73,10 @@ class TextClassification(Task):
     config_class = TextClassificationConfig
     example_input = '"a gripping film"'
 
-    def packages(self):
+    def packages(self) -> tuple[Package, ...]:
         return (TOKENIZERS,)
 
-    def load(self, replicas):
+    def load(self, replicas: int) -> Any:
         from tfpar.tasks.text_classification.batches import TokenizedTexts
         from tfpar.tasks.text_classification.tokenizer import Tokenizer
 
@@ -116,13 +116,13 @@ class TextClassification(Task):
             delimiter=config.delimiter,
         )
 
-    def count_examples(self, data):
+    def count_examples(self, data: Any) -> dict[str, int]:
         return {split: len(tokens) for split, tokens in data.tokens.items()}
 
-    def padding_fraction(self, data):
+    def padding_fraction(self, data: Any) -> float:
         return data.padding_fraction()
 
-    def build(self, data):
+    def build(self, data: Any) -> Any:
         from tfpar import models, train
         from tfpar.tasks.text_classification.naive_bayes import compute_log_odds
 
@@ -207,7 +207,7 @@ class TextClassification(Task):
         # The members share no weights, so each is clipped as if it were alone.
         return training.make_optimizer(self.config, steps, clip_norm=self.config.clip_norm * self.config.members**-0.5)
 
-    def fit(self, model, data):
+    def fit(self, model: Any, data: Any) -> tuple[dict[str, list[float]], dict[str, float]]:
         from tfpar.tasks.text_classification.ensemble import EnsembleAccuracy, EnsembleCrossentropy
 
         config = self.config
@@ -220,10 +220,12 @@ class TextClassification(Task):
         )
         return training.fit(config, model, batches, data.batches("validation"), examples=len(data.labels("train")))
 
-    def evaluate(self, model, data):
+    def evaluate(self, model: Any, data: Any) -> Evaluation:
         return Evaluation(training.evaluate_classifier(model, data.batches("test")))
 
-    def make_exporter(self, model, data, evaluation, history, facts):
+    def make_exporter(
+        self, model: Any, data: Any, evaluation: Evaluation, history: dict[str, list[float]], facts: dict[str, Any]
+    ) -> Any:
         import keras
 
         from tfpar.tasks.text_classification.ensemble import ensemble_probabilities
@@ -248,7 +250,7 @@ class TextClassification(Task):
             target=self.config.target,
         )
 
-    def describe_model(self):
+    def describe_model(self) -> str:
         config = self.config
         direction = "bidirectional " if config.bidirectional else ""
         networks = f"{config.members} {direction}{config.cell.upper()} of {config.units} units"

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 from tfpar.data.readers.delimited import clean_cell
 from tfpar.data.readers.tfds_sets import (
@@ -59,7 +60,7 @@ def read_tfds_texts(name: str, cache_dir: Path | None = None) -> tuple[Collected
     return collected, read_notice(builder.info)
 
 
-def text_and_label_keys(features, supervised_keys, name: str) -> tuple[str, str]:
+def text_and_label_keys(features: Any, supervised_keys: Any, name: str) -> tuple[str, str]:
     """Find the text and the label among a set's features.
 
     Args:

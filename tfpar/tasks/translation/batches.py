@@ -1,6 +1,7 @@
 """Batches of pairs, of a few shapes and of about equally many tokens, for teacher forcing."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -22,7 +23,7 @@ def translation_batches(
     seed: int = 0,
     replicas: int = 1,
     first_epoch: int = 0,
-):
+) -> Any:
     """Feed each pair once an epoch, as a tf.data.Dataset of known cardinality.
 
     A batch of shape (s, t) has as many rows as fill `tokens_per_batch` with max(s, t) tokens each, rounded down to a

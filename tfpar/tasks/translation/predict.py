@@ -2,6 +2,7 @@
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -108,7 +109,7 @@ class TranslationPredictor:
         return self._translator.translate(text)[0]
 
 
-def check_search(search, directory: Path) -> dict:
+def check_search(search: Any, directory: Path) -> dict:
     """Return the search settings of a manifest after checking them for `beam_search`.
 
     Args:

@@ -7,7 +7,7 @@ from tfpar.tasks import training
 from tfpar.tasks.base import Evaluation, Task
 from tfpar.tasks.config import FORMATS, setting
 from tfpar.tasks.console import log, log_skipped
-from tfpar.tasks.packages import SACREBLEU, TOKENIZERS
+from tfpar.tasks.packages import SACREBLEU, TOKENIZERS, Package
 from tfpar.tasks.table_files import TableFiles
 
 
@@ -73,10 +73,10 @@ class Translation(Task):
     example_input = '"How are you?"'
     evaluates_in_scope = False  # decoding compiles programs of its own
 
-    def packages(self):
+    def packages(self) -> tuple[Package, ...]:
         return (TOKENIZERS, SACREBLEU)
 
-    def load(self, replicas):
+    def load(self, replicas: int) -> Any:
         from tfpar.tasks.translation.subwords import SubwordTokenizer
         from tfpar.tasks.translation.tokenized_pairs import TokenizedPairs
 
@@ -112,13 +112,13 @@ class Translation(Task):
             delimiter=config.delimiter,
         )
 
-    def count_examples(self, data):
+    def count_examples(self, data: Any) -> dict[str, int]:
         return {split: len(ids) for split, ids in data.sources.items()}
 
-    def padding_fraction(self, data):
+    def padding_fraction(self, data: Any) -> float:
         return data.padding_fraction()
 
-    def build(self, data):
+    def build(self, data: Any) -> Any:
         from tfpar import models, train
 
         config = self.config
@@ -139,7 +139,7 @@ class Translation(Task):
         trained = self._networks.model
         return train.Model(trained.inputs, trained.outputs[0], name="translation")
 
-    def fit(self, model, data):
+    def fit(self, model: Any, data: Any) -> tuple[dict[str, list[float]], dict[str, float]]:
         from tfpar import train
 
         config = self.config
@@ -155,7 +155,7 @@ class Translation(Task):
         per_second = measured["examples_per_second"] * tokens / examples
         return history, {**measured, "target_tokens_per_second": per_second}
 
-    def evaluate(self, model, data):
+    def evaluate(self, model: Any, data: Any) -> Evaluation:
         sources, references = data.sources["test"], data.data.test.targets
         log(f"translating {len(sources):,} test sentences")
         greedy = self._translate(data, sources, beam_size=1)
@@ -179,7 +179,9 @@ class Translation(Task):
                 translations[row] = data.tokenizer.decode(best)
         return translations
 
-    def make_exporter(self, model, data, evaluation, history, facts):
+    def make_exporter(
+        self, model: Any, data: Any, evaluation: Evaluation, history: dict[str, list[float]], facts: dict[str, Any]
+    ) -> Any:
         import numpy as np
 
         from tfpar.tasks.translation.export import TranslatorExport
@@ -203,7 +205,7 @@ class Translation(Task):
             target=config.target,
         )
 
-    def describe_model(self):
+    def describe_model(self) -> str:
         config = self.config
         return (
             f"{config.encoder_layers} bidirectional {config.cell.upper()} layer(s) read, {config.decoder_layers} of "

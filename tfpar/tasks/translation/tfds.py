@@ -1,6 +1,7 @@
 """Pairs of sentences from TensorFlow Datasets of translations, or of two texts."""
 
 from pathlib import Path
+from typing import Any
 
 from tfpar.data.readers.tfds_sets import (
     classify_features,
@@ -52,7 +53,9 @@ def read_tfds_pairs(
     return collected, read_notice(builder.info)
 
 
-def source_and_target_keys(features, supervised_keys, columns: tuple[str, str] | None, name: str) -> tuple[str, str]:
+def source_and_target_keys(
+    features: Any, supervised_keys: Any, columns: tuple[str, str] | None, name: str
+) -> tuple[str, str]:
     """Find the two texts among a set's features.
 
     Args:

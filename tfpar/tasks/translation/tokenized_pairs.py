@@ -31,7 +31,7 @@ class TokenizedPairs(TokenizedData):
 
     @classmethod
     def encode(
-        cls, data: TranslationPairs, tokenizer: Any, *, max_tokens: int, max_buckets: int, **settings
+        cls, data: TranslationPairs, tokenizer: Any, *, max_tokens: int, max_buckets: int, **settings: Any
     ) -> "TokenizedPairs":
         """Encode a data set; longer sentences are cut; `settings` are "batch_size", "seed" and "replicas"."""
         splits = {split: getattr(data, split) for split in SPLITS}

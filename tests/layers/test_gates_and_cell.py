@@ -56,9 +56,9 @@ def test_gate_module_by_hand():
 
     gate, candidate = lstm.Activation(double), lstm.Activation(tf.negative)
     activations = lstm.GateActivations((gate, gate, candidate, gate))
-    kept = lstm.gate_module(tf.constant([[1.0, 2.0, 3.0, 4.0]]), activations)
-    assert kept.numpy().tolist() == [[1, 2, 3, 4]], "what no table knows is kept as it came"
-    assert activations.value(kept).numpy().tolist() == [[2, 4, -3, 8]]
+    residual = lstm.gate_module(tf.constant([[1.0, 2.0, 3.0, 4.0]]), activations)
+    assert residual.numpy().tolist() == [[1, 2, 3, 4]], "an unknown activation saves its input"
+    assert activations.value(residual).numpy().tolist() == [[2, 4, -3, 8]]
 
 
 def test_memory_cell_by_hand():

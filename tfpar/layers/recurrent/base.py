@@ -114,7 +114,7 @@ class RecurrentLayer(keras.layers.Layer, abc.ABC):
     @property
     def state_size(self) -> list[int]:
         """Units of each state."""
-        return [self.units] * self.recurrence.state_count
+        return [self.units] * self.recurrence.num_states
 
     @property
     def states(self) -> list[keras.Variable] | None:
@@ -127,7 +127,7 @@ class RecurrentLayer(keras.layers.Layer, abc.ABC):
         return f"{self.name}: {self.recurrence.name} by the {kernel} kernel, since {reason}"
 
     def build(self, sequences_shape, initial_state_shape=None):
-        gate_units = self.recurrence.gates * self.units
+        gate_units = self.recurrence.num_gates * self.units
         self.kernel = self.add_weight(
             shape=(sequences_shape[-1], gate_units),
             name="kernel",
@@ -167,7 +167,7 @@ class RecurrentLayer(keras.layers.Layer, abc.ABC):
         self.built = True
 
     def _bias_shape(self) -> tuple[int, ...]:
-        return (self.recurrence.gates * self.units,)
+        return (self.recurrence.num_gates * self.units,)
 
     def _initialize_bias(self, shape, dtype=None):
         return self.bias_initializer(shape, dtype=dtype)
@@ -258,9 +258,9 @@ class RecurrentLayer(keras.layers.Layer, abc.ABC):
         if initial_state is None:
             return None
         states = list(initial_state) if isinstance(initial_state, (list, tuple)) else [initial_state]
-        if len(states) != self.recurrence.state_count:
+        if len(states) != self.recurrence.num_states:
             raise ValueError(
-                f"`initial_state` must hold {self.recurrence.state_count} tensor(s) of shape (batch, {self.units}) for "
+                f"`initial_state` must hold {self.recurrence.num_states} tensor(s) of shape (batch, {self.units}) for "
                 f"{type(self).__name__}; got {len(states)}."
             )
         return tuple(tf.cast(tf.convert_to_tensor(state), self.compute_dtype) for state in states)
@@ -275,12 +275,12 @@ class RecurrentLayer(keras.layers.Layer, abc.ABC):
     def compute_mask(self, _, previous_mask):
         mask = previous_mask[0] if isinstance(previous_mask, (list, tuple)) else previous_mask
         mask = mask if self.return_sequences else None
-        return [mask] + [None] * self.recurrence.state_count if self.return_state else mask
+        return [mask] + [None] * self.recurrence.num_states if self.return_state else mask
 
     def compute_output_shape(self, sequences_shape, initial_state_shape=None):
         batch, steps = sequences_shape[:2]
         output = (batch, steps, self.units) if self.return_sequences else (batch, self.units)
-        return (output, *[(batch, self.units)] * self.recurrence.state_count) if self.return_state else output
+        return (output, *[(batch, self.units)] * self.recurrence.num_states) if self.return_state else output
 
     def save_own_variables(self, store):
         """Saves nothing: in files the weights are those of `cell`."""

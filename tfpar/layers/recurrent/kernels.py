@@ -21,7 +21,7 @@ from tfpar.ops.gru import GRU
 from tfpar.ops.inference_loop import chunked_loop, inference_loop, unrolled_loop
 from tfpar.ops.lstm import LSTM
 from tfpar.ops.masking import mask_last_output, mask_outputs, pack_right_padded, pack_valid_steps, take_steps
-from tfpar.ops.recurrence import Recurrence, RecurrentWeights, Tensors, WeightsOfBoth, project
+from tfpar.ops.recurrence import PairedWeights, Recurrence, RecurrentWeights, Tensors, project
 from tfpar.ops.time_loop import time_loop
 
 # What a recurrence can be in a file, and the kernel that makes it so.
@@ -167,9 +167,9 @@ def obstacle_to_cudnn_anywhere(recurrence: Recurrence, *, unroll: bool, drops_st
     """
     if unroll:
         return "unroll=True was asked for"
-    if isinstance(recurrence, GRU) and not cudnn.has_form(recurrence):
+    if isinstance(recurrence, GRU) and not cudnn.is_supported(recurrence):
         return "cuDNN's GRU is the one of reset_after=True"
-    if not cudnn.has_form(recurrence):
+    if not cudnn.is_supported(recurrence):
         return "cuDNN's operation is for the LSTM and the GRU"
     if not _has_standard_activations(recurrence):
         return "cuDNN knows only tanh and sigmoid"
@@ -228,7 +228,7 @@ def run_in_one_loop(jobs: list[Job]) -> list[Result]:
         jobs[0].recurrence.for_interpreter(),
         tf.concat(projections, axis=1),
         tuple(tf.concat(of_both, axis=0) for of_both in zip(*states, strict=True)),
-        WeightsOfBoth(*weights),
+        PairedWeights(*weights),
         None if masks[0] is None else tf.concat(masks, axis=1),
         returns_sequence=jobs[0].returns_sequence,
     )
@@ -275,7 +275,7 @@ def _in_order_of_time(result: Result, job: Job) -> Result:
 def _initial_states(job: Job) -> Tensors:
     batch = job.inputs.shape[0] or tf.shape(job.inputs)[0]
     zeros = tf.zeros((batch, job.weights.kernel.shape[0]), job.inputs.dtype)
-    return job.initial_states or (zeros,) * job.recurrence.state_count
+    return job.initial_states or (zeros,) * job.recurrence.num_states
 
 
 def _shown(job: Job, sequence, states, mask) -> Result:
@@ -370,7 +370,7 @@ def _fused(job: Job) -> Result:
     pack = pack_right_padded if _export.get().padding == "right" else pack_valid_steps
     packing = pack(job.mask, job.go_backwards)
     packed = run_forward(job.inputs if packing.order is None else take_steps(job.inputs, packing.order))
-    is_shown = job.mask if job.zero_output_for_mask else packing.is_shown
+    is_shown = job.mask if job.zero_output_for_mask else packing.is_visible
     last_is_shown = is_shown[:, :1] if job.go_backwards else is_shown[:, -1:]
     last = tf.where(last_is_shown, take_steps(packed, packing.total - 1)[:, 0], 0.0)
     sequence = tf.where(is_shown[:, :, None], take_steps(packed, packing.position), 0.0)

@@ -1,4 +1,4 @@
-"""Dropout that drops the same things on one replica as on many."""
+"""Dropout with masks that do not depend on the number of replicas."""
 
 import contextvars
 
@@ -18,10 +18,10 @@ def rows_begin_at(place):
 
 
 def dropout_mask(shape, rate: float, seed_generator: keras.random.SeedGenerator, dtype) -> tf.Tensor:
-    """Draws a scaled dropout mask for this replica's rows of the global batch.
+    """Draw a scaled dropout mask for this replica's rows of the global batch.
 
-    An entry depends on the seed and on its place in the global batch alone, so that masks are the same with XLA and
-    without, and on any number of replicas that share the batch evenly.
+    An entry depends only on the seed and on its index in the global batch, so masks are equal with and without XLA, and
+    on any number of replicas with shards of equal size.
 
     Args:
         shape: (rows of this replica, ...).
@@ -33,8 +33,8 @@ def dropout_mask(shape, rate: float, seed_generator: keras.random.SeedGenerator,
         Of `shape`: 0, or 1 / (1 - rate).
     """
     rows, *row_shape = shape
-    kept = uniform(rows, row_shape, seed_generator.next(), first_row(rows)) >= rate
-    return tf.cast(kept, dtype) / tf.cast(1 - rate, dtype)
+    is_retained = uniform(rows, row_shape, seed_generator.next(), first_row(rows)) >= rate
+    return tf.cast(is_retained, dtype) / tf.cast(1 - rate, dtype)
 
 
 def first_row(rows):
@@ -49,11 +49,11 @@ def first_row(rows):
 
 @keras.saving.register_keras_serializable(package="tfpar")
 class Dropout(keras.layers.Layer):
-    """Drops features; `keras.layers.Dropout`, but the same on any number of replicas.
+    """`keras.layers.Dropout` with a mask that does not depend on the number of replicas.
 
     Args:
-        rate: fraction to drop, in [0, 1).
-        seed: of the draws.
+        rate: fraction of the features to drop, in [0, 1).
+        seed: of the masks.
         **kwargs: see `keras.layers.Layer`.
     """
 
@@ -79,12 +79,12 @@ class Dropout(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="tfpar")
 class TokenDropout(keras.layers.Layer):
-    """Replaces tokens by the unknown one, so that a classifier does not lean on single words.
+    """Replacement of random tokens by the unknown token, which regularizes classifiers.
 
     Args:
-        rate: fraction of tokens to replace, in [0, 1). Padding (id 0) stays.
-        unknown_id: what they are replaced by.
-        seed: of the draws.
+        rate: fraction of tokens to replace, in [0, 1). Padding (id 0) is never replaced.
+        unknown_id: id of the unknown token.
+        seed: of the masks.
         **kwargs: see `keras.layers.Layer`.
 
     Call arguments:
@@ -105,8 +105,8 @@ class TokenDropout(keras.layers.Layer):
     def call(self, tokens, training=False):
         if not (training and self.rate):
             return tokens
-        kept = dropout_mask(tf.unstack(tf.shape(tokens)), self.rate, self.seed_generator, "float32") > 0
-        return tf.where(kept | (tokens == 0), tokens, tf.cast(self.unknown_id, tokens.dtype))
+        is_retained = dropout_mask(tf.unstack(tf.shape(tokens)), self.rate, self.seed_generator, "float32") > 0
+        return tf.where(is_retained | (tokens == 0), tokens, tf.cast(self.unknown_id, tokens.dtype))
 
     def compute_output_shape(self, input_shape):
         return input_shape

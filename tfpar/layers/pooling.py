@@ -5,7 +5,7 @@ from keras import ops
 
 
 class _MaskedPooling(keras.layers.Layer):
-    """Pools float (batch, time, features) to (batch, features); a row without any valid step gives zeros."""
+    """Base of poolings from float (batch, time, features) to (batch, features); rows without valid steps give zeros."""
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
@@ -26,7 +26,7 @@ class _MaskedPooling(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="tfpar")
 class MaxPooling(_MaskedPooling):
-    """The largest value of each feature over the valid steps.
+    """Maximum of each feature over the valid steps.
 
     Example:
 
@@ -35,17 +35,17 @@ class MaxPooling(_MaskedPooling):
     """
 
     def _pool(self, sequences, valid):
-        # The row's own minimum hides padding without stretching the range of values that 8 bits must cover.
+        # The minimum of the row masks padding without a wider range of values, which 8 bits must cover.
         lowest = ops.min(sequences, axis=1, keepdims=True)
         largest = ops.max(ops.where(valid, sequences, lowest), axis=1)
-        # The largest of ones and zeros, not `any`, which microcontrollers lack.
+        # The maximum of ones and zeros: TFLite Micro has no `any`.
         has_valid = ops.max(ops.cast(valid, sequences.dtype), axis=1) > 0.5
         return ops.where(has_valid, largest, ops.zeros_like(largest))
 
 
 @keras.saving.register_keras_serializable(package="tfpar")
 class MeanPooling(_MaskedPooling):
-    """The mean of each feature over the valid steps.
+    """Mean of each feature over the valid steps.
 
     Example:
 

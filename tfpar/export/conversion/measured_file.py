@@ -134,7 +134,7 @@ def _kind(format_name):
 def _float_layers(signatures) -> list[str]:
     """Names of layers that compute in float32 in an int8 file, since their values span more than 8 bits hold."""
     layers = (layer for signature in signatures.values() for layer in signature.model.layers)
-    return sorted({layer.name for layer in layers if getattr(layer, "stays_float", False)})
+    return sorted({layer.name for layer in layers if getattr(layer, "keep_float32", False)})
 
 
 def _measure(path, chosen, signatures, tolerance):

@@ -20,7 +20,7 @@ _MASKED = -1e9
 
 @keras.saving.register_keras_serializable(package="tfpar")
 class Attention(keras.layers.Layer):
-    """See the module's equations; projections of queries, keys and values are layers of their own.
+    """Attention of the module's equations, without projections of queries, keys and values.
 
     Args:
         score: one of `SCORES`.
@@ -38,22 +38,24 @@ class Attention(keras.layers.Layer):
             if shape[-1] % self.heads:
                 raise ValueError(f"`heads` must divide the features of `{name}`, {shape[-1]}; got heads={self.heads}")
         if query_shape[-1] != keys_shape[-1]:
-            raise ValueError(f"`query` and `keys` must have equally many features; got {query_shape} and {keys_shape}")
+            raise ValueError(
+                f"`query` and `keys` must have the same number of features; got {query_shape} and {keys_shape}"
+            )
         if self.score == "additive":
             self.scale = self.add_weight(name="scale", shape=(query_shape[-1],), initializer="glorot_uniform")
 
     def call(self, query, keys, values, valid=None):
-        """Attends.
+        """Compute contexts and alignments.
 
         Args:
             query: float (batch, queries, features).
             keys: float (batch, steps, features).
             values: float (batch, steps, value_features).
-            valid: bool (batch, steps), which steps may be attended to; None: all. One of each row must be.
+            valid: bool (batch, steps), the steps that may be attended to, at least one in each row; None: all.
 
         Returns:
-            The contexts, float (batch, queries, value_features), and the alignment, float (batch, queries, steps), of
-            several heads their mean.
+            The contexts, float (batch, queries, value_features), and the alignment, float (batch, queries, steps);
+            with several heads the mean of their alignments.
         """
         query, keys, values = map(self._split, (query, keys, values))
         scores = self._additive_scores(query, keys) if self.score == "additive" else self._dot_scores(query, keys)
@@ -71,7 +73,7 @@ class Attention(keras.layers.Layer):
         return context.shape[-1] * self.heads
 
     def _split(self, tensor):
-        """(batch, heads, steps, features of a head); with one head it stays as it is."""
+        """Split features to (batch, heads, steps, features of a head); one head needs no split."""
         if self.heads == 1:
             return tensor
         split = ops.reshape(tensor, (-1, ops.shape(tensor)[1], self.heads, tensor.shape[-1] // self.heads))

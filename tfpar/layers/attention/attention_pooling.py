@@ -1,4 +1,4 @@
-"""`AttentionPooling`: a weighted mean over time, with weights that the model learns."""
+"""`AttentionPooling`: a weighted mean over time with learned weights."""
 
 import keras
 from keras import ops
@@ -6,7 +6,7 @@ from keras import ops
 
 @keras.saving.register_keras_serializable(package="tfpar")
 class AttentionPooling(keras.layers.Layer):
-    """Pools a sequence into one vector by attention.
+    """Pooling of a sequence into one vector by attention.
 
         e[t] = v . tanh(x[t] W + b)        score of step t
         a    = softmax(e)                  over the valid steps
@@ -18,8 +18,7 @@ class AttentionPooling(keras.layers.Layer):
 
     Call arguments:
         sequences: float (batch, time, features).
-        mask: bool (batch, time), or None. Masked steps get weight zero; a row without any valid step is pooled to
-            zeros.
+        mask: bool (batch, time), or None. Masked steps have weight zero; a row without valid steps gives zeros.
 
     References:
         Yang et al. 2016, Hierarchical Attention Networks, eq. 5-7.
@@ -46,7 +45,7 @@ class AttentionPooling(keras.layers.Layer):
         if mask is None:
             return ops.sum(ops.softmax(scores, axis=1) * sequences, axis=1)
         valid = mask[:, :, None]
-        # A weight of e^-20 is none in float32, and no more than that: 8 bits must cover all scores.
+        # exp(-20) vanishes in float32; a larger offset would waste the 8-bit range.
         lowest = ops.stop_gradient(ops.min(scores, axis=1, keepdims=True))
         weights = ops.softmax(ops.where(valid, scores, lowest - 20), axis=1) * ops.cast(valid, scores.dtype)
         return ops.sum(weights * sequences, axis=1)

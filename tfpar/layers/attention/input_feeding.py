@@ -1,11 +1,11 @@
-"""A decoder's layer that is told at each step where it has just looked: input feeding.
+"""Input feeding: a decoder layer whose input at each step includes the previous attentional output.
 
     y[t], state = cell([x[t] a[t - 1]], state)
     context[t]  = attention(W_q y[t], memory)
     a[t]        = tanh(W_c [y[t] context[t]])
 
-Luong et al. 2015, arXiv:1508.04025, section 3.3. Nothing of a step but its input can be computed before the step above
-it has ended, so training runs a loop over all of it.
+Luong et al. 2015, arXiv:1508.04025, section 3.3. A step needs the attention of the step before, so training runs a loop
+over cell and attention.
 """
 
 import keras
@@ -20,11 +20,11 @@ CELLS = {"lstm": keras.layers.LSTMCell, "gru": keras.layers.GRUCell}
 
 @keras.saving.register_keras_serializable(package="tfpar")
 class InputFeeding(keras.layers.Layer):
-    """See the module's equations.
+    """Recurrent cell with attention and input feeding; see the module's equations.
 
     Args:
         units: of the cell.
-        fed: features of a.
+        fed: number of features of a.
         cell: one of `CELLS`.
         score, heads: see `tfpar.layers.Attention`.
         seed: of the initial weights.
@@ -58,7 +58,7 @@ class InputFeeding(keras.layers.Layer):
         self._combined.build((batch, 1, self.units + memory_shape[-1]))
 
     def call(self, inputs, fed, memory, keys, valid, *states):
-        """Runs over all steps.
+        """Run over all steps.
 
         Args:
             inputs: float (batch, time, features).
@@ -85,12 +85,12 @@ class InputFeeding(keras.layers.Layer):
         carry = tuple(ops.cast(tensor, self.compute_dtype) for tensor in carry)
         if inputs.shape[1] == 1:
             carry = step(carry, inputs[:, 0])
-            made, alignment = (tensor[:, None] for tensor in carry[:2])
+            outputs, alignment = (tensor[:, None] for tensor in carry[:2])
         else:
-            carry, (made, alignment, *_) = scan(step, carry, ops.swapaxes(inputs, 0, 1))
-            made, alignment = (ops.swapaxes(tensor, 0, 1) for tensor in (made, alignment))
+            carry, (outputs, alignment, *_) = scan(step, carry, ops.swapaxes(inputs, 0, 1))
+            outputs, alignment = (ops.swapaxes(tensor, 0, 1) for tensor in (outputs, alignment))
         fed, _, *states = carry
-        return made, alignment, fed, *states
+        return outputs, alignment, fed, *states
 
     def compute_output_spec(self, inputs, fed, memory, keys, valid, *states):
         batch, time, _ = inputs.shape

@@ -1,4 +1,4 @@
-"""The Keras layer around a recurrence: its arguments, weights, masks, states and dropout, the same for every cell."""
+"""The Keras layer of any recurrence: arguments, weights, masks, states and dropout."""
 
 import abc
 import inspect
@@ -109,20 +109,20 @@ class RecurrentLayer(keras.layers.Layer, abc.ABC):
 
     @abc.abstractmethod
     def _make_recurrence(self) -> Recurrence:
-        """The step that this layer runs through time."""
+        """Make the recurrence of this layer."""
 
     @property
     def state_size(self) -> list[int]:
-        """Units of each state."""
+        """Number of units of each state."""
         return [self.units] * self.recurrence.num_states
 
     @property
     def states(self) -> list[keras.Variable] | None:
-        """The states that a stateful layer carries from batch to batch."""
+        """States that a stateful layer carries from batch to batch, or None."""
         return self._carried.variables
 
     def explain(self) -> str:
-        """One line: which kernel runs this layer as things stand, and why."""
+        """Describe in one line the kernel that runs this layer here, and the reason for it."""
         kernel, reason = self._choose_kernel(has_initial_state=False, drops_states=bool(self.recurrent_dropout))
         return f"{self.name}: {self.recurrence.name} by the {kernel} kernel, since {reason}"
 
@@ -155,7 +155,7 @@ class RecurrentLayer(keras.layers.Layer, abc.ABC):
             self._carried.create(self, sequences_shape[0])
 
     def adopt_weights(self, kernel, recurrent_kernel, bias, states=None) -> None:
-        """Uses variables of another layer, of this layer's shapes, instead of new ones; the layer is then built.
+        """Use variables of another layer, of this layer's shapes, instead of new ones; the layer is then built.
 
         Args:
             kernel, recurrent_kernel: `keras.Variable`.
@@ -173,15 +173,15 @@ class RecurrentLayer(keras.layers.Layer, abc.ABC):
         return self.bias_initializer(shape, dtype=dtype)
 
     def _biases(self) -> tuple[tf.Tensor | None, tf.Tensor | None]:
-        """The bias of the input projection, and of the recurrent one."""
+        """Return the bias of the input projection, and that of the recurrent one."""
         return (None if self.bias is None else tf.convert_to_tensor(self.bias)), None
 
     def call(self, sequences, initial_state=None, mask=None, training=False):
-        choice, job = self.prepared(sequences, initial_state, mask, training)
-        return self.answer(kernels.run(choice, job))
+        choice, job = self.prepare(sequences, initial_state, mask, training)
+        return self.finish(kernels.run(choice, job))
 
-    def prepared(self, sequences, initial_state=None, mask=None, training=False) -> tuple[kernels.Choice, kernels.Job]:
-        """What a call has to run, and by which kernel."""
+    def prepare(self, sequences, initial_state=None, mask=None, training=False) -> tuple[kernels.Choice, kernels.Job]:
+        """Choose the kernel of a call, and make its job."""
         sequences = tf.cast(sequences, self.compute_dtype)
         if self.unroll and sequences.shape[1] is None:
             raise ValueError(
@@ -198,8 +198,8 @@ class RecurrentLayer(keras.layers.Layer, abc.ABC):
         )
         return choice, self._job(sequences, initial_state, mask, training)
 
-    def answer(self, result: kernels.Result):
-        """What a call returns, once its job has run."""
+    def finish(self, result: kernels.Result):
+        """Return the outputs of a call from the result of its job."""
         if self.stateful:
             self._carried.assign(result.states)
         if streams := streaming.streams():
@@ -220,7 +220,7 @@ class RecurrentLayer(keras.layers.Layer, abc.ABC):
         )
 
     def _obstacle_to_cudnn(self, drops_states) -> str | None:
-        """Why cuDNN cannot run the layer here, or None."""
+        """Return the reason why cuDNN cannot run the layer here, or None."""
         return kernels.obstacle_to_cudnn_here(self.compute_dtype) or self._obstacle_to_cudnn_anywhere(drops_states)
 
     def _obstacle_to_cudnn_anywhere(self, drops_states) -> str | None:
@@ -251,7 +251,7 @@ class RecurrentLayer(keras.layers.Layer, abc.ABC):
         )
 
     def _dropout_mask(self, sequences, features, rate):
-        """float (batch, features): 0, or 1 / (1 - rate)."""
+        """Draw a mask float (batch, features): 0, or 1 / (1 - rate)."""
         return dropout_mask((tf.shape(sequences)[0], features), rate, self.seed_generator, sequences.dtype)
 
     def _initial_states(self, initial_state):
@@ -266,7 +266,7 @@ class RecurrentLayer(keras.layers.Layer, abc.ABC):
         return tuple(tf.cast(tf.convert_to_tensor(state), self.compute_dtype) for state in states)
 
     def reset_state(self):
-        """Sets the carried states of a stateful layer to zeros."""
+        """Set the carried states of a stateful layer to zeros."""
         for variable in self.states or ():
             variable.assign(keras.ops.zeros_like(variable))
 
@@ -283,16 +283,16 @@ class RecurrentLayer(keras.layers.Layer, abc.ABC):
         return (output, *[(batch, self.units)] * self.recurrence.num_states) if self.return_state else output
 
     def save_own_variables(self, store):
-        """Saves nothing: in files the weights are those of `cell`."""
+        """Save nothing: in files the weights are those of `cell`."""
 
     def load_own_variables(self, store):
-        """Loads weights from a file of an earlier version, where they are the layer's own."""
+        """Load weights from a file of an earlier version, which stores them under the layer itself."""
         self._loaded_own = bool(store.keys())
         if self._loaded_own:
             super().load_own_variables(store)
 
     def get_initial_state(self, batch_size=None):
-        """Returns states of zeros, each float (batch_size, units).
+        """Return states of zeros, each float (batch_size, units).
 
         Args:
             batch_size: int or int32 scalar.
@@ -331,12 +331,12 @@ class GatedRecurrentLayer(RecurrentLayer):
 
     @property
     def takes_cudnn(self) -> bool:
-        """Whether cuDNN trains this layer if it is called where this is asked."""
+        """Whether cuDNN would train this layer if it were called here."""
         return self._obstacle_to_cudnn(bool(self.recurrent_dropout)) is None
 
     @property
     def supports_jit(self) -> bool:
-        """Whether a step with this layer should be one XLA program: cuDNN is faster, and no part of XLA."""
+        """Whether XLA should compile a step with this layer; not if cuDNN runs it, which is faster."""
         return self._supports_jit and not self.takes_cudnn
 
     @supports_jit.setter
@@ -402,7 +402,7 @@ _PLAIN_ARGUMENTS = (
 
 
 class _Cell(KerasSaveable):
-    """The weights of a layer under the name that they have in Keras, which keeps them in a cell: files fit both.
+    """A view of a layer's weights as those of a cell, where Keras stores them, so that files are interchangeable.
 
     Args:
         layer: a `RecurrentLayer`.
@@ -412,18 +412,18 @@ class _Cell(KerasSaveable):
     """
 
     def __init__(self, layer):
-        self._layer = lambda: layer  # Keras would follow the layer itself, and a file have no end
+        self._layer = lambda: layer  # a closure: Keras would save an attribute recursively
 
     kernel = property(lambda self: self._layer().kernel)
     recurrent_kernel = property(lambda self: self._layer().recurrent_kernel)
     bias = property(lambda self: self._layer().bias)
 
     def save_own_variables(self, store):
-        """Saves the layer's weights."""
+        """Save the layer's weights."""
         keras.layers.Layer.save_own_variables(self._layer(), store)
 
     def load_own_variables(self, store):
-        """Loads the layer's weights, unless the layer found them where earlier versions put them."""
+        """Load the layer's weights, unless the file is of an earlier version and the layer has loaded them."""
         if not self._layer()._loaded_own:
             keras.layers.Layer.load_own_variables(self._layer(), store)
 
@@ -432,7 +432,7 @@ class _Cell(KerasSaveable):
 
 
 class _CarriedStates:
-    """The states that a stateful layer carries. They are no weights, so they hide here from Keras' tracking."""
+    """States of a stateful layer, in an object that Keras does not track, since they are not weights."""
 
     def __init__(self):
         self.variables = None
@@ -446,8 +446,8 @@ class _CarriedStates:
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
         if replicas > 1:
             raise ValueError(
-                f"{layer.name}: stateful=True cannot be trained on {replicas} replicas: rows of a batch would meet the "
-                "states of other rows. Use one replica, or pass `initial_state` and `return_state`."
+                f"{layer.name}: stateful=True cannot be trained on {replicas} replicas: a row would get the states of "
+                "another row. Use one replica, or pass `initial_state` and `return_state`."
             )
         self.variables = [
             keras.Variable(

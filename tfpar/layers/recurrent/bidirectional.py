@@ -1,4 +1,4 @@
-"""`Bidirectional`: a recurrent layer run over a sequence in both directions."""
+"""`Bidirectional`: a recurrent layer applied to a sequence in both directions."""
 
 import keras
 
@@ -17,9 +17,9 @@ _MERGES = {
 
 @keras.saving.register_keras_serializable(package="tfpar")
 class Bidirectional(keras.layers.Layer):
-    """Runs a layer forward and a copy of it backward; a drop-in replacement for `keras.layers.Bidirectional`.
+    """A layer and its backward copy over the same sequences; a drop-in replacement for `keras.layers.Bidirectional`.
 
-    With `return_sequences` the layers answer masked steps with zeros, as Keras' do.
+    With `return_sequences` outputs at masked steps are zeros, as in Keras.
 
     Args:
         layer: a recurrent layer of this package. Its configuration is copied, not its weights.
@@ -52,12 +52,12 @@ class Bidirectional(keras.layers.Layer):
                 )
         check_one_of("merge_mode", merge_mode, tuple(_MERGES))
         super().__init__(**kwargs)
-        self.forward_layer = _copy(layer, "forward")
-        self.backward_layer = backward_layer or _copy(layer, "backward", go_backwards=not layer.go_backwards)
+        self.forward_layer = _copy_layer(layer, "forward")
+        self.backward_layer = backward_layer or _copy_layer(layer, "backward", go_backwards=not layer.go_backwards)
         self._check_pair()
-        for one in (self.forward_layer, self.backward_layer):
-            one.zero_output_for_mask = one.return_sequences
-            one.reverses_outputs = self.forward_layer.go_backwards
+        for directed in (self.forward_layer, self.backward_layer):
+            directed.zero_output_for_mask = directed.return_sequences
+            directed.reverses_outputs = self.forward_layer.go_backwards
         self.merge_mode = merge_mode
         self._initial_weights = weights
         self.supports_masking = True
@@ -98,7 +98,7 @@ class Bidirectional(keras.layers.Layer):
         return tuple(self.forward_layer.states + self.backward_layer.states) if self.forward_layer.states else None
 
     def explain(self) -> str:
-        """One line: which kernel runs this layer, and why."""
+        """Describe in one line the kernel that runs this layer, and the reason for it."""
         return self.forward_layer.explain()
 
     def build(self, sequences_shape, initial_state_shape=None):
@@ -113,11 +113,11 @@ class Bidirectional(keras.layers.Layer):
     def call(self, sequences, initial_state=None, mask=None, training=False):
         half = None if initial_state is None else len(initial_state) // 2
         initial = (None, None) if half is None else (initial_state[:half], initial_state[half:])
-        answers = self._in_one_loop(sequences, initial, mask) if kernels.is_exporting_file() else None
-        if answers is None:
+        results = self._run_in_one_loop(sequences, initial, mask) if kernels.is_exporting_file() else None
+        if results is None:
             pairs = zip((self.forward_layer, self.backward_layer), initial, strict=True)
-            answers = [layer(sequences, initial_state=state, mask=mask, training=training) for layer, state in pairs]
-        forward, backward = answers
+            results = [layer(sequences, initial_state=state, mask=mask, training=training) for layer, state in pairs]
+        forward, backward = results
         states = ()
         if self.return_state:
             (forward, *forward_states), (backward, *backward_states) = forward, backward
@@ -128,20 +128,20 @@ class Bidirectional(keras.layers.Layer):
             return merged
         return (*merged, *states) if self.merge_mode is None else (merged, *states)
 
-    def _in_one_loop(self, sequences, initial, mask):
-        """What both layers answer, or None where they do not run in a loop, and in the same."""
+    def _run_in_one_loop(self, sequences, initial, mask):
+        """Return the outputs of both layers from one common loop, or None if they cannot run in one."""
         layers = (self.forward_layer, self.backward_layer)
         if any(layer.dtype_policy != self.dtype_policy for layer in layers):
-            return None  # weights are cast by the layer that is called
+            return None  # a layer casts its weights only when it is called itself
         pairs = zip(layers, initial, strict=True)
-        choices, jobs = zip(*(layer.prepared(sequences, state, mask) for layer, state in pairs), strict=True)
-        if not kernels.can_share_turns(choices, jobs):
+        choices, jobs = zip(*(layer.prepare(sequences, state, mask) for layer, state in pairs), strict=True)
+        if not kernels.can_run_in_one_loop(choices, jobs):
             return None
         results = kernels.run_in_one_loop(jobs)
-        return [layer.answer(result) for layer, result in zip(layers, results, strict=True)]
+        return [layer.finish(result) for layer, result in zip(layers, results, strict=True)]
 
     def reset_state(self):
-        """Sets the carried states of both layers to zeros."""
+        """Set the carried states of both layers to zeros."""
         if not self.stateful:
             raise AttributeError("Layer must be stateful.")
         self.forward_layer.reset_state()
@@ -181,7 +181,7 @@ class Bidirectional(keras.layers.Layer):
         return cls(**config)
 
 
-def _copy(layer, direction, **changes):
-    """A fresh layer of the same configuration, named after its direction."""
+def _copy_layer(layer, direction, **changes):
+    """Make a layer of the same configuration, named after its direction."""
     name = layer.name.removeprefix(f"{direction}_")
     return type(layer).from_config({**layer.get_config(), "name": f"{direction}_{name}", **changes})

@@ -206,7 +206,7 @@ def run(choice: Choice, job: Job) -> Result:
     return _KERNELS[choice.kernel](job)
 
 
-def can_share_turns(choices: list[Choice], jobs: list[Job]) -> bool:
+def can_run_in_one_loop(choices: list[Choice], jobs: list[Job]) -> bool:
     """Whether two layers, which run in a file, can do so in one loop.
 
     Not in chunks: what an interpreter packs of the matrices of ten matmuls fits no cache.
@@ -218,7 +218,7 @@ def can_share_turns(choices: list[Choice], jobs: list[Job]) -> bool:
 
 
 def run_in_one_loop(jobs: list[Job]) -> list[Result]:
-    """Runs the jobs of two layers that `can_share_turns`, on the same sequences, with the states of both in one batch.
+    """Run two layers that `can_run_in_one_loop` on the same sequences, with the states of both in one batch.
 
     What an interpreter takes for a turn of a loop, and for each operation but the matmul, it then takes once for both.
     """

@@ -65,7 +65,7 @@ class Packing(NamedTuple):
 
     order: tf.Tensor | None
     position: tf.Tensor
-    is_shown: tf.Tensor
+    is_visible: tf.Tensor
     total: tf.Tensor
 
 

@@ -65,8 +65,10 @@ def exported(classifier, rows, tmp_path_factory):
         if name not in made:
             converted = []
             with pytest.MonkeyPatch.context() as patch:
-                forget = measured_file.mend_file
-                patch.setattr(measured_file, "mend_file", lambda c, names: (converted.append(c), forget(c, names))[1])
+                forget = measured_file.patch_tflite
+                patch.setattr(
+                    measured_file, "patch_tflite", lambda c, names: (converted.append(c), forget(c, names))[1]
+                )
                 path = directory / f"model.{name}.tflite"
                 report = tfpar.export.tflite(classifier, path, quantize=name, calibration={"tokens": rows})
             made[name] = Exported(path, report, converted[0])

@@ -18,7 +18,7 @@ from tfpar.cluster.tf_config import TfConfig, read_tf_config
 from tfpar.errors import UserError
 from tfpar.export.bundle.directory import Bundle, write_bundle
 from tfpar.export.bundle.keys import read_encryption_key, read_public_key, read_signing_key
-from tfpar.export.bundle.labels import by_label, labels_of, write_labels
+from tfpar.export.bundle.labels import label_probabilities, parse_labels, write_labels
 from tfpar.export.bundle.manifest import MANIFEST, Manifest
 from tfpar.export.foreign.pytorch import load_torch
 from tfpar.export.foreign.stock_keras import load_keras
@@ -44,19 +44,19 @@ def folder(tmp_path_factory):
 def test_labels_come_back(folder, names):
     write_labels(folder, tuple(names))
     content = (folder / "labels.txt").read_bytes()
-    assert labels_of(content) == names
+    assert parse_labels(content) == names
     assert len(content.decode().splitlines()) == len(names), "a class a line to every reader"
 
 
 def test_labels_that_do_not_fit_the_model():
     with pytest.raises(UserError, match="labels.txt names 2 classes, and the model has 3"):
-        by_label(["a", "b"], np.ones(3))
+        label_probabilities(["a", "b"], np.ones(3))
 
 
 @examples(100)
 @given(content=damaged(b'good\n"a\\nb"\nbad\n') | st.binary(max_size=20))
 def test_damaged_labels(content):
-    read_or_refuse(labels_of, content)
+    read_or_refuse(parse_labels, content)
 
 
 PATHS = ["labels.txt", "below/bytes", "../up", "/root", "", ".", "a//b", "a\0b", "\ud800", "x" * 300]

@@ -9,7 +9,7 @@ import sys
 from tfpar.errors import UserError
 
 
-def runs_in_turn(commands: dict[str, list[str]], rounds: int, timeout_s: float) -> dict[str, list[dict]]:
+def run_interleaved(commands: dict[str, list[str]], rounds: int, timeout_s: float) -> dict[str, list[dict]]:
     """Runs each command once a round, in an order that turns over from round to round.
 
     Args:

@@ -9,7 +9,7 @@ from pathlib import Path
 from tfpar.bench import export, profile, recurrent, training, translation
 from tfpar.bench.machine import describe_machine
 from tfpar.bench.report import EXTRA, check_has_marks, draw, put_table, read_report
-from tfpar.bench.stopwatch import paired_ratios, runs_in_turn
+from tfpar.bench.stopwatch import paired_ratios, run_interleaved
 from tfpar.cli.arguments import Parser
 from tfpar.errors import MissingExtraError, UserError
 from tfpar.export.report.plots import new_figure
@@ -88,7 +88,7 @@ def _checked_peers(names, suite):
 
 def _row(suite, case, peers, rounds):
     competitors = ("tfpar", *peers, *suite.REFERENCES)
-    runs = runs_in_turn({name: ["-m", suite.__name__, name, case] for name in competitors}, rounds, RUN_TIMEOUT_S)
+    runs = run_interleaved({name: ["-m", suite.__name__, name, case] for name in competitors}, rounds, RUN_TIMEOUT_S)
     seconds = {name: [run["seconds"] for run in runs_of] for name, runs_of in runs.items()}
     medians = {name: statistics.median(times) for name, times in seconds.items()}
     ratios = paired_ratios(seconds, "tfpar")

@@ -127,7 +127,7 @@ def exported(images, test, history) -> dict:
     """
     return dict(
         calibration=batches(images.train),
-        normalisation=normalisation(images),
+        normalization=normalisation(images),
         test_images=test.images,
         test_labels=test.labels,
         history=history,

@@ -189,7 +189,7 @@ def facts(name: str, summary: str, data, counts: str, result: dict) -> dict:
         "command": " ".join(["python", *sys.argv]),
         "metrics": result["metrics"],
         "train_seconds": result["train_seconds"],
-        "versions": export.versions(),
+        "versions": export.read_versions(),
     }
 
 

@@ -1,7 +1,7 @@
 from .bundle.directory import Bundle as Bundle
 from .bundle.directory import check_writable as check_writable
 from .bundle.directory import write_bundle as write_bundle
-from .bundle.environment_info import versions as versions
+from .bundle.environment_info import read_versions as read_versions
 from .bundle.seal import seal_bundle as seal_bundle
 from .bundle.seal import unseal_bundle as unseal_bundle
 from .bundle.verify import verify_bundle as verify_bundle

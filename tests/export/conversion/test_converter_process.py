@@ -99,6 +99,6 @@ def test_the_converter_gets_a_saved_model_and_samples(converter, dense, tmp_path
         "assert (directory / 'saved_model/saved_model.pb').exists() and (directory / 'calibration.pickle').exists()\n"
         f"assert format_name == 'dynamic'; (directory / 'model.tflite').write_text('{content}')"
     )
-    monkeypatch.setattr(measured_file, "mend_file", lambda converted, names: converted + b"!")
+    monkeypatch.setattr(measured_file, "patch_tflite", lambda converted, names: converted + b"!")
     # The converter was content; that what it wrote is no model is found when the file is measured.
     assert "not a TFLite model" in refused(dense, tmp_path / "out", quantize="dynamic")

@@ -33,7 +33,7 @@ def test_a_file_computes_in_float32(policy, cell, form, tmp_path):
 
 def test_policies_come_back_after_a_failure():
     model = mixed("mixed_bfloat16", tfpar.layers.GRU)
-    with pytest.raises(KeyError), ServingModel(model).in_float32():
+    with pytest.raises(KeyError), ServingModel(model).cast_to_float32():
         assert {layer.compute_dtype for layer in model.layers} == {"float32"}
         raise KeyError
     assert {layer.compute_dtype for layer in model.layers[1:]} == {"bfloat16"}

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from tfpar.export.conversion.quantization import Quantisation
+from tfpar.export.conversion.quantization import Quantization
 
-EIGHTHS = Quantisation(np.dtype("int8"), 0.125, 3)
+EIGHTHS = Quantization(np.dtype("int8"), 0.125, 3)
 
 
 def test_the_nearest_that_there_is():
@@ -21,5 +21,5 @@ def test_values_out_of_range_are_the_last_within():
 def test_stored_values_and_tokens_stay_as_they_are():
     stored = np.array([-128, 3], np.int8)
     assert EIGHTHS.stored(stored) is stored
-    tokens = Quantisation(np.dtype("int32"), 0.0, 0)
+    tokens = Quantization(np.dtype("int32"), 0.0, 0)
     assert tokens.real(tokens.stored(np.array([7]))).dtype == np.int64

@@ -19,19 +19,19 @@ FACTS = {"name": "n", "summary": "", "data": "", "split": "", "notice": "", "com
 class Classifier(MeasuredExport):
     """The sign of one number."""
 
-    def task_facts(self):
+    def make_manifest_fields(self):
         return {"task": "signs"}
 
-    def card_words(self):
+    def make_card_sections(self):
         return {"input": "", "pictures": "", "use": "", "limits": ""}
 
-    def write_surroundings(self, directory, answers):
+    def write_task_files(self, directory, answers):
         (directory / "labels.txt").write_text("a\nb\n")
 
-    def keras_answers(self):
+    def predict_with_keras(self):
         return self.test_labels.copy()
 
-    def tflite_answers(self, path, rows):
+    def predict_with_tflite(self, path, rows):
         wrong = {"dynamic": 40, "float16": 3}.get(path.name.split(".")[1], 0)
         return np.where(np.arange(len(rows)) < wrong, 1 - self.test_labels[rows], self.test_labels[rows])
 

@@ -49,7 +49,7 @@ def export():
             "metrics": {"bleu": 1.0, "chrf": 2.0},
             "scoring": {"bleu": "s", "chrf": "s", "by_length": {"1-4 words": {"sentences": 6, "bleu": 1.0}}},
             "train_seconds": 1.0,
-            "versions": tfpar.export.versions(),
+            "versions": tfpar.export.read_versions(),
         },
     )
 

@@ -4,7 +4,7 @@ import platform
 from importlib import metadata
 
 
-def versions() -> dict[str, str]:
+def read_versions() -> dict[str, str]:
     """Versions by name."""
     packages = {name: metadata.version(name) for name in ("tfpar", "tensorflow", "keras")}
     return {**packages, "python": platform.python_version()}

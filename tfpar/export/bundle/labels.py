@@ -12,7 +12,7 @@ _NAME = "labels.txt"
 
 
 def write_labels(directory: Path, class_names: tuple[str, ...]) -> None:
-    """Write the names, a class a line; `labels_of` reads them."""
+    """Write the names, a class a line; `parse_labels` reads them."""
     (directory / _NAME).write_bytes("".join(f"{_line(name)}\n" for name in class_names).encode("utf-8"))
 
 
@@ -26,14 +26,14 @@ def read_labels(bundle: Bundle, classes: int) -> list[str]:
     Raises:
         UserError: the file is missing, was changed, or has another number of names.
     """
-    labels = labels_of(bundle.read(_NAME))
+    labels = parse_labels(bundle.read(_NAME))
     if classes > 0 and len(labels) != classes:
         path = bundle.directory / _NAME
         raise UserError(f"{path} must name the {classes} classes of the model; got {len(labels)} names")
     return labels
 
 
-def labels_of(content: bytes) -> list[str]:
+def parse_labels(content: bytes) -> list[str]:
     """The names in what `write_labels` wrote; raises UserError if it is not that."""
     try:
         lines = content.decode("utf-8").removesuffix("\n").split("\n")
@@ -50,7 +50,7 @@ def _line(name: str) -> str:
     return json.dumps(name) if name.splitlines() != [name] or name.startswith('"') else name
 
 
-def by_label(labels: list[str], probabilities: np.ndarray) -> dict:
+def label_probabilities(labels: list[str], probabilities: np.ndarray) -> dict:
     """{"label": the most probable class, "probabilities": float (classes,) by label}.
 
     Raises:

@@ -3,11 +3,11 @@
 from tfpar.export.conversion.interpreter import TFLiteModel
 
 
-def described(file: TFLiteModel) -> dict:
+def describe_signature(file: TFLiteModel) -> dict:
     """Returns {"inputs", "outputs"}, lists of {"name", "shape", "dtype"}; if quantised, with "scale", "zero_point"."""
     return {
-        "inputs": _tensors(file.inputs, file.input_quantisation),
-        "outputs": _tensors(file.outputs, file.output_quantisation),
+        "inputs": _tensors(file.inputs, file.input_quantization),
+        "outputs": _tensors(file.outputs, file.output_quantization),
     }
 
 
@@ -19,6 +19,6 @@ def _tensors(tensors, quantisation):
 
 
 def _scaling(quantisation):
-    if not quantisation.is_quantised:
+    if not quantisation.is_quantized:
         return {}
     return {"scale": quantisation.scale, "zero_point": quantisation.zero_point}

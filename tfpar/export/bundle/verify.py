@@ -6,7 +6,7 @@ import numpy as np
 
 from tfpar.export.bundle.directory import Bundle
 from tfpar.export.bundle.manifest import list_files
-from tfpar.export.conversion.interpreter import TFLiteModel, signatures_of
+from tfpar.export.conversion.interpreter import TFLiteModel, list_signatures
 
 
 def verify_bundle(directory: Path | str, encryption_key: bytes | None = None, public_key=None) -> dict:
@@ -52,7 +52,7 @@ def compare(bundle: Bundle) -> dict:
 
 def _runs(bundle, name):
     content = bundle.read(name)
-    return all(_answers(TFLiteModel(content, signature, name)) for signature in signatures_of(content, name))
+    return all(_answers(TFLiteModel(content, signature, name)) for signature in list_signatures(content, name))
 
 
 def _answers(model):

@@ -18,7 +18,7 @@ import numpy as np
 
 from tfpar.errors import UserError
 from tfpar.export.conversion.converter_process import WORDS
-from tfpar.export.conversion.subprocess_environment import child_environment
+from tfpar.export.conversion.subprocess_environment import subprocess_environment
 
 COMMAND = [sys.executable, "-m", "tfpar.export.conversion.converter_process"]
 _LAST_CHARACTERS = 300
@@ -79,7 +79,7 @@ class _Converter:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._words,
-            env=child_environment(CUDA_VISIBLE_DEVICES="", TF_CPP_MIN_LOG_LEVEL="2"),
+            env=subprocess_environment(CUDA_VISIBLE_DEVICES="", TF_CPP_MIN_LOG_LEVEL="2"),
             start_new_session=True,
         )
         self._owner = os.getpid()

@@ -25,7 +25,7 @@ def counterpart(layer) -> RecurrentLayer | Bidirectional | None:
 
 
 @contextlib.contextmanager
-def counterparts_in_place(pairs: list[tuple]) -> Iterator[None]:
+def using_counterparts(pairs: list[tuple]) -> Iterator[None]:
     """Within this context each stock layer is computed by its counterpart.
 
     Args:

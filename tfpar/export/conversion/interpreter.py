@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from tfpar.errors import MissingExtraError, UserError
-from tfpar.export.conversion.quantization import Quantisation
+from tfpar.export.conversion.quantization import Quantization
 from tfpar.files import read_file
 
 
@@ -20,7 +20,7 @@ class TFLiteModel:
         name: of the file, for errors; None: its path.
 
     Attributes:
-        input_quantisation, output_quantisation: `Quantisation` by name.
+        input_quantization, output_quantization: `Quantization` by name.
 
     Raises:
         UserError: the file cannot be read or is no TFLite model, or has no such signature.
@@ -36,8 +36,8 @@ class TFLiteModel:
             name = name or ("the content" if isinstance(file, bytes) else file)
             raise UserError(f"{name} is not a TFLite model with the signature {signature!r}: {error}") from error
         self._content, self._runner = content, runner
-        self.input_quantisation = {name: _quantisation(detail) for name, detail in runner.get_input_details().items()}
-        self.output_quantisation = {name: _quantisation(detail) for name, detail in runner.get_output_details().items()}
+        self.input_quantization = {name: _quantisation(detail) for name, detail in runner.get_input_details().items()}
+        self.output_quantization = {name: _quantisation(detail) for name, detail in runner.get_output_details().items()}
 
     @property
     def operations(self) -> list[str]:
@@ -61,7 +61,7 @@ class TFLiteModel:
     def __call__(self, **inputs: np.ndarray) -> dict[str, np.ndarray]:
         """Runs the model once, on real numbers, which are quantised if its inputs are; its outputs are dequantised."""
         outputs = self._runner(**self._stored(inputs))
-        return {name: self.output_quantisation[name].real(array) for name, array in outputs.items()}
+        return {name: self.output_quantization[name].real(array) for name, array in outputs.items()}
 
     def latency_s(self, inputs: dict[str, np.ndarray], runs: int = 30) -> float:
         """Median time of one run, in seconds, after a warm-up."""
@@ -69,11 +69,11 @@ class TFLiteModel:
         return median_seconds(lambda: self._runner(**stored), runs)
 
     def _stored(self, inputs):
-        known = self.input_quantisation  # a name that the file lacks is left for LiteRT to refuse
+        known = self.input_quantization  # a name that the file lacks is left for LiteRT to refuse
         return {name: known[name].stored(array) if name in known else array for name, array in inputs.items()}
 
 
-def signatures_of(content: bytes, name: str) -> list[str]:
+def list_signatures(content: bytes, name: str) -> list[str]:
     """The names of a file's signatures; `name` is what errors call it, which are those of `TFLiteModel`."""
     try:
         return sorted(_interpreter_class()(model_content=content).get_signature_list())
@@ -112,7 +112,7 @@ def _custom_name(code) -> str | None:
 
 def _quantisation(detail):
     scale, zero_point = detail["quantization"]
-    return Quantisation(np.dtype(detail["dtype"]), float(scale), int(zero_point))
+    return Quantization(np.dtype(detail["dtype"]), float(scale), int(zero_point))
 
 
 def _signature(detail):

@@ -11,7 +11,7 @@ from tfpar.errors import RefusedFileError, UserError
 from tfpar.export.conversion.converter import convert, save_calibration
 from tfpar.export.conversion.diagnosis import describe_random, explain_excess, find_multi_step_layer, find_random_output
 from tfpar.export.conversion.interpreter import TFLiteModel
-from tfpar.export.conversion.patch import mend_file
+from tfpar.export.conversion.patch import patch_tflite
 from tfpar.export.conversion.signatures import STEP, Signatures
 from tfpar.export.conversion.verify_outputs import Comparison
 from tfpar.export.formats import CALIBRATED, Format
@@ -67,7 +67,9 @@ class MeasuredFile:
         return cls(content, report, form)
 
 
-def timed_in_turn(files: dict[str, MeasuredFile], signatures: Signatures, rounds: int = 5) -> dict[str, MeasuredFile]:
+def measure_latencies(
+    files: dict[str, MeasuredFile], signatures: Signatures, rounds: int = 5
+) -> dict[str, MeasuredFile]:
     """The files with their latencies, taken by turns, so that what else the machine does meanwhile meets all."""
     name, signature = next(iter(signatures.items()))
     inputs, models = signature.rows()[0], [TFLiteModel(file.content, name) for file in files.values()]
@@ -90,7 +92,7 @@ def _convert(format_name, form, signatures, target, timeout_s):
             raise UserError(_explain_resource(signatures)) from error
         save_calibration(directory, rows, _float_layers(signatures))
         names = {name: signature.output_names for name, signature in signatures.items()}
-        return mend_file(convert(directory, format_name, timeout_s, target), names)
+        return patch_tflite(convert(directory, format_name, timeout_s, target), names)
 
 
 def _trace(signature, kind, form, name):

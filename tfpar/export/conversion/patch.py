@@ -44,7 +44,7 @@ _NUMPY_TYPES = {
 }
 
 
-def mend_file(content: bytes, output_names: dict[str, list[str]] | None = None) -> bytes:
+def patch_tflite(content: bytes, output_names: dict[str, list[str]] | None = None) -> bytes:
     """Patch a TFLite model, and put the outputs of each signature in the order of `output_names`."""
     model = schema.ModelT.InitFromPackedBuf(content, 0)
     for signature in model.signatureDefs or ():

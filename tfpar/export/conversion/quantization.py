@@ -6,7 +6,7 @@ import numpy as np
 
 
 @dataclasses.dataclass(frozen=True)
-class Quantisation:
+class Quantization:
     """real = scale * (stored - zero_point); a scale of 0 is that of a tensor which is not quantised.
 
     Attributes:
@@ -15,7 +15,7 @@ class Quantisation:
 
     Example:
 
-    >>> halves = Quantisation(np.dtype("int8"), 0.5, -10)
+    >>> halves = Quantization(np.dtype("int8"), 0.5, -10)
     >>> halves.stored(np.array([0.0, 1.0, 1e9])), halves.real(np.array([-8], np.int8))
     (array([-10,  -8, 127], dtype=int8), array([1.], dtype=float32))
     """
@@ -25,14 +25,14 @@ class Quantisation:
     zero_point: int
 
     @property
-    def is_quantised(self) -> bool:
+    def is_quantized(self) -> bool:
         """Whether stored values differ from real ones."""
         return self.scale != 0 and np.issubdtype(self.dtype, np.integer)
 
     def stored(self, values: np.ndarray) -> np.ndarray:
         """What to store for real numbers, the nearest that there is; integers are taken to be stored values already."""
         values = np.asarray(values)
-        if not (self.is_quantised and np.issubdtype(values.dtype, np.floating)):
+        if not (self.is_quantized and np.issubdtype(values.dtype, np.floating)):
             return values
         limits = np.iinfo(self.dtype)
         steps = np.round(values / np.float32(self.scale)) + self.zero_point
@@ -40,6 +40,6 @@ class Quantisation:
 
     def real(self, values: np.ndarray) -> np.ndarray:
         """The real numbers, float32, of stored values; values that are not quantised stay as they are."""
-        if not self.is_quantised:
+        if not self.is_quantized:
             return values
         return (values.astype(np.float32) - self.zero_point) * np.float32(self.scale)

@@ -11,7 +11,7 @@ from keras.src.models.functional import Functional
 
 from tfpar.contexts import attributes_set
 from tfpar.errors import UserError
-from tfpar.export.conversion.counterparts import counterpart, counterparts_in_place
+from tfpar.export.conversion.counterparts import counterpart, using_counterparts
 from tfpar.layers.recurrent.base import RecurrentLayer
 from tfpar.layers.recurrent.kernels import exporting
 from tfpar.layers.recurrent.streaming import legal_name
@@ -152,7 +152,7 @@ class ServingModel:
 
             with (
                 exporting(target, form, padding),
-                counterparts_in_place(self._counterparts),
+                using_counterparts(self._counterparts),
                 keras.StatelessScope(state_mapping=[(v, tf.convert_to_tensor(w)) for v, w in pairs]),
             ):
                 if around is None:
@@ -209,7 +209,7 @@ class ServingModel:
                 variable.assign(value)
 
     @contextlib.contextmanager
-    def in_float32(self) -> Iterator[None]:
+    def cast_to_float32(self) -> Iterator[None]:
         """Compute in float32, the dtype of the weights, a model that was trained in mixed precision."""
         ours = [layer for _, made in self._counterparts for layer in made._flatten_layers()]
         layers = {id(layer): layer for layer in [*self.layers, *ours]}.values()

@@ -199,7 +199,9 @@ def _batch_at(samples, first, size):
     return {name: array[indices] for name, array in samples.items()}
 
 
-def shapes_of(model: "keras.Model | ServingModel", batch_size: int, length: int | None, samples) -> dict[str, tuple]:
+def choose_input_shapes(
+    model: "keras.Model | ServingModel", batch_size: int, length: int | None, samples
+) -> dict[str, tuple]:
     """List the shapes of the model's inputs; open sizes are `length`, or those of `samples`, or stay open."""
     serving, shapes = serving_model(model), {}
     for name, tensor in zip(serving.input_names, serving.inputs, strict=True):

@@ -12,10 +12,10 @@ from tfpar.checks import check_one_of, check_positive_integer
 from tfpar.cluster import outside_scope
 from tfpar.errors import UserError
 from tfpar.export.conversion.diagnosis import check_stateless
-from tfpar.export.conversion.measured_file import MeasuredFile, timed_in_turn
+from tfpar.export.conversion.measured_file import MeasuredFile, measure_latencies
 from tfpar.export.conversion.samples import sample_inputs
 from tfpar.export.conversion.serving import ServingModel, renamed_names, serving_model
-from tfpar.export.conversion.signatures import DEFAULT, STEP, Sequences, Signatures, Steps, shapes_of
+from tfpar.export.conversion.signatures import DEFAULT, STEP, Sequences, Signatures, Steps, choose_input_shapes
 from tfpar.export.formats import CALIBRATED, FORMATS, FORMS, FORMS_OF, MICRO_REASONS, TARGETS, Format
 from tfpar.export.micro.c_array import write_c_array
 from tfpar.export.micro.interpreter import check_micro
@@ -124,7 +124,7 @@ def write_signatures(
     files, failures = {}, []
     with contextlib.ExitStack() as stack:
         for signature in signatures.values():
-            stack.enter_context(signature.model.in_float32())
+            stack.enter_context(signature.model.cast_to_float32())
         for name in _forms(signatures, chosen.name, form, target):
             try:
                 file = MeasuredFile.made(chosen, name, signatures, target, tolerance, timeout_s)
@@ -135,7 +135,7 @@ def write_signatures(
                 break
     if not files:
         raise failures[0]
-    files = timed_in_turn(files, signatures)
+    files = measure_latencies(files, signatures)
     best = min(files, key=lambda name: files[name].report["latency_ms"]["median"])
     with written_atomically(Path(path)) as temporary:
         temporary.write_bytes(files[best].content)
@@ -181,10 +181,10 @@ def _check_inputs(serving: ServingModel, chosen: Format) -> None:
 def _signatures(serving, batch_size, lengths, samples, known, streaming, padding):
     if serving.stateful_layers:
         batch_size = serving.inputs[0].shape[0]
-    longest = shapes_of(serving, batch_size, max(lengths, default=None), known)
+    longest = choose_input_shapes(serving, batch_size, max(lengths, default=None), known)
     signatures = {DEFAULT: Sequences(serving, longest, samples, padding)}
     for length in lengths if len(lengths) > 1 else ():
-        shapes = shapes_of(serving, batch_size, length, None)
+        shapes = choose_input_shapes(serving, batch_size, length, None)
         signatures[f"length_{length}"] = Sequences(serving, shapes, samples, padding)
     if streaming:
         if not serving.recurrent_layers:

@@ -65,7 +65,7 @@ def _check_equal(converted, model):
     """Compare both in float32 on random inputs, padded rows among them."""
     found, expected = ServingModel(converted), ServingModel(model)
     rows = rows_to_compare(expected, sample_inputs(expected, None))[-_ROWS_COMPARED:]
-    with found.in_float32(), expected.in_float32():
+    with found.cast_to_float32(), expected.cast_to_float32():
         difference = compare_models(found, expected, rows)
     if not difference.relative_error <= _MAX_RELATIVE_ERROR:
         raise UserError(

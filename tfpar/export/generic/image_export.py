@@ -1,6 +1,7 @@
-"""What is exported with a network for images of any task."""
+"""Base class for exporting a network for images."""
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 
@@ -9,41 +10,41 @@ from tfpar.export.generic.measured_export import MeasuredExport
 
 _INPUT = (
     "Input: float32 (1, {height}, {width}, {channels}), grey or red, green, blue from 0 to 255; the network itself "
-    "brings it to mean 0 and deviation 1 (mean {mean:.2f}, deviation {deviation:.2f}). Images of other sizes are "
-    "scaled until they fit, and filled up with black."
+    "normalizes it to mean 0 and deviation 1 (mean {mean:.2f}, deviation {deviation:.2f}). Images of other sizes are "
+    "scaled until they fit and padded with black."
 )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ImageExport(MeasuredExport):
-    """What leaves with a network for images.
+    """Base class for exporting a network for images.
 
     Attributes:
         model: float32 (batch, height, width, channels) "image" -> one output.
-        normalisation: "mean" and "deviation" of the pixels; the model's own first layer applies them.
+        normalization: "mean" and "deviation" of the pixels, which the model's first layer applies.
         test_images: uint8 (examples, height, width, channels).
-        limits: what the card says of them.
+        limits: the card's section on limits.
     """
 
-    normalisation: dict[str, float]
+    normalization: dict[str, float]
     test_images: np.ndarray
     limits: str
 
-    def input_facts(self) -> dict:
-        """Height, width, channels and normalisation."""
+    def make_input_fields(self) -> dict:
+        """Make the manifest's fields for the input: height, width, channels and normalization."""
         height, width, channels = self.test_images.shape[1:]
-        return {"image": {"height": height, "width": width, "channels": channels}, "normalisation": self.normalisation}
+        return {"image": {"height": height, "width": width, "channels": channels}, "normalisation": self.normalization}
 
-    def input_words(self) -> str:
-        """The same in words."""
-        facts = self.input_facts()
-        return _INPUT.format(**facts["image"], **facts["normalisation"])
+    def describe_input(self) -> str:
+        """Describe the input for the card."""
+        fields = self.make_input_fields()
+        return _INPUT.format(**fields["image"], **fields["normalisation"])
 
-    def keras_outputs(self, images: np.ndarray) -> np.ndarray:
-        """The model's output for uint8 images."""
+    def run_keras(self, images: np.ndarray) -> np.ndarray:
+        """Run the Keras model on uint8 images."""
         return self.model.predict(images.astype(np.float32), batch_size=100, verbose=0)
 
-    def tflite_outputs(self, path, images: np.ndarray) -> np.ndarray:
-        """The output of a TFLite file for uint8 images."""
+    def run_tflite(self, path: Path, images: np.ndarray) -> np.ndarray:
+        """Run a TFLite file on uint8 images."""
         model, name = TFLiteModel(path), self.model.output_names[0]
         return np.concatenate([model(image=image[None].astype(np.float32))[name] for image in images])

@@ -8,7 +8,7 @@ import numpy as np
 
 from tfpar.errors import RefusedFileError, UserError
 from tfpar.export.bundle.directory import write_bundle
-from tfpar.export.bundle.signature_specs import described
+from tfpar.export.bundle.signature_specs import describe_signature
 from tfpar.export.conversion.interpreter import TFLiteModel
 from tfpar.export.conversion.serving import input_names
 from tfpar.export.conversion.to_saved_model import saved_model_in_bundle
@@ -17,11 +17,11 @@ from tfpar.export.formats import FORMATS, Format
 from tfpar.export.report.card import write_card
 from tfpar.export.report.refusals import (
     SIGNIFICANCE,
-    in_directory,
     is_refused,
-    keep_weights,
     loss_by_chance,
     note_larger_files,
+    resolve_paths,
+    save_weights_if_refused,
     write_or_refuse,
 )
 
@@ -63,64 +63,64 @@ class MeasuredExport:
         Raises:
             UserError: the directory cannot be written.
         """
-        answers = self.keras_answers()
-        manifest = {**self.task_facts(), **self.facts}
+        answers = self.predict_with_keras()
+        manifest = {**self.make_manifest_fields(), **self.facts}
         with write_bundle(directory, manifest) as temporary:
-            self.write_surroundings(temporary, answers)
+            self.write_task_files(temporary, answers)
             manifest["exports"] = [self._write_or_refuse(temporary, name, answers, gate) for name in formats]
             note_larger_files(manifest["exports"])
             formats = tuple(report["format"] for report in manifest["exports"] if not is_refused(report))
-            manifest |= keep_weights({"model": self.model}, temporary, manifest["exports"])
+            manifest |= save_weights_if_refused({"model": self.model}, temporary, manifest["exports"])
             manifest["signatures"] = self.signatures()
-            manifest |= self.more_facts(temporary, formats)
-            write_card(temporary / "card.md", manifest, self.card_words())
-        return in_directory(directory, manifest["exports"])
+            manifest |= self.make_late_manifest_fields(temporary, formats)
+            write_card(temporary / "card.md", manifest, self.make_card_sections())
+        return resolve_paths(directory, manifest["exports"])
 
-    def task_facts(self) -> dict:
+    def make_manifest_fields(self) -> dict:
         """What the manifest says of the task: "task", ..."""
         raise NotImplementedError
 
-    def card_words(self) -> dict[str, str]:
+    def make_card_sections(self) -> dict[str, str]:
         """What the card says of the task: "input", "pictures", "use", "limits"."""
         raise NotImplementedError
 
-    def write_surroundings(self, directory: Path, answers: np.ndarray) -> None:
+    def write_task_files(self, directory: Path, answers: np.ndarray) -> None:
         """Writes what stands beside the model's files."""
         raise NotImplementedError
 
-    def keras_answers(self) -> np.ndarray:
+    def predict_with_keras(self) -> np.ndarray:
         """What the Keras model answers for the test set: (examples, ...)."""
         raise NotImplementedError
 
-    def tflite_answers(self, path: Path, rows: np.ndarray) -> np.ndarray:
-        """As `keras_answers`, by a TFLite file, for some rows of the test set."""
+    def predict_with_tflite(self, path: Path, rows: np.ndarray) -> np.ndarray:
+        """As `predict_with_keras`, by a TFLite file, for some rows of the test set."""
         raise NotImplementedError
 
-    def micro_answers(self, path: Path, rows: np.ndarray) -> np.ndarray:
-        """As `tflite_answers`, by TFLite Micro."""
+    def predict_with_micro(self, path: Path, rows: np.ndarray) -> np.ndarray:
+        """As `predict_with_tflite`, by TFLite Micro."""
         raise UserError("target='micro' is not for such models; use phone or desktop")
 
-    def more_facts(self, directory: Path, formats: tuple[str, ...]) -> dict:
+    def make_late_manifest_fields(self, directory: Path, formats: tuple[str, ...]) -> dict:
         """What else is written when the files are there, and what the manifest says of it."""
         if self.target != "micro":
             return {}
-        files = self.signatures_of_files(directory, formats)
+        files = self.read_file_signatures(directory, formats)
         return {"signatures": {"saved_model": self.signatures()["saved_model"], **files}}
 
-    def signatures_of_files(self, directory: Path, formats: tuple[str, ...]) -> dict:
+    def read_file_signatures(self, directory: Path, formats: tuple[str, ...]) -> dict:
         """As `signatures`, of each TFLite file, read from it."""
         files = {name: directory / f"model.{name}.tflite" for name in formats if name in FORMATS}
-        return {name: {"serving_default": described(TFLiteModel(path))} for name, path in files.items()}
+        return {name: {"serving_default": describe_signature(TFLiteModel(path))} for name, path in files.items()}
 
     def score(self, answers: np.ndarray, rows: np.ndarray) -> dict[str, float]:
         """How good answers for these rows of the test set are: one measure, by its name."""
-        return {"accuracy": float(np.mean(self.is_right(answers, rows)))}
+        return {"accuracy": float(np.mean(self.is_correct(answers, rows)))}
 
-    def is_right(self, answers: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    def is_correct(self, answers: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """Which answers for these rows of the test set are right, bool."""
         return answers == self.test_labels[rows]
 
-    def measured_rows(self) -> np.ndarray:
+    def choose_test_rows(self) -> np.ndarray:
         """Rows of the test set that files are measured on."""
         return np.arange(len(self.test_labels))
 
@@ -137,8 +137,8 @@ class MeasuredExport:
             **self.tflite_options(),
         )
         if self.target == "micro":
-            return report, self.micro_answers(path, rows)
-        return report, self.tflite_answers(path, rows)
+            return report, self.predict_with_micro(path, rows)
+        return report, self.predict_with_tflite(path, rows)
 
     def remedy(self, chosen: Format) -> str:
         """What helps where a file of this format does worse."""
@@ -168,7 +168,7 @@ class MeasuredExport:
     def _write_format(self, directory, name, answers, gate):
         if name == "saved_model":
             return saved_model_in_bundle(self.model, directory)
-        path, rows = directory / f"model.{name}.tflite", self.measured_rows()
+        path, rows = directory / f"model.{name}.tflite", self.choose_test_rows()
         report, found = self.write_file(path, name, rows)
         report |= {"path": path.name, "metrics": self.score(found, rows), "examples": len(rows)}
         if gate:
@@ -179,7 +179,7 @@ class MeasuredExport:
         ((name, value),) = report["metrics"].items()
         expected = self.score(answers, rows)[name]
         lost = value - expected if name == "eer" else expected - value
-        chance = loss_by_chance(self.is_right(answers, rows), self.is_right(found, rows))
+        chance = loss_by_chance(self.is_correct(answers, rows), self.is_correct(found, rows))
         if lost > chosen.max_accuracy_loss and chance < SIGNIFICANCE:
             raise RefusedFileError(
                 f"the {chosen.name} file has a test {name} of {value:.4f}, Keras {expected:.4f}; at most "

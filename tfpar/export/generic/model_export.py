@@ -7,8 +7,8 @@ import keras
 
 from tfpar.errors import UserError
 from tfpar.export.bundle.directory import write_bundle
-from tfpar.export.bundle.environment_info import versions
-from tfpar.export.bundle.signature_specs import described
+from tfpar.export.bundle.environment_info import read_versions
+from tfpar.export.bundle.signature_specs import describe_signature
 from tfpar.export.conversion.interpreter import TFLiteModel
 from tfpar.export.conversion.serving import serving_model
 from tfpar.export.conversion.to_saved_model import saved_model_in_bundle
@@ -65,7 +65,7 @@ def export_model(model: keras.Model, directory: Path | str, formats: tuple[str, 
         "source": source,
         "exports": [],
         "signatures": {},
-        "versions": versions(),
+        "versions": read_versions(),
     }
     with write_bundle(directory, manifest) as temporary:
         for name in formats:
@@ -86,7 +86,9 @@ def _write_format(model, directory, name, signatures, options):
         return saved_model_in_bundle(model, directory)
     path = directory / f"model.{name}.tflite"
     report = tflite(model, path, quantize=name, **options)
-    signatures[name] = {signature: described(TFLiteModel(path, signature)) for signature in report["signatures"]}
+    signatures[name] = {
+        signature: describe_signature(TFLiteModel(path, signature)) for signature in report["signatures"]
+    }
     return {**report, "path": path.name}
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tfpar.errors import MissingExtraError, UserError
-from tfpar.export.conversion.quantization import Quantisation
+from tfpar.export.conversion.quantization import Quantization
 
 _DTYPES = {"FLOAT32": np.float32, "INT8": np.int8, "INT16": np.int16, "INT32": np.int32, "INT64": np.int64}
 
@@ -18,7 +18,7 @@ class Port:
 
     index: int
     shape: tuple[int, ...]
-    quantisation: Quantisation
+    quantisation: Quantization
 
 
 class MicroModel:
@@ -125,6 +125,6 @@ def _port(tensor, index, names):
     dtype, shape = np.dtype(_DTYPES[names[tensor.type]]), tuple(int(size) for size in tensor.shape)
     scales = tensor.quantization.scale if tensor.quantization is not None else None
     if scales is None or not len(scales):
-        return Port(index, shape, Quantisation(dtype, 0.0, 0))
+        return Port(index, shape, Quantization(dtype, 0.0, 0))
     zero_point = int(tensor.quantization.zeroPoint[0])
-    return Port(index, shape, Quantisation(dtype, float(scales[0]), zero_point))
+    return Port(index, shape, Quantization(dtype, float(scales[0]), zero_point))

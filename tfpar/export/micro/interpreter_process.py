@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from tfpar.errors import UserError
-from tfpar.export.conversion.subprocess_environment import child_environment
+from tfpar.export.conversion.subprocess_environment import subprocess_environment
 from tfpar.export.conversion.verify_outputs import Comparison
 from tfpar.export.micro.interpreter import MicroModel, check_micro
 
@@ -80,7 +80,7 @@ def _run(directory, timeout_s):
     command = [sys.executable, "-m", "tfpar.export.micro.interpreter_process", str(directory), str(int(timeout_s) + 1)]
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, errors="replace", timeout=timeout_s, env=child_environment()
+            command, capture_output=True, text=True, errors="replace", timeout=timeout_s, env=subprocess_environment()
         )
     except subprocess.TimeoutExpired as error:
         raise UserError(

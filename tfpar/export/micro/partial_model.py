@@ -1,4 +1,4 @@
-"""The part of a model that is left to a microcontroller, behind what its host computes."""
+"""The rest of a model that runs on a microcontroller, after the layers that run on its host."""
 
 from pathlib import Path
 
@@ -9,20 +9,20 @@ from tfpar.export.conversion.to_tflite import tflite
 from tfpar.export.micro.interpreter_process import run_in_micro
 
 
-class MicroPart:
-    """A file for the chip that takes what the host makes.
+class PartialModel:
+    """A model for a microcontroller whose input is computed by the host.
 
     Args:
         model: one input -> one output.
-        calibration: float32 (rows, ...), what the host makes of training examples, as long as the file's input.
+        calibration: float32 (rows, ...), the host's outputs for training examples, as long as the file's input.
     """
 
     def __init__(self, model: keras.Model, calibration: np.ndarray):
-        (given,) = model.inputs
-        self._model, self._input, self._calibration = model, given.name, calibration
+        (input_tensor,) = model.inputs
+        self._model, self._input, self._calibration = model, input_tensor.name, calibration
 
     def write(self, path: Path, format_name: str, form: str) -> dict:
-        """Writes the file; returns the report of `tflite`."""
+        """Write the file; return the report of `tflite`."""
         return tflite(
             self._model,
             path,
@@ -34,7 +34,15 @@ class MicroPart:
             padding="right",
         )
 
-    def answers(self, path: Path, made: np.ndarray) -> np.ndarray:
-        """What the file answers in TFLite Micro for rows that the host has made, float32 (rows, ...)."""
-        (answers,) = run_in_micro(path.read_bytes(), {self._input: made[:, None]}).outputs.values()
-        return answers[:, 0]
+    def predict(self, path: Path, inputs: np.ndarray) -> np.ndarray:
+        """Run the file in TFLite Micro.
+
+        Args:
+            path: of the file.
+            inputs: float32 (rows, ...), computed by the host.
+
+        Returns:
+            The outputs, (rows, ...).
+        """
+        (outputs,) = run_in_micro(path.read_bytes(), {self._input: inputs[:, None]}).outputs.values()
+        return outputs[:, 0]

@@ -38,14 +38,14 @@ def is_refused(report: dict) -> bool:
     return "refused" in report
 
 
-def in_directory(directory: Path | str, reports: list[dict]) -> list[dict]:
+def resolve_paths(directory: Path | str, reports: list[dict]) -> list[dict]:
     """Make the paths of reports those of files in a directory."""
     return [
         {**report, "path": str(Path(directory) / report["path"])} if "path" in report else report for report in reports
     ]
 
 
-def keep_weights(models: dict[str, keras.Model], directory: Path, reports: list[dict]) -> dict:
+def save_weights_if_refused(models: dict[str, keras.Model], directory: Path, reports: list[dict]) -> dict:
     """Save Keras models beside the files if one of them was refused, and no SavedModel holds the weights.
 
     Args:

@@ -22,33 +22,33 @@ class FaceExport(ImageExport):
 
     threshold: float
 
-    def task_facts(self):
-        return {"task": TASK, "threshold": self.threshold, **self.input_facts()}
+    def make_manifest_fields(self):
+        return {"task": TASK, "threshold": self.threshold, **self.make_input_fields()}
 
-    def card_words(self):
+    def make_card_sections(self):
         return {
-            "input": f"Threshold of the cosine: {self.threshold:.4f}. {self.input_words()}",
+            "input": f"Threshold of the cosine: {self.threshold:.4f}. {self.describe_input()}",
             "pictures": "![error rates](roc.png)",
             "use": "    tfpar predict . one.png other.png\n\nThe embedding of a picture is the mean of its own and its "
             "mirror image's, brought to length 1.",
             "limits": self.limits,
         }
 
-    def write_surroundings(self, directory, answers):
+    def write_task_files(self, directory, answers):
         draw_learning_curve(self.history, directory / "learning_curve.png")
         draw_roc(*pair_cosines(answers, self.test_labels), self.threshold, directory / "roc.png")
 
-    def keras_answers(self):
-        return averaged(self.keras_outputs(self.test_images), self.keras_outputs(self.test_images[:, :, ::-1]))
+    def predict_with_keras(self):
+        return averaged(self.run_keras(self.test_images), self.run_keras(self.test_images[:, :, ::-1]))
 
-    def tflite_answers(self, path, rows):
+    def predict_with_tflite(self, path, rows):
         images = self.test_images[rows]
-        return averaged(self.tflite_outputs(path, images), self.tflite_outputs(path, images[:, :, ::-1]))
+        return averaged(self.run_tflite(path, images), self.run_tflite(path, images[:, :, ::-1]))
 
     def score(self, answers, rows):
         return {"eer": equal_error_rate(*pair_cosines(answers, self.test_labels[rows]))[0]}
 
-    def is_right(self, answers, rows):
+    def is_correct(self, answers, rows):
         """Which pairs of pictures the threshold tells rightly; genuine pairs first."""
         genuine, impostor = pair_cosines(answers, self.test_labels[rows])
         return np.concatenate([genuine >= self.threshold, impostor < self.threshold])

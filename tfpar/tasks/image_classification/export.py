@@ -23,31 +23,31 @@ class ImageClassifierExport(ImageExport):
 
     class_names: tuple[str, ...]
 
-    def task_facts(self):
-        return {"task": TASK, **self.input_facts()}
+    def make_manifest_fields(self):
+        return {"task": TASK, **self.make_input_fields()}
 
-    def card_words(self):
+    def make_card_sections(self):
         return {
-            "input": f"Classes: {', '.join(self.class_names)}. {self.input_words()}",
+            "input": f"Classes: {', '.join(self.class_names)}. {self.describe_input()}",
             "pictures": "![confusion matrix](confusion_matrix.png)\n\n![wrong predictions](wrong_predictions.png)",
             "use": "    tfpar predict . picture.png\n\n`labels.txt` names the classes.",
             "limits": self.limits,
         }
 
-    def write_surroundings(self, directory, answers):
+    def write_task_files(self, directory, answers):
         write_labels(directory, self.class_names)
         draw_learning_curve(self.history, directory / "learning_curve.png")
         names = self.class_names
         draw_confusion_matrix(self.test_labels, answers, names, directory / "confusion_matrix.png")
         draw_wrong_predictions(self.test_images, self.test_labels, answers, names, directory / "wrong_predictions.png")
 
-    def keras_answers(self):
-        return np.argmax(self.keras_outputs(self.test_images), axis=-1)
+    def predict_with_keras(self):
+        return np.argmax(self.run_keras(self.test_images), axis=-1)
 
-    def tflite_answers(self, path, rows):
-        return np.argmax(self.tflite_outputs(path, self.test_images[rows]), axis=-1)
+    def predict_with_tflite(self, path, rows):
+        return np.argmax(self.run_tflite(path, self.test_images[rows]), axis=-1)
 
-    def micro_answers(self, path, rows):
+    def predict_with_micro(self, path, rows):
         images = self.test_images[rows][:, None].astype(np.float32)  # one at a time
         outputs = run_in_micro(path.read_bytes(), {"image": images}).outputs[self.model.output_names[0]]
         return np.argmax(outputs[:, 0], axis=-1)

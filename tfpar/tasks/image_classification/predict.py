@@ -5,7 +5,7 @@ import numpy as np
 from tfpar.data.images.files import SUFFIXES
 from tfpar.data.images.input_image import read_image
 from tfpar.export.bundle.directory import Bundle
-from tfpar.export.bundle.labels import by_label, read_labels
+from tfpar.export.bundle.labels import label_probabilities, read_labels
 from tfpar.export.bundle.model_file import load_model
 from tfpar.export.generic.inputs import InputKind
 
@@ -41,4 +41,4 @@ class ImagePredictor:
             {"input", "label", "probabilities" (by label)}.
         """
         probabilities = self._model(image=read_image(image, self._shape)[None])["probabilities"][0]
-        return {"input": image, **by_label(self.labels, probabilities)}
+        return {"input": image, **label_probabilities(self.labels, probabilities)}

@@ -11,7 +11,7 @@ from tfpar.export.conversion.interpreter import TFLiteModel
 from tfpar.export.conversion.samples import sample_inputs
 from tfpar.export.conversion.to_tflite import tflite
 from tfpar.export.generic.measured_export import MeasuredExport
-from tfpar.export.micro.partial_model import MicroPart
+from tfpar.export.micro.partial_model import PartialModel
 from tfpar.export.report.plots import draw_confusion_matrix, draw_learning_curve
 from tfpar.tasks.speech_recognition.front_end_cut import cut_behind_front_end
 from tfpar.tasks.speech_recognition.predict import FRONT_END, TASK
@@ -55,34 +55,34 @@ class SpeechExport(MeasuredExport):
     def _says_words(self) -> bool:
         return self.test_labels.ndim == 1
 
-    def task_facts(self):
+    def make_manifest_fields(self):
         return {"task": TASK, "rate_hz": self.rate_hz, "samples": int(np.prod(self.test_audio.shape[1:]))}
 
-    def card_words(self):
+    def make_card_sections(self):
         return {
-            "input": _INPUT.format(classes=", ".join(self.class_names), **self.task_facts()),
+            "input": _INPUT.format(classes=", ".join(self.class_names), **self.make_manifest_fields()),
             "pictures": "![confusion matrix](confusion_matrix.png)" if self._says_words else "",
             "use": _USE,
             "limits": _LIMITS,
         }
 
-    def write_surroundings(self, directory, answers):
+    def write_task_files(self, directory, answers):
         write_labels(directory, self.class_names)
         draw_learning_curve(self.history, directory / "learning_curve.png")
         if self._says_words:
             classes = np.array([self.class_names.index(answer) for answer in answers])
             draw_confusion_matrix(self.test_labels, classes, self.class_names, directory / "confusion_matrix.png")
 
-    def keras_answers(self):
+    def predict_with_keras(self):
         rows = self.model.predict(self.test_audio, batch_size=64, verbose=0)
         return np.array([decode(row, self.class_names) for row in rows])
 
-    def tflite_answers(self, path, rows):
+    def predict_with_tflite(self, path, rows):
         model = TFLiteModel(path)
         answers = (model(audio=self.test_audio[row][None])["probabilities"][0] for row in rows)
         return np.array([decode(answer, self.class_names) for answer in answers])
 
-    def is_right(self, answers, rows):
+    def is_correct(self, answers, rows):
         truths = spelt(self.test_labels[rows], self.class_names)
         return np.array([answer == truth for answer, truth in zip(answers, truths, strict=True)], bool)
 
@@ -94,25 +94,25 @@ class SpeechExport(MeasuredExport):
             front_end, part = self._cut
             report = part.write(path, name, self.form)
             made = front_end.predict(self.test_audio[rows], batch_size=64, verbose=0)
-            return report, np.array([decode(row, self.class_names) for row in part.answers(path, made)])
+            return report, np.array([decode(row, self.class_names) for row in part.predict(path, made)])
         report, answers = super().write_file(path, name, rows)
         if self.streaming:
             report["real_time_factor"] = real_time_factor(path, self.test_audio[0], self.rate_hz)
             print(f"{name}: a step is {report['real_time_factor']:.0f} times faster than its sound", file=sys.stderr)
         return report, answers
 
-    def more_facts(self, directory, formats):
+    def make_late_manifest_fields(self, directory, formats):
         if self.target != "micro":
-            return {"signatures": self.signatures_of_files(directory, formats)}
+            return {"signatures": self.read_file_signatures(directory, formats)}
         path = directory / FRONT_END
         report = tflite(
             self._cut[0], path, sequence_length=1 if self.streaming else None, target="micro", padding="right"
         )
-        return {"front_end": {**report, "path": FRONT_END}, **super().more_facts(directory, formats)}
+        return {"front_end": {**report, "path": FRONT_END}, **super().make_late_manifest_fields(directory, formats)}
 
     @functools.cached_property
     def _cut(self):
         """The front end, and the chip's other part."""
         front_end, rest = cut_behind_front_end(self.model)
         (audio,) = sample_inputs(self.model, self.calibration, None).values()
-        return front_end, MicroPart(rest, front_end.predict(audio, verbose=0))
+        return front_end, PartialModel(rest, front_end.predict(audio, verbose=0))

@@ -4,7 +4,7 @@ import numpy as np
 
 from tfpar.errors import UserError
 from tfpar.export.bundle.directory import Bundle
-from tfpar.export.bundle.labels import by_label, read_labels
+from tfpar.export.bundle.labels import label_probabilities, read_labels
 from tfpar.export.bundle.model_file import load_model
 from tfpar.export.conversion.interpreter import TFLiteModel
 from tfpar.export.generic.inputs import InputKind
@@ -65,7 +65,7 @@ class SpeechPredictor:
             return {"input": audio, "label": None}
         probabilities = self._probabilities(fit_length(signal, self._samples))
         if probabilities.ndim == 1:
-            return {"input": audio, **by_label(self.labels, probabilities)}
+            return {"input": audio, **label_probabilities(self.labels, probabilities)}
         return {"input": audio, "label": decode(probabilities, self.labels)}
 
     def _read(self, audio):

@@ -9,7 +9,7 @@ from tfpar.export.bundle.labels import write_labels
 from tfpar.export.conversion.interpreter import TFLiteModel
 from tfpar.export.conversion.samples import sample_inputs
 from tfpar.export.generic.measured_export import MeasuredExport
-from tfpar.export.micro.partial_model import MicroPart
+from tfpar.export.micro.partial_model import PartialModel
 from tfpar.export.report.plots import draw_confusion_matrix, draw_learning_curve
 from tfpar.tasks.text_classification.embedding_cut import cut_at_embeddings
 from tfpar.tasks.text_classification.predict import EMBEDDING, TASK, pad_tokens
@@ -46,10 +46,10 @@ class TextClassifierExport(MeasuredExport):
     sequence_length: int
     test_tokens: list[np.ndarray]
 
-    def task_facts(self):
+    def make_manifest_fields(self):
         return {"task": TASK, "sequence_length": self.sequence_length}
 
-    def card_words(self):
+    def make_card_sections(self):
         classes = ", ".join(self.class_names)
         return {
             "input": f"Classes: {classes}. Input: at most {self.sequence_length} tokens; longer texts are cut.",
@@ -58,17 +58,17 @@ class TextClassifierExport(MeasuredExport):
             "limits": _LIMITS,
         }
 
-    def write_surroundings(self, directory, answers):
+    def write_task_files(self, directory, answers):
         write_labels(directory, self.class_names)
         self.tokenizer.save(directory / "tokenizer.json")
         draw_learning_curve(self.history, directory / "learning_curve.png")
         draw_confusion_matrix(self.test_labels, answers, self.class_names, directory / "confusion_matrix.png")
 
-    def keras_answers(self):
+    def predict_with_keras(self):
         inputs = np.concatenate([self._padded(tokens) for tokens in self.test_tokens])
         return np.argmax(self.model.predict(inputs, batch_size=256, verbose=0), axis=-1)
 
-    def tflite_answers(self, path, rows):
+    def predict_with_tflite(self, path, rows):
         model = TFLiteModel(path)
         answers = (model(tokens=self._padded(self.test_tokens[row]))["probabilities"] for row in rows)
         return np.array([int(np.argmax(row)) for row in answers])
@@ -81,7 +81,7 @@ class TextClassifierExport(MeasuredExport):
         signatures["tflite"]["serving_default"]["inputs"][0]["shape"] = [1, self.sequence_length]
         return signatures
 
-    def measured_rows(self):
+    def choose_test_rows(self):
         count = len(self.test_labels)
         measured = min(count, MICRO_EXAMPLES) if self.target == "micro" else count
         return np.linspace(0, count - 1, measured).astype(int)
@@ -92,23 +92,23 @@ class TextClassifierExport(MeasuredExport):
         table, part = self._cut
         report = part.write(path, name, self.form)
         tokens = np.concatenate([self._padded(self.test_tokens[row]) for row in rows])
-        return report, np.argmax(part.answers(path, table[tokens]), axis=-1)
+        return report, np.argmax(part.predict(path, table[tokens]), axis=-1)
 
     def remedy(self, chosen):
         return MICRO_REMEDY if self.target == "micro" else super().remedy(chosen)
 
-    def more_facts(self, directory, formats):
+    def make_late_manifest_fields(self, directory, formats):
         if self.target != "micro":
             return {}
         np.save(directory / EMBEDDING, self._cut[0])
-        return {"embedding": EMBEDDING, **super().more_facts(directory, formats)}
+        return {"embedding": EMBEDDING, **super().make_late_manifest_fields(directory, formats)}
 
     @functools.cached_property
     def _cut(self):
         """The host's table, and the chip's part."""
         table, rest = cut_at_embeddings(self.model)
         (tokens,) = sample_inputs(self.model, self.calibration, self.sequence_length).values()
-        return table, MicroPart(rest, table[tokens])
+        return table, PartialModel(rest, table[tokens])
 
     def _padded(self, tokens):
         return pad_tokens(tokens[: self.sequence_length], self.sequence_length)

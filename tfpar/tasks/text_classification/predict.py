@@ -7,7 +7,7 @@ import numpy as np
 
 from tfpar.errors import UserError
 from tfpar.export.bundle.directory import Bundle
-from tfpar.export.bundle.labels import by_label, read_labels
+from tfpar.export.bundle.labels import label_probabilities, read_labels
 from tfpar.export.bundle.model_file import load_model
 from tfpar.export.generic.inputs import InputKind
 from tfpar.tasks.text_classification.tokenizer import Tokenizer
@@ -53,7 +53,7 @@ class TextPredictor:
         padded = pad_tokens(tokens, self._length)
         given = {"tokens": padded} if self._embedding is None else {"embedded": self._embedding[padded]}
         probabilities = self._model(**given)["probabilities"][0]
-        return {"input": text, **by_label(self.labels, probabilities)}
+        return {"input": text, **label_probabilities(self.labels, probabilities)}
 
 
 def pad_tokens(tokens: np.ndarray, length: int) -> np.ndarray:

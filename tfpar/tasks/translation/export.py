@@ -10,7 +10,7 @@ import numpy as np
 
 from tfpar.errors import RefusedFileError
 from tfpar.export.bundle.directory import write_bundle
-from tfpar.export.bundle.signature_specs import described
+from tfpar.export.bundle.signature_specs import describe_signature
 from tfpar.export.conversion.interpreter import TFLiteModel
 from tfpar.export.conversion.serving import serving_model
 from tfpar.export.conversion.signatures import Sequences
@@ -18,7 +18,13 @@ from tfpar.export.conversion.to_saved_model import saved_model_in_bundle
 from tfpar.export.conversion.to_tflite import write_signatures
 from tfpar.export.formats import FORMATS
 from tfpar.export.report.plots import draw_learning_curve
-from tfpar.export.report.refusals import SIGNIFICANCE, in_directory, keep_weights, note_larger_files, write_or_refuse
+from tfpar.export.report.refusals import (
+    SIGNIFICANCE,
+    note_larger_files,
+    resolve_paths,
+    save_weights_if_refused,
+    write_or_refuse,
+)
 from tfpar.tasks.translation.card import write_translator_card
 from tfpar.tasks.translation.predict import DECODE_STEP, ENCODE, TASK, Translator
 
@@ -83,9 +89,9 @@ class TranslatorExport:
                 manifest["exports"].append(write_or_refuse(name, write, temporary / f"model.{name}.tflite"))
             note_larger_files(manifest["exports"])
             models = {ENCODE: self.encoder, DECODE_STEP: self.decoder_step}
-            manifest |= keep_weights(models, temporary, manifest["exports"])
+            manifest |= save_weights_if_refused(models, temporary, manifest["exports"])
             write_translator_card(temporary / "card.md", manifest, self._samples())
-        return in_directory(directory, manifest["exports"])
+        return resolve_paths(directory, manifest["exports"])
 
     def _samples(self):
         return list(zip(self.sources, self.answers, self.references, strict=True))[:10]
@@ -104,7 +110,7 @@ class TranslatorExport:
         report |= {"path": path.name, "metrics": metrics, "identical": identical, "sentences": len(self.sources)}
         if gate:
             self._gate(name, report, translations)
-        signatures[name] = {signature: described(TFLiteModel(path, signature)) for signature in models}
+        signatures[name] = {signature: describe_signature(TFLiteModel(path, signature)) for signature in models}
         return report
 
     def _gate(self, name, report, translations):

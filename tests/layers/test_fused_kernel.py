@@ -7,7 +7,7 @@ from running import assert_all_close
 from table import BIDIRECTIONAL, SINGLE, built, inputs
 
 from tfpar import layers
-from tfpar.layers.recurrent.kernels import exporting
+from tfpar.layers.call_context import exporting
 
 LSTM = SINGLE[1]
 PADDED = np.array([[1, 1, 1, 0, 0], [1, 1, 1, 1, 1], [0, 0, 0, 0, 0], [1, 0, 0, 0, 0]], bool)

@@ -9,13 +9,13 @@ from running import WAYS, assert_all_close
 from table import MASKS, inputs
 
 from tfpar import layers
-from tfpar.layers.recurrent.kernels import exporting
+from tfpar.layers.call_context import exporting
 from tfpar.ops import lstm
 
 PATHS = {
-    "loop": ({}, None),
+    "training_loop": ({}, None),
     "unrolled": ({"unroll": True}, None),
-    "inference": ({}, "saved_model"),
+    "loop": ({}, "saved_model"),
     "fused": ({}, "tflite"),
 }
 
@@ -47,7 +47,7 @@ def test_another_memory_cell_changes_the_answer(path, monkeypatch):
 
 @pytest.mark.parametrize("path", PATHS)
 def test_all_paths_agree(path):
-    assert_all_close([outputs(path, "graph")], [outputs("loop")])
+    assert_all_close([outputs(path, "graph")], [outputs("training_loop")])
 
 
 def test_gate_module_by_hand():

@@ -28,7 +28,7 @@ def test_arguments_may_be_given_by_position_in_keras_order(name):
     expected = {key: value for key, value in theirs(*values).get_config().items() if key in ours and key != "name"}
     assert len(expected) > 15
     assert {key: ours[key] for key in expected} == expected
-    with pytest.raises(TypeError, match=f"{name} takes {len(parameters)} arguments; got {len(parameters) + 1}"):
+    with pytest.raises(TypeError, match="positional arguments but"):
         getattr(layers, name)(*values, 1)
 
 

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from tfpar import layers
-from tfpar.layers.recurrent import kernels
+from tfpar.layers.call_context import exporting
 
 BATCH, STEPS, FEATURES, UNITS = 3, 7, 4, 5
 GENERATOR = np.random.default_rng(0)
@@ -25,7 +25,7 @@ def exported(layer, form="loop", **arguments):
 
     @tf.function(autograph=False)
     def called(sequences):
-        with kernels.exporting("tflite", form):
+        with exporting("tflite", form):
             return layer(sequences, **arguments)
 
     body = called.get_concrete_function(tf.TensorSpec(SEQUENCES.shape))

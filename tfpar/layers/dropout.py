@@ -1,20 +1,11 @@
 """Dropout with masks that do not depend on the number of replicas."""
 
-import contextvars
-
 import keras
 import tensorflow as tf
 
 from tfpar.checks import check_fraction
-from tfpar.contexts import variable_set
+from tfpar.layers.call_context import first_row
 from tfpar.ops.random import uniform
-
-_rows_begin_at = contextvars.ContextVar("rows_begin_at", default=None)
-
-
-def rows_begin_at(place):
-    """Within this context, batches are rows of the global batch from `place` on, an int32 scalar."""
-    return variable_set(_rows_begin_at, place)
 
 
 def dropout_mask(shape, rate: float, seed_generator: keras.random.SeedGenerator, dtype) -> tf.Tensor:
@@ -35,16 +26,6 @@ def dropout_mask(shape, rate: float, seed_generator: keras.random.SeedGenerator,
     rows, *row_shape = shape
     is_retained = uniform(rows, row_shape, seed_generator.next(), first_row(rows)) >= rate
     return tf.cast(is_retained, dtype) / tf.cast(1 - rate, dtype)
-
-
-def first_row(rows):
-    """Where a batch of so many rows begins in the global batch: where the context says, or else by the replica."""
-    if (place := _rows_begin_at.get()) is not None:
-        return place
-    context = tf.distribute.get_replica_context()
-    if context is None or context.num_replicas_in_sync == 1:
-        return 0
-    return tf.get_static_value(context.replica_id_in_sync_group) * rows
 
 
 @keras.saving.register_keras_serializable(package="tfpar")

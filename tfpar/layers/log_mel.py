@@ -5,7 +5,7 @@ import numpy as np
 from keras import ops
 
 from tfpar.checks import check_one_of, check_positive_integer
-from tfpar.layers.recurrent.kernels import is_exporting
+from tfpar.layers.call_context import is_exporting
 
 NORMALIZATIONS = ("level", "none")
 # Unit of amplitude, -120 and -90 dB of full scale: log(1 + power) needs no epsilon, which float16 would round to 0.

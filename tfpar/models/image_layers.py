@@ -6,8 +6,8 @@ import keras
 
 from tfpar import layers
 from tfpar.checks import check_fraction, check_one_of, check_positive_integer
+from tfpar.layers.recurrent.cells import LAYERS
 
-CELLS = {"lstm": layers.LSTM, "gru": layers.GRU, "rnn": layers.SimpleRNN}
 KINDS = ("cnn", "row_lstm", "cnn_lstm")
 
 
@@ -43,7 +43,7 @@ class ImageEncoder:
 
     def __post_init__(self):
         check_one_of("kind", self.kind, KINDS)
-        check_one_of("cell", self.cell, tuple(CELLS))
+        check_one_of("cell", self.cell, tuple(LAYERS))
         for name in ("width", "stages", "units", "recurrent_layers"):
             check_positive_integer(name, getattr(self, name))
         if self.kind != "row_lstm" and min(self.image_shape[:2]) < 2**self.stages:
@@ -89,7 +89,7 @@ class ImageEncoder:
 
     def _recurrent_layer(self, name, seed):
         def one_direction(go_backwards, seed):
-            return CELLS[self.cell](
+            return LAYERS[self.cell](
                 self.units,
                 kernel_initializer=keras.initializers.GlorotUniform(seed),
                 recurrent_initializer=keras.initializers.Orthogonal(seed=seed + 1),

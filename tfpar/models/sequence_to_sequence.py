@@ -25,8 +25,9 @@ from keras import ops
 
 from tfpar import layers
 from tfpar.checks import check_one_of, check_positive_integer
+from tfpar.layers.recurrent.cells import LAYERS
 
-CELLS = {"lstm": layers.LSTM, "gru": layers.GRU}
+CELLS = ("lstm", "gru")
 ATTENTIONS = ("luong", "bahdanau", "multi_head")
 _HEADS = 4
 
@@ -83,7 +84,7 @@ def sequence_to_sequence(
     Raises:
         ValueError: an argument is out of range.
     """
-    check_one_of("cell", cell, tuple(CELLS))
+    check_one_of("cell", cell, CELLS)
     check_one_of("attention", attention, ATTENTIONS)
     check_positive_integer("encoder_layers", encoder_layers)
     check_positive_integer("decoder_layers", decoder_layers)
@@ -144,7 +145,7 @@ class _Network:
         }
 
     def _recurrent(self, units, name, **options):
-        return CELLS[self.settings.cell](
+        return LAYERS[self.settings.cell](
             units,
             kernel_initializer=keras.initializers.GlorotUniform(next(self._seeds)),
             recurrent_initializer=keras.initializers.Orthogonal(seed=next(self._seeds)),

@@ -7,8 +7,9 @@ import numpy as np
 
 from tfpar import layers
 from tfpar.checks import check_one_of, check_positive_integer
+from tfpar.layers.recurrent.cells import LAYERS
 
-CELLS = {"lstm": layers.LSTM, "gru": layers.GRU, "rnn": layers.SimpleRNN}
+CELLS = LAYERS
 
 POOLINGS = ("last", "max", "mean", "attention")
 

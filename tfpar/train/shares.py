@@ -11,7 +11,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from tfpar.contexts import variable_set
-from tfpar.layers.dropout import rows_begin_at
+from tfpar.layers.call_context import rows_begin_at
 from tfpar.ops.random import hash_bits
 
 DIFFERENT_BATCHES = (

@@ -13,9 +13,10 @@ from keras import ops
 
 from tfpar.checks import check_one_of
 from tfpar.layers.attention.attention import Attention
+from tfpar.layers.recurrent import cells
 from tfpar.ops.scan import scan
 
-CELLS = {"lstm": keras.layers.LSTMCell, "gru": keras.layers.GRUCell}
+CELLS = ("lstm", "gru")
 
 
 @keras.saving.register_keras_serializable(package="tfpar")
@@ -33,9 +34,9 @@ class InputFeeding(keras.layers.Layer):
 
     def __init__(self, units, fed, cell="lstm", score="dot", heads=1, seed=0, **kwargs):
         super().__init__(**kwargs)
-        self.units, self.fed, self.cell, self.seed = units, fed, check_one_of("cell", cell, tuple(CELLS)), seed
+        self.units, self.fed, self.cell, self.seed = units, fed, check_one_of("cell", cell, CELLS), seed
         own = {"dtype": self.dtype_policy}
-        self._cell = CELLS[cell](
+        self._cell = cells.CELLS[cell].keras_cell(
             units,
             kernel_initializer=keras.initializers.GlorotUniform(seed),
             recurrent_initializer=keras.initializers.Orthogonal(seed=seed + 1),

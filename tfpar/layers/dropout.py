@@ -1,14 +1,20 @@
 """Dropout with masks that do not depend on the number of replicas."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import tensorflow as tf
 
 from tfpar.checks import check_fraction
+from tfpar.layers.argument_types import Shape
 from tfpar.layers.call_context import first_row
 from tfpar.ops.random import uniform
 
 
-def dropout_mask(shape, rate: float, seed_generator: keras.random.SeedGenerator, dtype) -> tf.Tensor:
+def dropout_mask(
+    shape: Sequence[int | tf.Tensor], rate: float, seed_generator: keras.random.SeedGenerator, dtype: str
+) -> tf.Tensor:
     """Draw a scaled dropout mask for this replica's rows of the global batch.
 
     An entry depends only on the seed and on its index in the global batch, so masks are equal with and without XLA, and
@@ -38,7 +44,7 @@ class Dropout(keras.layers.Layer):
         **kwargs: see `keras.layers.Layer`.
     """
 
-    def __init__(self, rate, seed=None, **kwargs):
+    def __init__(self, rate: float, seed: int | None = None, **kwargs: Any):
         super().__init__(**kwargs)
         self.rate = check_fraction("rate", rate)
         self.seed = seed
@@ -46,15 +52,15 @@ class Dropout(keras.layers.Layer):
         self.supports_masking = True
         self.built = True
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
         if not (training and self.rate):
             return inputs
         return inputs * dropout_mask(tf.unstack(tf.shape(inputs)), self.rate, self.seed_generator, inputs.dtype)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "rate": self.rate, "seed": self.seed}
 
 
@@ -75,7 +81,7 @@ class TokenDropout(keras.layers.Layer):
         Iyyer et al. 2015, Deep Unordered Composition Rivals Syntactic Methods for Text Classification, section 3.
     """
 
-    def __init__(self, rate, unknown_id=1, seed=None, **kwargs):
+    def __init__(self, rate: float, unknown_id: int = 1, seed: int | None = None, **kwargs: Any):
         super().__init__(**kwargs)
         self.rate = check_fraction("rate", rate)
         self.unknown_id = unknown_id
@@ -83,14 +89,14 @@ class TokenDropout(keras.layers.Layer):
         self.seed_generator = keras.random.SeedGenerator(seed)
         self.built = True
 
-    def call(self, tokens, training=False):
+    def call(self, tokens: tf.Tensor, training: bool = False) -> tf.Tensor:
         if not (training and self.rate):
             return tokens
         is_retained = dropout_mask(tf.unstack(tf.shape(tokens)), self.rate, self.seed_generator, "float32") > 0
         return tf.where(is_retained | (tokens == 0), tokens, tf.cast(self.unknown_id, tokens.dtype))
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "rate": self.rate, "unknown_id": self.unknown_id, "seed": self.seed}

@@ -1,10 +1,14 @@
 """A front end of speech recognition in the graph: from waveforms to normalized log-mel spectrograms."""
 
+from typing import Any
+
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import ops
 
 from tfpar.checks import check_one_of, check_positive_integer
+from tfpar.layers.argument_types import Shape
 from tfpar.layers.call_context import is_exporting
 
 NORMALIZATIONS = ("level", "none")
@@ -51,15 +55,15 @@ class LogMelSpectrogram(keras.layers.Layer):
 
     def __init__(
         self,
-        rate_hz=8000,
-        hop=80,
-        hops_per_frame=3,
-        bands=40,
-        low_hz=90.0,
-        high_hz=None,
-        normalization="level",
-        range_nepers=12.0,
-        **kwargs,
+        rate_hz: int = 8000,
+        hop: int = 80,
+        hops_per_frame: int = 3,
+        bands: int = 40,
+        low_hz: float = 90.0,
+        high_hz: float | None = None,
+        normalization: str = "level",
+        range_nepers: float = 12.0,
+        **kwargs: Any,
     ):
         super().__init__(**{"dtype": "float32", **kwargs})  # 16 bits do not cover the range of powers
         for name, value in (("rate_hz", rate_hz), ("hop", hop), ("hops_per_frame", hops_per_frame), ("bands", bands)):
@@ -83,7 +87,7 @@ class LogMelSpectrogram(keras.layers.Layer):
     def _high_hz(self):
         return 0.48 * self.rate_hz if self.high_hz is None else self.high_hz
 
-    def call(self, audio):
+    def call(self, audio: tf.Tensor) -> tf.Tensor:
         hops = audio if len(audio.shape) == 3 else self._hops(audio)
         cosines, sines, mel = (make_exportable(matrix, audio) for matrix in (self._cosines, self._sines, self._mel))
         # Cosines are even and sines odd about the middle of a window: folding its halves saves half the products.
@@ -111,11 +115,11 @@ class LogMelSpectrogram(keras.layers.Layer):
         count = hops.shape[1] - last if hops.shape[1] else ops.shape(hops)[1] - last
         return ops.concatenate([hops[:, start : start + count] for start in range(last + 1)], axis=-1)
 
-    def compute_output_shape(self, shape):
+    def compute_output_shape(self, shape: Shape) -> Shape:
         hops = shape[1] if len(shape) == 3 or shape[1] is None else shape[1] // self.hop
         return shape[0], None if hops is None else hops - self.hops_per_frame + 1, self.bands
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         names = (
             "rate_hz",
             "hop",
@@ -129,7 +133,7 @@ class LogMelSpectrogram(keras.layers.Layer):
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
 
-def make_exportable(matrix: np.ndarray, inputs):
+def make_exportable(matrix: np.ndarray, inputs: tf.Tensor) -> np.ndarray | tf.Tensor:
     """Return a constant that keeps its precision in any TFLite file.
 
     The converter would quantize weights of matrix products, and 8 or 16 bits do not cover the range of powers. When

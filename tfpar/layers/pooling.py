@@ -1,26 +1,31 @@
 """Pooling over the valid steps of a sequence."""
 
+from typing import Any
+
 import keras
+import tensorflow as tf
 from keras import ops
+
+from tfpar.layers.argument_types import Shape
 
 
 class _MaskedPooling(keras.layers.Layer):
     """Base of poolings from float (batch, time, features) to (batch, features); rows without valid steps give zeros."""
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any):
         super().__init__(**kwargs)
         self.supports_masking = True
         self.built = True
 
-    def call(self, sequences, mask=None):
+    def call(self, sequences: tf.Tensor, mask: tf.Tensor | None = None) -> tf.Tensor:
         if mask is None:
             mask = ops.ones(ops.shape(sequences)[:2], "bool")
         return self._pool(sequences, mask[:, :, None])
 
-    def compute_mask(self, _, previous_mask):
+    def compute_mask(self, _: Any, previous_mask: Any) -> Any:
         return None
 
-    def compute_output_shape(self, sequences_shape):
+    def compute_output_shape(self, sequences_shape: Shape) -> Shape:
         return sequences_shape[0], sequences_shape[-1]
 
 

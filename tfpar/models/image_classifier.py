@@ -1,5 +1,7 @@
 """Image classifiers: convolutions, recurrent networks over rows, or both."""
 
+from typing import Any
+
 import keras
 
 from tfpar.checks import check_positive_integer
@@ -13,7 +15,7 @@ def image_classifier(
     num_classes: int,
     hidden: int = 128,
     dropout_rate: float = 0.3,
-    **encoder,
+    **encoder: Any,
 ) -> keras.Model:
     """Build an image classifier.
 

@@ -1,6 +1,7 @@
 """Blocks of image models: encoders from pixels to a vector of features."""
 
 import dataclasses
+from typing import Any
 
 import keras
 
@@ -52,7 +53,7 @@ class ImageEncoder:
                 f"{2**self.stages} pixels; got {self.image_shape[0]} x {self.image_shape[1]}"
             )
 
-    def __call__(self, images):
+    def __call__(self, images: keras.KerasTensor) -> keras.KerasTensor:
         """Encode float (batch, height, width, channels) from 0 to 255 to float (batch, features)."""
         x = keras.layers.Rescaling(1 / self.deviation, -self.mean / self.deviation, name="normalized")(images)
         if self.kind != "row_lstm":
@@ -104,16 +105,16 @@ class ImageEncoder:
         return layers.Bidirectional(forward, backward_layer=one_direction(True, seed + 2), name=name)
 
 
-def image_input(encoder: ImageEncoder):
+def image_input(encoder: ImageEncoder) -> keras.KerasTensor:
     """Make the input of a model: float32 (batch, height, width, channels) "image", from 0 to 255."""
     return keras.Input(encoder.image_shape, dtype="float32", name="image")
 
 
-def dense(units: int, name: str, seed: int, **kwargs):
+def dense(units: int, name: str, seed: int, **kwargs: Any) -> keras.layers.Dense:
     """Make a dense layer whose initial weights have their own seed."""
     return keras.layers.Dense(units, kernel_initializer=keras.initializers.GlorotUniform(seed), name=name, **kwargs)
 
 
-def dropout(rate: float, seed: int, name: str):
+def dropout(rate: float, seed: int, name: str) -> layers.Dropout:
     """Make a dropout layer for features."""
     return layers.Dropout(check_fraction("dropout", rate), seed=seed, name=name)

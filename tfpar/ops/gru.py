@@ -13,8 +13,15 @@ References:
 import tensorflow as tf
 
 from tfpar.ops.activations import Activation, GateActivations
-from tfpar.ops.materialization import identity
-from tfpar.ops.recurrence import Recurrence, RecurrentWeights, apply_dropout, concatenate_gates, sum_outer_products
+from tfpar.ops.materialization import Materialize, identity
+from tfpar.ops.recurrence import (
+    Recurrence,
+    RecurrentWeights,
+    Tensors,
+    apply_dropout,
+    concatenate_gates,
+    sum_outer_products,
+)
 
 
 class GRU(Recurrence):
@@ -40,7 +47,9 @@ class GRU(Recurrence):
         self.recurrent_activation = recurrent_activation
         self._update_and_reset = GateActivations((recurrent_activation, recurrent_activation))
 
-    def step(self, x_proj, states, weights, dropout):
+    def step(
+        self, x_proj: tf.Tensor, states: Tensors, weights: RecurrentWeights, dropout: tf.Tensor | None
+    ) -> tuple[Tensors, Tensors]:
         """Advance by one step. Residuals: [z, h[t-1] U_n + b_rn, n] concatenated, and r."""
         (h,) = states
         x_zr, x_n = _split_gates(x_proj)
@@ -51,7 +60,16 @@ class GRU(Recurrence):
         z, n = self.recurrent_activation.value(z_residual), self.activation.value(candidate)
         return (z * h + (1 - z) * n,), (residual, r_residual)
 
-    def step_gradient(self, gradients, states, previous, residuals, transposed, dropout, force_materialize=identity):
+    def step_gradient(
+        self,
+        gradients: Tensors,
+        states: Tensors,
+        previous: Tensors,
+        residuals: Tensors,
+        transposed: tf.Tensor,
+        dropout: tf.Tensor | None,
+        force_materialize: Materialize = identity,
+    ) -> tuple[tf.Tensor, Tensors]:
         (dh,), (residual, r_residual) = gradients, residuals
         z_residual, recurrent_n, candidate = tf.split(force_materialize(residual), 3, axis=-1)
         z, r, n = (*map(self.recurrent_activation.value, (z_residual, r_residual)), self.activation.value(candidate))
@@ -62,14 +80,16 @@ class GRU(Recurrence):
         d_dropped = tf.matmul(_multiply_reset(d_x_proj, r), transposed)
         return d_x_proj, (dh * z + apply_dropout(d_dropped, dropout),)
 
-    def weight_gradients(self, d_x_proj, residuals, previous, dropout):
+    def weight_gradients(
+        self, d_x_proj: tf.Tensor, residuals: Tensors, previous: tf.Tensor, dropout: tf.Tensor | None
+    ) -> RecurrentWeights:
         r = self.recurrent_activation.value(residuals[0])
         # All steps as one batch: XLA for CPUs then sums the bias gradient several times as fast.
         d_recurrent = _multiply_reset(*(tf.reshape(stack, [-1, stack.shape[-1]]) for stack in (d_x_proj, r)))
         d_kernel = sum_outer_products(apply_dropout(previous, dropout), d_recurrent)
         return RecurrentWeights(d_kernel, tf.reduce_sum(d_recurrent, axis=0))
 
-    def for_interpreter(self):
+    def for_interpreter(self) -> "GRU":
         return _InferenceGRU(self.activation, self.recurrent_activation)
 
 
@@ -78,7 +98,9 @@ class _InferenceGRU(GRU):
 
     num_residuals = 0
 
-    def step(self, x_proj, states, weights, dropout):
+    def step(
+        self, x_proj: tf.Tensor, states: Tensors, weights: RecurrentWeights, dropout: tf.Tensor | None
+    ) -> tuple[Tensors, Tensors]:
         (h,) = states
         x_zr, x_n = _split_gates(x_proj)
         recurrent_zr, recurrent_n = _split_gates(weights.project(apply_dropout(h, dropout)))
@@ -90,10 +112,12 @@ class _InferenceGRU(GRU):
 class ResetBeforeGRU(GRU):
     """The GRU with the reset gate before the matmul: two recurrent matmuls a step. States: (h,)."""
 
-    def for_interpreter(self):
+    def for_interpreter(self) -> "GRU":
         return self
 
-    def step(self, x_proj, states, weights, dropout):
+    def step(
+        self, x_proj: tf.Tensor, states: Tensors, weights: RecurrentWeights, dropout: tf.Tensor | None
+    ) -> tuple[Tensors, Tensors]:
         """Advance by one step. Residuals: [z, r, n] concatenated, and r * h[t-1]."""
         (h,) = states
         h_dropped = apply_dropout(h, dropout)
@@ -106,7 +130,16 @@ class ResetBeforeGRU(GRU):
         n = self.activation.value(candidate)
         return (z * h + (1 - z) * n,), (tf.concat([zr, candidate], axis=-1), reset_h)
 
-    def step_gradient(self, gradients, states, previous, residuals, transposed, dropout, force_materialize=identity):
+    def step_gradient(
+        self,
+        gradients: Tensors,
+        states: Tensors,
+        previous: Tensors,
+        residuals: Tensors,
+        transposed: tf.Tensor,
+        dropout: tf.Tensor | None,
+        force_materialize: Materialize = identity,
+    ) -> tuple[tf.Tensor, Tensors]:
         (dh,), (zr, candidate) = gradients, _split_gates(force_materialize(residuals[0]))
         z, r = tf.split(self.recurrent_activation.value(zr), 2, axis=-1)
         slope_z, slope_r = tf.split(self.recurrent_activation.derivative(zr), 2, axis=-1)
@@ -118,7 +151,9 @@ class ResetBeforeGRU(GRU):
         d_dropped = d_reset_h * r + tf.matmul(d_zr, transposed_zr)
         return tf.concat([d_zr, dn], axis=-1), (dh * z + apply_dropout(d_dropped, dropout),)
 
-    def weight_gradients(self, d_x_proj, residuals, previous, dropout):
+    def weight_gradients(
+        self, d_x_proj: tf.Tensor, residuals: Tensors, previous: tf.Tensor, dropout: tf.Tensor | None
+    ) -> RecurrentWeights:
         d_zr, dn = _split_gates(d_x_proj)
         h = apply_dropout(previous, dropout)
         return RecurrentWeights(tf.concat([sum_outer_products(h, d_zr), sum_outer_products(residuals[0], dn)], axis=-1))

@@ -15,8 +15,15 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from tfpar.ops.activations import Activation, GateActivations
-from tfpar.ops.materialization import identity
-from tfpar.ops.recurrence import Recurrence, RecurrentWeights, apply_dropout, concatenate_gates, sum_outer_products
+from tfpar.ops.materialization import Materialize, identity
+from tfpar.ops.recurrence import (
+    Recurrence,
+    RecurrentWeights,
+    Tensors,
+    apply_dropout,
+    concatenate_gates,
+    sum_outer_products,
+)
 
 
 class Gates(NamedTuple):
@@ -69,15 +76,26 @@ class LSTM(Recurrence):
     def _gates(self, residual) -> Gates:
         return Gates(*tf.split(self._gate_activations.value(residual), 4, axis=-1))
 
-    def step(self, x_proj, states, weights, dropout):
+    def step(
+        self, x_proj: tf.Tensor, states: Tensors, weights: RecurrentWeights, dropout: tf.Tensor | None
+    ) -> tuple[Tensors, Tensors]:
         h, c = states
         residual = gate_module(x_proj + weights.project(apply_dropout(h, dropout)), self._gate_activations)
         return memory_cell(self._gates(residual), c, self.activation), (residual,)
 
-    def recompute_h(self, residual, other_states):
+    def recompute_h(self, residual: tf.Tensor, other_states: Tensors) -> tf.Tensor:
         return self._gates(residual).output * self.activation.function(other_states[0])
 
-    def step_gradient(self, gradients, states, previous, residuals, transposed, dropout, force_materialize=identity):
+    def step_gradient(
+        self,
+        gradients: Tensors,
+        states: Tensors,
+        previous: Tensors,
+        residuals: Tensors,
+        transposed: tf.Tensor,
+        dropout: tf.Tensor | None,
+        force_materialize: Materialize = identity,
+    ) -> tuple[tf.Tensor, Tensors]:
         (dh, dc), (h, c), residual = gradients, states, force_materialize(residuals[0])
         gates, c_residual = self._gates(residual), self.activation.residual(c)
         dc = force_materialize(dc + dh * gates.output * self.activation.derivative(c_residual))
@@ -89,10 +107,12 @@ class LSTM(Recurrence):
         dz = concatenate_gates(d_gates) * self._gate_activations.derivative(residual, divide_by_value)
         return dz, (apply_dropout(tf.matmul(dz, transposed), dropout), dc * gates.forget)
 
-    def weight_gradients(self, d_x_proj, residuals, previous, dropout):
+    def weight_gradients(
+        self, d_x_proj: tf.Tensor, residuals: Tensors, previous: tf.Tensor, dropout: tf.Tensor | None
+    ) -> RecurrentWeights:
         return RecurrentWeights(sum_outer_products(apply_dropout(previous, dropout), d_x_proj))
 
-    def for_interpreter(self):
+    def for_interpreter(self) -> "LSTM":
         return _InferenceLSTM(self.activation, self.recurrent_activation)
 
 
@@ -101,7 +121,9 @@ class _InferenceLSTM(LSTM):
 
     num_residuals = 0
 
-    def step(self, x_proj, states, weights, dropout):
+    def step(
+        self, x_proj: tf.Tensor, states: Tensors, weights: RecurrentWeights, dropout: tf.Tensor | None
+    ) -> tuple[Tensors, Tensors]:
         h, c = states
         preactivations = tf.split(x_proj + weights.project(apply_dropout(h, dropout)), 4, axis=-1)
         functions = [activation.function for activation in self._gate_activations.per_gate]

@@ -9,10 +9,14 @@
 With several heads, features are split among them and each has its own scores (Vaswani et al. 2017, arXiv:1706.03762).
 """
 
+from typing import Any
+
 import keras
+import tensorflow as tf
 from keras import ops
 
 from tfpar.checks import check_one_of, check_positive_integer
+from tfpar.layers.argument_types import Shape
 
 SCORES = ("dot", "additive")
 _MASKED = -1e9
@@ -28,12 +32,14 @@ class Attention(keras.layers.Layer):
         **kwargs: see `keras.layers.Layer`.
     """
 
-    def __init__(self, score="dot", heads=1, **kwargs):
+    def __init__(self, score: str = "dot", heads: int = 1, **kwargs: Any):
         super().__init__(**kwargs)
         self.score = check_one_of("score", score, SCORES)
         self.heads = check_positive_integer("heads", heads)
 
-    def build(self, query_shape, keys_shape, values_shape, valid_shape=None):
+    def build(
+        self, query_shape: Shape, keys_shape: Shape, values_shape: Shape, valid_shape: Shape | None = None
+    ) -> None:
         for name, shape in (("query", query_shape), ("keys", keys_shape), ("values", values_shape)):
             if shape[-1] % self.heads:
                 raise ValueError(f"`heads` must divide the features of `{name}`, {shape[-1]}; got heads={self.heads}")
@@ -44,7 +50,9 @@ class Attention(keras.layers.Layer):
         if self.score == "additive":
             self.scale = self.add_weight(name="scale", shape=(query_shape[-1],), initializer="glorot_uniform")
 
-    def call(self, query, keys, values, valid=None):
+    def call(
+        self, query: tf.Tensor, keys: tf.Tensor, values: tf.Tensor, valid: tf.Tensor | None = None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """Compute contexts and alignments.
 
         Args:
@@ -89,7 +97,7 @@ class Attention(keras.layers.Layer):
         shape = (1, self.heads, 1, 1, -1) if self.heads > 1 else (-1,)
         return ops.sum(summed * ops.reshape(self.scale, shape), axis=-1)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "score": self.score, "heads": self.heads}
 
 

@@ -8,10 +8,14 @@ Luong et al. 2015, arXiv:1508.04025, section 3.3. A step needs the attention of 
 over cell and attention.
 """
 
+from typing import Any
+
 import keras
+import tensorflow as tf
 from keras import ops
 
 from tfpar.checks import check_one_of
+from tfpar.layers.argument_types import Shape
 from tfpar.layers.attention.attention import Attention
 from tfpar.layers.recurrent import cells
 from tfpar.ops.scan import scan
@@ -32,7 +36,9 @@ class InputFeeding(keras.layers.Layer):
         **kwargs: see `keras.layers.Layer`.
     """
 
-    def __init__(self, units, fed, cell="lstm", score="dot", heads=1, seed=0, **kwargs):
+    def __init__(
+        self, units: int, fed: int, cell: str = "lstm", score: str = "dot", heads: int = 1, seed: int = 0, **kwargs: Any
+    ):
         super().__init__(**kwargs)
         self.units, self.fed, self.cell, self.seed = units, fed, check_one_of("cell", cell, CELLS), seed
         own = {"dtype": self.dtype_policy}
@@ -51,14 +57,30 @@ class InputFeeding(keras.layers.Layer):
         initializer = keras.initializers.GlorotUniform(seed)
         return keras.layers.Dense(units, kernel_initializer=initializer, name=name, dtype=self.dtype_policy, **options)
 
-    def build(self, inputs_shape, fed_shape, memory_shape, keys_shape, valid_shape, *state_shapes):
+    def build(
+        self,
+        inputs_shape: Shape,
+        fed_shape: Shape,
+        memory_shape: Shape,
+        keys_shape: Shape,
+        valid_shape: Shape | None,
+        *state_shapes: Shape,
+    ) -> None:
         batch, _, features = inputs_shape
         self._cell.build((batch, features + self.fed))
         self._query.build((batch, 1, self.units))
         self.attention.build((batch, 1, self.units), keys_shape, memory_shape)
         self._combined.build((batch, 1, self.units + memory_shape[-1]))
 
-    def call(self, inputs, fed, memory, keys, valid, *states):
+    def call(
+        self,
+        inputs: tf.Tensor,
+        fed: tf.Tensor,
+        memory: tf.Tensor,
+        keys: tf.Tensor,
+        valid: tf.Tensor | None,
+        *states: tf.Tensor,
+    ) -> tuple[tf.Tensor, ...]:
         """Run over all steps.
 
         Args:
@@ -93,13 +115,21 @@ class InputFeeding(keras.layers.Layer):
         fed, _, *states = carry
         return outputs, alignment, fed, *states
 
-    def compute_output_spec(self, inputs, fed, memory, keys, valid, *states):
+    def compute_output_spec(
+        self,
+        inputs: keras.KerasTensor,
+        fed: keras.KerasTensor,
+        memory: keras.KerasTensor,
+        keys: keras.KerasTensor,
+        valid: keras.KerasTensor,
+        *states: keras.KerasTensor,
+    ) -> tuple[keras.KerasTensor, ...]:
         batch, time, _ = inputs.shape
         shapes = [(batch, time, self.fed), (batch, time, keys.shape[1]), (batch, self.fed)]
         shapes += [(batch, self.units)] * len(states)
         return tuple(keras.KerasTensor(shape, self.compute_dtype) for shape in shapes)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = {"units": self.units, "fed": self.fed, "cell": self.cell, "seed": self.seed}
         config |= {"score": self.attention.score, "heads": self.attention.heads}
         return {**super().get_config(), **config}

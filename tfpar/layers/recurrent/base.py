@@ -1,7 +1,6 @@
 """The Keras layer of any recurrence: arguments, weights, masks, states and dropout."""
 
 import abc
-from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -9,17 +8,21 @@ import tensorflow as tf
 from keras import activations, constraints, initializers, regularizers
 
 from tfpar.checks import check_fraction, check_one_of, check_positive_integer
+from tfpar.layers.argument_types import (
+    ActivationLike,
+    ConstraintLike,
+    InitializerLike,
+    RegularizerLike,
+    Shape,
+    States,
+)
 from tfpar.layers.call_context import call_context
 from tfpar.layers.dropout import dropout_mask
-from tfpar.layers.recurrent.arguments import ActivationLike, ConstraintLike, InitializerLike, RegularizerLike
 from tfpar.layers.recurrent.carried_states import CarriedStates
 from tfpar.layers.recurrent.cell_view import CellView
 from tfpar.layers.recurrent.kernels import KERNELS, Job, Result
 from tfpar.layers.recurrent.policy import Choice, choose, obstacle_to_cudnn_anywhere, obstacle_to_cudnn_here
 from tfpar.ops.recurrence import Recurrence, RecurrentWeights
-
-Shape = tuple[int | None, ...]
-States = tf.Tensor | Sequence[tf.Tensor] | None
 
 
 class RecurrentLayer(keras.layers.Layer, abc.ABC):

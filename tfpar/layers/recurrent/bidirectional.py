@@ -8,8 +8,9 @@ import numpy as np
 import tensorflow as tf
 
 from tfpar.checks import check_one_of
+from tfpar.layers.argument_types import Shape
 from tfpar.layers.call_context import is_exporting_file
-from tfpar.layers.recurrent.base import RecurrentLayer, Shape
+from tfpar.layers.recurrent.base import RecurrentLayer
 from tfpar.layers.recurrent.cells import COUNTERPARTS, convert_stock_layer
 from tfpar.layers.recurrent.kernels.paired_loop import can_run_in_one_loop, run_in_one_loop
 

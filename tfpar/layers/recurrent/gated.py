@@ -5,7 +5,7 @@ from typing import Any
 from keras import activations
 
 from tfpar.checks import check_one_of
-from tfpar.layers.recurrent.arguments import ActivationLike
+from tfpar.layers.argument_types import ActivationLike
 from tfpar.layers.recurrent.base import RecurrentLayer
 from tfpar.layers.recurrent.policy import Choice
 

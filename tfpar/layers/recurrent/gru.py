@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfpar.layers.recurrent.arguments import ActivationLike, ConstraintLike, InitializerLike, RegularizerLike
+from tfpar.layers.argument_types import ActivationLike, ConstraintLike, InitializerLike, RegularizerLike
 from tfpar.layers.recurrent.gated import GatedRecurrentLayer
 from tfpar.ops import gru
 from tfpar.ops.activations import Activation

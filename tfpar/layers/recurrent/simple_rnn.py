@@ -4,7 +4,7 @@ from typing import Any
 
 import keras
 
-from tfpar.layers.recurrent.arguments import ActivationLike, ConstraintLike, InitializerLike, RegularizerLike
+from tfpar.layers.argument_types import ActivationLike, ConstraintLike, InitializerLike, RegularizerLike
 from tfpar.layers.recurrent.base import RecurrentLayer
 from tfpar.ops import simple_rnn
 from tfpar.ops.activations import Activation

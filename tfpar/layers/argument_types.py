@@ -1,9 +1,12 @@
-"""Types of the constructor arguments of recurrent layers."""
+"""Types of the arguments of layers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import keras
 import tensorflow as tf
+
+Shape = tuple[int | None, ...]
+States = tf.Tensor | Sequence[tf.Tensor] | None
 
 ActivationLike = str | dict | Callable[[tf.Tensor], tf.Tensor] | None
 InitializerLike = str | dict | keras.initializers.Initializer

@@ -1,4 +1,4 @@
-"""A wrong argument is an error that names it, says what was expected and what came."""
+"""Errors of invalid arguments name the argument, the expected value and the received one."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""When cuDNN is chosen, and what stands in the graph then. Traced for a GPU that need not be there; never run."""
+"""The choice of cuDNN, and its graph: traced for a GPU, which need not exist, and never run."""
 
 import keras
 import numpy as np
@@ -116,7 +116,7 @@ def test_only_the_data_decides_between_the_two_bodies_of_a_traced_step():
 
 @pytest.mark.parametrize("make", [lambda: layers.LSTM(3, recurrent_dropout=0.1), lambda: layers.SimpleRNN(3)])
 def test_a_loop_for_a_gpu_is_an_xla_program_by_itself_in_a_traced_step(make):
-    """So it is compiled in a model, too, whose step cannot be, since another layer of it takes cuDNN."""
+    """It is compiled even in a model whose step cannot be compiled, since another layer runs by cuDNN."""
 
     def programs(**options):
         return [f for f in traced(make(), **options).library.function if f.attr["_XlaMustCompile"].b]
@@ -213,7 +213,7 @@ def test_no_export_has_cudnn_traced_for_a_gpu(use_cudnn, target):
 
 
 def test_a_saved_model_from_a_gpus_scope_runs_on_a_cpu(tmp_path, monkeypatch):
-    """The scope is a stand-in: layers believe in a GPU where none asks for the CPU, and everything is on the CPU."""
+    """With a stand-in for the scope: layers detect a GPU unless the scope is the CPU; all operations are on the CPU."""
     scope = tf.__internal__.eager_context.get_device_name
     features = keras.Input((None, 4), name="features")
     model = keras.Model(features, layers.GRU(3, name="gru")(features))

@@ -1,4 +1,4 @@
-"""The fused LSTM answers as the loop does, also where it must work around masks and directions."""
+"""The fused LSTM equals the training loop, with masks and in both directions."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ def fused_and_looped(layer, mask):
     with exporting("tflite"):
         traced = tf.function(run, autograph=False).get_concrete_function(tf.TensorSpec((4, 5, 4)))
     implementations = [f.definition.attr["api_implements"].s for f in _functions(traced)]
-    assert any(name.startswith(b"lstm_") for name in implementations), "it was not the fused kernel that ran"
+    assert any(name.startswith(b"lstm_") for name in implementations), "the fused kernel did not run"
     return traced(tf.constant(inputs())), run(inputs())
 
 

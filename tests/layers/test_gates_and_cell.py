@@ -1,4 +1,4 @@
-"""Every way to run an LSTM goes through the two named functions at its heart."""
+"""Every kernel of an LSTM calls `gate_module` and `memory_cell`."""
 
 import contextlib
 

@@ -1,4 +1,4 @@
-"""Which kernel runs a layer, and what it says about it."""
+"""The choice of a layer's kernel, and `explain()`."""
 
 import pytest
 import tensorflow as tf

@@ -1,4 +1,4 @@
-"""Networks for images: what they give, that they learn, are saved, and leave as TFLite files."""
+"""Image networks: outputs, training, saving, export."""
 
 import keras
 import numpy as np
@@ -54,7 +54,7 @@ def test_the_mean_over_views_of_a_classifier(kind, tmp_path):
     by_view = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
     answers = answering.predict(images, verbose=0)
     np.testing.assert_allclose(answers, by_view.mean(axis=0), atol=1e-6)
-    assert np.abs(answers - by_view[0]).max() > 1e-4  # the views say different things
+    assert np.abs(answers - by_view[0]).max() > 1e-4  # predictions differ between the views
 
     report = tfpar.export.tflite(answering, tmp_path / "model.tflite", calibration=batches())
     assert report["max_abs_error"] < 1e-5

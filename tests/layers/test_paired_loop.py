@@ -1,4 +1,4 @@
-"""In a file's loop both directions share the turns, and answer what they do each by itself."""
+"""In a TFLite file both directions run in one loop, with the outputs of two separate loops."""
 
 import keras
 import numpy as np
@@ -21,7 +21,7 @@ CELLS = {
 
 
 def exported(layer, form="loop", **arguments):
-    """What a layer answers in a file, and how many loops it takes."""
+    """Return the outputs of a layer in a file, and its number of loops."""
 
     @tf.function(autograph=False)
     def called(sequences):

@@ -1,4 +1,4 @@
-"""Parts of the constructor and of the attributes of Keras' recurrent layers that scripts rely on."""
+"""Positional arguments and attributes of Keras' recurrent layers."""
 
 import inspect
 
@@ -32,7 +32,7 @@ def test_arguments_may_be_given_by_position_in_keras_order(name):
         getattr(layers, name)(*values, 1)
 
 
-def test_states_to_begin_with_are_zeros():
+def test_initial_states_are_zeros():
     for name, count in (("LSTM", 2), ("GRU", 1), ("SimpleRNN", 1)):
         states = getattr(layers, name)(4).get_initial_state(batch_size=2)
         assert [s.shape for s in states] == [(2, 4)] * count

@@ -41,13 +41,13 @@ class PairedWeights(NamedTuple):
 
 
 class Recurrence(abc.ABC):
-    """One step of a recurrent network, with its gradient written by hand.
+    """One step of a recurrent network, with an optional gradient written by hand.
 
     The input projection x[t] W + b does not depend on the state, so the caller computes it for all steps in one matmul
     and passes one step of it, `x_proj`, to `step`. States are a tuple whose first member is the output h.
 
     The backward pass is split likewise: `step_gradient` does what must happen in order of time, and `weight_gradients`
-    gets all steps at once.
+    gets all steps at once. A recurrence that implements only `step` is differentiated automatically.
 
     `apply_dropout(h)` below is h times the recurrent dropout mask (batch, units), the same at each step (Gal &
     Ghahramani 2016, arXiv:1512.05287), or h itself.
@@ -56,15 +56,15 @@ class Recurrence(abc.ABC):
         name: short name, as in `explain()`.
         num_gates: x_proj is (batch, num_gates * units).
         num_states: tensors in the states.
-        num_residuals: tensors that `step` saves for the backward pass.
+        num_residuals: tensors that `step` saves for the backward pass; 0 without `step_gradient`.
         recomputes_h: `recompute_h` is implemented; h of all steps need not be stacked in the forward loop.
     """
 
     name: str
     num_gates: int
     num_states: int
-    num_residuals: int
-    recomputes_h = False
+    num_residuals: int = 0
+    recomputes_h: bool = False
 
     @abc.abstractmethod
     def step(
@@ -96,7 +96,11 @@ class Recurrence(abc.ABC):
         """
         raise NotImplementedError
 
-    @abc.abstractmethod
+    @property
+    def has_gradient(self) -> bool:
+        """Whether `step_gradient` and `weight_gradients` are implemented."""
+        return type(self).step_gradient is not Recurrence.step_gradient
+
     def step_gradient(
         self,
         gradients: Tensors,
@@ -121,8 +125,8 @@ class Recurrence(abc.ABC):
         Returns:
             dL/d x_proj[t], which overwrites `residuals[0]`, and dL/d states[t-1].
         """
+        raise NotImplementedError
 
-    @abc.abstractmethod
     def weight_gradients(
         self, d_x_proj: tf.Tensor, residuals: Tensors, previous: tf.Tensor, dropout: tf.Tensor | None
     ) -> RecurrentWeights:
@@ -134,6 +138,7 @@ class Recurrence(abc.ABC):
             previous: float (time, batch, units), h[t-1] of all steps.
             dropout: as in `step`.
         """
+        raise NotImplementedError
 
     @property
     def saves_outputs(self) -> bool:

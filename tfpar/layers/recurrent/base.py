@@ -28,8 +28,8 @@ from tfpar.ops.recurrence import Recurrence, RecurrentWeights
 class RecurrentLayer(keras.layers.Layer, abc.ABC):
     """Base class of recurrent layers: the Keras layer of any `tfpar.layers.Recurrence`.
 
-    A subclass implements `make_recurrence`. Weights have the names, shapes and order of `keras.layers.RNN` subclasses,
-    so `set_weights(keras_layer.get_weights())` works in both directions.
+    A subclass implements `make_recurrence` (see docs/new_cell.md). Weights have the names, shapes and order of
+    `keras.layers.RNN` subclasses, so `set_weights(keras_layer.get_weights())` works in both directions.
 
     Args:
         units: number of units.
@@ -195,6 +195,13 @@ class RecurrentLayer(keras.layers.Layer, abc.ABC):
         """Return the bias of the input projection, and that of the recurrent one."""
         return (None if self.bias is None else tf.convert_to_tensor(self.bias)), None
 
+    def recurrent_weights(self) -> RecurrentWeights:
+        """Return the weights that `Recurrence.step` gets, as tensors.
+
+        A cell with further weights returns an object of its own with the attribute `kernel`.
+        """
+        return RecurrentWeights(tf.convert_to_tensor(self.recurrent_kernel), self._biases()[1])
+
     def call(
         self,
         sequences: tf.Tensor,
@@ -260,8 +267,6 @@ class RecurrentLayer(keras.layers.Layer, abc.ABC):
     def _job(self, sequences, initial_state, mask, training) -> Job:
         if training and self.dropout:
             sequences *= self._dropout_mask(sequences, sequences.shape[-1], self.dropout)[:, None, :]
-        recurrent_kernel = tf.convert_to_tensor(self.recurrent_kernel)
-        bias, recurrent_bias = self._biases()
         recurrent_dropout = None
         if training and self.recurrent_dropout:
             recurrent_dropout = self._dropout_mask(sequences, self.units, self.recurrent_dropout)
@@ -269,8 +274,8 @@ class RecurrentLayer(keras.layers.Layer, abc.ABC):
             recurrence=self.recurrence,
             inputs=sequences,
             kernel=tf.convert_to_tensor(self.kernel),
-            bias=bias,
-            weights=RecurrentWeights(recurrent_kernel, recurrent_bias),
+            bias=self._biases()[0],
+            weights=self.recurrent_weights(),
             initial_states=self._initial_states(initial_state),
             mask=_boolean_mask(mask),
             dropout=recurrent_dropout,

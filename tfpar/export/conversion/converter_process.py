@@ -56,8 +56,10 @@ def _converted_but_for(float_layers, directory, rows, target) -> bytes:
     """An int8 file in which the operations of some layers stay in float32."""
     import tensorflow as tf
 
+    from tfpar.keras_private import calibrate_only
+
     calibrator = _converter(directory, "int8", rows, target)
-    calibrator._experimental_calibrate_only = True
+    calibrate_only(calibrator)
     names = _output_names(calibrator.convert())
     kept = [name for name in names if any(f"/{layer}" in name for layer in float_layers)]
     debugger = tf.lite.experimental.QuantizationDebugger(
@@ -70,7 +72,7 @@ def _converted_but_for(float_layers, directory, rows, target) -> bytes:
 
 def _output_names(content) -> list[str]:
     """The names of all operations' outputs, in all signatures."""
-    from tensorflow.lite.python import schema_py_generated as schema
+    from ai_edge_litert import schema_py_generated as schema
 
     model = schema.Model.GetRootAs(content, 0)
     names = []

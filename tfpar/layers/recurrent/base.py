@@ -323,8 +323,8 @@ class RecurrentLayer(keras.layers.Layer, abc.ABC):
 
     def load_own_variables(self, store: Any) -> None:
         """Load weights from a file of an earlier version, which stores them under the layer itself."""
-        self._loaded_own = bool(store.keys())
-        if self._loaded_own:
+        self.has_loaded_own_variables = bool(store.keys())
+        if self.has_loaded_own_variables:
             super().load_own_variables(store)
 
     def get_initial_state(self, batch_size: int | tf.Tensor) -> list[tf.Tensor]:

@@ -3,13 +3,14 @@
 from typing import TYPE_CHECKING, Any
 
 import keras
-from keras.src.saving.keras_saveable import KerasSaveable
+
+from tfpar import keras_private
 
 if TYPE_CHECKING:
     from tfpar.layers.recurrent.base import RecurrentLayer
 
 
-class CellView(KerasSaveable):
+class CellView(keras_private.SavedPart):
     """A view of a layer's weights as those of a cell, where Keras stores them, so that files are interchangeable.
 
     Args:
@@ -32,8 +33,5 @@ class CellView(KerasSaveable):
 
     def load_own_variables(self, store: Any) -> None:
         """Load the layer's weights, unless the file is of an earlier version and the layer has loaded them."""
-        if not self._layer()._loaded_own:
+        if not self._layer().has_loaded_own_variables:
             keras.layers.Layer.load_own_variables(self._layer(), store)
-
-    def _obj_type(self) -> str:
-        return "Layer"

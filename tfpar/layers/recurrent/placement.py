@@ -2,6 +2,8 @@
 
 import tensorflow as tf
 
+from tfpar import keras_private
+
 
 def device_type() -> str:
     """Return the type of the device of operations that are created here: "GPU", "CPU" or "TPU".
@@ -12,14 +14,14 @@ def device_type() -> str:
         device = tf.distribute.get_strategy().extended.worker_devices[0]
     else:
         # This includes scopes around the trace of a function, which its graph does not know.
-        device = tf.__internal__.eager_context.get_device_name()
-    requested = tf.DeviceSpec.from_string(device or "").device_type
+        device = keras_private.device_in_scope()
+    requested = tf.DeviceSpec.from_string(device).device_type
     return requested or ("GPU" if tf.config.list_logical_devices("GPU") else "CPU")
 
 
 def within_xla() -> bool:
     """Whether XLA compiles the function that is traced here, or an enclosing one."""
-    return tf.__internal__.get_enclosing_xla_context() is not None
+    return keras_private.is_within_xla()
 
 
 def has_bfloat16() -> bool:

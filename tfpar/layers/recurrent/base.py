@@ -1,7 +1,7 @@
 """The Keras layer of any recurrence: arguments, weights, masks, states and dropout."""
 
 import abc
-from typing import Any
+from typing import Any, Self
 
 import keras
 import tensorflow as tf
@@ -25,11 +25,13 @@ from tfpar.layers.recurrent.policy import Choice, choose, obstacle_to_cudnn_anyw
 from tfpar.ops.recurrence import Recurrence, RecurrentWeights
 
 
-class RecurrentLayer(keras.layers.Layer, abc.ABC):
+class RecurrentLayer(keras.layers.RNN, abc.ABC):
     """Base class of recurrent layers: the Keras layer of any `tfpar.layers.Recurrence`.
 
     A subclass implements `make_recurrence` (see docs/new_cell.md). Weights have the names, shapes and order of
     `keras.layers.RNN` subclasses, so `set_weights(keras_layer.get_weights())` works in both directions.
+
+    It is a `keras.layers.RNN` only for `isinstance`: it overrides all of its public methods.
 
     Args:
         units: number of units.
@@ -88,7 +90,7 @@ class RecurrentLayer(keras.layers.Layer, abc.ABC):
         implementation: int = 2,
         **kwargs: Any,
     ):
-        super().__init__(activity_regularizer=activity_regularizer, **kwargs)
+        keras.layers.Layer.__init__(self, activity_regularizer=activity_regularizer, **kwargs)  # not RNN's
         self.units = check_positive_integer("units", units)
         self.dropout = check_fraction("dropout", dropout)
         self.recurrent_dropout = check_fraction("recurrent_dropout", recurrent_dropout)
@@ -342,7 +344,11 @@ class RecurrentLayer(keras.layers.Layer, abc.ABC):
             for kind, module in _WEIGHT_ARGUMENTS.items():
                 config[f"{role}_{kind}"] = module.serialize(getattr(self, f"{role}_{kind}"))
         config["activity_regularizer"] = regularizers.serialize(self.activity_regularizer)
-        return {**super().get_config(), **config}
+        return {**super(keras.layers.RNN, self).get_config(), **config}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Self:
+        return super(keras.layers.RNN, cls).from_config(config)
 
 
 def _boolean_mask(mask):

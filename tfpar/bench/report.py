@@ -1,4 +1,4 @@
-"""Reports of a benchmark: a Markdown table and a plot."""
+"""Figures of a benchmark for people: a Markdown table, and a picture."""
 
 import json
 import math
@@ -9,15 +9,15 @@ from tfpar.export.report.plots import new_figure
 from tfpar.files import written_atomically
 
 EXTRA = "bench"
-_EXTRA_COLUMNS = {"form": "form", "bytes": "bytes", "examples_per_second": "examples a second"}
-_PACKAGES = ("tensorflow", "keras", "torch", "jax", "ai-edge-litert", "onnxruntime")
+_FURTHER = {"form": "form", "bytes": "bytes", "examples_per_second": "examples a second"}
+_MACHINE = ("tensorflow", "keras", "torch", "jax", "ai-edge-litert", "onnxruntime")
 
 
 def read_report(path: Path) -> dict:
-    """Read a report that `tfpar bench --json` wrote.
+    """What `tfpar bench --json` wrote.
 
     Raises:
-        UserError: the file cannot be read, or is no report.
+        UserError: the file is something else, or cannot be read.
     """
     try:
         report = json.loads(path.read_text())
@@ -29,10 +29,10 @@ def read_report(path: Path) -> dict:
 
 
 def check_has_marks(path: Path, suite: str) -> None:
-    """Check that a file has the marks between which `put_table` writes.
+    """Makes sure, before long work, that `put_table` will find its place.
 
     Raises:
-        UserError: it cannot be read, or lacks the marks.
+        UserError: it will not.
     """
     begin, end = _marks(suite)
     try:
@@ -44,7 +44,7 @@ def check_has_marks(path: Path, suite: str) -> None:
 
 
 def put_table(report: dict, path: Path, suite: str) -> None:
-    """Replace the text between a suite's two marks in a Markdown file by the report's table."""
+    """Puts the table of a report between two marks in a Markdown file, in place of what stood there."""
     check_has_marks(path, suite)
     begin, end = _marks(suite)
     before, rest = path.read_text().split(begin, 1)
@@ -57,44 +57,41 @@ def _marks(suite):
 
 
 def table(report: dict) -> str:
-    """Return the report as Markdown tables.
-
-    The first has the ratio of each peer's time to ours by case, and geometric means. A table of the profile and one of
-    memory follow where they were measured. The last line names the machine.
-    """
-    sections = filter(None, (section(report["rows"]) for section in (_ratios, _profile, _memory)))
-    return "\n" + "\n\n".join([*(_lines(*section) for section in sections), _describe_machine(report)]) + "\n"
+    """The report as Markdown: each peer's time over ours by case, and their geometric means; where our own time goes
+    and what memory each takes, if that was measured; and the machine."""
+    known = filter(None, (part(report["rows"]) for part in (_ratios, _parts, _memory)))
+    return "\n" + "\n\n".join([*(_lines(*part) for part in known), _described(report)]) + "\n"
 
 
 def _ratios(rows):
-    peers, has_peak = _peers(rows), any("peak_fraction" in row for row in rows)
-    extra = [name for name in _EXTRA_COLUMNS if any(name in row for row in rows)]
-    peak_head = ["share of matmul peak"] if has_peak else []
-    heads = ["case", *map(_EXTRA_COLUMNS.get, extra), "ms", *peak_head, *peers, *(["best"] if len(peers) > 1 else [])]
+    peers, shares = _peers(rows), any("peak_fraction" in row for row in rows)
+    further = [name for name in _FURTHER if any(name in row for row in rows)]
+    peak_head = ["share of matmul peak"] if shares else []
+    heads = ["case", *map(_FURTHER.get, further), "ms", *peak_head, *peers, *(["best"] if len(peers) > 1 else [])]
     body = []
     for row in rows:
         ratios = [row["ratio"].get(peer) for peer in peers]
-        peak = [_percent(row.get("peak_fraction"))] if has_peak else []
-        cells = [_cell(row.get(name)) for name in extra]
-        body.append([row["case"], *cells, _milliseconds(row["seconds"]), *peak, *map(_ratio, ratios + _best(ratios))])
+        peak = [_share(row.get("peak_fraction"))] if shares else []
+        said = [_shown(row.get(name)) for name in further]
+        body.append([row["case"], *said, _milliseconds(row["seconds"]), *peak, *map(_ratio, ratios + _best(ratios))])
     if not peers:
         return heads, body
     means = [_mean([row["ratio"].get(peer) for row in rows]) for peer in peers]
     best = [_mean([min(row["ratio"].values()) for row in rows if row["ratio"]])] if len(peers) > 1 else []
-    gaps = [""] * (1 + len(extra) + has_peak)
+    gaps = [""] * (1 + len(further) + shares)
     return heads, [*body, ["geometric mean", *gaps, *(f"**{_ratio(mean)}**" for mean in means + best)]]
 
 
-def _profile(rows):
-    """Return a step's parts as percentages of its time, with the percentage of peak at which matmuls run."""
+def _parts(rows):
+    """Where a step's time goes, as shares of it, and at which share of the matmul peak its matmuls run."""
     rows = [row for row in rows if "parts" in row]
     names = list(rows[0]["parts"]) if rows else []
     body = []
     for row in rows:
         parts = [row["parts"][name] for name in names]
-        fractions = [part["seconds"] / row["seconds"] for part in parts]
-        rates = [f" at {_percent(part['peak_fraction'])}" if "peak_fraction" in part else "" for part in parts]
-        cells = [_percent(fraction) + rate for fraction, rate in zip(fractions, rates, strict=True)]
+        shares = [part["seconds"] / row["seconds"] for part in parts]
+        rates = [f" at {_share(part['peak_fraction'])}" if "peak_fraction" in part else "" for part in parts]
+        cells = [_share(share) + rate for share, rate in zip(shares, rates, strict=True)]
         body.append([row["case"], *cells])
     return (["of our time (at a share of the peak)", *names], body) if rows else None
 
@@ -140,24 +137,23 @@ def _ratio(ratio):
     return "" if ratio is None else f"{ratio:.2f}"
 
 
-def _cell(value):
+def _shown(value):
     return "" if value is None else value if isinstance(value, str) else f"{value:,.0f}"
 
 
-def _percent(fraction):
+def _share(fraction):
     return "" if fraction is None else f"{fraction:.0%}"
 
 
-def _describe_machine(report):
-    """Return processor, cores, versions and rounds in one line."""
+def _described(report):
     machine, rounds = report["machine"], report.get("rounds")
-    versions = ", ".join(f"{name} {machine[name]}" for name in _PACKAGES if name in machine)
-    suffix = "" if rounds is None else "; one round" if rounds == 1 else f"; medians of {rounds} rounds"
-    return f"{machine['processor']}, {machine['cores']} cores; {versions}{suffix}."
+    versions = ", ".join(f"{name} {machine[name]}" for name in _MACHINE if name in machine)
+    taken = "" if rounds is None else "; one round" if rounds == 1 else f"; medians of {rounds} rounds"
+    return f"{machine['processor']}, {machine['cores']} cores; {versions}{taken}."
 
 
 def draw(report: dict, path: Path) -> None:
-    """Draw the ratio of each peer's time to ours by case, as a PNG.
+    """Draws each peer's time over ours, by case, as a PNG.
 
     Raises:
         MissingExtraError: Matplotlib is not installed.
@@ -166,15 +162,15 @@ def draw(report: dict, path: Path) -> None:
     figure = new_figure(9, 1.2 + 0.4 * len(rows), EXTRA)
     axes, height = figure.subplots(), 0.8 / max(1, len(peers))
     for number, peer in enumerate(peers):
-        known = [(index, row["ratio"][peer]) for index, row in enumerate(rows) if peer in row["ratio"]]
-        indices, ratios = zip(*known, strict=True)
-        axes.barh([index - 0.4 + (number + 0.5) * height for index in indices], ratios, height, label=peer)
+        known = [(place, row["ratio"][peer]) for place, row in enumerate(rows) if peer in row["ratio"]]
+        places, ratios = zip(*known, strict=True)
+        axes.barh([place - 0.4 + (number + 0.5) * height for place in places], ratios, height, label=peer)
     axes.axvline(1, color="black", linewidth=1)
     axes.set_yticks(range(len(rows)), [row["case"] for row in rows])
     axes.set(
         xscale="log",
         xlabel="peer's time over tfpar's (right of 1: tfpar is faster)",
-        title=_describe_machine(report),
+        title=_described(report),
     )
     axes.invert_yaxis()
     axes.grid(axis="x", which="both", alpha=0.3)

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from tfpar.data.images.files import resize_and_pad
-from tfpar.data.readers.splits import SPLITS, check_cut, cut_missing, describe_cut
+from tfpar.data.readers.class_checks import check_training_classes, format_class_counts
+from tfpar.data.readers.splits import SPLITS, check_cut, cut_missing, describe_cut, join_rules
 from tfpar.errors import UserError
 
 DEFAULT_SIZE = 64  # of images that have no size in common
-_NAMED_AT_MOST = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,7 +115,7 @@ def assemble(
         name=name,
         **{split: LabeledImages(images[splits == split], labels[splits == split]) for split in SPLITS},
         class_names=collected.class_names,
-        split_rule="; ".join(filter(None, (collected.given_rule, rule))),
+        split_rule=join_rules(collected.given_rule, rule),
         notice=notice,
         skipped=dict(collected.skipped),
     )
@@ -147,16 +147,4 @@ def _check_classes(collected: CollectedImages, keys: list[str], splits: list[str
             f"{'groups' if collected.grouped_by else 'images'}, one for each of "
             f"{', '.join(('train', *missing))}; got {format_class_counts(rare)}; add images or remove the class"
         )
-    shown = {label for label, split in zip(collected.labels, splits, strict=True) if split == "train"}
-    absent = {name: 0 for label, name in enumerate(collected.class_names) if label not in shown}
-    if absent:
-        raise UserError(
-            f"{collected.where}: the training split must show every class; got {format_class_counts(absent)} there"
-        )
-
-
-def format_class_counts(counts: dict[str, int]) -> str:
-    """Format the first few classes with their counts."""
-    named = ", ".join(f"{count} of {name!r}" for name, count in list(counts.items())[:_NAMED_AT_MOST])
-    more = len(counts) - _NAMED_AT_MOST
-    return f"{named} and {more} more such classes" if more > 0 else named
+    check_training_classes(collected.where, collected.class_names, collected.labels, splits)

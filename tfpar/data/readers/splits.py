@@ -115,4 +115,14 @@ def describe_cut(missing: tuple[str, ...], examples: str, grouped_by: str = "", 
     splits = " and ".join(missing)
     if grouped_by:
         return _GROUP_RULE.format(splits=splits, grouped_by=grouped_by)
-    return "; ".join(filter(None, (_RULE.format(splits=splits, examples=examples), advice)))
+    return join_rules(_RULE.format(splits=splits, examples=examples), advice)
+
+
+def join_rules(*rules: str) -> str:
+    """Join the sentences that are not empty."""
+    return "; ".join(filter(None, rules))
+
+
+def find_rows(splits: Sequence[str], wanted: str) -> list[int]:
+    """Return the indices of the examples of one split."""
+    return [row for row, split in enumerate(splits) if split == wanted]

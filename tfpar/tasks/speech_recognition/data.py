@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tfpar.data.readers.splits import SPLITS, check_cut, cut_missing, describe_cut
+from tfpar.data.readers.splits import SPLITS, check_cut, cut_missing, describe_cut, find_rows, join_rules
 from tfpar.errors import UserError
 from tfpar.tasks.speech_recognition.clips import Clips, pack, trim
 
@@ -118,7 +118,7 @@ def assemble_speech(
     cut = describe_cut(missing, "clips", collected.grouped_by, collected.advice)
 
     def split(wanted):
-        rows = [row for row, name in enumerate(splits) if name == wanted]
+        rows = find_rows(splits, wanted)
         return pack([collected.signals[row] for row in rows], [collected.labels[row] for row in rows], samples)
 
     return SpeechData(
@@ -126,7 +126,7 @@ def assemble_speech(
         **{wanted: split(wanted) for wanted in SPLITS},
         class_names=class_names,
         rate_hz=collected.rate_hz,
-        split_rule="; ".join(filter(None, (collected.given_rule, cut))),
+        split_rule=join_rules(collected.given_rule, cut),
         notice=notice,
         skipped=dict(collected.skipped),
         clipped=collected.clipped,

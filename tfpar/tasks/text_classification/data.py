@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tfpar.data.readers.splits import SPLITS, check_cut, check_groups, cut_missing, describe_cut
+from tfpar.data.readers.class_checks import check_training_classes, format_class_counts
+from tfpar.data.readers.splits import SPLITS, check_cut, check_groups, cut_missing, describe_cut, find_rows, join_rules
 from tfpar.errors import UserError
 
 # One for each split: with fewer, some split could not show the class at all.
 _FEWEST_PER_CLASS = len(SPLITS)
-_NAMED_AT_MOST = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,34 +92,29 @@ def assemble(name: str, collected: Collected, notice: str) -> TextClassification
     if collected.groups:
         check_groups(collected.where, collected.groups, collected.splits)
         check_cut(collected.where, collected.groups, splits, missing)
-    _check_train(collected, splits)
+    remedy = "change the split column or leave it out"
+    check_training_classes(collected.where, collected.class_names, collected.labels, splits, remedy)
     # A held-out text must not come back as an unlabeled one.
     unlabeled = dict.fromkeys(collected.unlabeled)
     for text in collected.texts:
         unlabeled.pop(text, None)
     skipped = collected.skipped + Counter({"duplicate text": len(collected.unlabeled) - len(unlabeled)})
+    cut = describe_cut(missing, "texts", "the group column" if collected.groups else "")
     return TextClassificationData(
         name=name,
-        train=_pick(collected, splits, "train"),
-        validation=_pick(collected, splits, "validation"),
-        test=_pick(collected, splits, "test"),
+        **{split: _pick(collected, splits, split) for split in SPLITS},
         unlabeled=tuple(unlabeled),
         class_names=collected.class_names,
-        split_rule=_rule(collected, missing),
+        split_rule=join_rules(collected.given_rule, cut),
         notice=notice,
         skipped=dict(skipped),
     )
 
 
 def _pick(collected: Collected, splits: list[str], wanted: str) -> LabeledTexts:
-    chosen = [index for index, split in enumerate(splits) if split == wanted]
+    chosen = find_rows(splits, wanted)
     texts = tuple(collected.texts[index] for index in chosen)
     return LabeledTexts(texts, np.array([collected.labels[index] for index in chosen], np.int32))
-
-
-def _rule(collected: Collected, missing: tuple[str, ...]) -> str:
-    cut = describe_cut(missing, "texts", "the group column" if collected.groups else "")
-    return "; ".join(filter(None, (collected.given_rule, cut)))
 
 
 def _check_counts(collected: Collected) -> None:
@@ -134,26 +129,9 @@ def _check_counts(collected: Collected) -> None:
     rare = {name: count for name, count in rare.items() if count < _FEWEST_PER_CLASS}
     if rare:
         raise UserError(
-            f"{collected.where}: every class needs at least {_FEWEST_PER_CLASS} distinct examples; got {_some(rare)}; "
-            f"add examples or remove the class{_and(collected.hint)}"
+            f"{collected.where}: every class needs at least {_FEWEST_PER_CLASS} distinct examples; got "
+            f"{format_class_counts(rare)}; add examples or remove the class{_and(collected.hint)}"
         )
-
-
-def _check_train(collected: Collected, splits: list[str]) -> None:
-    shown = {label for label, split in zip(collected.labels, splits, strict=True) if split == "train"}
-    absent = {name: 0 for label, name in enumerate(collected.class_names) if label not in shown}
-    if absent:
-        raise UserError(
-            f"{collected.where}: the training split must show every class; got {_some(absent)} there; "
-            "change the split column or leave it out"
-        )
-
-
-def _some(counts: dict[str, int]) -> str:
-    """Format the first few classes with their counts."""
-    named = ", ".join(f"{count} of {name!r}" for name, count in list(counts.items())[:_NAMED_AT_MOST])
-    more = len(counts) - _NAMED_AT_MOST
-    return f"{named} and {more} more such classes" if more > 0 else named
 
 
 def _and(hint: str) -> str:

@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from tfpar.data.readers.delimited import clean_cell
-from tfpar.data.readers.splits import SPLITS
+from tfpar.data.readers.splits import SPLITS, find_rows
 from tfpar.errors import UserError
 from tfpar.tasks.translation.splits import SPLIT_RULE, split_by_source
 
@@ -97,7 +97,7 @@ def assemble_pairs(name: str, collected: CollectedPairs, notice: str) -> Transla
     Raises:
         UserError: there is no pair to train on, or too few to cut splits from.
     """
-    rows = {split: [row for row, of in enumerate(collected.splits) if of == split] for split in SPLITS}
+    rows = {split: find_rows(collected.splits, split) for split in SPLITS}
     _check_train(collected, rows["train"])
     missing = [split for split in ("test", "validation") if not rows[split]]
     if missing:

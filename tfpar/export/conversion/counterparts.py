@@ -1,4 +1,4 @@
-"""This package's layers in the place of stock recurrent ones, on the same variables."""
+"""This package's counterparts of stock Keras recurrent layers, on the same variables."""
 
 import contextlib
 from collections.abc import Iterator
@@ -12,8 +12,8 @@ from tfpar.layers.recurrent.base import RecurrentLayer
 _OURS = {keras.layers.LSTM: LSTM, keras.layers.GRU: GRU, keras.layers.SimpleRNN: SimpleRNN}
 
 
-def counterpart(layer) -> RecurrentLayer | Bidirectional | None:
-    """Make this package's layer on the variables of a built stock one; None if it has no counterpart."""
+def counterpart(layer: keras.layers.Layer) -> RecurrentLayer | Bidirectional | None:
+    """Make this package's layer on the variables of a built stock layer; None if there is no counterpart."""
     if type(layer) is keras.layers.Bidirectional:
         return _bidirectional(layer)
     ours = _OURS.get(type(layer))
@@ -26,10 +26,10 @@ def counterpart(layer) -> RecurrentLayer | Bidirectional | None:
 
 @contextlib.contextmanager
 def using_counterparts(pairs: list[tuple]) -> Iterator[None]:
-    """Within this context each stock layer is computed by its counterpart.
+    """Compute each stock layer by its counterpart within this context.
 
     Args:
-        pairs: of stock layers and counterparts.
+        pairs: stock layers and their counterparts.
     """
     with contextlib.ExitStack() as stack:
         for layer, ours in pairs:
@@ -55,7 +55,7 @@ def _bidirectional(layer):
 
 
 def _arguments(layer) -> dict:
-    """Constructor arguments, with the cell's own objects: what is not registered could not be deserialized."""
+    """Collect constructor arguments, with the cell's own objects, since unregistered ones cannot be deserialized."""
     arguments = dict(layer.get_config())
     for name in arguments:
         if hasattr(layer.cell, name) and name not in ("name", "dtype", "trainable"):

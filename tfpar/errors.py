@@ -81,7 +81,7 @@ class WorkerLostError(RuntimeError):
         self.workers = dict(workers)
         names = " and ".join(f"worker {index} at {address}" for index, address in self.workers.items())
         nobody = "a worker took too long, has given up, or is not at the same step"
-        lost = f"{names} no longer responds" if names else nobody
+        lost = f"{names} no longer answers" if names else nobody
         super().__init__(f"{lost}; start all workers again. Symptom: {symptom.splitlines()[0][:300]}")
 
 

@@ -42,7 +42,7 @@ def test_each_step_lowers_the_loss_and_answers_stay(competitor):
 
 
 def test_names_of_cases_can_be_read_back():
-    assert [str(Case.parsed(name)) for name in recurrent.CASES] == list(recurrent.CASES)
+    assert [str(Case.parse(name)) for name in recurrent.CASES] == list(recurrent.CASES)
     assert len(recurrent.CASES) == 24
     assert (
         "gru B64 T50 I128 H256 L2 V20000" in recurrent.CASES and "lstm B1 T100 I128 H256 inference" in recurrent.CASES

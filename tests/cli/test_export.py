@@ -169,7 +169,7 @@ def test_a_model_with_classes_of_the_users(tfpar, tmp_path):
     subprocess.run([sys.executable, "own_layers.py"], cwd=tmp_path, check=True, capture_output=True)
     arguments = ["export", "--keras", str(tmp_path / "own.keras"), "--format", "float32"]
     run = tfpar(*arguments, "--export_dir", str(tmp_path / "out"))
-    assert run.returncode == 2 and "its class 'Twice' is not known here. Give the module or file" in run.stderr
+    assert run.returncode == 2 and "its class 'Twice' is unknown. Import the module or file" in run.stderr
     run = tfpar(*arguments, "--export_dir", str(tmp_path / "out"), "--import", str(tmp_path / "own_layers.py"))
     assert run.returncode == 0, run.stderr
     (report,) = json.loads(run.stdout.splitlines()[-1])["exports"]
@@ -193,7 +193,7 @@ def test_a_microcontroller(tfpar, files, tmp_path):
 
 
 REFUSED = [
-    (["--keras", "DIR/model.keras", "--target", "micro", "--streaming"], "make one file for each"),
+    (["--keras", "DIR/model.keras", "--target", "micro", "--streaming"], "Write one file for each"),
     (["--keras", "absent.keras"], "there is no Keras model absent.keras"),
     (["--torch", "DIR/rows.csv"], "cannot be read as safetensors"),
     (["--keras", "DIR/model.keras", "--calibration", "csv:absent.csv"], "cannot be read"),

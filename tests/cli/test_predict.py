@@ -165,7 +165,7 @@ def test_a_bad_input_does_not_keep_others_from_answers(tfpar, export_dir, tmp_pa
     found = partly_answered(tfpar("predict", export_dir, *sources))
     assert [entry["input"] for entry in found if "label" in entry] == ["glad", "fine", "good", "sad"]
     errors = [entry["error"] for entry in found if "error" in entry]
-    words = ["gone.csv does not exist", "row 2: 1 fields instead of 2", "row 3: not UTF-8", "it is no npz file"]
+    words = ["gone.csv does not exist", "row 2: 1 fields instead of 2", "row 3: not UTF-8", "it is not an npz file"]
     assert len(errors) == 4 and all(word in error for word, error in zip(words, errors, strict=True))
 
 

@@ -88,7 +88,7 @@ def test_a_pinned_key_refuses_others(tfpar, export_dir, signed, keys):
     for command in (["predict", "DIR", TEXT], ["verify", "DIR"]):
         for directory, public_key, words in (
             (export_dir, keys.public, "is not signed"),
-            (signed, keys.stranger, "the export comes from somebody else"),
+            (signed, keys.stranger, "someone else has signed the export"),
             (signed, keys.private.removeprefix("file:"), "must hold an Ed25519 public key"),
         ):
             arguments = [directory if argument == "DIR" else argument for argument in command]
@@ -141,8 +141,8 @@ def test_a_literal_key_is_not_repeated(tfpar, export_dir, encrypted, keys, tmp_p
 REFUSED = [
     ([], "one of the arguments --signing_key --new_signing_key --new_encryption_key is required"),
     (["--signing_key", "KEY"], "export_dir is required"),
-    (["DIR", "--new_signing_key", "prefix"], "a new key is made alone"),
-    (["--new_encryption_key", "file", "--output", "out"], "a new key is made alone"),
+    (["DIR", "--new_signing_key", "prefix"], "are not allowed with a new key"),
+    (["--new_encryption_key", "file", "--output", "out"], "are not allowed with a new key"),
     (["nowhere", "--signing_key", "KEY"], "nowhere is not an export"),
     (["SIGNED", "--signing_key", "KEY"], "is signed already"),
     (["DIR", "--signing_key", "file:absent"], "cannot be read"),

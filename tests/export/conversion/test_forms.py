@@ -53,7 +53,7 @@ FORMS = [
 @pytest.mark.parametrize("model, form, found, has, lacks", FORMS)
 def test_form(exported, model, form, found, has, lacks):
     report, _ = exported(model, form=form)
-    assert report["form"] == found and report["form_reason"] == "it was asked for"
+    assert report["form"] == found and report["form_reason"] == "it was requested"
     assert has <= set(report["ops"]) and not lacks & set(report["ops"])
     assert report["max_abs_error"] < 1e-6
 
@@ -83,11 +83,11 @@ def test_a_desktop_gets_the_fastest_form_and_is_told_the_others_times(exported):
 
 
 def test_a_model_without_recurrence_has_no_form_to_choose(exported):
-    assert exported("dense", target="desktop")[0]["form_reason"] == "it has no recurrent layer"
+    assert exported("dense", target="desktop")[0]["form_reason"] == "the model has no recurrent layer"
 
 
 def test_what_cannot_be_had_is_refused(models, exported):
-    with pytest.raises(UserError, match="form='loop' cannot be had in int8; it must be one of fused, unrolled"):
+    with pytest.raises(UserError, match="`form` must be one of fused, unrolled for int8; got 'loop'"):
         exported("lstm", form="loop", quantize="int8")
     with pytest.raises(UserError, match="form='unrolled' needs a static number of time steps; give `sequence_length`"):
         tfpar.export.tflite(models["lstm"], "never", form="unrolled")

@@ -56,8 +56,8 @@ def broken(directory):
 
 CASES = [
     ("npz", "other.npz", "no array x, but y"),
-    ("npz", "array.npy", "no npz file"),
-    ("npz", "cut.npz", "no npz file"),
+    ("npz", "array.npy", "not an npz file"),
+    ("npz", "cut.npz", "not an npz file"),
     ("npy", "other.npz", ""),
     ("npy", "objects.npy", "allow_pickle"),
     ("npy", "cut.npy", ""),

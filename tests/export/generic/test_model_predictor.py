@@ -102,7 +102,7 @@ def test_encrypted(classifier_dir, rows, signing_key, tmp_path):
     seal_bundle(classifier_dir, signing_key, KEY, tmp_path / "sealed")
     sealed = Bundle(tmp_path / "sealed", KEY, signing_key.public_key())
     assert load_predictor(sealed)(str(tmp_path / "rows.npy")) == plain
-    with pytest.raises(UserError, match="is encrypted; give --encryption_key"):
+    with pytest.raises(UserError, match="is encrypted; give `encryption_key`"):
         load_predictor(Bundle(tmp_path / "sealed"))
 
 

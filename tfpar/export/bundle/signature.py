@@ -25,9 +25,7 @@ def sign(manifest: bytes, signing_key: "Ed25519PrivateKey") -> bytes:
     return _serialize(signing_key.public_key().public_bytes_raw(), signing_key.sign(manifest))
 
 
-def check_signature(
-    manifest: bytes, signature: bytes, public_key: "Ed25519PublicKey | None" = None
-) -> dict[str, Any]:
+def check_signature(manifest: bytes, signature: bytes, public_key: "Ed25519PublicKey | None" = None) -> dict[str, Any]:
     """Verify the signature of a manifest.
 
     Args:

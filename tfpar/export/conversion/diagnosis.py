@@ -104,9 +104,7 @@ def _several_recurrent_layers(serving, chosen):
     return f"the errors of {', '.join(names)} add up in 8 bits: quantize with dynamic, or {chosen.remedy}"
 
 
-def find_multi_step_layer(
-    serving: ServingModel, make_steps: "Callable[[keras.Model], StepSignature]"
-) -> str | None:
+def find_multi_step_layer(serving: ServingModel, make_steps: "Callable[[keras.Model], StepSignature]") -> str | None:
     """Find the first layer whose output for the last step differs from that for the whole sequence.
 
     Args:

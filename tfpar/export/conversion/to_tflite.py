@@ -30,7 +30,6 @@ from tfpar.export.micro.interpreter import check_micro
 from tfpar.files import written_atomically
 from tfpar.layers.recurrent.kernels import PADDINGS
 
-
 _NO_RECURRENCE = "the model has no recurrent layer"
 
 

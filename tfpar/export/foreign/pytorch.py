@@ -141,7 +141,9 @@ def _convert_weights(tensors, suffix):
     names = [name for name in (f"bias_ih_{suffix}", f"bias_hh_{suffix}") if name in tensors]
     biases = [tensors[name].astype(np.float32) for name in names]
     if len(biases) == 1 or any(bias.shape != (gates * units,) for bias in biases):
-        raise UserError(f"bias_ih_{suffix} and bias_hh_{suffix} must both exist, of {gates * units} numbers, or neither")
+        raise UserError(
+            f"bias_ih_{suffix} and bias_hh_{suffix} must both exist, of {gates * units} numbers, or neither"
+        )
     if biases:
         arrays.append(np.stack(biases) if gates == 3 else np.sum(biases, axis=0))
     if gates == 3:  # r z n to z r n

@@ -11,6 +11,7 @@ from tfpar.export.conversion.samples import rows_to_compare, sample_inputs
 from tfpar.export.conversion.serving import ServingModel
 from tfpar.export.conversion.verify_outputs import compare_models
 
+UNKNOWN_CLASS_REMEDY = "Import the module or file that defines it first"
 _MAX_RELATIVE_ERROR = 1e-4
 _ROWS_COMPARED = 10  # the padded ones are the last
 
@@ -83,7 +84,7 @@ def _explain(error):
         )
     missing = _missing_class(text)
     if missing:
-        return f"its class {missing!r} is unknown. Import the module or file that defines it first"
+        return f"its class {missing!r} is unknown. {UNKNOWN_CLASS_REMEDY}"
     return (text.splitlines() or [type(error).__name__])[0][:300]
 
 

@@ -196,7 +196,7 @@ class MeasuredExport:
             raise RefusedFileError(
                 f"the {chosen.name} file has a test {name} of {value:.4f}, Keras {expected:.4f}; at most "
                 f"{chosen.max_accuracy_loss:.4f} may be lost, and the probability of such a loss by chance is only "
-                f"{chance:.4f}. To get an export, {self.remedy(chosen)}; or omit the format {chosen.name}",
+                f"{chance:.4f}. Remedy: {self.remedy(chosen)}; or omit the format {chosen.name}",
                 {key: report[key] for key in ("bytes", "metrics", "examples", "max_abs_error")},
             )
 

@@ -1,25 +1,27 @@
-"""Private names of Keras and TensorFlow on which `tfpar.train` relies exist, and mean what is assumed.
+"""Private names of Keras and TensorFlow mean what each function of `tfpar.keras_private` assumes.
 
-When one of these tests fails after an update, look at the file of `tfpar/train` that its docstring names.
+When one of these tests fails after an update of either library, change the function that it calls.
 """
 
 import inspect
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from keras.src.backend.tensorflow.optimizer import TFOptimizer
-from keras.src.losses.loss import apply_mask
-from keras.src.models.functional import Functional
 from keras.src.optimizers.base_optimizer import BaseOptimizer
-from tensorflow.python.distribute import distribute_lib
 from training import X, Y, dense
+
+from tfpar import keras_private
 
 pytestmark = pytest.mark.timeout(120)
 
+ONES = np.ones((4, 2), "float32")
 
-@pytest.fixture
+
+@pytest.fixture(scope="module")
 def model():
     model = dense(keras.Model)
     model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
@@ -27,70 +29,278 @@ def model():
     return model
 
 
-def test_a_compiled_loss_calls_what_stands_in_its_flat_losses(model):
-    """losses.py"""
-    (flat,) = model._compile_loss._flat_losses
-    called = []
+@pytest.fixture
+def two_outputs():
+    x = keras.Input((2,))
+    model = keras.Model(x, [keras.layers.Dense(1)(x), keras.layers.Dense(1)(x)])
+    model.compile("sgd", ["mse", "mse"])
+    model.train_on_batch(ONES, [ONES[:, :1], ONES[:, :1]])
+    return model
+
+
+# Models and layers
+
+
+def test_fit_builds_from_the_specs_of_the_dataset():
+    built = []
+
+    class Watching(keras_private.TrainerHooks, keras.Model):
+        def _build_from_batch(self, batch):
+            built.append(batch)
+            keras_private.build_symbolically(self, batch)
+
+        def _supports_xla(self):
+            return False
+
+    x = keras.Input((5, 4))
+    watching = Watching(x, keras.layers.Dense(3)(keras.layers.Flatten()(x)))
+    watching.compile("sgd", "mse")
+    watching.fit(X, np.zeros((10, 3)), verbose=0)
+    watching.train_on_batch(X, np.zeros((10, 3)))
+    assert built[0][0].shape[1:] == (5, 4) and built[1][0].shape == (10, 5, 4)
+    assert watching.optimizer.built
+
+
+def test_auto_jit_compile_asks_the_hook():
+    class Asked(keras_private.TrainerHooks, keras.Model):
+        def _supports_xla(self):
+            return self.answer
+
+    for answer in (True, False):
+        asked = dense(Asked)
+        asked.answer = answer
+        asked.compile("sgd", "mse", jit_compile="auto")
+        assert asked.jit_compile is answer
+
+
+def test_a_model_knows_its_form():
+    sequential = keras.Sequential([keras.layers.Dense(1)])
+    assert keras_private.is_functional(dense(keras.Model)) and not keras_private.is_functional(sequential)
+    assert not keras_private.has_functional_graph(sequential)
+    sequential.build((None, 2))
+    assert keras_private.has_functional_graph(sequential)
+
+
+def test_flattened_layers_contain_those_within_layers():
+    x = keras.Input((5, 4))
+    around = keras.Model(x, keras.layers.TimeDistributed(keras.layers.Dense(1, name="inner"))(x))
+    assert "inner" in [layer.name for layer in keras_private.flatten_layers(around)]
+    assert around not in keras_private.flatten_layers(around, include_self=False)
+
+
+def test_a_built_layer_stores_its_shapes_by_argument():
+    class Pair(keras.layers.Layer):
+        def build(self, first_shape, second_shape):
+            self.built = True
+
+        def call(self, first, second):
+            return first + second
+
+    assert keras_private.build_shapes(Pair()) is None
+    pair = Pair()
+    pair(ONES, ONES)
+    assert keras_private.build_shapes(pair) == {"first_shape": (4, 2), "second_shape": (4, 2)}
+
+
+def test_a_functional_model_stores_the_structure_of_its_outputs():
+    x = keras.Input((2,))
+    outputs = {"b": keras.layers.Dense(1)(x), "a": [keras.layers.Dense(2)(x)]}
+    structure = keras_private.outputs_structure(keras.Model(x, outputs))
+    assert keras.tree.map_structure(lambda t: t.shape[-1], structure) == {"a": [2], "b": 1}
+
+
+def test_a_symbolic_tensor_names_the_call_that_made_it():
+    layer = keras.layers.Dense(1, name="twice")
+    first, second = keras.Input((2,)), keras.Input((2,))
+    layer(first)
+    operation, node = keras_private.producing_call(layer(second))
+    assert operation is layer and node.input_tensors[0] is second
+    assert [node.input_tensors[0] for node in keras_private.inbound_nodes(layer)] == [first, second]
+
+
+def test_the_calls_of_a_layer_hold_their_keyword_arguments():
+    layer, x = keras.layers.LSTM(1), keras.Input((3, 2))
+    mask = keras.Input((3,), dtype="bool")
+    layer(x, mask=mask)
+    (node,) = keras_private.inbound_nodes(layer)
+    assert node.arguments.kwargs["mask"] is mask
+
+
+def test_a_mask_is_read_and_set():
+    masked = keras.layers.Embedding(4, 2, mask_zero=True)(tf.constant([[1, 0]]))
+    assert keras_private.get_mask(masked).numpy().tolist() == [[True, False]]
+    assert keras_private.get_mask(tf.zeros([2])) is None
+    other = tf.zeros([1, 2, 2])
+    keras_private.set_mask(other, tf.constant([[False, True]]))
+    loss = keras.losses.MeanSquaredError()
+    assert float(loss(tf.constant([[[3.0, 3.0], [1.0, 1.0]]]), other)) == 1.0
+
+
+def test_a_saved_part_stores_its_own_weights(tmp_path):
+    class Part(keras_private.SavedPart):
+        def save_own_variables(self, store):
+            store["number"] = np.array([7.0])
+
+        def load_own_variables(self, store):
+            self.number = float(store["number"][0])
+
+    class Owner(keras.layers.Layer):
+        def __init__(self, **kwargs):
+            super().__init__(**kwargs)
+            self.part = Part()
+
+        def call(self, x):
+            return x
+
+    model = keras.Sequential([keras.Input((2,)), Owner()])
+    model.save_weights(tmp_path / "part.weights.h5")
+    model.load_weights(tmp_path / "part.weights.h5")
+    assert model.layers[0].part.number == 7.0
+
+
+# Training
+
+
+def test_an_own_compute_loss_is_called_with_training_or_without():
+    class Older(keras.Model):
+        def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None):
+            return tf.constant(7.0)
+
+    class Own(keras.Model):
+        def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+            return tf.constant(7.0)
+
+    for model in (Older(), Own()):
+        assert float(keras_private.compute_loss(model, X, Y, X, None, training=True)) == 7.0
+
+
+def test_a_model_knows_whether_its_call_takes_training():
+    class Without(keras.Model):
+        def call(self, x):
+            return x
+
+    assert keras_private.call_has_training_argument(dense(keras.Model))
+    assert not keras_private.call_has_training_argument(Without())
+
+
+def test_the_loss_tracker_gives_the_loss_of_the_logs(model):
+    tracker = keras_private.loss_tracker(model)
+    tracker.reset_state()
+    tracker.update_state(3.0, sample_weight=2.0)
+    assert model.get_metrics_result()["loss"] == 3.0 and tracker in model.metrics
+
+
+def test_make_function_runs_a_step_on_each_batch_without_xla(model):
+    model.jit_compile = True
+    within_xla = []
+
+    def step(batch):
+        within_xla.append(keras_private.is_within_xla())
+        return {"sum": tf.reduce_sum(batch)}
+
+    function = keras_private.make_function(model, step)
+    iterator = iter(tf.data.Dataset.from_tensors(tf.ones([3])))
+    assert float(function(iterator)["sum"]) == 3.0
+    assert set(within_xla) == {False} and model.jit_compile is True
+
+
+def test_a_distributed_spec_has_one_of_each_replica():
+    strategy = tf.distribute.MirroredStrategy(["CPU:0"])
+    dataset = strategy.experimental_distribute_dataset(tf.data.Dataset.from_tensors(tf.ones([4, 2])))
+    plain = tf.TensorSpec([None, 2])
+    assert keras_private.replica_spec(dataset.element_spec).shape.as_list() == [4, 2]
+    assert keras_private.replica_spec(tf.distribute.DistributedValues) is tf.distribute.DistributedValues
+    assert keras_private.replica_spec(plain) is plain
+    per_replica = type("PerReplicaSpec", (), {"_value_specs": (plain, plain)})()
+    assert keras_private.replica_spec(per_replica) is plain
+
+
+def test_specs_of_replicas_are_in_value_specs():
+    from tensorflow.python.distribute.values import PerReplica
+
+    values = PerReplica((tf.ones([2, 3]), tf.ones([1, 3])))
+    assert keras_private.replica_spec(tf.type_spec_from_value(values)).shape.as_list() == [2, 3]
+
+
+def test_fit_begins_with_the_initial_epoch_that_a_callback_sets(model):
+    class Later(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            assert keras_private.initial_epoch(self.model) == 0
+            keras_private.set_initial_epoch(self.model, 2)
+
+    assert model.fit(X, Y, epochs=3, callbacks=[Later()], verbose=0).epoch == [2]
+
+
+def test_a_variable_reads_and_writes_the_value_that_replaces_its_own():
+    variable, other = keras.Variable(1.0), tf.Variable(2.0)
+    with keras_private.values_replaced([variable], [other]):
+        variable.assign(5.0)
+        assert float(variable + 0.0) == 5.0
+    assert (float(other), float(variable)) == (5.0, 1.0)
+
+
+def test_a_stateless_scope_maps_variable_ids_to_values_and_collects_losses():
+    """`tfpar.train` reads the values that a scope has collected."""
+    variable = keras.Variable(1.0)
+    scope = keras.StatelessScope(state_mapping=[(variable, tf.constant(2.0))], collect_losses=True)
+    with scope:
+        variable.assign(variable + 1.0)
+    assert float(variable) == 1.0
+    assert {key: float(value) for key, value in scope.state_mapping.items()} == {id(variable): 3.0}
+
+
+# Losses
+
+
+def test_a_compiled_loss_calls_the_losses_that_replace_its_own(model):
+    container, called = keras_private.compiled_loss(model), []
 
     def loss(y_true, y_pred, sample_weight=None):
         called.append(sample_weight)
         return tf.constant(7.0)
 
-    model._compile_loss._flat_losses = [flat._replace(loss=loss)]
-    assert float(model._compile_loss(Y, model(X))) == 7.0
-    assert called == [None]
+    (own,) = keras_private.flat_losses(container)
+    assert isinstance(own, keras.losses.SparseCategoricalCrossentropy)
+    with keras_private.losses_replaced(container, [loss]):
+        assert float(container(Y, model(X))) == 7.0
+    assert called == [None] and keras_private.flat_losses(container) == [own]
+    assert keras_private.flat_losses(None) == []
 
 
-def test_a_compiled_loss_has_a_metric_for_each_of_several_losses_and_reads_update_state_from_the_object():
-    """losses.py"""
-    x = keras.Input((2,))
-    model = keras.Model(x, [keras.layers.Dense(1)(x), keras.layers.Dense(1)(x)])
-    model.compile("sgd", ["mse", "mse"])
-    ones = np.ones((4, 2), "float32")
-    model.train_on_batch(ones, [ones[:, :1], ones[:, :1]])
-    assert len(model._compile_loss.metrics) == len(model._compile_loss._flat_losses) == 2
-    called = []
-    for metric in model._compile_loss.metrics:
-        vars(metric)["update_state"] = lambda *args, **kwargs: called.append(kwargs)
-    model._compile_loss([ones[:, :1]] * 2, model(ones))
-    assert len(called) == 2
-
-
-def test_a_pushed_default_replica_mode_hides_the_strategy():
-    """losses.py"""
-    strategy = tf.distribute.MirroredStrategy(["CPU:0"])
-    seen = []
-
-    def step():
-        distribute_lib._push_per_thread_mode(distribute_lib._get_default_replica_mode())
-        try:
-            seen.append((tf.distribute.has_strategy(), tf.distribute.get_strategy().num_replicas_in_sync))
-            assert tf.distribute.in_cross_replica_context() is False
-        finally:
-            distribute_lib._pop_per_thread_mode()
-        seen.append((tf.distribute.has_strategy(), tf.distribute.get_replica_context().strategy is strategy))
-
-    strategy.run(step)
-    assert seen == [(False, 1), (True, True)]
+def test_the_metrics_of_replaced_losses_are_not_updated(two_outputs):
+    container = keras_private.compiled_loss(two_outputs)
+    assert len(container.metrics) == len(keras_private.flat_losses(container)) == 2
+    before = [float(metric.result()) for metric in container.metrics]
+    with keras_private.losses_replaced(container, [lambda *args, **kwargs: tf.constant(7.0)] * 2):
+        container([ONES[:, :1]] * 2, two_outputs(ONES))
+    assert [float(metric.result()) for metric in container.metrics] == before
+    container([3 * ONES[:, :1]] * 2, two_outputs(ONES))
+    assert [float(metric.result()) for metric in container.metrics] != before
 
 
 def test_losses_hide_values_by_the_mask_of_what_they_call():
-    """losses.py"""
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=0)
     called = loss.call(tf.constant([0, 1, 2]), tf.constant(np.eye(3, dtype="float32")))
-    assert called._keras_mask.numpy().tolist() == [False, True, True]
+    assert keras_private.get_mask(called).numpy().tolist() == [False, True, True]
 
 
-def test_apply_mask_multiplies_weights_by_the_mask_unless_they_are_rescaled():
-    """losses.py"""
+def test_a_mask_multiplies_weights_unless_they_are_rescaled():
     weights, mask = tf.constant([1.0, 2.0, 3.0, 4.0]), tf.constant([True, True, False, False])
-    plain = apply_mask(weights, mask, dtype="float32", reduction="mean_with_sample_weight")
+    plain = keras_private.mask_weights(weights, mask, "mean_with_sample_weight")
     assert plain.numpy().tolist() == [1.0, 2.0, 0.0, 0.0]
-    assert apply_mask(weights, mask, dtype="float32", reduction="sum_over_batch_size").numpy()[0] != 1.0
+    assert keras_private.mask_weights(weights, mask, "sum_over_batch_size").numpy()[0] != 1.0
+
+
+def test_losses_of_keras_are_told_from_others():
+    assert keras_private.is_loss_of_keras(keras.losses.MeanSquaredError)
+    assert keras_private.is_loss_of_keras(keras.losses.MeanSquaredError().fn)
+    assert not keras_private.is_loss_of_keras(test_losses_of_keras_are_told_from_others)
+
+
+# Optimizers
 
 
 def test_tensorflows_optimizer_stands_between_keras_own_and_the_neutral_one():
-    """replica.py"""
     hooks = (
         "_apply_weight_decay",
         "_backend_increment_gradient_accumulators",
@@ -113,99 +323,119 @@ def test_tensorflows_optimizer_stands_between_keras_own_and_the_neutral_one():
     ],
 )
 def test_methods_of_optimizers_that_are_replaced(name, arguments):
-    """accumulation.py"""
     assert list(inspect.signature(getattr(keras.optimizers.SGD(), name)).parameters) == arguments
 
 
+def test_single_device_updates_keep_an_optimizers_class_and_result():
+    variables = [keras.Variable(np.ones(2, "float32")) for _ in range(2)]
+    for variable, context in zip(variables, (keras_private.single_device_updates, None), strict=True):
+        optimizer = keras.optimizers.AdamW(0.1, weight_decay=0.5)
+        optimizer.build([variable])
+        if context is None:
+            optimizer.apply([tf.ones(2)], [variable])
+            continue
+        with context(optimizer):
+            assert isinstance(optimizer, keras.optimizers.AdamW)
+            optimizer.apply([tf.ones(2)], [variable])
+        assert type(optimizer) is keras.optimizers.AdamW
+    assert np.array_equal(*[variable.numpy() for variable in variables])
+
+
+def test_optimizers_that_read_or_clip_gradients_themselves():
+    class Clipping(keras.optimizers.SGD):
+        def _clip_gradients(self, grads):
+            return grads
+
+    class Applying(keras.optimizers.SGD):
+        def apply(self, grads, trainable_variables=None):
+            return super().apply(grads, trainable_variables)
+
+    assert keras_private.clips_as_keras(keras.optimizers.SGD()) and not keras_private.clips_as_keras(Clipping())
+    assert not keras_private.reads_gradients_first(keras.optimizers.SGD())
+    assert keras_private.reads_gradients_first(Applying())
+
+
 def test_accumulated_gradients_are_divided_by_the_steps_before_they_are_clipped():
-    """accumulation.py"""
     variable = keras.Variable(np.zeros(1, "float32"))
     optimizer = keras.optimizers.SGD(1.0, gradient_accumulation_steps=2)
     optimizer.build([variable])
-    clipped = []
-    clip = optimizer._clip_gradients
-    optimizer._clip_gradients = lambda gradients: clipped.append(float(gradients[0][0])) or clip(gradients)
-    for gradient in (3.0, 5.0):
-        optimizer.apply([tf.constant([gradient])], [variable])
-    assert (clipped[-1], float(variable[0])) == (4.0, -4.0)
+    events = []
+    clip = keras_private.clip_gradients(optimizer)
+
+    def observed(gradients):
+        events.append(float(gradients[0][0]))
+        return clip(gradients)
+
+    def note(event):
+        return lambda: events.append(event)
+
+    with (
+        keras_private.replace_clipping(optimizer, observed),
+        keras_private.accumulation_observed(optimizer, note("add"), note("reset")),
+    ):
+        for gradient in (3.0, 5.0):
+            optimizer.apply([tf.constant([gradient])], [variable])
+    assert 4.0 in events and "add" in events and events.index(4.0) < events.index("reset")
+    assert float(variable[0]) == -4.0
 
 
-def test_a_variable_reads_and_writes_what_stands_in_its_value():
-    """replica.py"""
-    variable, other = keras.Variable(1.0), tf.Variable(2.0)
-    variable._value, own = other, variable._value
-    variable.assign(5.0)
-    assert (float(variable + 0.0), float(other), float(own)) == (5.0, 5.0, 1.0)
+# TensorFlow
 
 
-def test_a_stateless_scope_notes_by_the_variables_id_and_collects_losses():
-    """parts.py"""
-    variable = keras.Variable(1.0)
-    scope = keras.StatelessScope(state_mapping=[(variable, tf.constant(2.0))], collect_losses=True)
-    with scope:
-        variable.assign(variable + 1.0)
-    assert float(variable) == 1.0
-    assert {key: float(value) for key, value in scope.state_mapping.items()} == {id(variable): 3.0}
+def test_a_hidden_strategy_is_the_default_one():
+    strategy = tf.distribute.MirroredStrategy(["CPU:0"])
+    seen = []
+
+    def step():
+        with keras_private.without_strategy():
+            seen.append((tf.distribute.has_strategy(), tf.distribute.get_strategy().num_replicas_in_sync))
+            assert tf.distribute.in_cross_replica_context() is False
+        seen.append((tf.distribute.has_strategy(), tf.distribute.get_replica_context().strategy is strategy))
+
+    strategy.run(step)
+    assert seen == [(False, 1), (True, True)]
 
 
-def test_names_of_a_model(model):
-    """model.py, workers.py"""
-    names = {
-        "_call_has_training_arg",
-        "_compile_loss",
-        "_compute_loss",
-        "_flatten_layers",
-        "_initial_epoch",
-        "_jit_compile",
-        "_loss_tracker",
-        "_make_function",
-        "_maybe_symbolic_build",
-        "_resolve_auto_jit_compile",
-        "_symbolic_build",
-    }
-    assert names <= set(dir(model))
+def test_a_plain_variable_belongs_to_no_strategy():
+    with tf.distribute.MirroredStrategy(["CPU:0"]).scope(), keras_private.without_strategy():
+        variable = keras_private.make_plain_variable(None, initial_value=2.0, name="plain", aggregation=None)
+        without_value = keras_private.make_plain_variable(None, initial_value=None, shape=[2], dtype=tf.float32)
+    assert float(variable) == 2.0 and not isinstance(variable, tf.distribute.DistributedValues)
+    assert without_value.shape == [2]
 
 
-def test_an_own_compute_loss_is_called_with_training_or_without():
-    """model.py"""
-
-    class Older(keras.Model):
-        def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None):
-            return tf.constant(7.0)
-
-    class Own(keras.Model):
-        def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-            return tf.constant(7.0)
-
-    for model in (Older(), Own()):
-        assert float(model._compute_loss(X, Y, X, None, training=True)) == 7.0
+def test_kernels_name_their_devices():
+    assert "CPU" in keras_private.kernel_devices("MatMul")
+    assert keras_private.kernel_devices("NoSuchOperation") == set()
 
 
-def test_fit_begins_with_the_initial_epoch_that_a_callback_sets(model):
-    """workers.py"""
-
-    class Later(keras.callbacks.Callback):
-        def on_train_begin(self, logs=None):
-            self.model._initial_epoch = 2
-
-    assert model.fit(X, Y, epochs=3, callbacks=[Later()], verbose=0).epoch == [2]
+def test_a_scope_around_a_traced_function_gives_its_device():
+    seen = []
+    with tf.device("/GPU:0"):
+        tf.function(lambda: seen.append(keras_private.device_in_scope())).get_concrete_function()
+    assert seen[-1].endswith("GPU:0") and keras_private.device_in_scope() == ""
 
 
-def test_an_epoch_iterator_holds_the_dataset_whose_batches_it_gives(model):
-    """model.py"""
-    specs = []
+def test_a_calibrated_model_is_not_quantized(tmp_path):
+    from ai_edge_litert import schema_py_generated as schema
 
-    class Watching(type(model)):
-        def _maybe_symbolic_build(self, iterator=None, data_batch=None):
-            specs.append(iterator._distributed_dataset.element_spec)
-            return super()._maybe_symbolic_build(iterator, data_batch)
+    model = keras.Sequential([keras.Input((64,), batch_size=1), keras.layers.Dense(64)])
+    model.export(tmp_path, verbose=False)
+    kinds = []
+    for calibrate in (True, False):
+        converter = tf.lite.TFLiteConverter.from_saved_model(str(tmp_path))
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.representative_dataset = lambda: iter([[np.ones((1, 64), "float32")]])
+        if calibrate:
+            keras_private.calibrate_only(converter)
+        graph = schema.Model.GetRootAs(converter.convert(), 0).Subgraphs(0)
+        tensors = [graph.Tensors(index) for index in range(graph.TensorsLength())]
+        kinds.append({tensor.Type() for tensor in tensors if tensor.ShapeAsNumpy().tolist() == [64, 64]})
+    assert kinds == [{schema.TensorType.FLOAT32}, {schema.TensorType.INT8}]
 
-    watching = Watching(model.inputs, model.outputs)
-    watching.compile("sgd", "mse")
-    watching.fit(X, np.zeros((10, 3)), verbose=0)
-    assert specs[0][0].shape[1:] == (5, 4)
 
-
-def test_a_functional_model_says_what_it_is():
-    """model.py"""
-    assert isinstance(dense(keras.Model), Functional)
+def test_no_other_module_names_keras_src_or_tensorflow_python():
+    root = Path(keras_private.__file__).parent
+    paths = [path for path in root.rglob("*.py") if path.name != "keras_private.py"]
+    named = [path for path in paths if any(word in path.read_text() for word in ("keras.src", "tensorflow.python"))]
+    assert named == [] and len(paths) > 100

@@ -81,7 +81,7 @@ def _ratios(rows):
         return heads, body
     means = [_mean([row["ratio"].get(peer) for row in rows]) for peer in peers]
     best = [_mean([min(row["ratio"].values()) for row in rows if row["ratio"]])] if len(peers) > 1 else []
-    gaps = [""] * (1 + len(further) + shares)
+    gaps = [""] * (1 + len(further) + has_peak)
     return heads, [*body, ["geometric mean", *gaps, *(f"**{_ratio(mean)}**" for mean in means + best)]]
 
 

@@ -31,8 +31,8 @@ def main(arguments: list[str]) -> None:
     The JSON file is written after each case, so that a run of hours that is interrupted loses nothing.
     """
     description = (
-        "Compares the speed of tfpar with other frameworks, interleaved, in fresh processes; the suite `profile` splits "
-        "its own step times."
+        "Compares the speed of tfpar with other frameworks, interleaved, in fresh processes; the suite `profile` splits"
+        " its own step times."
     )
     parser = Parser(prog="tfpar bench", description=description)
     parser.add_argument("suite", choices=SUITES)

@@ -12,6 +12,7 @@ A hypothesis y of log-probability log p(y) and alignment a is ranked by (Wu et a
 import keras
 import tensorflow as tf
 
+from tfpar.keras_private import producing_call
 from tfpar.models.sequence_to_sequence import SequenceToSequence
 
 _NEVER = -1e9
@@ -132,4 +133,4 @@ def _named(model: keras.Model, inputs) -> dict[str, tf.Tensor]:
     """A model's outputs by the names of the layers that made them."""
     given = [inputs[tensor.name] for tensor in model.inputs] if isinstance(inputs, dict) else inputs
     outputs = model(given, training=False)
-    return dict(zip([tensor._keras_history.operation.name for tensor in model.outputs], outputs, strict=True))
+    return dict(zip([producing_call(tensor)[0].name for tensor in model.outputs], outputs, strict=True))

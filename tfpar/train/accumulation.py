@@ -1,10 +1,11 @@
 """Gradient accumulation by sums: batches count by their examples, where Keras takes the mean of the batches' means."""
 
+import contextlib
+
 import keras
 import tensorflow as tf
-from keras.src.optimizers.base_optimizer import BaseOptimizer
 
-from tfpar.contexts import attributes_set
+from tfpar import keras_private
 from tfpar.ops.sums import sum_of_squares
 from tfpar.train.replica import nested_optimizers
 
@@ -62,10 +63,10 @@ def _must_see_means(optimizer) -> bool:
         return True
     if inner.gradient_accumulation_steps and not hasattr(inner, "accumulated_weight"):
         return True  # not built before the first step
-    names = ("apply_gradients", "apply", "_backend_apply_gradients")
-    return any(getattr(type(inner), name) is not getattr(BaseOptimizer, name) for name in names)
+    return keras_private.reads_gradients_first(inner)
 
 
+@contextlib.contextmanager
 def divided_by_weight(optimizer, weight):
     """Within this context an optimizer is given sums of gradients and steps by their mean.
 
@@ -78,9 +79,7 @@ def divided_by_weight(optimizer, weight):
     steps = optimizer.gradient_accumulation_steps or 1
     accumulated = getattr(optimizer, "accumulated_weight", None)
     total = weight if accumulated is None else accumulated + weight
-    clip = optimizer._clip_gradients
-    increment = optimizer._backend_increment_gradient_accumulators
-    reset = optimizer._backend_reset_gradient_accumulators
+    clip = keras_private.clip_gradients(optimizer)
 
     def clip_mean(gradients):
         # Keras has divided by the number of steps.
@@ -88,23 +87,16 @@ def divided_by_weight(optimizer, weight):
             return _clipped_means(gradients, steps, total, optimizer.global_clipnorm)
         return clip([tf.math.divide_no_nan(g * steps, tf.cast(total, g.dtype)) for g in gradients])
 
-    def increment_both(gradients, accumulators):
-        increment(gradients, accumulators)
-        accumulated.assign(total)
-
-    def reset_both():
-        reset()
-        accumulated.assign(0.0)
-
-    methods = {"_clip_gradients": clip_mean}
-    if accumulated is not None:
-        methods["_backend_increment_gradient_accumulators"] = increment_both
-        methods["_backend_reset_gradient_accumulators"] = reset_both
-    return attributes_set(optimizer, methods)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(keras_private.replace_clipping(optimizer, clip_mean))
+        if accumulated is not None:
+            add, reset = lambda: accumulated.assign(total), lambda: accumulated.assign(0.0)
+            stack.enter_context(keras_private.accumulation_observed(optimizer, add, reset))
+        yield
 
 
 def _clips_global_norm(optimizer):
-    return bool(optimizer.global_clipnorm) and type(optimizer)._clip_gradients is BaseOptimizer._clip_gradients
+    return bool(optimizer.global_clipnorm) and keras_private.clips_as_keras(optimizer)
 
 
 def _clipped_means(gradients, steps, total, clip_norm):

@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfpar.keras_private import is_loss_of_keras, set_mask
 from tfpar.layers.dropout import first_row
 from tfpar.train.all_reduce import all_reduce_sum
 from tfpar.train.shares import row_count, this_share
@@ -48,7 +49,7 @@ def splits_by_rows(loss, arguments: LossArguments | None = None) -> bool | None:
     if type(loss).__call__ is not keras.losses.Loss.__call__ or isinstance(loss, _OF_ROWS_IN_PAIRS):
         return False
     code = getattr(loss, "fn", None) or type(loss)
-    if code.__module__.startswith(("keras.src.losses.", "tfpar.")) and not isinstance(loss, _OF_WHOLE_BATCHES_BY_AXIS):
+    if _is_known_code(code) and not isinstance(loss, _OF_WHOLE_BATCHES_BY_AXIS):
         return True
     if arguments is None:
         return None
@@ -57,6 +58,10 @@ def splits_by_rows(loss, arguments: LossArguments | None = None) -> bool | None:
     )
     shape = tf.convert_to_tensor(loss.call(y_true, y_pred)).shape
     return bool(shape.rank) and shape[0] is None and not _reads_other_rows(loss, y_true, y_pred)
+
+
+def _is_known_code(code) -> bool:
+    return is_loss_of_keras(code) or code.__module__.startswith("tfpar.")
 
 
 def _reads_other_rows(loss, y_true, y_pred) -> bool:
@@ -119,7 +124,7 @@ def loss_of_own_rows(loss, own: LossArguments, whole: LossArguments, parts: int)
         own.y_pred,
     )
     if whole.mask is not None:
-        y_pred._keras_mask = whole.mask
+        set_mask(y_pred, whole.mask)
     value = loss(whole.y_true, y_pred, whole.sample_weight)
     constant = tf.stop_gradient(value)
     return constant + parts * (value - constant)

@@ -16,10 +16,9 @@ from typing import NamedTuple
 
 import keras
 import tensorflow as tf
-from keras.src.losses.loss import apply_mask
 
-from tfpar.cluster.scope import without_strategy
-from tfpar.contexts import attributes_set, variable_set
+from tfpar.contexts import variable_set
+from tfpar.keras_private import flat_losses, get_mask, losses_replaced, mask_weights, without_strategy
 from tfpar.train.batch_losses import LossArguments, loss_of_own_rows
 from tfpar.train.shares import row_count
 
@@ -61,7 +60,7 @@ def part_of_batch(weights: BatchWeights | None):
 
 def needs_batch_weights(compile_loss) -> bool:
     """Whether the parts of a batch must know its `BatchWeights`: there are several losses, or a sum."""
-    losses = [flat.loss for flat in getattr(compile_loss, "_flat_losses", None) or ()]
+    losses = flat_losses(compile_loss)
     return len(losses) > 1 or any(_is_sum(loss) for loss in losses)
 
 
@@ -95,16 +94,16 @@ def loss_weight(loss: keras.losses.Loss, y_true, y_pred, sample_weight) -> tf.Te
     """What the mean of a loss weighs: see above. float32 scalar."""
     if type(loss).__call__ is not keras.losses.Loss.__call__:
         return _rows(y_pred)  # it reduces in a way of its own
-    mask = getattr(y_pred, "_keras_mask", None)
+    mask = get_mask(y_pred)
     y_true, y_pred = (
         keras.tree.map_structure(lambda t: keras.ops.convert_to_tensor(t, loss.dtype), t) for t in (y_true, y_pred)
     )
     # A loss may hide values, such as a class to be ignored; only its mask is used here, and only that is computed.
-    hidden = getattr(loss.call(y_true, y_pred), "_keras_mask", None)
+    hidden = get_mask(loss.call(y_true, y_pred))
     if hidden is not None:
         mask = hidden if mask is None else tf.cast(mask, tf.bool) & tf.cast(hidden, tf.bool)
     if loss.reduction == "mean_with_sample_weight" and sample_weight is not None:
-        weights = apply_mask(tf.cast(sample_weight, tf.float32), mask, dtype="float32", reduction=loss.reduction)
+        weights = mask_weights(tf.cast(sample_weight, tf.float32), mask, loss.reduction)
         return tf.reduce_sum(weights)
     return _rows(y_pred) if mask is None else tf.reduce_sum(tf.cast(mask, tf.float32))
 
@@ -112,13 +111,13 @@ def loss_weight(loss: keras.losses.Loss, y_true, y_pred, sample_weight) -> tf.Te
 @contextlib.contextmanager
 def _noting(compile_loss, noted, batch):
     """Within this context each loss notes its mean and its weight, and counts as its part of the batch demands."""
-    if compile_loss is None or compile_loss._flat_losses is None:
+    if not flat_losses(compile_loss):
         yield
         return
 
     def noting(place, loss):
         def note(y_true, y_pred, sample_weight=None):
-            arguments = LossArguments(y_true, y_pred, sample_weight, getattr(y_pred, "_keras_mask", None))
+            arguments = LossArguments(y_true, y_pred, sample_weight, get_mask(y_pred))
             if batch is not None and batch.arguments[place] is not None:
                 value = loss_of_own_rows(loss, arguments, batch.arguments[place], batch.parts)
                 noted.append((value, batch.rows / batch.parts, arguments))
@@ -137,12 +136,8 @@ def _noting(compile_loss, noted, batch):
 
         return note
 
-    losses = [part._replace(loss=noting(i, part.loss)) for i, part in enumerate(compile_loss._flat_losses)]
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(attributes_set(compile_loss, {"_flat_losses": losses}))
-        # Keras weighs each loss's own mean by the rows, as far as they are known in advance.
-        for metric in compile_loss.metrics:
-            stack.enter_context(attributes_set(metric, {"update_state": lambda *_, **__: None}))
+    # Keras weighs the mean of each loss by its static number of rows, so `share_loss` updates these metrics instead.
+    with losses_replaced(compile_loss, [noting(*pair) for pair in enumerate(flat_losses(compile_loss))]):
         yield
 
 

@@ -8,10 +8,11 @@ import warnings
 import keras
 import numpy as np
 import tensorflow as tf
-from keras.src.models.functional import Functional
 
+from tfpar import keras_private
 from tfpar.cluster import outside_scope
 from tfpar.cluster.multiworker import check_trains_together
+from tfpar.keras_private import Functional, TrainerHooks, flat_losses, flatten_layers
 from tfpar.layers.recurrent.placement import within_xla
 from tfpar.train import row_gradients
 from tfpar.train.accumulation import add_accumulated_weight, apply_sums, takes_rows
@@ -35,7 +36,7 @@ from tfpar.train.xla_support import NotCompilableError, check_compilable
 
 
 @keras.saving.register_keras_serializable(package="tfpar")
-class Model(SavedByWorkers, keras.Model):
+class Model(SavedByWorkers, TrainerHooks, keras.Model):
     """A `keras.Model`, functional or subclassed, for training under any `tf.distribute` strategy.
 
     A step runs on each replica in three parts: forward and backward, compiled by XLA for each shape of batch; an
@@ -99,7 +100,7 @@ class Model(SavedByWorkers, keras.Model):
         pairs = zip(gradients, self.trainable_variables, strict=True)
         keeps_rows = self._keeps_rows()
         summed = [None if g is None else row_gradients.times(g, loss.weight, v.value, keeps_rows) for g, v in pairs]
-        self._loss_tracker.update_state(loss.value, sample_weight=loss.weight)
+        keras_private.loss_tracker(self).update_state(loss.value, sample_weight=loss.weight)
         return summed, loss.weight, self.compute_metrics(x, y, y_pred, sample_weight=sample_weight)
 
     def apply_gradients(self, summed, weight):
@@ -201,14 +202,16 @@ class Model(SavedByWorkers, keras.Model):
     def test_step(self, data):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         loss, y_pred = self._share_loss(x, y, sample_weight, training=False)
-        self._loss_tracker.update_state(loss.value, sample_weight=loss.weight)
+        keras_private.loss_tracker(self).update_state(loss.value, sample_weight=loss.weight)
         return self.compute_metrics(x, y, y_pred, sample_weight=sample_weight)
 
     def _share_loss(self, x, y, sample_weight, training):
         """The loss of a replica's share, and what the model answered."""
-        y_pred = self(x, training=training) if self._call_has_training_arg else self(x)
-        compute_loss = functools.partial(self._compute_loss, x, y, y_pred, sample_weight, training=training)
-        return share_loss(compute_loss, self._compile_loss, x), y_pred
+        y_pred = self(x, training=training) if keras_private.call_has_training_argument(self) else self(x)
+        compute_loss = functools.partial(
+            keras_private.compute_loss, self, x, y, y_pred, sample_weight, training=training
+        )
+        return share_loss(compute_loss, keras_private.compiled_loss(self), x), y_pred
 
     def _batch_weights(self, data, training):
         """What the losses weigh over the whole batch, where its parts have to know."""
@@ -216,7 +219,7 @@ class Model(SavedByWorkers, keras.Model):
         if parts == 1:
             return None
         unsplit = self._unsplit_losses(data)
-        if not unsplit and not needs_batch_weights(self._compile_loss):
+        if not unsplit and not needs_batch_weights(keras_private.compiled_loss(self)):
             return None
         place, rows = split_rows(data, 1)[0]
 
@@ -233,9 +236,10 @@ class Model(SavedByWorkers, keras.Model):
 
     def _unsplit_losses(self, data) -> list[int]:
         """Indices of the losses that are no means over rows."""
-        losses = [flat.loss for flat in getattr(self._compile_loss, "_flat_losses", None) or ()]
+        container = keras_private.compiled_loss(self)
+        losses = flat_losses(container)
         splits = [splits_by_rows(loss) for loss in losses]
-        if None in splits and (known := vars(self._compile_loss).get("known_splits")):
+        if None in splits and (known := vars(container).get("known_splits")):
             splits = known
         elif None in splits:
             specs = tf.nest.map_structure(
@@ -248,7 +252,7 @@ class Model(SavedByWorkers, keras.Model):
 
             with own_components(self._all_variables()):
                 tf.function(probe, autograph=False).get_concrete_function(specs)
-            vars(self._compile_loss)["known_splits"] = splits
+            vars(container)["known_splits"] = splits
         return [index for index, does in enumerate(splits) if not does]
 
     def _share_loss_of(self, data, training):
@@ -312,7 +316,7 @@ class Model(SavedByWorkers, keras.Model):
             with _named_as_in_keras():
                 super().load_weights(*args, **kwargs)
         except ValueError:
-            if not any(isinstance(layer, FunctionalModel) for layer in self._flatten_layers(include_self=False)):
+            if not any(isinstance(layer, FunctionalModel) for layer in flatten_layers(self, include_self=False)):
                 raise
             super().load_weights(*args, **kwargs)  # files of earlier versions name nested models otherwise
 
@@ -335,7 +339,7 @@ class Model(SavedByWorkers, keras.Model):
             check_scope(self)
             check_trains_together(self.distribute_strategy)
             own = type(self).train_step is Model.train_step
-            self.train_function = self._make_function(self.train_step if own else self._custom_train_step)
+            self.train_function = self._step_function(self.train_step if own else self._custom_train_step)
 
     def _custom_train_step(self, data):
         """A subclass's own step, as one program."""
@@ -351,7 +355,7 @@ class Model(SavedByWorkers, keras.Model):
     def make_test_function(self, force=False):
         if self.test_function is None or force:
             check_scope(self)
-            self.test_function = self._make_function(self._own_or_custom_test_step)
+            self.test_function = self._step_function(self._own_or_custom_test_step)
 
     def _own_or_custom_test_step(self, data):
         def weighted_step(data, weights):
@@ -402,7 +406,7 @@ class Model(SavedByWorkers, keras.Model):
 
     def _build_for(self, batch):
         """Builds a model that has not been built: variables cannot be made within a replica."""
-        if all(layer.built for layer in self._flatten_layers()):
+        if all(layer.built for layer in flatten_layers(self)):
             return
 
         def symbolic(leaf):
@@ -414,18 +418,14 @@ class Model(SavedByWorkers, keras.Model):
         with self.distribute_strategy.scope():
             self(tf.nest.map_structure(symbolic, x))
 
-    def _make_function(self, step_function):
+    def _step_function(self, step_function):
         strategy = self.distribute_strategy
         if self.run_eagerly:
             step_function = takes_tensors(step_function)
         if isinstance(strategy, RowSharing):
             return self._clustered(executes_steps(strategy, step_function, self.steps_per_execution, self.run_eagerly))
-        # Keras puts XLA around all of it; the steps bring their own.
-        jit_compile, self._jit_compile = self.jit_compile, False
-        try:
-            return self._clustered(super()._make_function(step_function))
-        finally:
-            self._jit_compile = jit_compile
+        # Keras would compile all of it; the steps compile their own programs.
+        return self._clustered(keras_private.make_function(self, step_function))
 
     def _clustered(self, function):
         """`function`, for which XLA compiles what stands around cuDNN's operations, if there are any."""
@@ -462,12 +462,12 @@ class Model(SavedByWorkers, keras.Model):
 
     def _leave_xla(self, error):
         """Turns XLA off for this model, unless `jit_compile=True` asks for it."""
-        found = f"{error.describe(self._flatten_layers())}, which XLA cannot compile"
+        found = f"{error.describe(flatten_layers(self))}, which XLA cannot compile"
         if not self._jit_is_auto:
             raise ValueError(f"{found}; got jit_compile=True. Pass jit_compile=False to `compile`.") from None
-        if self._jit_compile:
+        if self.jit_compile:
             warnings.warn(f"{found}: the model runs without XLA, as with jit_compile=False.", stacklevel=2)
-            self._jit_compile = False
+            keras.Model.jit_compile.fset(self, False)
 
     @functools.wraps(keras.Model.compile_from_config)
     def compile_from_config(self, config):
@@ -481,7 +481,7 @@ class Model(SavedByWorkers, keras.Model):
 
     @jit_compile.setter
     def jit_compile(self, value):
-        takes_cudnn = any(getattr(layer, "takes_cudnn", False) for layer in self._flatten_layers())
+        takes_cudnn = any(getattr(layer, "takes_cudnn", False) for layer in flatten_layers(self))
         self._clusters_around_cudnn = bool(value) and takes_cudnn
         self._jit_is_auto, self._is_resolving_auto = self._is_resolving_auto, False
         keras.Model.jit_compile.fset(self, bool(value) and not takes_cudnn)
@@ -498,16 +498,16 @@ class Model(SavedByWorkers, keras.Model):
         else:
             super().__setattr__(name, value)
 
-    def _resolve_auto_jit_compile(self):
+    def _supports_xla(self) -> bool:
         self._is_resolving_auto = True
-        supported = (layer.supports_jit or getattr(layer, "takes_cudnn", False) for layer in self._flatten_layers())
+        supported = (layer.supports_jit or getattr(layer, "takes_cudnn", False) for layer in flatten_layers(self))
         return all(supported) and not self._synchronized_layers()
 
     def _synchronized_layers(self) -> list[str]:
         """Names of layers that ask all replicas in the middle of the forward pass."""
         if self.distribute_strategy.num_replicas_in_sync == 1:
             return []
-        return [layer.name for layer in self._flatten_layers() if getattr(layer, "synchronized", False)]
+        return [layer.name for layer in flatten_layers(self) if getattr(layer, "synchronized", False)]
 
     def _check_synchronized_layers(self):
         names = self._synchronized_layers()
@@ -523,15 +523,12 @@ class Model(SavedByWorkers, keras.Model):
         strategy = super().distribute_strategy
         return RowSharing(strategy) if strategy.num_replicas_in_sync > 1 else strategy
 
-    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
-        """Builds from the shapes of the data; Keras' own takes the first batch, and fails where it is spread over
-        workers."""
-        if iterator is not None:
-            data_batch = iterator._distributed_dataset.element_spec
-        data_batch = tf.nest.map_structure(_share_spec, data_batch)
+    def _build_from_batch(self, batch):
+        """Build from the shapes of the data; Keras would run on the first batch, which fails on several workers."""
+        batch = tf.nest.map_structure(_share_spec, batch)
         with self.distribute_strategy.scope():
             try:
-                self._symbolic_build(data_batch=data_batch)
+                keras_private.build_symbolically(self, batch)
             except Exception:
                 if self._parts() > 1:
                     raise
@@ -604,8 +601,7 @@ class Sequential(Model, keras.Sequential):
 
 def _share_spec(leaf):
     """What has the shape and type of one replica's share of a leaf of a batch, or of its `tf.TypeSpec`."""
-    if hasattr(leaf, "_value_specs"):
-        return _share_spec(leaf._value_specs[0])
+    leaf = keras_private.replica_spec(leaf)
     if hasattr(leaf, "shape"):
         return leaf
     return None if leaf is None or isinstance(leaf, tf.TypeSpec) else np.asarray(leaf)

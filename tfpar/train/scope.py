@@ -2,6 +2,8 @@
 
 import tensorflow as tf
 
+from tfpar.keras_private import flatten_layers
+
 
 def check_scope(model) -> None:
     """Refuse a model that is partly made outside of its strategy's scope.
@@ -34,7 +36,7 @@ def _not_in_scope(owner, variable, replicas):
 
 def _variables_by_owner(model):
     # What `adapt` has learned is constant.
-    adapted = {id(v) for layer in model._flatten_layers() if hasattr(layer, "adapt") for v in layer.variables}
+    adapted = {id(v) for layer in flatten_layers(model) if hasattr(layer, "adapt") for v in layer.variables}
     yield "layers", [variable for variable in model.variables if id(variable) not in adapted]
     yield "optimizer", model.optimizer.variables if getattr(model, "optimizer", None) else []
     yield "metrics", [variable for metric in model.metrics for variable in metric.variables]

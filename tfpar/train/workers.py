@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tfpar.cluster import is_chief, lost_workers_named, read_tf_config
 from tfpar.cluster.shared_memory import OutOfStepError
+from tfpar.keras_private import initial_epoch, set_initial_epoch
 from tfpar.train.all_reduce import all_reduce_sum
 from tfpar.train.replica import own_components
 from tfpar.train.shares import DIFFERENT_BATCHES
@@ -71,10 +72,10 @@ class _OneMind(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         model, self._strategy = self.model, self.model.distribute_strategy
-        epoch = tf.constant(model._initial_epoch or 0, tf.int64)
+        epoch = tf.constant(initial_epoch(model), tf.int64)
         take = functools.partial(_take_the_chiefs, model)
         agreed = tf.function(lambda: self._everywhere(take, epoch), autograph=False)()
-        model._initial_epoch = int(agreed) or None
+        set_initial_epoch(model, int(agreed))
         self._summed = tf.function(lambda flag: self._everywhere(all_reduce_sum, flag), autograph=False)
 
     def on_epoch_end(self, epoch, logs=None):

@@ -3,7 +3,8 @@
 import functools
 
 import tensorflow as tf
-from tensorflow.python.framework import kernels
+
+from tfpar.keras_private import kernel_devices
 
 _XLA_DEVICES = {"XLA_CPU_JIT", "XLA_GPU_JIT"}
 
@@ -54,7 +55,7 @@ def _is_compilable(operation: str) -> bool:
     if operation == "Placeholder":  # an argument of the function
         return True
     _register_xla_kernels()
-    devices = {kernel.device_type for kernel in kernels.get_registered_kernels_for_op(operation).kernel}
+    devices = kernel_devices(operation)
     return "CPU" not in devices or not devices.isdisjoint(_XLA_DEVICES)
 
 

@@ -56,8 +56,10 @@ def _convert_with_float_layers(float_layers, directory, rows, target) -> bytes:
     """Convert to an int8 file in which the operations of some layers compute in float32."""
     import tensorflow as tf
 
+    from tfpar.keras_private import calibrate_only
+
     calibrator = _make_converter(directory, "int8", rows, target)
-    calibrator._experimental_calibrate_only = True
+    calibrate_only(calibrator)
     names = _list_output_names(calibrator.convert())
     float_nodes = [name for name in names if any(f"/{layer}" in name for layer in float_layers)]
     debugger = tf.lite.experimental.QuantizationDebugger(
@@ -70,7 +72,7 @@ def _convert_with_float_layers(float_layers, directory, rows, target) -> bytes:
 
 def _list_output_names(content) -> list[str]:
     """List the names of the outputs of all operations, in all signatures."""
-    from tensorflow.lite.python import schema_py_generated as schema
+    from ai_edge_litert import schema_py_generated as schema
 
     model = schema.Model.GetRootAs(content, 0)
     names = []

@@ -12,6 +12,7 @@ from tfpar.errors import UserError
 from tfpar.export.conversion.serving import ServingModel
 from tfpar.export.conversion.verify_outputs import EXAMPLE, Comparison, Excess
 from tfpar.export.formats import Format
+from tfpar.keras_private import producing_call
 
 if TYPE_CHECKING:
     from tfpar.export.conversion.signatures import StepSignature
@@ -131,10 +132,9 @@ def _layer_outputs(model) -> dict[str, list]:
     found = {}
 
     def visit(tensor):
-        operation, node_index, _ = tensor._keras_history
+        operation, node = producing_call(tensor)
         if operation.name in found or isinstance(operation, keras.layers.InputLayer):
             return
-        node = operation._inbound_nodes[node_index]
         for input_tensor in node.input_tensors:
             visit(input_tensor)
         found[operation.name] = node.output_tensors

@@ -7,11 +7,19 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import keras
 import numpy as np
 import tensorflow as tf
-from keras.src.models.functional import Functional
 
 from tfpar.contexts import attributes_set
 from tfpar.errors import UserError
 from tfpar.export.conversion.counterparts import counterpart, using_counterparts
+from tfpar.keras_private import (
+    Functional,
+    build_shapes,
+    flatten_layers,
+    has_functional_graph,
+    inbound_nodes,
+    outputs_structure,
+    producing_call,
+)
 from tfpar.layers.recurrent.base import RecurrentLayer
 from tfpar.layers.recurrent.kernels import exporting
 from tfpar.layers.recurrent.streaming import legal_name
@@ -67,12 +75,12 @@ class ServingModel:
     @property
     def layers(self) -> list[keras.layers.Layer]:
         """All layers, including those within other layers."""
-        return self.functional._flatten_layers()
+        return flatten_layers(self.functional)
 
     @property
     def recurrent_layers(self) -> list[RecurrentLayer]:
         """Recurrent layers of this package, including counterparts of stock layers."""
-        ours = [layer for _, pair in self._counterparts for layer in pair._flatten_layers()]
+        ours = [layer for _, pair in self._counterparts for layer in flatten_layers(pair)]
         return [layer for layer in [*self.layers, *ours] if isinstance(layer, RecurrentLayer)]
 
     @property
@@ -211,7 +219,7 @@ class ServingModel:
     @contextlib.contextmanager
     def cast_to_float32(self) -> Iterator[None]:
         """Compute a model that was trained in mixed precision in float32, the dtype of its weights."""
-        ours = [layer for _, made in self._counterparts for layer in made._flatten_layers()]
+        ours = [layer for _, made in self._counterparts for layer in flatten_layers(made)]
         layers = {id(layer): layer for layer in [*self.layers, *ours]}.values()
         mixed = [(layer, layer.dtype_policy) for layer in layers if layer.dtype_policy.name.startswith("mixed_")]
         traced = self._traced
@@ -237,7 +245,7 @@ def _makes_mask(layer) -> bool:
         return getattr(layer, "mask_zero", True)
     has_own = not type(layer).compute_mask.__module__.startswith(("keras.", "tfpar."))
     is_subclassed = isinstance(layer, keras.Model) and not isinstance(layer, (Functional, keras.Sequential))
-    arguments = [node.arguments.kwargs for node in layer._inbound_nodes]
+    arguments = [node.arguments.kwargs for node in inbound_nodes(layer)]
     return has_own or is_subclassed or any(kwargs.get("mask") is not None for kwargs in arguments)
 
 
@@ -253,7 +261,7 @@ def renamed_names(models: Iterable[ServingModel]) -> dict[str, dict[str, dict[st
 def _pair_with_counterparts(layers):
     """List stock layers with their counterparts; a Bidirectional's counterpart covers the layers within it."""
     pairs = [(layer, ours) for layer in layers if (ours := counterpart(layer)) is not None]
-    inner = {id(child) for layer, _ in pairs for child in layer._flatten_layers(include_self=False)}
+    inner = {id(child) for layer, _ in pairs for child in flatten_layers(layer, include_self=False)}
     return [(layer, ours) for layer, ours in pairs if id(layer) not in inner]
 
 
@@ -262,7 +270,7 @@ def _make_functional(model) -> Functional:
         return model
     if not isinstance(model, keras.Model):
         raise UserError(f"`model` must be a keras.Model; got {type(model).__name__}. Make a keras.Model of it")
-    if isinstance(model, keras.Sequential) and model.built and model._functional is not None:
+    if isinstance(model, keras.Sequential) and model.built and has_functional_graph(model):
         return keras.Model(model.inputs[0], model.outputs[0], name=model.name)
     if not model.built:
         raise UserError(f"{model.name} is not built, so its inputs are unknown. Call it once on data or on keras.Input")
@@ -274,13 +282,13 @@ def _make_functional(model) -> Functional:
 
 def _inputs_of_subclassed(model) -> dict:
     """Make symbolic inputs by argument of `call`, of the shapes that the model was built for."""
-    shapes = getattr(model, "_build_shapes_dict", None)
+    shapes = build_shapes(model)
     if not shapes:
         raise UserError(
             f"{model.name} is a {type(model).__name__} whose inputs are unknown. Call it on keras.Input and export "
             "keras.Model(inputs, outputs)"
         )
-    has_table = any(isinstance(layer, keras.layers.Embedding) for layer in model._flatten_layers())
+    has_table = any(isinstance(layer, keras.layers.Embedding) for layer in flatten_layers(model))
     names = [name.removesuffix("_shape") for name in shapes]
     leaves = [shape for value in shapes.values() for shape in _shapes(value)]
     if has_table and len(leaves) > 1:
@@ -313,10 +321,10 @@ def _shapes(value) -> list:
 
 def _keras_output_names(model) -> list[str]:
     """List the keys of a dict of outputs; else the names of the layers that compute them."""
-    struct = keras.tree.pack_sequence_as(model._outputs_struct, list(range(len(model.outputs))))
+    struct = keras.tree.pack_sequence_as(outputs_structure(model), list(range(len(model.outputs))))
     if isinstance(struct, dict) and all(isinstance(index, int) for index in struct.values()):
         return [str(key) for key, _ in sorted(struct.items(), key=lambda item: item[1])]
-    return [tensor._keras_history.operation.name for tensor in model.outputs]
+    return [producing_call(tensor)[0].name for tensor in model.outputs]
 
 
 def _legal_names(names: Iterable[str]) -> list[str]:

@@ -88,8 +88,8 @@ class Comparison:
 
     def update(self, other: "Comparison", prefix: str = "") -> None:
         """Add the differences of another comparison, whose output names get a prefix."""
-        self._errors |= {(prefix + name, kind): error for (name, kind), error in other._errors.items()}
-        self._scales |= {prefix + name: scale for name, scale in other._scales.items()}
+        self._errors |= {(prefix + name, kind): error for (name, kind), error in other._errors.items()}  # noqa: SLF001
+        self._scales |= {prefix + name: scale for name, scale in other._scales.items()}  # noqa: SLF001
         self.example = self.example or other.example
         self.undefined = self.undefined or other.undefined
 

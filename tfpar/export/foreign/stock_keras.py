@@ -10,6 +10,7 @@ from tfpar.export.conversion.counterparts import counterpart
 from tfpar.export.conversion.samples import rows_to_compare, sample_inputs
 from tfpar.export.conversion.serving import ServingModel
 from tfpar.export.conversion.verify_outputs import compare_models
+from tfpar.keras_private import is_functional
 
 UNKNOWN_CLASS_REMEDY = "Import the module or file that defines it first"
 _MAX_RELATIVE_ERROR = 1e-4
@@ -48,7 +49,7 @@ def from_keras(model: keras.Model) -> keras.Model:
     Raises:
         UserError: the model is subclassed or not built, or the outputs differ.
     """
-    if not isinstance(model, (keras.Sequential, keras.src.models.functional.Functional)) or not model.built:
+    if not (isinstance(model, keras.Sequential) or is_functional(model)) or not model.built:
         raise UserError(
             f"`model` must be a functional or sequential model that is built; got {model.name}, a "
             f"{type(model).__name__}. Call it on keras.Input and make a keras.Model(inputs, outputs) of the result."

@@ -6,8 +6,8 @@ import inspect
 import keras
 import tensorflow as tf
 from keras import activations, constraints, initializers, regularizers
-from keras.src.saving.keras_saveable import KerasSaveable
 
+from tfpar import keras_private
 from tfpar.checks import check_fraction, check_one_of, check_positive_integer
 from tfpar.layers.dropout import dropout_mask
 from tfpar.layers.recurrent import kernels, streaming
@@ -401,7 +401,7 @@ _PLAIN_ARGUMENTS = (
 )
 
 
-class _Cell(KerasSaveable):
+class _Cell(keras_private.SavedPart):
     """The weights of a layer under the name that they have in Keras, which keeps them in a cell: files fit both.
 
     Args:
@@ -424,11 +424,8 @@ class _Cell(KerasSaveable):
 
     def load_own_variables(self, store):
         """Loads the layer's weights, unless the layer found them where earlier versions put them."""
-        if not self._layer()._loaded_own:
+        if not self._layer()._loaded_own:  # noqa: SLF001 - a class of this module
             keras.layers.Layer.load_own_variables(self._layer(), store)
-
-    def _obj_type(self):
-        return "Layer"
 
 
 class _CarriedStates:

@@ -2,6 +2,8 @@
 
 import tensorflow as tf
 
+from tfpar import keras_private
+
 
 def device_type() -> str:
     """Says on which kind of device operations run that are made here: "GPU", "CPU" or "TPU".
@@ -11,15 +13,14 @@ def device_type() -> str:
     if tf.distribute.has_strategy() and tf.distribute.in_cross_replica_context():
         device = tf.distribute.get_strategy().extended.worker_devices[0]
     else:
-        # The scope around the trace of a function, of those around it too; a graph knows only its own.
-        device = tf.__internal__.eager_context.get_device_name()
-    asked_for = tf.DeviceSpec.from_string(device or "").device_type
+        device = keras_private.device_in_scope()
+    asked_for = tf.DeviceSpec.from_string(device).device_type
     return asked_for or ("GPU" if tf.config.list_logical_devices("GPU") else "CPU")
 
 
 def within_xla() -> bool:
     """Whether XLA compiles the function that is traced here, or one around it."""
-    return tf.__internal__.get_enclosing_xla_context() is not None
+    return keras_private.is_within_xla()
 
 
 def has_bfloat16() -> bool:

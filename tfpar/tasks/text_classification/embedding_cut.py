@@ -9,6 +9,7 @@ import numpy as np
 
 from tfpar.errors import UserError
 from tfpar.export.conversion.serving import serving_model
+from tfpar.keras_private import get_mask
 
 INPUT = "embedded"
 
@@ -37,7 +38,7 @@ def cut_at_embeddings(model: keras.Model) -> tuple[np.ndarray, keras.Model]:
 
 def _rest(model, embeddings):
     outputs = [layer.output for layer in embeddings]
-    masks = [output._keras_mask for output in outputs]
+    masks = [get_mask(output) for output in outputs]
     try:
         rest = keras.Model([*outputs, *masks], model.output)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""A profile accounts for a step: each kernel is of one kind, and lasts until its last thread has done its part."""
+"""A profile accounts for a step: each kernel is of one kind, and ends with its last thread."""
 
 import json
 import subprocess
@@ -59,7 +59,7 @@ def test_a_step_is_accounted_for():
     run = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert run.returncode == 0, run.stderr
     figures = json.loads(run.stdout.splitlines()[-1])
-    spent = {name: part["seconds"] for name, part in figures["parts"].items()}
+    spent = {name: row["seconds"] for name, row in figures["parts"].items()}
     assert all(seconds > 0 for seconds in spent.values())
     assert sum(spent.values()) == pytest.approx(figures["seconds"])
     rates = [figures["parts"][name]["peak_fraction"] for name in ("matmuls in loops", "outside loops")]

@@ -1,4 +1,4 @@
-"""Keys are made once, for their owner alone, and read from files or the environment only."""
+"""Keys are written once, readable only by their owner, and read only from files or the environment."""
 
 import base64
 import os

@@ -1,4 +1,4 @@
-"""`seal_bundle` and `unseal_bundle`: what comes out, what is refused, and that nothing is left of what failed."""
+"""`seal_bundle` and `unseal_bundle`: outputs, refusals, and that a failure writes nothing."""
 
 import base64
 import json

@@ -21,9 +21,9 @@ def edit(directory, change):
     path.write_text(json.dumps(manifest))
 
 
-def flip(path, place):
+def flip(path, offset):
     content = bytearray(path.read_bytes())
-    content[place] ^= 1
+    content[offset] ^= 1
     path.write_bytes(content)
 
 
@@ -99,8 +99,8 @@ def test_any_change_of_manifest_or_signature(signed, signing_key, pinned):
     public_key = signing_key.public_key() if pinned else None
     for name in ("manifest.json", "manifest.sig"):
         content = (signed / name).read_bytes()
-        for place in range(len(content)):
-            flip(signed / name, place)
+        for offset in range(len(content)):
+            flip(signed / name, offset)
             with pytest.raises(UserError, match="manifest"):
                 Bundle(signed, public_key=public_key)
             (signed / name).write_bytes(content)

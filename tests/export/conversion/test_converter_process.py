@@ -24,7 +24,7 @@ serve(convert)
 
 @pytest.fixture
 def converter(monkeypatch, tmp_path):
-    """`converter(body)` puts a function of `directory`, `format_name` in the converter's place, in its process;
+    """`converter(body)` replaces the converter, in its process, by a function of `directory`, `format_name`;
     `tmp_path / "out"` is for the file."""
     (tmp_path / "out").mkdir()
 

@@ -113,7 +113,7 @@ class MeasuredExport:
         raise UserError("target='micro' is not for such models; use phone or desktop")
 
     def make_late_manifest_fields(self, directory: Path, formats: tuple[str, ...]) -> dict:
-        """What else is written when the files are there, and what the manifest says of it."""
+        """Write files that depend on the exported files; return their fields of the manifest."""
         if self.target != "micro":
             return {}
         files = self.read_file_signatures(directory, formats)

@@ -102,7 +102,7 @@ def test_a_stack_among_other_weights_is_found_by_its_prefix():
     np.testing.assert_array_equal(from_torch(weights, "encoder")(ROWS), expected)
     with pytest.raises(UserError, match="`prefix` must be one of 'encoder', 'decoder'"):
         from_torch(weights)
-    with pytest.raises(UserError, match="with the prefix 'head'.*there is 'encoder', 'decoder'"):
+    with pytest.raises(UserError, match="has the prefix 'head'.*there is 'encoder', 'decoder'"):
         from_torch(weights, "head")
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
-from tfpar.layers.dropout import first_row, rows_begin_at
+from tfpar.layers.call_context import first_row, rows_begin_at
 from tfpar.train import row_gradients
 from tfpar.train.replica import own_component
 from tfpar.train.shares import part_of_rows, row_count

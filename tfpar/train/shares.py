@@ -11,8 +11,8 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from tfpar.contexts import variable_set
-from tfpar.layers.dropout import rows_begin_at
-from tfpar.ops.random import hashed
+from tfpar.layers.call_context import rows_begin_at
+from tfpar.ops.random import hash_bits
 
 DIFFERENT_BATCHES = (
     "The workers read different batches. All must read the same ones, in the same order, and take their rows of each: "
@@ -199,5 +199,5 @@ def _hash(values) -> tf.Tensor:
         bits = tf.cast(tf.strings.to_hash_bucket_fast(values, 2**31 - 1), tf.uint32)
     else:
         bits = tf.bitcast(tf.cast(values, tf.float32), tf.uint32)
-    places = hashed(tf.cast(tf.range(tf.size(bits)), tf.uint32))
-    return tf.reduce_sum(tf.cast(hashed(bits + places), tf.int64))
+    places = hash_bits(tf.cast(tf.range(tf.size(bits)), tf.uint32))
+    return tf.reduce_sum(tf.cast(hash_bits(bits + places), tf.int64))

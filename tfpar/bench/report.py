@@ -91,9 +91,9 @@ def _step_times(rows):
     names = list(rows[0]["parts"]) if rows else []
     body = []
     for row in rows:
-        parts = [row["parts"][name] for name in names]
-        fractions = [part["seconds"] / row["seconds"] for part in parts]
-        rates = [f" at {_percent(part['peak_fraction'])}" if "peak_fraction" in part else "" for part in parts]
+        times = [row["parts"][name] for name in names]
+        fractions = [time["seconds"] / row["seconds"] for time in times]
+        rates = [f" at {_percent(time['peak_fraction'])}" if "peak_fraction" in time else "" for time in times]
         cells = [_percent(fraction) + rate for fraction, rate in zip(fractions, rates, strict=True)]
         body.append([row["case"], *cells])
     return (["of our time (at a share of the peak)", *names], body) if rows else None

@@ -75,7 +75,7 @@ def _measure(options):
     suite = SUITES[options.suite]
     cases = [case for case in suite.CASES if options.cases in case]
     if not cases:
-        raise UserError(f"--cases must be part of one of {', '.join(suite.CASES)}; got {options.cases!r}")
+        raise UserError(f"--cases must be contained in one of {', '.join(suite.CASES)}; got {options.cases!r}")
     if options.rounds < 1:
         raise UserError(f"--rounds must be 1 or more; got {options.rounds}")
     peers = _check_peers(suite.PEERS if options.peers is None else options.peers.split(","), suite)

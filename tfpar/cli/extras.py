@@ -29,7 +29,7 @@ PILLOW = Package("PIL", "pillow", "recipes", "to read and write images")
 SACREBLEU = Package("sacrebleu", "sacrebleu", "recipes", "to score translations")
 TENSORBOARD = Package("tensorboard", "tensorboard", "recipes", "for the logs in --model_dir")
 TFDS = Package("tensorflow_datasets", "tensorflow-datasets", "recipes", "to read TFDS sets and the bundled ones")
-TOKENIZERS = Package("tokenizers", "tokenizers", "recipes", "to turn texts into token ids")
+TOKENIZERS = Package("tokenizers", "tokenizers", "recipes", "to convert texts to token ids")
 JIWER = Package("jiwer", "jiwer", "speech", "to count word errors")
 
 

@@ -33,7 +33,7 @@ def sample_inputs(
         sequence_length: size that open dimensions are padded or cut to; None: the longest that occurs.
 
     Returns:
-        By input name, (rows, ...), at most `ROWS` rows, evenly spread over `data`. Rows of weight zero are left out.
+        By input name, (rows, ...), at most `ROWS` rows, evenly spread over `data`, without rows of weight zero.
 
     Raises:
         UserError: `data` holds no row, does not fit the model's inputs, or holds NaN or infinity.

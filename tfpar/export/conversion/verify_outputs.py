@@ -10,7 +10,7 @@ from tfpar.export.formats import Format
 if TYPE_CHECKING:
     from tfpar.export.conversion.serving import ServingModel
 
-FLOOR = 1e-6  # absolute: below it float32 rounding of intermediate values may be all there is
+SMALLEST_TOLERANCE = 1e-6  # absolute: smaller differences may be float32 rounding of intermediate values
 
 EXAMPLE = "example"  # the kind of a row that is not padded on purpose
 
@@ -101,7 +101,7 @@ class Comparison:
     @property
     def relative_error(self) -> float:
         """The largest difference relative to the scale of its output."""
-        ratios = [error / max(self._scales[name], FLOOR) for (name, _), error in self._errors.items()]
+        ratios = [error / max(self._scales[name], SMALLEST_TOLERANCE) for (name, _), error in self._errors.items()]
         return float(np.max(ratios, initial=0.0))
 
     def worst(self, chosen: Format, tolerance: float | None = None, kinds: Iterable[str] | None = None) -> Excess:
@@ -122,7 +122,8 @@ class Comparison:
         return max(excesses, key=_ratio_to_allowed, default=Excess("", EXAMPLE, 0.0, 0.0))
 
     def _allowed(self, name, chosen, tolerance):
-        return max(chosen.max_relative_error * self._scales[name], FLOOR) if tolerance is None else tolerance
+        allowed = chosen.max_relative_error * self._scales[name]
+        return max(allowed, SMALLEST_TOLERANCE) if tolerance is None else tolerance
 
 
 def _ratio_to_allowed(excess):

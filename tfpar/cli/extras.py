@@ -1,4 +1,4 @@
-"""The extras of tfpar and what of them is installed, for `tfpar info`."""
+"""Lists the optional packages of tfpar."""
 
 from importlib import metadata
 
@@ -7,8 +7,8 @@ def list_extras() -> dict[str, dict]:
     """Read the extras of tfpar from its metadata.
 
     Returns:
-        By extra {"installed", "missing": names of distributions, "install": the command for those}; empty where tfpar
-        runs from a directory that was never installed.
+        By extra {"installed", "missing": names of distributions, "install": the command that installs them}; {} if
+        tfpar runs from a directory that was never installed.
     """
     from packaging.requirements import Requirement  # Keras depends on it
 

@@ -11,10 +11,10 @@ class Package:
     """An optional package.
 
     Attributes:
-        module: name to import.
+        module: its import name.
         name: of the distribution.
         extra: of tfpar that installs it.
-        purpose: what it is needed for, as the end of "needed ...".
+        purpose: the end of the sentence "it is needed ...".
     """
 
     module: str
@@ -23,12 +23,12 @@ class Package:
     purpose: str
 
 
-MATPLOTLIB = Package("matplotlib", "matplotlib", "recipes", "to draw the pictures of an export; or give --export=")
-PILLOW = Package("PIL", "pillow", "recipes", "to read and draw images")
+MATPLOTLIB = Package("matplotlib", "matplotlib", "recipes", "to plot figures of an export, unless --export= is given")
+PILLOW = Package("PIL", "pillow", "recipes", "to read and write images")
 SACREBLEU = Package("sacrebleu", "sacrebleu", "recipes", "to score translations")
 TENSORBOARD = Package("tensorboard", "tensorboard", "recipes", "for the logs in --model_dir")
 TFDS = Package("tensorflow_datasets", "tensorflow-datasets", "recipes", "to read TFDS sets and the bundled ones")
-TOKENIZERS = Package("tokenizers", "tokenizers", "recipes", "to turn texts into token ids")
+TOKENIZERS = Package("tokenizers", "tokenizers", "recipes", "to convert texts to token ids")
 JIWER = Package("jiwer", "jiwer", "speech", "to count word errors")
 
 

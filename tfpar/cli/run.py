@@ -48,15 +48,15 @@ def _run(main):
 
 
 def _parse_flags(arguments, choose_defaults):
-    asked = [argument for argument in _before_separator(arguments) if argument in _HELP_FLAGS]
+    requested = [argument for argument in _before_separator(arguments) if argument in _HELP_FLAGS]
     try:
-        rest = flags.FLAGS([argument for argument in arguments if argument not in asked])
+        rest = flags.FLAGS([argument for argument in arguments if argument not in requested])
         _check_finite()
         choose_defaults()
     except flags.Error as error:
         fail(_improve(str(error)))
-    if asked:
-        _print_help(every_flag="full" in asked[-1])
+    if requested:
+        _print_help(every_flag="full" in requested[-1])
         sys.exit()
     if len(rest) > 1:
         fail(f"unexpected argument {rest[1]!r}: flags begin with --")
@@ -74,7 +74,7 @@ def _check_finite():
 
 
 def _improve(message):
-    """The message of a wrong flag in plain words, with the closest of its choices."""
+    """Return the message of a wrong flag in plain words, with the closest of its choices."""
     for python, plain in _PLAIN.items():
         message = re.sub(python, plain, message)
     flag = re.match(r"flag --(\w+)=(.*?): ", message)

@@ -61,7 +61,7 @@ class Evaluation:
     output_dir: Path | None = None
 
     def labeled(self, label_column: str, labels: Any = None) -> Iterable[tuple[Item, str]]:
-        """Read inputs with their true answers from class folders (if there are labels) or a table."""
+        """Read inputs with their labels from class folders (if there are labels) or a table."""
         kind = self.predictor.input_kind
         name, path = parse_source(self.data, (*(["folder"] if labels else []), *TABLES))
         if name == "folder":
@@ -118,7 +118,7 @@ def _classes(evaluation):
 
 
 def _speech(evaluation):
-    if not evaluation.predictor.says_strings:
+    if not evaluation.predictor.has_strings:
         return _classes(evaluation)
     import_jiwer()
     name, path = parse_source(evaluation.data, ("folder", *TABLES))
@@ -243,7 +243,7 @@ def _pair_columns(evaluation):
 
 
 def _predict(examples: Iterable[tuple[Item, str]], predictor) -> tuple[list[str], list[dict], list[dict]]:
-    """Return true answers, predictions, and the inputs that cannot be read."""
+    """Return labels, predictions, and the inputs that cannot be read."""
     truths, predictions, unreadable = [], [], []
 
     def predict(*arguments):

@@ -36,12 +36,14 @@ class ImageClassifierExport(ImageExport):
             "limits": self.limits,
         }
 
-    def write_task_files(self, directory: Path, answers: np.ndarray) -> None:
+    def write_task_files(self, directory: Path, predictions: np.ndarray) -> None:
         write_labels(directory, self.class_names)
         draw_learning_curve(self.history, directory / "learning_curve.png")
         names = self.class_names
-        draw_confusion_matrix(self.test_labels, answers, names, directory / "confusion_matrix.png")
-        draw_wrong_predictions(self.test_images, self.test_labels, answers, names, directory / "wrong_predictions.png")
+        draw_confusion_matrix(self.test_labels, predictions, names, directory / "confusion_matrix.png")
+        draw_wrong_predictions(
+            self.test_images, self.test_labels, predictions, names, directory / "wrong_predictions.png"
+        )
 
     def predict_with_keras(self) -> np.ndarray:
         return np.argmax(self.run_keras(self.test_images), axis=-1)

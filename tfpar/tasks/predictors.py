@@ -26,7 +26,7 @@ def load_predictor(bundle: Bundle, format_name: str | None = None) -> Any:
         format_name: "float32", "float16", "dynamic", "int8", ...; None: the first TFLite format that is there.
 
     Raises:
-        UserError: nothing here answers for the export's task; errors of the predictor.
+        UserError: there is no predictor for the task of the export; errors of the predictor.
     """
     bundle.manifest.entries("exports", "format")
     task = bundle.manifest.get("task")

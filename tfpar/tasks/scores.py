@@ -23,7 +23,7 @@ def score_classes(truths: Sequence[str], predictions: Sequence[str], labels: Seq
     >>> score_classes(["a", "a", "b"], ["a", "b", "b"], ["a", "b"])["metrics"]
     {'accuracy': 0.666..., 'macro_f1': 0.666...}
     """
-    index = {label: place for place, label in enumerate(labels)}
+    index = {label: position for position, label in enumerate(labels)}
     counts = np.zeros((len(labels), len(labels)), int)
     np.add.at(counts, ([index[label] for label in truths], [index[label] for label in predictions]), 1)
     classes = []

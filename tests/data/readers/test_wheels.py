@@ -109,7 +109,7 @@ def test_a_python_without_pip_is_told_so(pinned, tmp_path, monkeypatch):
 
 def test_a_pip_that_says_nothing_still_makes_a_message(pinned, tmp_path, monkeypatch):
     fake_python(tmp_path, monkeypatch, "exit 3\n")
-    with pytest.raises(UserError, match="pip said: nothing"):
+    with pytest.raises(UserError, match="pip reported: nothing"):
         fetch(pinned)
 
 

@@ -37,7 +37,7 @@ def test_a_step_repeats_by_its_seed_and_stays_finite(step):
 def test_placement_changes_speed_and_place():
     lengths = tf.fill((32,), 4000)
     audio = tf.where(tf.range(8000) < 4000, tones(), 0.0)
-    placed = augmentation.place_clips(audio, lengths, SEED, speed=(0.8, 1.25), crop=0.0).numpy()
+    placed = augmentation.position_clips(audio, lengths, SEED, speed=(0.8, 1.25), crop=0.0).numpy()
     active = np.abs(placed) > 1e-3
     begins, ends = active.argmax(axis=1), 8000 - active[:, ::-1].argmax(axis=1)
     rates = peaks_hz(placed) / 600
@@ -48,7 +48,7 @@ def test_placement_changes_speed_and_place():
 
 def test_a_room_adds_noise_at_the_ratio_that_was_asked_for():
     quiet = augmentation.simulate_recording(
-        tones(), SEED, equalizer_db=0.0, band_share=0.0, reverb_share=0.0, snr_db=(20.0, 20.0)
+        tones(), SEED, equalizer_db=0.0, band_fraction=0.0, reverb_fraction=0.0, snr_db=(20.0, 20.0)
     ).numpy()
     noise = quiet - tones().numpy()
     ratio_db = 10 * np.log10(np.mean(np.square(tones())) / np.mean(np.square(noise), axis=1))
@@ -58,7 +58,7 @@ def test_a_room_adds_noise_at_the_ratio_that_was_asked_for():
 def test_a_room_reverberates_behind_a_sound():
     click = tf.one_hot(tf.fill((32,), 1000), 8000)
     heard = augmentation.simulate_recording(
-        click, SEED, equalizer_db=0.0, band_share=0.0, reverb_share=1.0, snr_db=(200.0, 200.0)
+        click, SEED, equalizer_db=0.0, band_fraction=0.0, reverb_fraction=1.0, snr_db=(200.0, 200.0)
     )
     tail = np.square(heard[:, 1010:2900]).sum(axis=1)
     assert (tail > 0.005).all() and np.square(heard[:, :990]).max() < 1e-6
@@ -66,13 +66,15 @@ def test_a_room_reverberates_behind_a_sound():
 
 def test_a_band_limit_takes_the_lowest_tones():
     low = augmentation.simulate_recording(
-        tones(hertz=30.0), SEED, equalizer_db=0.0, band_share=1.0, reverb_share=0.0, snr_db=(200.0, 200.0)
+        tones(hertz=30.0), SEED, equalizer_db=0.0, band_fraction=1.0, reverb_fraction=0.0, snr_db=(200.0, 200.0)
     )
     assert np.square(low).mean() < 0.3 * np.square(tones(hertz=30.0)).mean()
 
 
 def test_a_recorder_sets_level_and_offset():
-    audio = augmentation.apply_recorder(tones(), SEED, gain_db=(-20.0, -20.0), offset_share=1.0, clip_share=0.0).numpy()
+    audio = augmentation.apply_recorder(
+        tones(), SEED, gain_db=(-20.0, -20.0), offset_fraction=1.0, clip_fraction=0.0
+    ).numpy()
     offset = audio.mean(axis=1)
     np.testing.assert_allclose(np.abs(audio - offset[:, None]).max(axis=1), 0.1, rtol=1e-3)
     assert np.abs(offset).max() > 0.01

@@ -34,7 +34,7 @@ def export():
         calibration=(tokenizer.encode(pairs.train.sources[:8], 12), tokenizer.encode(pairs.train.targets[:8], 12)),
         sources=sources,
         references=pairs.test.targets[:6],
-        answers=answers,
+        predictions=answers,
         score=lambda translations: {
             "bleu": 100 * np.mean([a == b for a, b in zip(translations, answers, strict=True)])
         },

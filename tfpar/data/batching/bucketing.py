@@ -94,7 +94,7 @@ def plan_epoch(
             rng.shuffle(members)
         plan += [(int(boundary), members[start : start + batch_size]) for start in range(0, len(members), batch_size)]
     if rng is not None:
-        plan = [plan[place] for place in rng.permutation(len(plan))]
+        plan = [plan[index] for index in rng.permutation(len(plan))]
     return plan
 
 

@@ -18,12 +18,12 @@ def padded_batches(sequences: Sequence[np.ndarray], batch_size: int) -> Iterator
         Places of sequences, and int32 (batch_size, time) padded by zeros, time being a multiple of 8; if too few are
         left, the first of them comes again.
     """
-    order = sorted(range(len(sequences)), key=lambda place: len(sequences[place]))
+    order = sorted(range(len(sequences)), key=lambda row_index: len(sequences[row_index]))
     for first in range(0, len(order), batch_size):
-        places = order[first : first + batch_size]
-        longest = max(len(sequences[place]) for place in places)
+        indices = order[first : first + batch_size]
+        longest = max(len(sequences[row_index]) for row_index in indices)
         padded = np.zeros((batch_size, -(-longest // _STEP) * _STEP), np.int32)
         for row in range(batch_size):
-            ids = sequences[places[row] if row < len(places) else places[0]]
+            ids = sequences[indices[row] if row < len(indices) else indices[0]]
             padded[row, : len(ids)] = ids
-        yield places, padded
+        yield indices, padded

@@ -22,7 +22,7 @@ class Ragged:
         """Return the chosen sequences, padded with 0: int32 (chosen, length), and bool, where tokens are."""
         import tensorflow as tf
 
-        place = tf.range(length)
-        is_token = place < tf.gather(self._lengths, chosen)[:, None]
-        at = tf.minimum(tf.gather(self._starts, chosen)[:, None] + place, self._last)
+        index = tf.range(length)
+        is_token = index < tf.gather(self._lengths, chosen)[:, None]
+        at = tf.minimum(tf.gather(self._starts, chosen)[:, None] + index, self._last)
         return tf.where(is_token, tf.gather(self._tokens, at), 0), is_token

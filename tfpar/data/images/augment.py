@@ -48,13 +48,13 @@ def apply_steps(dataset: Any, steps: Sequence[Step], seed: int) -> Any:
     Returns:
         Dataset of (images, labels, weights).
     """
-    for place, step in enumerate(steps):
-        dataset = step(dataset, (seed, place))
+    for stream, step in enumerate(steps):
+        dataset = step(dataset, (seed, stream))
     return dataset.map(lambda number, batch: batch).prefetch(_PREFETCHED)
 
 
-def uniform(seed: Any, place: int, shape: Any, low: float, high: float) -> Any:
-    """Draw random numbers from `low` to `high`: float32 of `shape`; each `place` is a separate stream."""
+def uniform(seed: Any, stream: int, shape: Any, low: float, high: float) -> Any:
+    """Draw random numbers from `low` to `high`: float32 of `shape`; each `stream` is a separate stream."""
     import tensorflow as tf
 
-    return tf.random.stateless_uniform(shape, tf.random.fold_in(seed, place), low, high)
+    return tf.random.stateless_uniform(shape, tf.random.fold_in(seed, stream), low, high)

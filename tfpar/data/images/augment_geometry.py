@@ -29,9 +29,11 @@ def random_affine(
 
         rows, height, width = images.shape[0], images.shape[1], images.shape[2]
         angle = uniform(seed, 0, [rows], -1, 1) * math.radians(rotation_degrees)
-        down, right = (uniform(seed, place, [rows], -1, 1) * shift * side for place, side in ((1, height), (2, width)))
+        down, right = (
+            uniform(seed, stream, [rows], -1, 1) * shift * side for stream, side in ((1, height), (2, width))
+        )
         size = 1 + uniform(seed, 3, [rows], -1, 1) * zoom
-        tall, wide = (1 / (size * (1 + uniform(seed, place, [rows], -1, 1) * stretch)) for place in (4, 5))
+        tall, wide = (1 / (size * (1 + uniform(seed, stream, [rows], -1, 1) * stretch)) for stream in (4, 5))
         slant = uniform(seed, 6, [rows], -1, 1) * shear
         # From a place in the result to one in the image: source = A (place - centre) + centre - shift.
         sine, cosine = tf.sin(angle), tf.cos(angle)

@@ -39,11 +39,11 @@ def random_noise(deviation: float) -> Step:
     return Step("noise", change)
 
 
-def random_cutout(share: float) -> Step:
+def random_cutout(fraction: float) -> Step:
     """Hide a square of each image, anywhere, also partly beyond the border.
 
     Args:
-        share: side of the square, as a share of the image's shorter side.
+        fraction: side of the square, as a fraction of the image's shorter side.
 
     References:
         DeVries & Taylor 2017, arXiv:1708.04552.
@@ -53,7 +53,7 @@ def random_cutout(share: float) -> Step:
         import tensorflow as tf
 
         rows, height, width, _ = images.shape
-        half = share * min(height, width) / 2
+        half = fraction * min(height, width) / 2
         row = uniform(seed, 0, [rows, 1, 1, 1], 0, height)
         column = uniform(seed, 1, [rows, 1, 1, 1], 0, width)
         far_down = tf.abs(tf.range(height, dtype=tf.float32)[:, None, None] + 0.5 - row) > half

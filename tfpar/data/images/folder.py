@@ -43,14 +43,16 @@ def read_image_folder(path: Path, group: str = "") -> CollectedImages:
     names = {entry.name for folder in splits.values() for entry in visible_folders(folder)}
     class_names = []
     for name in sorted(names, key=_natural):
-        found = [_read_class(part / name, split, groups, collected, len(class_names)) for split, part in splits.items()]
+        found = [
+            _read_class(folder / name, split, groups, collected, len(class_names)) for split, folder in splits.items()
+        ]
         if any(found):
             class_names.append(name)
         else:
             collected.skipped["class without an image"] += 1
     collected.class_names = tuple(class_names)
-    parts = {path, *splits.values()}
-    loose = [entry for part in parts for entry in visible_entries(part) if entry.suffix.lower() in SUFFIXES]
+    folders = {path, *splits.values()}
+    loose = [entry for folder in folders for entry in visible_entries(folder) if entry.suffix.lower() in SUFFIXES]
     if loose:
         collected.skipped["image outside of a class's folder"] = len(loose)
     check_splits(path, splits, collected.splits)
@@ -60,7 +62,7 @@ def read_image_folder(path: Path, group: str = "") -> CollectedImages:
 
 
 def _natural(name: str) -> list:
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]
+    return [(int(piece), "") if piece.isdecimal() else (-1, piece) for piece in re.split(r"(\d+)", name)]
 
 
 def _read_class(folder: Path, split: str, groups: FileGroups, collected: CollectedImages, label: int) -> int:

@@ -42,15 +42,15 @@ class Columns:
         header = not all(map(_is_number, wanted.values()))
         names = [cell.strip() for cell in first] if header else None
         arguments = " and ".join(wanted)
-        places = tuple(
+        indices = tuple(
             _find_index(path, argument, column, first, names, arguments) for argument, column in wanted.items()
         )
-        if len(set(places)) < len(places):
+        if len(set(indices)) < len(indices):
             raise UserError(f"{arguments} must differ; got {' and '.join(map(repr, wanted.values()))}")
         # Nobody asked for a column called "split", so it may be missing; any other name was asked for.
         optional = split == _DEFAULT_SPLIT and (names is None or split not in names)
-        split_place = None if optional else _find_index(path, "split_column", split, first, names, arguments)
-        return cls(places, split=split_place, split_name=split, width=len(first), header=header)
+        split_index = None if optional else _find_index(path, "split_column", split, first, names, arguments)
+        return cls(indices, split=split_index, split_name=split, width=len(first), header=header)
 
 
 def _is_number(column: str) -> bool:

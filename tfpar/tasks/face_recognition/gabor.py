@@ -18,7 +18,7 @@ class GaborMagnitudes(keras.layers.Layer):
     """Square roots of the magnitudes of complex Gabor wavelets, averaged over the cells of a grid.
 
     Each octave sees the image at half the resolution of the one before, by the same wavelets. A magnitude is the sum of
-    what a wavelet's real and imaginary part answer without their signs, and changes little where the image is shifted
+    the response of a wavelet's real and imaginary part without sign, which changes little where the image is shifted
     by less than a cell. A constant added to the image makes no difference.
 
     Args:
@@ -71,21 +71,21 @@ class GaborMagnitudes(keras.layers.Layer):
         self.built = True
 
     def call(self, images: Any) -> Any:
-        image, answers = ops.mean(images, axis=-1, keepdims=True), []
+        image, magnitudes = ops.mean(images, axis=-1, keepdims=True), []
         height, width, _ = self.compute_output_shape(images.shape)[1:]
         for octave in range(self.octaves):
             if octave:
                 image = ops.average_pool(image, 2, 2)
             cells = [self._cells(image, wavelets, self.cell // 2**octave) for wavelets in self._wavelets]
-            answers += [answer[:, :height, :width] for answer in cells]
-        return ops.sqrt(ops.concatenate(answers, axis=-1) + keras.config.epsilon())
+            magnitudes += [magnitude[:, :height, :width] for magnitude in cells]
+        return ops.sqrt(ops.concatenate(magnitudes, axis=-1) + keras.config.epsilon())
 
     def _cells(self, image, wavelets, cell):
         radius = len(wavelets) // 2
         # Beyond its edge the image goes on as its mirror image: no edge is seen there.
         padded = ops.pad(image, [[0, 0], [radius, radius], [radius, radius], [0, 0]], mode="symmetric")
-        parts = ops.abs(ops.conv(padded, ops.cast(wavelets, image.dtype), padding="valid"))
-        real, imaginary = ops.split(ops.average_pool(parts, cell, cell), 2, axis=-1)
+        components = ops.abs(ops.conv(padded, ops.cast(wavelets, image.dtype), padding="valid"))
+        real, imaginary = ops.split(ops.average_pool(components, cell, cell), 2, axis=-1)
         return real + imaginary
 
     def compute_output_shape(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:

@@ -13,7 +13,7 @@ def gabor_embedder(
 ) -> keras.Model:
     """Build an embedder without trained weights: whitened magnitudes of Gabor wavelets.
 
-    Where a few dozen people are all that there is to learn from, it knows strangers better than a network does.
+    With a few dozen people for training it generalizes to other people better than a network does.
 
     Args:
         image_shape: height, width and channels; larger and smaller images are scaled to `GABOR_HEIGHT`.

@@ -9,7 +9,7 @@ from tfpar.data.images.dataset import ImageData, LabeledImages
 from tfpar.data.readers.folder_splits import find_splits
 from tfpar.errors import UserError
 
-_TRAIN_SHARE = 0.75
+_TRAIN_FRACTION = 0.75
 _FEWEST = 2  # people in each split, else there are no pairs to tell apart
 
 
@@ -32,9 +32,9 @@ def split_by_person(images: ImageData) -> ImageData:
             f"{images.name} brings train and test with the same people, but they are to be tested on other people; "
             "give one folder of people, without splits"
         )
-    parts = (images.train, images.validation, images.test)
-    pixels, labels = (np.concatenate([getattr(part, name) for part in parts]) for name in ("images", "labels"))
-    count = int(len(images.class_names) * _TRAIN_SHARE)
+    splits = (images.train, images.validation, images.test)
+    pixels, labels = (np.concatenate([getattr(split, name) for split in splits]) for name in ("images", "labels"))
+    count = int(len(images.class_names) * _TRAIN_FRACTION)
     if min(count, len(images.class_names) - count) < _FEWEST or np.bincount(labels)[count:].max() < 2:
         raise UserError(
             f"{images.name}: to test on other people than are trained on, at least {2 * _FEWEST + 1} are needed, and "

@@ -24,7 +24,7 @@ class FacePredictor:
 
     Attributes:
         input_kind: `InputKind`.
-        threshold: two pictures whose cosine is at least this are said to show one person.
+        threshold: two pictures whose cosine is at least this are classified as one person.
         calibrated: whether the threshold was set on pictures of the user's own camera, by `tfpar evaluate` or by the
             caller. Else it is that of the training set's test pairs, and nothing is decided by it.
 

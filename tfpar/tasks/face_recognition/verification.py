@@ -47,5 +47,5 @@ def equal_error_rate(genuine: np.ndarray, impostor: np.ndarray) -> tuple[float, 
     if not len(genuine) or not len(impostor):
         raise ValueError(f"expected pairs of one person and of two; got {len(genuine)} and {len(impostor)}")
     thresholds, rejected, accepted = error_rates(genuine, impostor)
-    place = int(np.argmin(np.abs(rejected - accepted)))
-    return float((rejected[place] + accepted[place]) / 2), float(thresholds[place])
+    index = int(np.argmin(np.abs(rejected - accepted)))
+    return float((rejected[index] + accepted[index]) / 2), float(thresholds[index])

@@ -9,9 +9,9 @@ from tfpar.tasks.image_classification.shifted_views import ShiftedViews
 def mean_over_views(classifier: keras.Model) -> keras.Model:
     """Build a network that averages a classifier's probabilities over an image and its four half-pixel shifts.
 
-    Pooling by halves makes a convolutional network's answer depend on where an image lies between pixels; the mean
-    depends on it less. The layers are the classifier's own: train that one, which sees each image once. An answer takes
-    five times as long.
+    Pooling by halves makes the output of a convolutional network depend on the position of an image between pixels; the
+    mean depends on it less. The layers are those of the classifier, which is trained on each image once. A prediction
+    takes five times as long.
 
     Args:
         classifier: float32 (batch, height, width, channels) "image" -> float (batch, classes) logits.

@@ -9,6 +9,8 @@ from tfpar.tasks.config import setting
 from tfpar.tasks.console import log
 from tfpar.tasks.images import ImageConfig, ImageTask
 
+LIMITS = "It knows images like those that it was trained on, and gives a confident prediction for any other image, too."
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ImageClassificationConfig(ImageConfig):
@@ -118,10 +120,10 @@ class ImageClassification(ImageTask):
         return ImageClassifierExport(
             model=self._make_predictor(model),  # outside of the strategy: one process exports
             class_names=data.class_names,
-            limits="It knows images like those that it was trained on, and gives a confident answer for any other too.",
+            limits=LIMITS,
             **self.export_arguments(data, history, facts),
         )
 
     def describe_model(self) -> str:
-        views = "; the mean of its answers to an image and to its four shifts by half a pixel"
+        views = "; the mean of its predictions for an image and for its four shifts by half a pixel"
         return f"{self.config.describe_network()}{views if self.config.views else ''}."

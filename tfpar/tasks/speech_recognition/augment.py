@@ -32,8 +32,8 @@ def augment_batches(dataset: tf.data.Dataset, steps: Sequence[Step], seed: int) 
     """
 
     def distort(number, audio, *others):
-        for place, step in enumerate(steps):
-            audio = step(audio, tf.stack([tf.cast(seed + 1_000_003 * place, tf.int32), tf.cast(number, tf.int32)]))
+        for position, step in enumerate(steps):
+            audio = step(audio, tf.stack([tf.cast(seed + 1_000_003 * position, tf.int32), tf.cast(number, tf.int32)]))
         return (audio, *others)
 
     return dataset.map(distort, num_parallel_calls=2, deterministic=True)
@@ -49,12 +49,12 @@ def split_seed(seed: tf.Tensor, count: int) -> list[tf.Tensor]:
     return tf.unstack(tf.random.experimental.stateless_split(seed, count))
 
 
-def choose_rows(seed: tf.Tensor, audio: tf.Tensor, share: float) -> tf.Tensor:
+def choose_rows(seed: tf.Tensor, audio: tf.Tensor, fraction: float) -> tf.Tensor:
     """Return bool (batch, 1), True for a random fraction of rows."""
-    return draw_uniform(seed, (tf.shape(audio)[0], 1)) < share
+    return draw_uniform(seed, (tf.shape(audio)[0], 1)) < fraction
 
 
-def place_clips(
+def position_clips(
     audio: tf.Tensor, lengths: tf.Tensor, seed: tf.Tensor, speed: tuple[float, float] = SPEEDS, crop: float = 0.08
 ) -> tf.Tensor:
     """Resample each clip to a random speed, which shifts pitch and formants, and move it to a random position.
@@ -69,12 +69,12 @@ def place_clips(
     Returns:
         float32 (batch, samples); zeros around the clips.
     """
-    speeds, places = split_seed(seed, 2)
+    speeds, positions_seed = split_seed(seed, 2)
     rows, samples = tf.unstack(tf.shape(audio))
     rate = tf.exp(draw_uniform(speeds, (rows, 1), np.log(speed[0]), np.log(speed[1])))
     length = tf.cast(lengths[:, None], tf.float32) / rate
     margin = crop * length
-    begin = -margin + draw_uniform(places, (rows, 1)) * (tf.cast(samples, tf.float32) - length + 2 * margin)
+    begin = -margin + draw_uniform(positions_seed, (rows, 1)) * (tf.cast(samples, tf.float32) - length + 2 * margin)
     source = (tf.range(tf.cast(samples, tf.float32)) - begin) * rate
     whole = tf.floor(source)
     index = tf.cast(whole, tf.int32)
@@ -87,13 +87,13 @@ def place_clips(
 
 
 def add_babble(
-    audio: tf.Tensor, seed: tf.Tensor, share: float = 0.15, snr_db: tuple[float, float] = (5.0, 25.0)
+    audio: tf.Tensor, seed: tf.Tensor, fraction: float = 0.15, snr_db: tuple[float, float] = (5.0, 25.0)
 ) -> tf.Tensor:
     """Add other clips of the batch at a lower level, as background speech."""
     which, levels, shifts = split_seed(seed, 3)
     shift = tf.random.stateless_uniform((2,), shifts, 0, tf.shape(audio)[1], tf.int32)
     others = tf.roll(audio, [1, shift[0]], [0, 1]) + tf.roll(audio, [2, shift[1]], [0, 1])
-    return tf.where(choose_rows(which, audio, share), audio + _at_snr(others, audio, levels, snr_db), audio)
+    return tf.where(choose_rows(which, audio, fraction), audio + _at_snr(others, audio, levels, snr_db), audio)
 
 
 def simulate_recording(
@@ -102,8 +102,8 @@ def simulate_recording(
     *,
     rate_hz: int = 8000,
     equalizer_db: float = 9.0,
-    band_share: float = 0.5,
-    reverb_share: float = 0.5,
+    band_fraction: float = 0.5,
+    reverb_fraction: float = 0.5,
     snr_db: tuple[float, float] = (4.0, 45.0),
 ) -> tf.Tensor:
     """Make a step that simulates reverberation, microphone, channel and noise in one pair of transforms.
@@ -116,7 +116,7 @@ def simulate_recording(
         seed: int32 (2,).
         rate_hz: of the samples.
         equalizer_db: standard deviation of the equalizer's gain.
-        band_share, reverb_share: shares of rows with limits of the band, and with reverberation.
+        band_fraction, reverb_fraction: fractions of rows with limits of the band, and with reverberation.
         snr_db: least and largest ratio of signal to noise.
 
     Returns:
@@ -129,8 +129,8 @@ def simulate_recording(
     spectrum = tf.signal.rfft(audio, [size])
     frequency_hz = tf.linspace(0.0, rate_hz / 2, _INTERVALS + 1)
     gain = _equalizer(seeds[0], audio, frequency_hz, rate_hz, equalizer_db)
-    gain *= tf.where(choose_rows(seeds[1], audio, band_share), _band(seeds[2], audio, frequency_hz, rate_hz), 1.0)
-    response = tf.signal.rfft(_impulse_response(seeds[3], audio, rate_hz, reverb_share), [size])
+    gain *= tf.where(choose_rows(seeds[1], audio, band_fraction), _band(seeds[2], audio, frequency_hz, rate_hz), 1.0)
+    response = tf.signal.rfft(_impulse_response(seeds[3], audio, rate_hz, reverb_fraction), [size])
     filtered = spectrum * response * tf.cast(_on_all_bins(gain, size), tf.complex64)
     heard = tf.signal.irfft(filtered + _noise(seeds[4], seeds[5], filtered, frequency_hz, snr_db, size), [size])
     return heard[:, :samples]
@@ -139,8 +139,8 @@ def simulate_recording(
 def _on_all_bins(gains, size):
     """Interpolate smooth gains (batch, intervals + 1) to all bins: (batch, size // 2 + 1)."""
     within = size // (2 * _INTERVALS)
-    place = tf.range(tf.cast(within, tf.float32)) / tf.cast(within, tf.float32)
-    rise = (gains[:, 1:] - gains[:, :-1])[..., None] * place
+    position = tf.range(tf.cast(within, tf.float32)) / tf.cast(within, tf.float32)
+    rise = (gains[:, 1:] - gains[:, :-1])[..., None] * position
     lines = tf.reshape(gains[:, :-1, None] + rise, (tf.shape(gains)[0], size // 2))
     return tf.concat([lines, gains[:, -1:]], axis=1)
 
@@ -165,7 +165,7 @@ def _band(seed, audio, frequency_hz, rate_hz):
     return tf.math.rsqrt((1 + (low / ratio) ** order) * (1 + (ratio / high) ** (2 * order)))
 
 
-def _impulse_response(seed, audio, rate_hz, share):
+def _impulse_response(seed, audio, rate_hz, fraction):
     """Return (batch, rate_hz // 4): the direct sound and, in some rows, a tail of 0.05 to 0.6 s to -60 dB."""
     which, lengths, levels, noise = split_seed(seed, 4)
     rows, samples = tf.shape(audio)[0], rate_hz // 4
@@ -173,7 +173,7 @@ def _impulse_response(seed, audio, rate_hz, share):
     time_s = tf.range(float(samples)) / rate_hz
     tail = draw_uniform(noise, (rows, samples), -1.0, 1.0) * 10 ** (-3 * time_s / decay_s)
     tail *= tf.math.rsqrt(tf.reduce_sum(tail**2, axis=1, keepdims=True))
-    level = tf.where(choose_rows(which, audio, share), draw_uniform(levels, (rows, 1), 0.1, 1.0), 0.0)
+    level = tf.where(choose_rows(which, audio, fraction), draw_uniform(levels, (rows, 1), 0.1, 1.0), 0.0)
     return tf.one_hot(0, samples) + level * tail
 
 
@@ -181,10 +181,10 @@ def _noise(seed, level_seed, spectrum, frequency_hz, snr_db, size):
     """Return spectra (batch, bins) whose power falls as frequency to the power of -2 to 0."""
     normal, colors = split_seed(seed, 2)
     rows, bins = tf.unstack(tf.shape(spectrum))
-    parts = draw_uniform(normal, (2, rows, bins), -1.0, 1.0)  # sums of them, the samples, are as good as normal
+    components = draw_uniform(normal, (2, rows, bins), -1.0, 1.0)  # sums of them, the samples, are as good as normal
     slope = draw_uniform(colors, (rows, 1), -1.0, 0.0)
     color = _on_all_bins(tf.maximum(frequency_hz / 50, 1.0) ** slope, size)
-    noise = tf.complex(parts[0] * color, parts[1] * color)
+    noise = tf.complex(components[0] * color, components[1] * color)
     return tf.cast(_scale(noise, spectrum, level_seed, snr_db), tf.complex64) * noise
 
 
@@ -204,27 +204,27 @@ def apply_recorder(
     audio: tf.Tensor,
     seed: tf.Tensor,
     gain_db: tuple[float, float] = (-35.0, 0.0),
-    offset_share: float = 0.3,
-    clip_share: float = 0.15,
+    offset_fraction: float = 0.3,
+    clip_fraction: float = 0.15,
 ) -> tf.Tensor:
     """Make a step that sets the peak to `gain_db`, adds an offset, and clips some rows."""
     gains, which, offsets, clips, amounts = split_seed(seed, 5)
     rows = tf.shape(audio)[0]
     peak = tf.reduce_max(tf.abs(audio), axis=1, keepdims=True) + 1e-9
-    overload = tf.where(choose_rows(clips, audio, clip_share), draw_uniform(amounts, (rows, 1), 1.0, 5.0), 1.0)
+    overload = tf.where(choose_rows(clips, audio, clip_fraction), draw_uniform(amounts, (rows, 1), 1.0, 5.0), 1.0)
     audio = tf.clip_by_value(audio / peak * overload, -1.0, 1.0)
-    offset = tf.where(choose_rows(which, audio, offset_share), draw_uniform(offsets, (rows, 1), -0.2, 0.2), 0.0)
+    offset = tf.where(choose_rows(which, audio, offset_fraction), draw_uniform(offsets, (rows, 1), -0.2, 0.2), 0.0)
     return (audio + offset) * 10 ** (draw_uniform(gains, (rows, 1), *gain_db) / 20)
 
 
-def apply_fades(audio: tf.Tensor, seed: tf.Tensor, share: float = 0.3, longest: float = 0.25) -> tf.Tensor:
+def apply_fades(audio: tf.Tensor, seed: tf.Tensor, fraction: float = 0.3, longest: float = 0.25) -> tf.Tensor:
     """Fade some rows in and out over up to `longest` of their length."""
     which, ends = split_seed(seed, 2)
     rows, samples = tf.unstack(tf.shape(audio))
-    place = tf.linspace(0.0, 1.0, samples)
+    position = tf.linspace(0.0, 1.0, samples)
     width = longest * draw_uniform(ends, (2, rows, 1)) + 1e-3
-    envelope = tf.minimum(1.0, place / width[0]) * tf.minimum(1.0, (1 - place) / width[1])
-    return tf.where(choose_rows(which, audio, share), audio * envelope, audio)
+    envelope = tf.minimum(1.0, position / width[0]) * tf.minimum(1.0, (1 - position) / width[1])
+    return tf.where(choose_rows(which, audio, fraction), audio * envelope, audio)
 
 
 def make_distortions(rate_hz: int, strings: bool = False) -> tuple[Step, ...]:

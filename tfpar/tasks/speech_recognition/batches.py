@@ -20,7 +20,7 @@ def speech_batches(
     distortions: Sequence[Any] | None = None,
     boundaries: Sequence[int] = (),
     first_epoch: int = 0,
-    **placing: Any,
+    **positioning: Any,
 ) -> Any:
     """Make batches of raw audio.
 
@@ -34,7 +34,7 @@ def speech_batches(
         boundaries: samples that batches are cut to, each the shortest that holds its clips, slowed down too if there
             are distortions; ascending, the last one that of the clips' rows. Empty: all are as long as these.
         first_epoch: the first iteration is of this epoch.
-        **placing: arguments of `place_clips`.
+        **positioning: arguments of `position_clips`.
 
     Returns:
         Dataset of (audio float32 (batch, samples), labels int32 (batch, ...), weights float32 (batch,)), of known
@@ -42,24 +42,24 @@ def speech_batches(
     """
     import tensorflow as tf
 
-    from tfpar.tasks.speech_recognition.augment import augment_batches, place_clips
+    from tfpar.tasks.speech_recognition.augment import augment_batches, position_clips
 
     boundaries = tuple(boundaries) or (clips.audio.shape[1],)
     audio, lengths, labels = (tf.constant(array) for array in (clips.audio, clips.lengths, clips.labels))
-    room = count_row_samples(clips, distortions is not None, placing.get("speed", SPEEDS))
-    next_plan = _Plans(room, boundaries, batch_size, seed, shuffle, first_epoch)
+    row_samples = count_row_samples(clips, distortions is not None, positioning.get("speed", SPEEDS))
+    next_plan = _Plans(row_samples, boundaries, batch_size, seed, shuffle, first_epoch)
 
     def gather(planned, rows):
         number, samples = planned // len(boundaries), tf.gather(boundaries, planned % len(boundaries))
-        kept = tf.maximum(rows, 0)
-        rows_audio = tf.cast(tf.gather(audio, kept)[:, :samples], tf.float32) / 32768
+        clip_rows = tf.maximum(rows, 0)
+        rows_audio = tf.cast(tf.gather(audio, clip_rows)[:, :samples], tf.float32) / 32768
         if distortions is None:
-            rows_audio = _center(rows_audio, tf.gather(lengths, kept))
+            rows_audio = _center(rows_audio, tf.gather(lengths, clip_rows))
         else:
-            place_seed = tf.stack([tf.constant(seed, tf.int32), number])
-            rows_audio = place_clips(rows_audio, tf.gather(lengths, kept), place_seed, **placing)
+            position_seed = tf.stack([tf.constant(seed, tf.int32), number])
+            rows_audio = position_clips(rows_audio, tf.gather(lengths, clip_rows), position_seed, **positioning)
         rows_audio = tf.ensure_shape(rows_audio, [batch_size, boundaries[0] if len(boundaries) == 1 else None])
-        return number, rows_audio, tf.gather(labels, kept), tf.cast(rows >= 0, tf.float32)
+        return number, rows_audio, tf.gather(labels, clip_rows), tf.cast(rows >= 0, tf.float32)
 
     distort = functools.partial(augment_batches, steps=distortions or (), seed=seed + 1)
     return as_dataset(next_plan, gather, next_plan.batches, batch_size, distort)
@@ -77,8 +77,8 @@ def _center(audio, lengths):
     import tensorflow as tf
 
     samples = tf.shape(audio)[1]
-    places = (tf.range(samples) - (samples - lengths[:, None]) // 2) % samples
-    return tf.gather(audio, places, batch_dims=1)
+    indices = (tf.range(samples) - (samples - lengths[:, None]) // 2) % samples
+    return tf.gather(audio, indices, batch_dims=1)
 
 
 class _Plans:
@@ -94,6 +94,6 @@ class _Plans:
         plan = plan_epoch(self._lengths, self._boundaries, self._batch_size, rng)
         numbers = self._epoch * self.batches + np.arange(self.batches)
         self._epoch += 1
-        places = np.searchsorted(self._boundaries, [boundary for boundary, _ in plan])
-        planned = numbers * len(self._boundaries) + places
+        indices = np.searchsorted(self._boundaries, [boundary for boundary, _ in plan])
+        planned = numbers * len(self._boundaries) + indices
         return planned.astype(np.int32), make_row_table(plan, self._batch_size)

@@ -33,8 +33,8 @@ class Clips:
     def center(self, rows: Any = slice(None)) -> np.ndarray:
         """Return each clip centered in its row, as by `fit_length`: float32 (clips, samples)."""
         audio, lengths = self.audio[rows], self.lengths[rows]
-        places = (np.arange(audio.shape[1]) - (audio.shape[1] - lengths[:, None]) // 2) % audio.shape[1]
-        return np.take_along_axis(audio, places, axis=1).astype(np.float32) / 32768
+        indices = (np.arange(audio.shape[1]) - (audio.shape[1] - lengths[:, None]) // 2) % audio.shape[1]
+        return np.take_along_axis(audio, indices, axis=1).astype(np.float32) / 32768
 
 
 def trim(signal: np.ndarray, rate_hz: int) -> np.ndarray:

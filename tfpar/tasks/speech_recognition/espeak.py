@@ -33,14 +33,14 @@ class Synthesizer:
         self._library = ctypes.CDLL(espeakng_loader.get_library_path())
         self.rate_hz = self._library.espeak_Initialize(_SYNCHRONOUS, 0, str(self._data).encode(), 0)
         self._library.espeak_ng_SetRandSeed(ctypes.c_long(1))  # else the time of day is the seed of its noise
-        self._parts: list[np.ndarray] = []
+        self._chunks: list[np.ndarray] = []
         kind = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
         self._callback = kind(self._keep)  # the library holds no reference to it
         self._library.espeak_SetSynthCallback(self._callback)
 
     def _keep(self, samples, count, _):
         if samples and count > 0:
-            self._parts.append(np.ctypeslib.as_array(samples, (count,)).copy())
+            self._chunks.append(np.ctypeslib.as_array(samples, (count,)).copy())
         return 0
 
     def variants(self) -> list[str]:
@@ -66,8 +66,8 @@ class Synthesizer:
             raise ValueError(f"eSpeak NG has no voice {voice!r}")
         for parameter, value in ((_RATE, rate), (_VOLUME, 100), (_PITCH, pitch), (_RANGE, pitch_range)):
             self._library.espeak_SetParameter(parameter, value, 0)
-        self._parts.clear()
+        self._chunks.clear()
         content = text.encode() + b"\0"
         self._library.espeak_Synth(content, len(content), 0, _CHARACTER, 0, _UTF8, None, None)
         self._library.espeak_Synchronize()
-        return np.concatenate(self._parts) if self._parts else np.zeros(0, np.int16)
+        return np.concatenate(self._chunks) if self._chunks else np.zeros(0, np.int16)

@@ -54,7 +54,7 @@ class SpeechExport(MeasuredExport):
     streaming: bool = False
 
     @property
-    def _says_words(self) -> bool:
+    def _has_words(self) -> bool:
         return self.test_labels.ndim == 1
 
     def make_manifest_fields(self) -> dict[str, Any]:
@@ -63,16 +63,16 @@ class SpeechExport(MeasuredExport):
     def make_card_sections(self) -> dict[str, str]:
         return {
             "input": _INPUT.format(classes=", ".join(self.class_names), **self.make_manifest_fields()),
-            "pictures": "![confusion matrix](confusion_matrix.png)" if self._says_words else "",
+            "pictures": "![confusion matrix](confusion_matrix.png)" if self._has_words else "",
             "use": _USE,
             "limits": _LIMITS,
         }
 
-    def write_task_files(self, directory: Path, answers: np.ndarray) -> None:
+    def write_task_files(self, directory: Path, predictions: np.ndarray) -> None:
         write_labels(directory, self.class_names)
         draw_learning_curve(self.history, directory / "learning_curve.png")
-        if self._says_words:
-            classes = np.array([self.class_names.index(answer) for answer in answers])
+        if self._has_words:
+            classes = np.array([self.class_names.index(output) for output in predictions])
             draw_confusion_matrix(self.test_labels, classes, self.class_names, directory / "confusion_matrix.png")
 
     def predict_with_keras(self) -> np.ndarray:
@@ -81,27 +81,27 @@ class SpeechExport(MeasuredExport):
 
     def predict_with_tflite(self, path: Path, rows: np.ndarray) -> np.ndarray:
         model = TFLiteModel(path)
-        answers = (model(audio=self.test_audio[row][None])["probabilities"][0] for row in rows)
-        return np.array([decode_transcript(answer, self.class_names) for answer in answers])
+        predictions = (model(audio=self.test_audio[row][None])["probabilities"][0] for row in rows)
+        return np.array([decode_transcript(output, self.class_names) for output in predictions])
 
-    def is_correct(self, answers: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    def is_correct(self, predictions: np.ndarray, rows: np.ndarray) -> np.ndarray:
         truths = spell_labels(self.test_labels[rows], self.class_names)
-        return np.array([answer == truth for answer, truth in zip(answers, truths, strict=True)], bool)
+        return np.array([output == truth for output, truth in zip(predictions, truths, strict=True)], bool)
 
     def tflite_options(self) -> dict[str, Any]:
         return {"streaming": self.streaming}
 
     def write_file(self, path: Path, name: str, rows: np.ndarray) -> tuple[dict[str, Any], np.ndarray]:
         if self.target == "micro":
-            front_end, part = self._cut
-            report = part.write(path, name, self.form)
+            front_end, piece = self._cut
+            report = piece.write(path, name, self.form)
             made = front_end.predict(self.test_audio[rows], batch_size=64, verbose=0)
-            return report, np.array([decode_transcript(row, self.class_names) for row in part.predict(path, made)])
-        report, answers = super().write_file(path, name, rows)
+            return report, np.array([decode_transcript(row, self.class_names) for row in piece.predict(path, made)])
+        report, predictions = super().write_file(path, name, rows)
         if self.streaming:
             report["real_time_factor"] = real_time_factor(path, self.test_audio[0], self.rate_hz)
             print(f"{name}: a step is {report['real_time_factor']:.0f} times faster than its sound", file=sys.stderr)
-        return report, answers
+        return report, predictions
 
     def make_late_manifest_fields(self, directory: Path, formats: tuple[str, ...]) -> dict[str, Any]:
         if self.target != "micro":

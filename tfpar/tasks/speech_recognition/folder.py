@@ -46,17 +46,17 @@ def read_class_folders(path: Path, rate_hz: int, group: str = "") -> tuple[Colle
     """
     _check_folder(path)
     splits = find_splits(path)
-    names = sorted({entry.name for part in splits.values() for entry in visible_folders(part) if _wavs(entry)})
+    names = sorted({entry.name for folder in splits.values() for entry in visible_folders(folder) if _wavs(entry)})
     if not names:
         raise UserError(f"{path}: expected one sub-folder for each class, with .wav files in it; there is none")
     files = [
         (file, label, split)
-        for split, part in splits.items()
+        for split, folder in splits.items()
         for label, name in enumerate(names)
-        for file in (_wavs(part / name) if (part / name).is_dir() else [])
+        for file in (_wavs(folder / name) if (folder / name).is_dir() else [])
     ]
     collected = _collected(path, files, splits, rate_hz, group)
-    if loose := sum(len(_wavs(part)) for part in {path, *splits.values()}):
+    if loose := sum(len(_wavs(folder)) for folder in {path, *splits.values()}):
         collected.skipped["outside of a class's folder"] = loose
     return collected, tuple(names)
 
@@ -81,9 +81,9 @@ def read_digit_strings(path: Path, rate_hz: int, group: str = "") -> CollectedSp
     if splits != {"train": path} and _wavs(path):
         raise UserError(f"{path} has .wav files beside the splits {', '.join(splits)}; move them into one of these")
     files, without = [], 0
-    for split, part in splits.items():
-        table = _table(path / TRANSCRIPTS) | _table(part / TRANSCRIPTS)
-        for file in sorted(file for file in part.rglob("*") if file.suffix.lower() == ".wav" and file.is_file()):
+    for split, folder in splits.items():
+        table = _table(path / TRANSCRIPTS) | _table(folder / TRANSCRIPTS)
+        for file in sorted(file for file in folder.rglob("*") if file.suffix.lower() == ".wav" and file.is_file()):
             digits = digits_of(_transcript(file, table))
             if digits is None:
                 without += 1

@@ -28,7 +28,7 @@ def cut_behind_front_end(model: keras.Model) -> tuple[keras.Model, keras.Model]:
     (front_end,) = front_ends
     spectrogram = front_end.output
     given = keras.Input(spectrogram.shape[1:], name=front_end.name)
-    answer = keras.Model(spectrogram, model.output)(given)
+    outputs_of_step = keras.Model(spectrogram, model.output)(given)
     (name,) = serving_model(model).output_names
-    rest = keras.Model(given, keras.layers.Identity(name=name)(answer), name=model.name)
+    rest = keras.Model(given, keras.layers.Identity(name=name)(outputs_of_step), name=model.name)
     return keras.Model(model.input, spectrogram, name="front_end"), rest

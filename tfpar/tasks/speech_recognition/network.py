@@ -98,7 +98,7 @@ def speech_recognizer(
 
     A word's frames are pooled, by maximum and mean. A string keeps its steps, of 20 or 40 ms, for CTC.
 
-    With `streaming` it is two recurrent layers that run forward, on frames of 20 ms that do not overlap; the answer
+    With `streaming` it is two recurrent layers that run forward, on frames of 20 ms that do not overlap; the output
     is the one after the last frame. Export it with `tfpar.export.tflite(streaming=True)`.
 
     Args:
@@ -107,7 +107,7 @@ def speech_recognizer(
         rate_hz: of the clips.
         model: one of `MODELS`.
         cell: of the recurrent layers, one of `tfpar.models.CELLS`.
-        strings: answer at each step, for CTC.
+        strings: output at each step, for CTC.
         streaming: take frames one by one.
         width: channels of the first convolutions.
         units: of each recurrent layer and direction.
@@ -120,7 +120,7 @@ def speech_recognizer(
         num_classes), of strings (batch, steps, num_classes + 1); class 0 is then the blank.
 
     Raises:
-        ValueError: an argument is out of range, or a stream is to answer with strings.
+        ValueError: an argument is out of range, or `strings` with `streaming`.
     """
     check_one_of("model", model, MODELS)
     check_one_of("cell", cell, tuple(CELLS))

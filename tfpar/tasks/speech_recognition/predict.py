@@ -26,7 +26,7 @@ class SpeechPredictor:
     Attributes:
         input_kind: `InputKind`.
         labels: names of the classes; of strings, the symbols.
-        says_strings: whether an answer is a string of symbols.
+        has_strings: whether a prediction is a string of symbols.
 
     Raises:
         UserError: the export lacks the format or a file, or one was changed.
@@ -37,8 +37,8 @@ class SpeechPredictor:
     def __init__(self, bundle: Bundle, format_name: str | None = None):
         self.format, self._model = load_model(bundle, format_name)
         shape = self._model.outputs["probabilities"][0]
-        self.says_strings = len(shape) == 3
-        self.labels = read_labels(bundle, shape[-1] - self.says_strings)  # class 0 of strings is the blank
+        self.has_strings = len(shape) == 3
+        self.labels = read_labels(bundle, shape[-1] - self.has_strings)  # class 0 of strings is the blank
         self._rate_hz = int(bundle.manifest.get("rate_hz"))
         self._samples = int(bundle.manifest.get("samples"))
         if self._rate_hz < 1000 or self._samples < 1:
@@ -88,5 +88,5 @@ class SpeechPredictor:
         """Log-mel frames; the front end of a stream makes one at a time."""
         ((name, (shape, _)),) = self._front_end.inputs.items()
         return np.concatenate(
-            [next(iter(self._front_end(**{name: part}).values())) for part in audio.reshape(-1, *shape)], axis=1
+            [next(iter(self._front_end(**{name: piece}).values())) for piece in audio.reshape(-1, *shape)], axis=1
         )

@@ -245,4 +245,4 @@ class SpeechRecognition(Task):
             "cnn_lstm": f"convolutions below {units}, both ways",
         }[config.model]
         output = "a string of digits, by CTC" if config.has_strings else "one word"
-        return f"Log-mel spectrogram, then {network}; answers with {output}."
+        return f"Log-mel spectrogram, then {network}; outputs {output}."

@@ -34,8 +34,8 @@ def resample(signal: np.ndarray, rate_hz: int, to_rate_hz: int) -> np.ndarray:
     # Silence behind the signal keeps its end from leaking into its begin.
     blocks = -(-(samples + rate_hz // 50) // down)
     spectrum = np.fft.rfft(signal, blocks * down)
-    kept = min(blocks * down, blocks * up) // 2 + 1
-    spectrum = spectrum[..., :kept] * _low_pass(kept)
+    selected = min(blocks * down, blocks * up) // 2 + 1
+    spectrum = spectrum[..., :selected] * _low_pass(selected)
     resampled = np.fft.irfft(spectrum, blocks * up) * (up / down)
     return resampled[..., : round(samples * to_rate_hz / rate_hz)].astype(np.float32)
 

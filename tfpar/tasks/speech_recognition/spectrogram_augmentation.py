@@ -86,43 +86,47 @@ class SpectrogramAugmentation(keras.layers.Layer):
         if self._fractions["time_warp"]:
             warped = self._time_matrix(draws, spectrogram) @ warped
         warped = self._contrasted(warped, draws[:, 12, None, None])
-        kept = self._kept(draws[:, 4:8], tf.shape(spectrogram)[2], self._fractions["frequency_mask"])[:, None, :]
-        kept &= self._kept(draws[:, 8:12], tf.shape(spectrogram)[1], self._fractions["time_mask"])[:, :, None]
-        return tf.where(kept, warped, tf.cast(self.masked, warped.dtype))
+        is_visible = self._draw_visible(draws[:, 4:8], tf.shape(spectrogram)[2], self._fractions["frequency_mask"])[
+            :, None, :
+        ]
+        is_visible &= self._draw_visible(draws[:, 8:12], tf.shape(spectrogram)[1], self._fractions["time_mask"])[
+            :, :, None
+        ]
+        return tf.where(is_visible, warped, tf.cast(self.masked, warped.dtype))
 
     def _frequency_matrix(self, draws, spectrogram):
         """Return the warping matrix of frequency: (batch, bands, bands)."""
         bands = tf.cast(tf.shape(spectrogram)[2], draws.dtype)
-        place = tf.range(bands, dtype=draws.dtype)
+        position = tf.range(bands, dtype=draws.dtype)
         scale = 1 + self._fractions["frequency_warp"] * _signed(draws[:, :1])
-        source = place * scale + self._fractions["frequency_shift"] * bands * _signed(draws[:, 1:2])
-        return tf.transpose(_hats(source, place), (0, 2, 1))
+        source = position * scale + self._fractions["frequency_shift"] * bands * _signed(draws[:, 1:2])
+        return tf.transpose(_hats(source, position), (0, 2, 1))
 
     def _time_matrix(self, draws, spectrogram):
         """Return the warping matrix of time: (batch, frames, frames)."""
         frames = tf.cast(tf.shape(spectrogram)[1], draws.dtype)
-        place = tf.range(frames, dtype=draws.dtype)
+        position = tf.range(frames, dtype=draws.dtype)
         amount = self._fractions["time_warp"]
         middle = frames / 2
-        source = middle + (place - middle) * (1 + amount * _signed(draws[:, 2:3]))
-        bend = tf.sin(2 * 3.14159265 * place / frames) * frames / 12
-        return _hats(source + amount * _signed(draws[:, 3:4]) * bend, place)
+        source = middle + (position - middle) * (1 + amount * _signed(draws[:, 2:3]))
+        bend = tf.sin(2 * 3.14159265 * position / frames) * frames / 12
+        return _hats(source + amount * _signed(draws[:, 3:4]) * bend, position)
 
     def _contrasted(self, spectrogram, draws):
-        place = np.arange(spectrogram.shape[2])
-        weights = np.exp(-0.5 * ((place[:, None] - place) / _SMOOTHED_BANDS) ** 2)
+        position = np.arange(spectrogram.shape[2])
+        weights = np.exp(-0.5 * ((position[:, None] - position) / _SMOOTHED_BANDS) ** 2)
         smooth = spectrogram @ tf.constant(weights / weights.sum(axis=0), spectrogram.dtype)
         least, most = -self._fractions["blunting"], self._fractions["sharpening"]
         return smooth + (1 + least + (most - least) * draws) * (spectrogram - smooth)
 
     @staticmethod
-    def _kept(draws, size, widest):
+    def _draw_visible(draws, size, widest):
         """Return bool (batch, size), False in two stripes."""
         size = tf.cast(size, draws.dtype)
-        place = tf.range(size, dtype=draws.dtype)
+        position = tf.range(size, dtype=draws.dtype)
         width = widest * size * draws[:, :2]
         begin = (size - width) * draws[:, 2:]
-        inside = (place >= begin[..., None]) & (place < (begin + width)[..., None])
+        inside = (position >= begin[..., None]) & (position < (begin + width)[..., None])
         return ~tf.reduce_any(inside, axis=1)
 
     def compute_output_shape(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
@@ -137,7 +141,7 @@ def _signed(draws):
     return 2 * draws - 1
 
 
-def _hats(source, place):
+def _hats(source, position):
     """Return weights of linear interpolation at `source`, float (batch, target), as (batch, target, source)."""
-    source = tf.clip_by_value(source, 0, place[-1])
-    return tf.maximum(0.0, 1 - tf.abs(source[:, :, None] - place))
+    source = tf.clip_by_value(source, 0, position[-1])
+    return tf.maximum(0.0, 1 - tf.abs(source[:, :, None] - position))

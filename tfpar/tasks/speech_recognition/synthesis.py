@@ -32,7 +32,7 @@ class Utterance(NamedTuple):
     """Texts, voice and label of one clip.
 
     Attributes:
-        texts: each is said by itself.
+        texts: each is spoken separately.
         pauses_s: of silence, behind each text but the last.
         voice, rate, pitch, pitch_range: see `Synthesizer.speak`.
         label: a class, or digits padded by -1.
@@ -135,8 +135,8 @@ def _spoken(synthesizer, utterances, samples):
     signals = [_signal(synthesizer, utterance) for utterance in utterances]
     # A word that is too long is cut by `pack`; of a string that is too long, digits would be missing.
     longest = samples if samples == STRING_SAMPLES else np.inf
-    kept = [index for index, signal in enumerate(signals) if 0 < len(signal) <= longest]
-    return pack([signals[index] for index in kept], [utterances[index].label for index in kept], samples)
+    selected = [index for index, signal in enumerate(signals) if 0 < len(signal) <= longest]
+    return pack([signals[index] for index in selected], [utterances[index].label for index in selected], samples)
 
 
 def _signal(synthesizer, utterance):

@@ -28,7 +28,7 @@ def decode_transcript(probabilities: np.ndarray, names: Sequence[str]) -> str:
     if best.ndim == 0:
         return names[int(best)]
     is_new = np.diff(best, prepend=0) != 0
-    return " ".join(names[place - 1] for place in best[is_new & (best > 0)])
+    return " ".join(names[index - 1] for index in best[is_new & (best > 0)])
 
 
 def spell_labels(labels: np.ndarray, names: Sequence[str]) -> list[str]:
@@ -43,11 +43,11 @@ def spell_labels(labels: np.ndarray, names: Sequence[str]) -> list[str]:
     return [" ".join(names[symbol] for symbol in row if symbol >= 0) for row in labels]
 
 
-def measure_string_errors(truths: Sequence[str], answers: Sequence[str]) -> dict[str, float]:
+def measure_string_errors(truths: Sequence[str], predictions: Sequence[str]) -> dict[str, float]:
     """Return the word error rate, and the fraction of strings without an error.
 
     Args:
-        truths, answers: strings of words.
+        truths, predictions: strings of words.
 
     Returns:
         {"wer", "accuracy"}.
@@ -55,8 +55,8 @@ def measure_string_errors(truths: Sequence[str], answers: Sequence[str]) -> dict
     Raises:
         MissingExtraError: jiwer is not installed.
     """
-    right = [truth == answer for truth, answer in zip(truths, answers, strict=True)]
-    return {"wer": float(import_jiwer().wer(list(truths), list(answers))), "accuracy": float(np.mean(right))}
+    right = [truth == output for truth, output in zip(truths, predictions, strict=True)]
+    return {"wer": float(import_jiwer().wer(list(truths), list(predictions))), "accuracy": float(np.mean(right))}
 
 
 def import_jiwer() -> Any:

@@ -80,15 +80,15 @@ def _chunks(content, name):
     """Return the chunks by id. A chunk longer than the file, as of an interrupted recording, ends with the file."""
     if content[:4] not in (b"RIFF", b"RF64", b"BW64") or content[8:12] != b"WAVE":
         raise UserError(f"{name} is not a WAV file; it must be one, of {_FORMATS}")
-    chunks, place = {}, 12
+    chunks, index = {}, 12
     for _ in range(_MOST_CHUNKS):
-        if place + 8 > len(content) or {b"fmt ", b"data"} <= chunks.keys():
+        if index + 8 > len(content) or {b"fmt ", b"data"} <= chunks.keys():
             break
-        key, size = content[place : place + 4], int.from_bytes(content[place + 4 : place + 8], "little")
+        key, size = content[index : index + 4], int.from_bytes(content[index + 4 : index + 8], "little")
         if key == b"data":
-            size = _data_size(content, place + 8, size, chunks)
-        chunks.setdefault(key, content[place + 8 : place + 8 + size])
-        place += 8 + size + size % 2
+            size = _data_size(content, index + 8, size, chunks)
+        chunks.setdefault(key, content[index + 8 : index + 8 + size])
+        index += 8 + size + size % 2
     return chunks
 
 
@@ -101,12 +101,12 @@ def _data_size(content, begin, size, chunks):
     return size
 
 
-def _are_chunks(content, place):
-    """Return whether only whole chunks lie between `place` and the end of the file."""
-    while place + 8 <= len(content) and _ID.match(content, place):
-        size = int.from_bytes(content[place + 4 : place + 8], "little")
-        place += 8 + size + size % 2
-    return place in (len(content), len(content) + 1)  # the last one's filling byte is often left out
+def _are_chunks(content, index):
+    """Return whether only whole chunks lie between `index` and the end of the file."""
+    while index + 8 <= len(content) and _ID.match(content, index):
+        size = int.from_bytes(content[index + 4 : index + 8], "little")
+        index += 8 + size + size % 2
+    return index in (len(content), len(content) + 1)  # the last one's filling byte is often left out
 
 
 def _format(chunk, name):

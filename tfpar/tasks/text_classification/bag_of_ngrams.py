@@ -122,10 +122,12 @@ class BagOfNgrams(keras.layers.Layer):
 
     def _sum(self, weights, ids, known, training):
         """Sum of the weights of known features: float (batch, classes)."""
-        kept = tf.cast(known, self.compute_dtype)
+        weight_of_ids = tf.cast(known, self.compute_dtype)
         if training and self.dropout:
-            kept *= dropout_mask(tf.unstack(tf.shape(ids)), self.dropout, self.seed_generator, kept.dtype)
-        return tf.reduce_sum(tf.gather(tf.convert_to_tensor(weights), ids) * kept[:, :, None], axis=1)
+            weight_of_ids *= dropout_mask(
+                tf.unstack(tf.shape(ids)), self.dropout, self.seed_generator, weight_of_ids.dtype
+            )
+        return tf.reduce_sum(tf.gather(tf.convert_to_tensor(weights), ids) * weight_of_ids[:, :, None], axis=1)
 
     def compute_output_shape(self, tokens_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return tokens_shape[0], self.classes

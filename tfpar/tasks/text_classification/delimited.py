@@ -28,7 +28,7 @@ def read_texts(
 ) -> Collected:
     """Read the whole file.
 
-    Of rows with the same text the first is kept. NUL characters become spaces; texts and labels are stripped. A column
+    Of rows with the same text the first is used. NUL characters become spaces; texts and labels are stripped. A column
     is named by the header or, if both `text_column` and `label_column` are digits, by number from 0 in a file without
     a header.
 
@@ -76,7 +76,7 @@ class _Reading:
             return _NOT_UTF8
         if len(row) != self._columns.width:
             return WRONG_WIDTH
-        text, label, *group = (clean_cell(row[place]) for place in self._columns.fields)
+        text, label, *group = (clean_cell(row[position]) for position in self._columns.fields)
         split = read_split(row, self._columns)
         if not text:
             return "empty text"
@@ -102,7 +102,7 @@ class _Reading:
         collected = self._collected
         self._check_rows()
         collected.class_names = sort_class_names(set(self._labels))
-        index = {name: place for place, name in enumerate(collected.class_names)}
+        index = {name: position for position, name in enumerate(collected.class_names)}
         collected.labels = [index[label] for label in self._labels]
         if self._columns.split is not None:
             collected.given_rule = f"as column {self._columns.split_name!r} of the file says"

@@ -49,6 +49,6 @@ def _rest(model, embeddings):
     embedded = keras.Input((None, sum(widths) + 1), name=INPUT)
     starts = np.cumsum([0, *widths])
     values = [embedded[:, :, a:b] for a, b in zip(starts[:-1], starts[1:], strict=True)]
-    answer = rest([*values, *[embedded[:, :, -1] > 0.5] * len(masks)])
+    outputs_of_step = rest([*values, *[embedded[:, :, -1] > 0.5] * len(masks)])
     (name,) = serving_model(model).output_names
-    return keras.Model(embedded, keras.layers.Identity(name=name)(answer), name=model.name)
+    return keras.Model(embedded, keras.layers.Identity(name=name)(outputs_of_step), name=model.name)

@@ -16,7 +16,7 @@ from tfpar.export.report.plots import draw_confusion_matrix, draw_learning_curve
 from tfpar.tasks.text_classification.embedding_cut import cut_at_embeddings
 from tfpar.tasks.text_classification.predict import EMBEDDING, TASK, pad_tokens
 
-MICRO_EXAMPLES = 3000  # TFLite Micro is slow here: it answers for so many test texts, evenly spread
+MICRO_EXAMPLES = 3000  # TFLite Micro is slow here: it predicts for so many test texts, evenly spread
 MICRO_REMEDY = "an LSTM, whose cells have 16 bits, or fewer tokens, whose errors add up"
 
 _USE = """    tfpar predict . "a text"
@@ -24,9 +24,8 @@ _USE = """    tfpar predict . "a text"
 `tokenizer.json` turns text into token ids (0 is padding, at the right), `labels.txt` names the classes. The TFLite
 files forget between runs: no variable has to be reset."""
 
-_LIMITS = (
-    "It knows the language and the kind of text that it was trained on, and gives a confident answer for any other too."
-)
+_LIMITS = "It knows the language and the kind of text that it was trained on, and gives a confident prediction for any "
+    "other text, too."
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -60,11 +59,11 @@ class TextClassifierExport(MeasuredExport):
             "limits": _LIMITS,
         }
 
-    def write_task_files(self, directory: Path, answers: np.ndarray) -> None:
+    def write_task_files(self, directory: Path, predictions: np.ndarray) -> None:
         write_labels(directory, self.class_names)
         self.tokenizer.save(directory / "tokenizer.json")
         draw_learning_curve(self.history, directory / "learning_curve.png")
-        draw_confusion_matrix(self.test_labels, answers, self.class_names, directory / "confusion_matrix.png")
+        draw_confusion_matrix(self.test_labels, predictions, self.class_names, directory / "confusion_matrix.png")
 
     def predict_with_keras(self) -> np.ndarray:
         inputs = np.concatenate([self._padded(tokens) for tokens in self.test_tokens])
@@ -72,8 +71,8 @@ class TextClassifierExport(MeasuredExport):
 
     def predict_with_tflite(self, path: Path, rows: np.ndarray) -> np.ndarray:
         model = TFLiteModel(path)
-        answers = (model(tokens=self._padded(self.test_tokens[row]))["probabilities"] for row in rows)
-        return np.array([int(np.argmax(row)) for row in answers])
+        predictions = (model(tokens=self._padded(self.test_tokens[row]))["probabilities"] for row in rows)
+        return np.array([int(np.argmax(row)) for row in predictions])
 
     def tflite_options(self) -> dict[str, Any]:
         return {"sequence_length": self.sequence_length}
@@ -91,10 +90,10 @@ class TextClassifierExport(MeasuredExport):
     def write_file(self, path: Path, name: str, rows: np.ndarray) -> tuple[dict[str, Any], np.ndarray]:
         if self.target != "micro":
             return super().write_file(path, name, rows)
-        table, part = self._cut
-        report = part.write(path, name, self.form)
+        table, model = self._cut
+        report = model.write(path, name, self.form)
         tokens = np.concatenate([self._padded(self.test_tokens[row]) for row in rows])
-        return report, np.argmax(part.predict(path, table[tokens]), axis=-1)
+        return report, np.argmax(model.predict(path, table[tokens]), axis=-1)
 
     def remedy(self, chosen: Any) -> str:
         return MICRO_REMEDY if self.target == "micro" else super().remedy(chosen)

@@ -108,5 +108,5 @@ def _name_classes(collected: Collected, names: tuple[str, ...]) -> None:
         return
     values = sorted(set(collected.labels))
     collected.class_names = tuple(map(str, values))
-    index = {value: place for place, value in enumerate(values)}
+    index = {value: position for position, value in enumerate(values)}
     collected.labels = [index[label] for label in collected.labels]

@@ -86,8 +86,8 @@ def _batch_maker(sources, targets, boundaries, batch_sizes):
         has_next = is_token[:, 1:]
         target_in, target_out = tf.where(has_next, target[:, :-1], 0), target[:, 1:]
         weights = tf.cast(has_next & is_pair[:, None], tf.float32)
-        parts = (tf.ensure_shape(part, known[::2]) for part in (target_in, target_out, weights))
-        target_in, target_out, weights = parts
+        tensors = (tf.ensure_shape(tensor, known[::2]) for tensor in (target_in, target_out, weights))
+        target_in, target_out, weights = tensors
         return (tf.ensure_shape(source, known[:2]), target_in), target_out, weights
 
     return make

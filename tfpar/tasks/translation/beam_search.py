@@ -52,7 +52,7 @@ def beam_search(
             vocabulary), "alignment" (beam, source_time), and of each state "new_" and its name.
         source: int32 (1, source_time), padded by zeros at the right.
         begin_id, end_id: of the tokens around a target; 0 is padding.
-        beam_size: hypotheses that are kept at each step.
+        beam_size: hypotheses after each step.
         max_length: tokens of a translation, at most.
         length_penalty, coverage_penalty: see the module.
 
@@ -66,9 +66,9 @@ def beam_search(
     beam = _Beam.first(beam_size, source, (length_penalty, coverage_penalty))
     last = np.full((beam_size, 1), begin_id, np.int32)
     for _ in range(max_length):
-        answer = decode_step(token=last, **constants, **states)
-        parent, token = beam.grow(answer["log_probabilities"], answer["alignment"], end_id)
-        states = {name: answer[f"new_{name}"][parent] for name in states}
+        output = decode_step(token=last, **constants, **states)
+        parent, token = beam.grow(output["log_probabilities"], output["alignment"], end_id)
+        states = {name: output[f"new_{name}"][parent] for name in states}
         last = token[:, None].astype(np.int32)
         if beam.ended.all():
             break

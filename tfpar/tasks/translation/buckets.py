@@ -39,12 +39,12 @@ def translation_boundaries(
     total = np.full((max_buckets + 1, len(shapes) + 1), _NEVER)
     total[0, 0] = 0
     before = np.zeros_like(total)
-    for place, shape in enumerate(shapes, start=1):
-        inside = np.flatnonzero(np.append(True, (shapes[: place - 1] <= shape).all(axis=1)))
-        costs = total[:-1, inside] + (held[place] - held[inside]) * shape.sum()
+    for index, shape in enumerate(shapes, start=1):
+        inside = np.flatnonzero(np.append(True, (shapes[: index - 1] <= shape).all(axis=1)))
+        costs = total[:-1, inside] + (held[index] - held[inside]) * shape.sum()
         best = costs.argmin(axis=1)
-        total[1:, place] = costs[np.arange(max_buckets), best]
-        before[1:, place] = inside[best]
+        total[1:, index] = costs[np.arange(max_buckets), best]
+        before[1:, index] = inside[best]
     return _trace_back(before, int(total[:, -1].argmin()), shapes)
 
 
@@ -76,10 +76,10 @@ def _candidates(needed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _trace_back(before: np.ndarray, buckets: int, shapes: np.ndarray) -> tuple[tuple[int, int], ...]:
     """Trace the chain back through the table."""
-    chain, place = [], before.shape[1] - 1
+    chain, index = [], before.shape[1] - 1
     for count in range(buckets, 0, -1):
-        chain.append(tuple(shapes[place - 1].tolist()))
-        place = before[count, place]
+        chain.append(tuple(shapes[index - 1].tolist()))
+        index = before[count, index]
     return tuple(reversed(chain))
 
 

@@ -120,7 +120,7 @@ def _cut(collected: CollectedPairs, train: list[int], missing: list[str]) -> dic
             "split column"
         ) from error
     collected.skipped[FURTHER] += len(train) - sum(map(len, dealt.values()))
-    return {split: [train[place] for place in places] for split, places in dealt.items()}
+    return {split: [train[index] for index in indices] for split, indices in dealt.items()}
 
 
 def _pick(collected: CollectedPairs, rows: list[int]) -> Pairs:

@@ -49,7 +49,7 @@ def _take(row: list[str] | int, columns: Columns, collected: CollectedPairs, see
         return collected.skip(MALFORMED, row)
     if len(row) != columns.width:
         return collected.skip(WRONG_WIDTH)
-    source, target = (row[place] for place in columns.fields)
+    source, target = (row[index] for index in columns.fields)
     split = read_split(row, columns)
     if split in ("", UNLABELED):
         return collected.skip(UNKNOWN_SPLIT)

@@ -57,7 +57,7 @@ def plan_pairs(
         members, left_over = np.split(members, [len(members) - move])
         plan += [(bucket, members[start : start + size]) for start in range(0, len(members), size)]
     if rng is not None:
-        plan = [plan[place] for place in rng.permutation(len(plan))]
+        plan = [plan[index] for index in rng.permutation(len(plan))]
     return plan
 
 

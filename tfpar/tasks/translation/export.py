@@ -43,7 +43,7 @@ class TranslatorExport:
         search: arguments of `beam_search`.
         calibration: token ids of sources and of their translations, int (length,) each.
         sources, references: sentences of the test set that each file translates, and their translations.
-        answers: the Keras model's greedy translations of them.
+        predictions: the Keras model's greedy translations of them.
         score: of translations of `sources`, by name; with "bleu".
         history: of training.
         facts: what the card and the manifest shall say: "name", "data", "split", "notice", "command", "metrics", ...
@@ -57,7 +57,7 @@ class TranslatorExport:
     calibration: tuple[list[np.ndarray], list[np.ndarray]]
     sources: list[str]
     references: list[str]
-    answers: list[str]
+    predictions: list[str]
     score: Callable[[list[str]], dict[str, float]]
     history: dict[str, list[float]]
     facts: dict
@@ -94,7 +94,7 @@ class TranslatorExport:
         return resolve_paths(directory, manifest["exports"])
 
     def _samples(self):
-        return list(zip(self.sources, self.answers, self.references, strict=True))[:10]
+        return list(zip(self.sources, self.predictions, self.references, strict=True))[:10]
 
     def _write_format(self, directory, name, gate, signatures):
         models = {ENCODE: self.encoder, DECODE_STEP: self.decoder_step}
@@ -106,7 +106,7 @@ class TranslatorExport:
         translator = Translator(path.read_bytes(), self.tokenizer, {**self.search, "beam_size": 1})
         translations = [translator.translate(source)[0].text for source in self.sources]
         metrics = self.score(translations)
-        identical = sum(ours == keras for ours, keras in zip(translations, self.answers, strict=True))
+        identical = sum(ours == keras for ours, keras in zip(translations, self.predictions, strict=True))
         report |= {"path": path.name, "metrics": metrics, "identical": identical, "sentences": len(self.sources)}
         if gate:
             self._gate(name, report, translations)
@@ -114,7 +114,7 @@ class TranslatorExport:
         return report
 
     def _gate(self, name, report, translations):
-        bleu, expected = report["metrics"]["bleu"], self.score(self.answers)["bleu"]
+        bleu, expected = report["metrics"]["bleu"], self.score(self.predictions)["bleu"]
         if expected - bleu > MAX_BLEU_LOSS[name] and self._loss_by_chance(translations) < SIGNIFICANCE:
             raise RefusedFileError(
                 f"the {name} file's translations have a BLEU of {bleu:.2f}, the Keras model's {expected:.2f}; at most "
@@ -125,7 +125,7 @@ class TranslatorExport:
 
     def _loss_by_chance(self, translations) -> float:
         """Return the p-value of the paired randomization test: how often a random swap lowers BLEU as far."""
-        generator, pairs = np.random.default_rng(0), list(zip(self.answers, translations, strict=True))
+        generator, pairs = np.random.default_rng(0), list(zip(self.predictions, translations, strict=True))
 
         def loss(pairs):
             before, after = (self.score(list(side))["bleu"] for side in zip(*pairs, strict=True))
@@ -147,8 +147,8 @@ class TranslatorExport:
         token = np.full((len(sources), 1), self.search["begin_id"], np.int32)
         for t in range(min(_STEPS, targets.shape[1])):
             rows.append({"token": token, **constants, **states})
-            answer = decoder_step.outputs({name: rows[-1][name] for name in decoder_step.input_names})
-            states, token = {name: answer[f"new_{name}"] for name in states}, targets[:, t : t + 1]
+            output = decoder_step.outputs({name: rows[-1][name] for name in decoder_step.input_names})
+            states, token = {name: output[f"new_{name}"] for name in states}, targets[:, t : t + 1]
         steps = {name: np.concatenate([row[name] for row in rows]) for name in decoder_step.input_names}
         return {
             ENCODE: SequenceSignature(encoder, _shapes(self.encoder, 1), {"source": sources}, padding="right"),

@@ -197,7 +197,7 @@ class Translation(Task):
             calibration=(data.sources["train"][:64], data.targets["train"][:64]),
             sources=[data.data.test.sources[row] for row in rows],
             references=references,
-            answers=[greedy[row] for row in rows],
+            predictions=[greedy[row] for row in rows],
             score=lambda translations: score_with_signatures(translations, references)[0],
             history=history,
             facts={**facts, "scoring": evaluation.results["scoring"]},

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 # name -> (at most so many sentences, one in so many)
-_SHARES = {"test": (2000, 10), "validation": (1000, 20)}
+_LIMITS = {"test": (2000, 10), "validation": (1000, 20)}
 # The bundled set's prefix serves every set, so that its file gives the same splits when read as one's own.
 _PREFIX = "tatoeba:"
 SPLIT_RULE = (
@@ -54,7 +54,7 @@ def split_by_source(sources: Sequence[str], held_out: Sequence[str] = ("test", "
     keys = sorted(rows_of, key=lambda key: hashlib.md5(f"{_PREFIX}{key}".encode()).hexdigest())
     dealt, begin = {}, 0
     for split in held_out:
-        most, one_in = _SHARES[split]
+        most, one_in = _LIMITS[split]
         end = begin + min(most, max(1, len(keys) // one_in))
         dealt[split] = [rows_of[key][0] for key in keys[begin:end]]
         begin = end

@@ -7,8 +7,8 @@ from tfpar.tasks.translation.data import Pairs, TranslationPairs
 _DIGITS = 4
 _SOURCE_DIGITS = ("nul", "one", "two", "tri", "four", "fim", "six", "sept", "oct", "nin")
 _TARGET_DIGITS = ("zéro", "uño", "dó", "tré", "çatre", "cinqo", "sèis", "siet", "óch", "nüev")
-_SOURCE_PLACES = ("", "ty", "hun", "tou")
-_TARGET_PLACES = ("", "ánt", "cént", "míl")
+_SOURCE_POWERS = ("", "ty", "hun", "tou")
+_TARGET_POWERS = ("", "ánt", "cént", "míl")
 
 
 def generate_translation(seed: int = 0, train: int = 64, held_out: int = 16) -> TranslationPairs:
@@ -44,18 +44,18 @@ def generate_translation(seed: int = 0, train: int = 64, held_out: int = 16) -> 
 
 
 def _pairs(numbers: np.ndarray) -> Pairs:
-    digits = [[number // 10**place % 10 for place in range(_DIGITS)] for number in numbers.tolist()]
-    return Pairs([_source(places) for places in digits], [_target(places) for places in digits])
+    digits = [[number // 10**power % 10 for power in range(_DIGITS)] for number in numbers.tolist()]
+    return Pairs([_source(digits_of) for digits_of in digits], [_target(digits_of) for digits_of in digits])
 
 
 def _source(digits: list[int]) -> str:
     """Spell from the highest place down, one word for each digit that is not 0."""
-    words = [_SOURCE_DIGITS[digit] + place for digit, place in zip(digits, _SOURCE_PLACES, strict=True) if digit]
+    words = [_SOURCE_DIGITS[digit] + power for digit, power in zip(digits, _SOURCE_POWERS, strict=True) if digit]
     return " ".join(reversed(words)) + "?"
 
 
 def _target(digits: list[int]) -> str:
     """Spell from the ones up, the place before its digit."""
-    places = [(place, digit) for digit, place in zip(digits, _TARGET_PLACES, strict=True) if digit]
-    words = [f"{place} {_TARGET_DIGITS[digit]}".strip() for place, digit in places]
+    digits_of = [(power, digit) for digit, power in zip(digits, _TARGET_POWERS, strict=True) if digit]
+    words = [f"{power} {_TARGET_DIGITS[digit]}".strip() for power, digit in digits_of]
     return "¿" + " y ".join(words) + "?"

@@ -10,7 +10,7 @@ import numpy as np
 
 SIZE = 28
 CLASSES = 10
-TEST_SHARE = 5  # one in so many of each class
+TEST_ONE_IN = 5  # one in so many of each class
 
 
 def split_digits(lines: Iterable[str]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -34,6 +34,6 @@ def split_digits(lines: Iterable[str]) -> dict[str, tuple[np.ndarray, np.ndarray
         members = sorted(
             np.flatnonzero(labels == label), key=lambda row: hashlib.md5(pixels[row].tobytes()).hexdigest()
         )
-        is_test[members[: len(members) // TEST_SHARE]] = True
+        is_test[members[: len(members) // TEST_ONE_IN]] = True
     images = pixels.reshape(-1, SIZE, SIZE, 1)
     return {name: (images[rows], labels[rows]) for name, rows in (("train", ~is_test), ("test", is_test))}

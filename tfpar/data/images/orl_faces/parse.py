@@ -52,8 +52,8 @@ def _restore_line_ends(content: bytes) -> bytes:
     if len(restored) != len(_HEADER) + HEIGHT * WIDTH - 1:
         return restored
     lines = _HEADER.count(b"\n")
-    kept = (b"\n".join(pieces[:i]) + b"\r\n" + b"\n".join(pieces[i:]) for i in range(lines + 1, len(pieces)))
-    return min(kept, key=_roughness, default=restored)
+    candidates = (b"\n".join(pieces[:i]) + b"\r\n" + b"\n".join(pieces[i:]) for i in range(lines + 1, len(pieces)))
+    return min(candidates, key=_roughness, default=restored)
 
 
 def _roughness(content: bytes) -> int:

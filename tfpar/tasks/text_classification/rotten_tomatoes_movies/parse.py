@@ -27,11 +27,11 @@ class Snippet:
 def split_snippets(lines: Iterable[str]) -> dict[str, list[Snippet]]:
     """Parse the CSV lines and split them by movie.
 
-    Texts are stripped; of equal snippets one is kept, with the last one's label and movie. Movies are sorted by
+    Texts are stripped; of equal snippets one is used, with the last one's label and movie. Movies are sorted by
     md5("rt:" + name): the first fifth is test, the next tenth validation, the rest training.
 
     Args:
-        lines: lines of the CSV file, newlines kept, header first.
+        lines: lines of the CSV file, with newlines, header first.
 
     Returns:
         "train", "validation", "test": the labeled snippets; "unsupervised": the plots of training movies only, since a

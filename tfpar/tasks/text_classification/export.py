@@ -24,8 +24,10 @@ _USE = """    tfpar predict . "a text"
 `tokenizer.json` turns text into token ids (0 is padding, at the right), `labels.txt` names the classes. The TFLite
 files forget between runs: no variable has to be reset."""
 
-_LIMITS = "It knows the language and the kind of text that it was trained on, and gives a confident prediction for any "
+_LIMITS = (
+    "It knows the language and the kind of text that it was trained on, and gives a confident prediction for any "
     "other text, too."
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

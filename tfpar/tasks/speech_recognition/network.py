@@ -122,23 +122,17 @@ def speech_recognizer(
     Raises:
         ValueError: an argument is out of range, or `strings` with `streaming`.
     """
-    check_one_of("model", model, MODELS)
-    check_one_of("cell", cell, tuple(CELLS))
-    if samples is not None:
-        check_positive_integer("samples", samples)
-    elif not strings:
-        raise ValueError("`samples` must be given unless `strings`; got None")
     for name, value in (("num_classes", num_classes), ("width", width), ("units", units)):
         check_positive_integer(name, value)
-    if streaming and (model != "lstm" or strings):
-        raise ValueError(
-            f"`streaming` takes model='lstm' and single words; got model={model!r}, strings={strings}: convolutions "
-            "and backward layers see what is still to come"
-        )
+    _check_kind(model, cell, samples, strings, streaming)
     builder = _Builder(cell, width, units, augment, strings, seed)
     hop = round(_STREAM_HOP_S * rate_hz)
     audio = keras.Input((None, hop) if streaming else (samples,), dtype="float32", name="audio")
-    x = _streamed(builder, audio, rate_hz, hop) if streaming else _whole(builder, audio, rate_hz, model, strings)
+    x = (
+        _build_streaming(builder, audio, rate_hz, hop)
+        if streaming
+        else _build_whole(builder, audio, rate_hz, model, strings)
+    )
     x = layers.Dropout(dropout, seed=builder.next_seed(), name="dropout")(x)
     initializer = keras.initializers.GlorotUniform(builder.next_seed())
     classes = num_classes + strings
@@ -146,7 +140,21 @@ def speech_recognizer(
     return keras.Model(audio, x, name="speech")
 
 
-def _streamed(builder, audio, rate_hz, hop):
+def _check_kind(model, cell, samples, strings, streaming):
+    check_one_of("model", model, MODELS)
+    check_one_of("cell", cell, tuple(CELLS))
+    if samples is not None:
+        check_positive_integer("samples", samples)
+    elif not strings:
+        raise ValueError("`samples` must be given unless `strings`; got None")
+    if streaming and (model != "lstm" or strings):
+        raise ValueError(
+            f"`streaming` takes model='lstm' and single words; got model={model!r}, strings={strings}: convolutions "
+            "and backward layers see what is still to come"
+        )
+
+
+def _build_streaming(builder, audio, rate_hz, hop):
     """Return the state after the last frame: float (batch, units)."""
     front_end = layers.LogMelSpectrogram(rate_hz, hop, hops_per_frame=1, bands=32, normalization="none", name="log_mel")
     x = builder.distorted(front_end(audio))
@@ -154,7 +162,7 @@ def _streamed(builder, audio, rate_hz, hop):
     return builder.recurrent("recurrent_1", return_sequences=False)(x)
 
 
-def _whole(builder, audio, rate_hz, model, strings):
+def _build_whole(builder, audio, rate_hz, model, strings):
     """Return float (batch, features); of strings (batch, steps, features)."""
     x = layers.LogMelSpectrogram(rate_hz, rate_hz // 100, name="log_mel")(audio)
     x = builder.distorted(x)

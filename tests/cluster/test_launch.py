@@ -10,9 +10,9 @@ import pytest
 from tfpar.cluster.launcher.command import find_command
 from tfpar.cluster.launcher.console import CLEAR_ROW, Console
 from tfpar.cluster.launcher.cores import Share, divide_cores
+from tfpar.cluster.launcher.diagnosis import Failure, first_failure, last_words
 from tfpar.cluster.launcher.ports import free_ports
 from tfpar.cluster.launcher.streams import Lines, LiveLines
-from tfpar.cluster.launcher.verdict import Failure, first_failure, last_words
 from tfpar.errors import UserError
 
 TRACEBACK = [b"Traceback (most recent call last):", b'  File "train.py", line 3, in <module>', b"    fit()"]

@@ -9,7 +9,7 @@ import tensorflow as tf
 from training import X, Y, dense, functional, largest_difference, subclassed, trained
 
 import tfpar
-from tfpar.train.parts import split_rows
+from tfpar.train.microbatches import split_rows
 
 
 class TwoLanes(tfpar.train.Model):

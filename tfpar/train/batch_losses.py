@@ -14,7 +14,7 @@ import tensorflow as tf
 from tfpar.keras_private import is_loss_of_keras, set_mask
 from tfpar.layers.dropout import first_row
 from tfpar.train.all_reduce import all_reduce_sum
-from tfpar.train.shares import row_count, this_share
+from tfpar.train.sharding import row_count, this_share
 
 _ROWS_TRIED, _STEPS_TRIED = 4, 3
 _OF_ROWS_IN_PAIRS = (keras.losses.Circle,)

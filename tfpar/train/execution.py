@@ -13,7 +13,7 @@ def executes_steps(strategy, step, steps_per_execution: int, run_eagerly: bool):
     logs over their first axis, which they do not have.
 
     Args:
-        strategy: `tfpar.train.shares.RowSharing`.
+        strategy: `tfpar.train.sharding.RowSharing`.
         step: batch -> dict of logs, run in each replica.
         steps_per_execution: how many batches at once, or fewer at the end of the data.
         run_eagerly: trace no graph.

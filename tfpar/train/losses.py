@@ -20,7 +20,7 @@ import tensorflow as tf
 from tfpar.contexts import variable_set
 from tfpar.keras_private import flat_losses, get_mask, losses_replaced, mask_weights, without_strategy
 from tfpar.train.batch_losses import LossArguments, loss_of_own_rows
-from tfpar.train.shares import row_count
+from tfpar.train.sharding import row_count
 
 _batch_weights = contextvars.ContextVar("batch_weights", default=None)
 

@@ -18,6 +18,7 @@ from tfpar.train import row_gradients
 from tfpar.train.accumulation import add_accumulated_weight, apply_sums, takes_rows
 from tfpar.train.all_reduce import all_reduce_sum
 from tfpar.train.batch_losses import gather_arguments, splits_by_rows
+from tfpar.train.checks import check_scope
 from tfpar.train.execution import (
     executes_steps,
     takes_tensors,
@@ -26,11 +27,10 @@ from tfpar.train.execution import (
     without_optional,
 )
 from tfpar.train.losses import BatchWeights, needs_batch_weights, part_of_batch, share_loss
-from tfpar.train.parts import Part, add_parts, has_one_shape, run_part, split_rows
+from tfpar.train.microbatches import Part, add_parts, has_one_shape, run_part, split_rows
 from tfpar.train.replica import optimizer_variables, own_components, single_device
 from tfpar.train.saving import SavedByWorkers
-from tfpar.train.scope import check_scope
-from tfpar.train.shares import RowSharing, check_same_batch, fingerprints, this_share
+from tfpar.train.sharding import RowSharing, check_same_batch, fingerprints, this_share
 from tfpar.train.workers import failures_explained, run_on_workers
 from tfpar.train.xla_support import NotCompilableError, check_compilable
 

@@ -12,7 +12,7 @@ from tfpar.cluster.shared_memory import OutOfStepError
 from tfpar.keras_private import initial_epoch, set_initial_epoch
 from tfpar.train.all_reduce import all_reduce_sum
 from tfpar.train.replica import own_components
-from tfpar.train.shares import DIFFERENT_BATCHES
+from tfpar.train.sharding import DIFFERENT_BATCHES
 
 # What these do is write or send something, which one process must do for all.
 OF_THE_CHIEF = (

@@ -5,9 +5,9 @@ import signal
 from collections.abc import Sequence
 
 from tfpar.cluster.launcher.console import Console
+from tfpar.cluster.launcher.diagnosis import Failure, first_failure
 from tfpar.cluster.launcher.signals import Signals
 from tfpar.cluster.launcher.supervisor import Supervisor
-from tfpar.cluster.launcher.verdict import Failure, first_failure
 from tfpar.cluster.launcher.worker import Worker
 from tfpar.errors import USER_ERROR_EXIT_CODE
 

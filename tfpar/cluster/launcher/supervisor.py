@@ -6,9 +6,9 @@ import time
 from collections.abc import Sequence
 
 from tfpar.cluster.launcher.console import Console
+from tfpar.cluster.launcher.diagnosis import Failure, first_failure
 from tfpar.cluster.launcher.pump import TICK_S, Pump
 from tfpar.cluster.launcher.signals import Signals
-from tfpar.cluster.launcher.verdict import Failure, first_failure
 from tfpar.cluster.launcher.worker import Worker
 from tfpar.cluster.rendezvous import unreachable_workers
 from tfpar.errors import USER_ERROR_EXIT_CODE

@@ -16,7 +16,7 @@ from tfpar.cluster.launcher.console import Console
 from tfpar.cluster.launcher.cores import Share
 from tfpar.cluster.launcher.streams import CHUNK_BYTES, Lines, LiveLines, Stream
 
-BECOME = Path(__file__).with_name("become.py")
+EXEC_WORKER = Path(__file__).with_name("exec_worker.py")
 TAIL_LINES = 200
 USER_ERROR_LINE = b"error: "
 HOLD_S = 3.0
@@ -68,7 +68,7 @@ class Worker:
         cores = ",".join(map(str, share.cores or ()))
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", BECOME, str(entry), cores, *command],
+                [sys.executable, "-I", "-S", EXEC_WORKER, str(entry), cores, *command],
                 stdin=subprocess.DEVNULL,
                 stdout=its_stdout,
                 stderr=its_stderr,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfpar.train.shares import DIFFERENT_BATCHES, check_for_tpu, check_same_batch, part_of_rows
+from tfpar.train.sharding import DIFFERENT_BATCHES, check_for_tpu, check_same_batch, part_of_rows
 
 pytestmark = pytest.mark.timeout(60)
 

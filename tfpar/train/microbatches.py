@@ -13,7 +13,7 @@ import tensorflow as tf
 from tfpar.layers.dropout import first_row, rows_begin_at
 from tfpar.train import row_gradients
 from tfpar.train.replica import own_component
-from tfpar.train.shares import part_of_rows, row_count
+from tfpar.train.sharding import part_of_rows, row_count
 
 
 class PartSums(NamedTuple):
@@ -25,7 +25,7 @@ class PartSums(NamedTuple):
         rows: float32 scalar.
         counters: what the part added to each of the metrics' variables.
         statistics: moving statistics that it assigned, times its rows.
-        fingerprints: see `tfpar.train.shares`; empty until the replica adds them.
+        fingerprints: see `tfpar.train.sharding`; empty until the replica adds them.
     """
 
     gradients: list

@@ -9,7 +9,7 @@ import tensorflow as tf
 from training import X, Y, dense, functional, largest_difference, subclassed, trained
 
 import tfpar
-from tfpar.train.microbatches import split_rows
+from tfpar.train.microbatches import split_shard
 
 
 class TwoLanes(tfpar.train.Model):
@@ -90,12 +90,12 @@ def test_moving_statistics_are_averaged_and_seeds_advance():
 
 
 @pytest.mark.parametrize("rows, lanes, sizes", [(4, 2, [2, 2]), (5, 2, [3, 2]), (2, 3, [1, 1, 0]), (1, 2, [1, 0])])
-def test_rows_are_parted_in_order(rows, lanes, sizes):
+def test_microbatches_are_consecutive(rows, lanes, sizes):
     x = tf.reshape(tf.range(3 * rows), (rows, 3))
-    parts = split_rows((x, None), lanes)
-    assert [len(x) for _, (x, _) in parts] == sizes
-    np.testing.assert_array_equal(tf.concat([x for _, (x, _) in parts], axis=0), x)
-    assert [int(place) for place, _ in parts][: 1 + (rows > 1)] == [0, sizes[0]][: 1 + (rows > 1)]
+    microbatches = split_shard((x, None), lanes)
+    assert [len(x) for _, (x, _) in microbatches] == sizes
+    np.testing.assert_array_equal(tf.concat([x for _, (x, _) in microbatches], axis=0), x)
+    assert [int(offset) for offset, _ in microbatches][: 1 + (rows > 1)] == [0, sizes[0]][: 1 + (rows > 1)]
 
 
 def test_lanes_of_one_shape_share_a_program():

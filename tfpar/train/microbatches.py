@@ -1,10 +1,12 @@
-"""Parts of a batch, computed as if each were alone and then added up: the shares of replicas, and batch lanes in them.
+"""Microbatches: rows of a global batch that are computed independently, and whose sums are then added.
 
-Lanes are for CPUs. XLA runs the steps of a time loop on one core; the loops over two halves of a batch are independent,
-and TensorFlow runs two programs at once. There is one copy of the variables on each replica and one update, and parts
-of one shape share one compiled program.
+Each replica has a shard of the batch, and cuts it into one microbatch for each lane. Lanes are for CPUs. XLA runs the
+steps of a time loop on one core; the loops over two microbatches are independent, and TensorFlow runs two programs at
+once. Each replica has one copy of the variables and makes one update, and microbatches of one shape share one compiled
+program.
 """
 
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import keras
@@ -12,107 +14,121 @@ import tensorflow as tf
 
 from tfpar.layers.dropout import first_row, rows_begin_at
 from tfpar.train import row_gradients
-from tfpar.train.replica import own_component
-from tfpar.train.sharding import part_of_rows, row_count
+from tfpar.train.replica import local_component
+from tfpar.train.sharding import row_count, slice_rows
 
 
-class PartSums(NamedTuple):
-    """What is added up over parts.
+class MicrobatchSums(NamedTuple):
+    """Sums over the rows of a microbatch, which are added over microbatches.
 
     Attributes:
-        gradients: of the part's summed loss, one for each trainable variable; None, or `tf.IndexedSlices` of a table.
-        weight: float32 scalar, of the part's loss.
+        gradients: of the microbatch's summed loss, one for each trainable variable; None, or `tf.IndexedSlices` of an
+            embedding table.
+        weight: of the microbatch's loss, float32 scalar.
         rows: float32 scalar.
-        counters: what the part added to each of the metrics' variables.
-        statistics: moving statistics that it assigned, times its rows.
-        fingerprints: see `tfpar.train.sharding`; empty until the replica adds them.
+        metrics: increments of the metrics' variables.
+        statistics: moving statistics that the microbatch assigned, times its rows.
+        fingerprints: see `tfpar.train.sharding.fingerprint_terms`; empty until the replica adds them.
     """
 
     gradients: list
     weight: tf.Tensor
     rows: tf.Tensor
-    counters: list
+    metrics: list
     statistics: list
     fingerprints: list = []
 
 
-def has_one_shape(batch) -> bool:
-    """Whether all batches that a nest of tensors, with None for what is absent, describes have the same shape."""
+def has_static_shape(batch) -> bool:
+    """Return whether a nest of tensors, with None for absent ones, has the same shape for all batches."""
     return all(leaf is None or leaf.shape.is_fully_defined() for leaf in tf.nest.flatten(batch))
 
 
-def split_rows(data, lanes: int) -> list:
-    """Cuts this replica's share into lanes.
+def split_shard(shard, lanes: int) -> list[tuple]:
+    """Cut this replica's shard into one microbatch for each lane.
 
     Returns:
-        For each lane the place of its first row in the global batch, an int32 scalar, and the nest of its rows.
+        For each lane the offset of its first row in the global batch, an int32 scalar, and the nest of its rows.
     """
-    place = tf.convert_to_tensor(first_row(row_count(data)), tf.int32)
+    offset = tf.convert_to_tensor(first_row(row_count(shard)), tf.int32)
     if lanes == 1:
-        return [(place, data)]
-    parts = [part_of_rows(data, lane, lanes) for lane in range(lanes)]
-    return [(place + begin, rows) for begin, rows in parts]
+        return [(offset, shard)]
+    slices = [slice_rows(shard, lane, lanes) for lane in range(lanes)]
+    return [(offset + begin, rows) for begin, rows in slices]
 
 
-class Part:
-    """Computes a part's sums without assigning to any variable.
+class MicrobatchFunction:
+    """Function that computes a microbatch's sums without an assignment to any variable.
 
     Args:
         forward_backward: see `tfpar.train.Model`.
-        counters: variables that parts add to, those of metrics.
+        metric_variables: variables that microbatches add to.
         variables: all others.
 
     Attributes:
         statistics: floating-point variables that `forward_backward` assigns to, known once it was traced.
-        seeds: all others that it assigns to; it assigns the same to them whatever the rows.
+        seeds: all others that it assigns to; it assigns the same values whatever the rows.
     """
 
-    def __init__(self, forward_backward, counters, variables):
+    def __init__(
+        self,
+        forward_backward: Callable,
+        metric_variables: Sequence[keras.Variable],
+        variables: Sequence[keras.Variable],
+    ):
         self._forward_backward = forward_backward
-        self._counters = counters
+        self._metric_variables = metric_variables
         self._variables = variables
         self.statistics, self.seeds = [], []
 
-    def __call__(self, place, data) -> tuple[PartSums, list]:
-        """Returns the sums, and the values of `seeds`."""
-        (gradients, weight, _), values = run_part(self._forward_backward, place, data, self._counters, self._variables)
+    def __call__(self, offset: tf.Tensor, rows) -> tuple[MicrobatchSums, list]:
+        """Return the sums, and the values of `seeds`."""
+        (gradients, weight, _), values = run_statelessly(
+            self._forward_backward, offset, rows, self._metric_variables, self._variables
+        )
         assigned = [variable for variable in self._variables if id(variable) in values]
         self.statistics = [v for v in assigned if values[id(v)].dtype.is_floating]
         self.seeds = [v for v in assigned if not values[id(v)].dtype.is_floating]
-        rows = tf.cast(row_count(data), tf.float32)
-        counted = [values[id(counter)] for counter in self._counters]
-        # Statistics of no rows are not numbers.
+        count = tf.cast(row_count(rows), tf.float32)
+        # Statistics of no rows are NaN.
         statistics = [
-            tf.where(rows > 0, v * tf.cast(rows, v.dtype), 0) for v in (values[id(s)] for s in self.statistics)
+            tf.where(count > 0, v * tf.cast(count, v.dtype), 0) for v in (values[id(s)] for s in self.statistics)
         ]
-        return PartSums(gradients, weight, rows, counted, statistics), [values[id(seed)] for seed in self.seeds]
+        metrics = [values[id(variable)] for variable in self._metric_variables]
+        return MicrobatchSums(gradients, weight, count, metrics, statistics), [values[id(seed)] for seed in self.seeds]
 
 
-def add_parts(parts: list[PartSums]) -> PartSums:
-    """Adds the sums of lanes."""
-    if len(parts) == 1:
-        return parts[0]
-    return tf.nest.map_structure(lambda *tensors: None if tensors[0] is None else row_gradients.add(tensors), *parts)
+def add_sums(sums: Sequence[MicrobatchSums]) -> MicrobatchSums:
+    """Add the sums of several microbatches."""
+    if len(sums) == 1:
+        return sums[0]
+    return tf.nest.map_structure(lambda *tensors: None if tensors[0] is None else row_gradients.add(tensors), *sums)
 
 
-def run_part(function, place, rows, counters, variables):
-    """Runs a function of a part's rows. It may assign to variables, but the part only notes what.
+def run_statelessly(
+    function: Callable,
+    offset: tf.Tensor,
+    rows,
+    metric_variables: Sequence[keras.Variable],
+    variables: Sequence[keras.Variable],
+) -> tuple:
+    """Run a function of a microbatch's rows that may assign to variables, and return the values that it assigns.
 
     Args:
         function: rows -> nest of tensors.
-        place: of the first row in the global batch.
+        offset: of the first row in the global batch.
         rows: nest of tensors.
-        counters: variables that are zero where the part begins.
+        metric_variables: variables that are zero at the start.
         variables: all others that the function may read or assign to.
 
     Returns:
-        What the function returns, and a dict by variable id of the values that it assigned, and of all counters.
+        The function's result, and a dict by variable id of the assigned values and those of all `metric_variables`.
     """
-    zeros = [(variable, tf.zeros(variable.shape, variable.dtype)) for variable in counters]
+    zeros = [(variable, tf.zeros(variable.shape, variable.dtype)) for variable in metric_variables]
     scope = keras.StatelessScope(state_mapping=zeros, collect_losses=True)
-    # Keras asks the scope, and no one else, for weights with a regularizer.
-    regularised = {id(v): own_component(v.value) for v in variables if getattr(v, "regularizer", None) is not None}
-    scope.state_mapping.update(regularised)
-    with scope, rows_begin_at(place):
+    # Keras reads weights that have a regularizer from the scope alone.
+    regularized = {id(v): local_component(v.value) for v in variables if getattr(v, "regularizer", None) is not None}
+    scope.state_mapping.update(regularized)
+    with scope, rows_begin_at(offset):
         result = function(rows)
-    return result, {key: value for key, value in scope.state_mapping.items() if key not in regularised}
+    return result, {key: value for key, value in scope.state_mapping.items() if key not in regularized}

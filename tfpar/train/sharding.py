@@ -1,50 +1,31 @@
-"""Who gets which rows: a global batch is cut into consecutive parts, one for each replica and each lane.
+"""Row sharding: a global batch is cut into consecutive shards, one for each replica.
 
-Every worker reads the same global batches, in the same order, and each replica takes its own rows. So an epoch has each
-example once whatever the number of replicas, batches are those of one device, and a row's place in the global batch,
-on which dropout depends, is known.
+Every worker reads the same global batches in the same order, and each replica takes its own rows. So an epoch has each
+example once whatever the number of replicas, batches are those of one device, and the offset of a row in the global
+batch, on which dropout depends, is known.
 """
 
-import contextvars
-from typing import NamedTuple
+from collections.abc import Callable
 
 import tensorflow as tf
 
-from tfpar.contexts import variable_set
+from tfpar.cluster.multiworker import is_multiworker
 from tfpar.layers.dropout import rows_begin_at
 from tfpar.ops.random import hashed
+from tfpar.train.step_context import current_step, step_context
 
 DIFFERENT_BATCHES = (
     "The workers read different batches. All must read the same ones, in the same order, and take their rows of each: "
     "give shuffling a seed, or call keras.utils.set_random_seed(NUMBER) on every worker before you make the data."
 )
 _FINGERPRINTS = 256  # Squares of smaller numbers add up exactly in float32, over as many replicas.
-_SAMPLED = 512
-
-_share = contextvars.ContextVar("share", default=None)
+_SAMPLED_VALUES = 512
 
 
-class Share(NamedTuple):
-    """What is known in a replica, beside its rows.
+class ShardedStrategy:
+    """A `tf.distribute.Strategy` of several replicas that gives each its rows of a global batch.
 
-    Attributes:
-        fingerprint: float32 scalar that tells the global batch from others; None where workers cannot differ.
-        is_even: whether all replicas have equally many rows, as far as that is known in advance.
-        rows: of the global batch, an int or int32 scalar; None where it was distributed by someone else.
-    """
-
-    fingerprint: tf.Tensor | None = None
-    is_even: bool = False
-    rows: int | tf.Tensor | None = None
-
-    @property
-    def is_even_over_workers(self) -> bool:
-        """Whether several processes have equally many rows each."""
-        return self.is_even and self.fingerprint is not None
-
-
-class RowSharing:
-    """A `tf.distribute.Strategy` of several replicas, as Keras' trainer sees it; all else is the strategy's own.
+    It replaces the strategy in Keras' trainer; attributes that it does not define are the strategy's.
 
     Args:
         strategy: of two replicas or more.
@@ -56,70 +37,68 @@ class RowSharing:
     def __getattr__(self, name):
         return getattr(self._strategy, name)
 
-    def experimental_distribute_dataset(self, dataset):
-        """`dataset` itself: the strategy would shard it by files or examples, and cut batches without saying where.
+    def experimental_distribute_dataset(self, dataset: tf.data.Dataset) -> tf.data.Dataset:
+        """Return `dataset` itself: the strategy would shard it by files or examples, at unknown offsets.
 
         Raises:
-            ValueError: its batches are not for a TPU, which needs static shapes, even shares and no strings.
+            ValueError: its batches are not for a TPU, which needs static shapes, even shards and no strings.
         """
         if isinstance(self._strategy, tf.distribute.TPUStrategy):
             check_for_tpu(dataset.element_spec, self._strategy.num_replicas_in_sync)
         return dataset
 
-    def run(self, function, args):
-        """Runs `function(rows)` on each replica, with the replica's rows of the batch `args[0]`.
+    def run(self, function: Callable, args: tuple):
+        """Run `function(rows)` on each replica, with the replica's rows of the batch `args[0]`.
 
-        A batch that is distributed already, from a `tf.distribute.DistributedDataset`, is taken as it is.
+        A batch from a `tf.distribute.DistributedDataset` is already distributed, and is passed on unchanged.
         """
         (batch,) = args
         if any(isinstance(leaf, tf.distribute.DistributedValues) for leaf in tf.nest.flatten(batch)):
             return self._strategy.run(function, args=args)
 
         rows, replicas = row_count(batch), self._strategy.num_replicas_in_sync
-        share = Share(
-            fingerprint=_fingerprint_of(batch) if self.is_multiworker else None,
-            is_even=isinstance(rows, int) and rows % replicas == 0,
-            rows=rows,
-        )
+        facts = {
+            "fingerprint": _compute_fingerprint(batch) if self.is_multiworker else None,
+            "has_even_shards": isinstance(rows, int) and rows % replicas == 0,
+            "global_rows": rows,
+        }
 
-        def on_replica(batch):
+        def run_on_replica(batch):
             replica = tf.distribute.get_replica_context().replica_id_in_sync_group
             static = tf.get_static_value(replica)
-            place, rows = part_of_rows(batch, replica if static is None else int(static), replicas)
-            with rows_begin_at(place), variable_set(_share, share):
+            offset, rows = slice_rows(batch, replica if static is None else int(static), replicas)
+            with rows_begin_at(offset), step_context(**facts):
                 return function(rows)
 
-        return self._strategy.run(on_replica, args=(batch,))
+        return self._strategy.run(run_on_replica, args=(batch,))
 
-    def everywhere(self, function):
-        """Runs `function()` on each replica."""
+    def run_without_batch(self, function: Callable):
+        """Run `function()` on each replica."""
         return self._strategy.run(function)
 
     @property
     def is_multiworker(self) -> bool:
         """Whether replicas are in several processes."""
-        return len(self._strategy.extended.worker_devices) < self._strategy.num_replicas_in_sync and not isinstance(
-            self._strategy, tf.distribute.TPUStrategy
-        )
+        return is_multiworker(self._strategy) and not isinstance(self._strategy, tf.distribute.TPUStrategy)
 
     def first_result(self, output):
-        """What this process' first replica returned; called across replicas."""
+        """Return the output of this process' first replica; called across replicas."""
         return self._strategy.experimental_local_results(output)[0]
 
-    def in_input_order(self, output):
-        """Rows of all replicas, in the order of the global batch; called across replicas."""
+    def gather_rows(self, output) -> tf.Tensor:
+        """Concatenate the rows of all replicas in the order of the global batch; called across replicas."""
         return self._strategy.gather(output, axis=0)
 
 
 def check_for_tpu(spec, replicas: int) -> None:
-    """Refuses batches that a TPU cannot take, before anything is compiled.
+    """Refuse batches that a TPU cannot process, before anything is compiled.
 
     Args:
         spec: nest of `tf.TensorSpec`, of a batch.
-        replicas: how many cores share its rows.
+        replicas: number of cores that share its rows.
 
     Raises:
-        ValueError: a shape is not static, rows cannot be shared evenly, or there are strings.
+        ValueError: a shape is not static, rows cannot be divided evenly, or there are strings.
     """
     for leaf in tf.nest.flatten(spec):
         if leaf.dtype == tf.string:
@@ -134,70 +113,68 @@ def check_for_tpu(spec, replicas: int) -> None:
 
 
 def row_count(batch) -> int | tf.Tensor:
-    """Rows of a nest of tensors (rows, ...), with None for what is absent: an int where it is known in advance."""
+    """Return the rows of a nest of tensors (rows, ...), with None for absent ones: an int if it is static."""
     first = next(leaf for leaf in tf.nest.flatten(batch) if leaf is not None)
     return tf.shape(first)[0] if first.shape[0] is None else first.shape[0]
 
 
-def part_of_rows(batch, part, parts: int):
-    """Cuts a batch into parts as even as its rows allow; the last ones may have fewer rows, or none.
+def slice_rows(batch, index: int | tf.Tensor, count: int) -> tuple:
+    """Cut one of `count` slices, as even as the rows allow; the last ones may have fewer rows, or none.
 
     Args:
-        batch: nest of tensors (rows, ...), with None for what is absent.
-        part: which part, an integer or an int32 scalar.
-        parts: how many there are.
+        batch: nest of tensors (rows, ...), with None for absent ones.
+        index: of the slice, an integer or an int32 scalar.
+        count: number of slices.
 
     Returns:
-        Place of the part's first row in the batch, an int32 scalar; and the nest of its rows.
+        Offset of the slice's first row in the batch, an int32 scalar; and the nest of its rows.
     """
     rows = row_count(batch)
-    size = -(-rows // parts)
-    begin = part * size
+    size = -(-rows // count)
+    offset = index * size
 
     def cut(tensor):
         if tensor is None:
             return None
-        mine = tensor[begin : begin + size]
-        if isinstance(size, int) and isinstance(mine, tf.Tensor) and rows % parts == 0:
-            mine = tf.ensure_shape(mine, [size, *mine.shape[1:]])  # static for XLA, wherever `part` is not
-        return mine
+        part = tensor[offset : offset + size]
+        if isinstance(size, int) and isinstance(part, tf.Tensor) and rows % count == 0:
+            part = tf.ensure_shape(part, [size, *part.shape[1:]])  # static for XLA, also where `index` is not
+        return part
 
-    return tf.convert_to_tensor(begin, tf.int32), tf.nest.map_structure(cut, batch)
-
-
-def this_share() -> Share:
-    """The share of the replica that asks."""
-    return _share.get() or Share()
+    return tf.convert_to_tensor(offset, tf.int32), tf.nest.map_structure(cut, batch)
 
 
-def fingerprints() -> list[tf.Tensor]:
-    """What replicas add up to find out whether they were handed the same batch: see `check_same_batch`."""
-    fingerprint = this_share().fingerprint
-    # An all-reduce takes only what was made in the replica.
+def fingerprint_terms() -> list[tf.Tensor]:
+    """Return this replica's terms of the sums that `check_same_batch` takes; none if all are in one process."""
+    fingerprint = current_step().fingerprint
+    # An all-reduce takes only tensors that were made in the replica.
     return [] if fingerprint is None else [tf.identity(fingerprint), fingerprint**2]
 
 
-def check_same_batch(summed: list[tf.Tensor], replicas: int) -> None:
-    """Stops training where workers read different batches, given the sums of their `fingerprints`.
+def check_same_batch(sums: list[tf.Tensor], replicas: int) -> None:
+    """Stop training if workers read different batches, given the sums of their `fingerprint_terms`.
 
-    Numbers f are all the same where their sum, squared, is their count times the sum of their squares.
+    Numbers f are equal if and only if their sum, squared, is their count times the sum of their squares.
+
+    Raises:
+        tf.errors.InvalidArgumentError: when the step runs, with the message `DIFFERENT_BATCHES`.
     """
-    if summed:
-        numbers, squares = (tf.cast(number, tf.int64) for number in summed)
-        tf.debugging.assert_equal(numbers**2, replicas * squares, message=DIFFERENT_BATCHES)
+    if sums:
+        total, squares = (tf.cast(number, tf.int64) for number in sums)
+        tf.debugging.assert_equal(total**2, replicas * squares, message=DIFFERENT_BATCHES)
 
 
-def _fingerprint_of(batch) -> tf.Tensor:
-    """A number below `_FINGERPRINTS` that tells batches apart by their first values, float32."""
-    numbers = [_hash(tf.reshape(leaf, [-1])[:_SAMPLED]) for leaf in tf.nest.flatten(batch) if tf.is_tensor(leaf)]
-    return tf.cast(tf.math.floormod(tf.add_n(numbers), _FINGERPRINTS), tf.float32)
+def _compute_fingerprint(batch) -> tf.Tensor:
+    """Hash the first values of a batch to a number below `_FINGERPRINTS`, float32."""
+    hashes = [_hash(tf.reshape(leaf, [-1])[:_SAMPLED_VALUES]) for leaf in tf.nest.flatten(batch) if tf.is_tensor(leaf)]
+    return tf.cast(tf.math.floormod(tf.add_n(hashes), _FINGERPRINTS), tf.float32)
 
 
 def _hash(values) -> tf.Tensor:
-    """Depends on all values and their places, int64."""
+    """Hash all values with their indices, int64."""
     if values.dtype == tf.string:
         bits = tf.cast(tf.strings.to_hash_bucket_fast(values, 2**31 - 1), tf.uint32)
     else:
         bits = tf.bitcast(tf.cast(values, tf.float32), tf.uint32)
-    places = hashed(tf.cast(tf.range(tf.size(bits)), tf.uint32))
-    return tf.reduce_sum(tf.cast(hashed(bits + places), tf.int64))
+    indices = hashed(tf.cast(tf.range(tf.size(bits)), tf.uint32))
+    return tf.reduce_sum(tf.cast(hashed(bits + indices), tf.int64))

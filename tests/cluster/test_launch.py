@@ -1,4 +1,4 @@
-"""The launcher's parts: ports, cores, the command, lines, and the verdict."""
+"""Parts of the launcher: ports, cores, the command, lines, and the diagnosis."""
 
 import io
 import signal
@@ -9,8 +9,8 @@ import pytest
 
 from tfpar.cluster.launcher.command import find_command
 from tfpar.cluster.launcher.console import CLEAR_ROW, Console
-from tfpar.cluster.launcher.cores import Share, divide_cores
-from tfpar.cluster.launcher.diagnosis import Failure, first_failure, last_words
+from tfpar.cluster.launcher.cores import CoreAllocation, divide_cores
+from tfpar.cluster.launcher.diagnosis import Failure, find_last_error, first_failure
 from tfpar.cluster.launcher.ports import free_ports
 from tfpar.cluster.launcher.streams import Lines, LiveLines
 from tfpar.errors import UserError
@@ -36,8 +36,8 @@ def test_ports_differ_and_are_free():
     ],
 )
 def test_cores_are_divided(workers, asked, usable, threads, cores):
-    assert divide_cores(workers, asked, usable, bind=True) == [Share(threads, own) for own in cores]
-    assert divide_cores(workers, asked, usable, bind=False) == [Share(threads, None)] * workers
+    assert divide_cores(workers, asked, usable, bind=True) == [CoreAllocation(threads, own) for own in cores]
+    assert divide_cores(workers, asked, usable, bind=False) == [CoreAllocation(threads, None)] * workers
 
 
 def test_too_few_cores():
@@ -47,7 +47,7 @@ def test_too_few_cores():
 
 def test_a_worker_has_as_many_threads_as_cores():
     pools = ("TF_NUM_INTEROP_THREADS", "TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS")
-    assert Share(3, None).environment == dict.fromkeys(pools, "3")
+    assert CoreAllocation(3, None).environment == dict.fromkeys(pools, "3")
 
 
 @pytest.mark.parametrize("name", ["python", "python3"])
@@ -192,5 +192,5 @@ def test_the_first_cause_comes_before_any_symptom():
     assert first_failure([symptom]) is symptom
 
 
-def test_last_words_of_a_traceback_that_was_cut_off():
-    assert last_words(TRACEBACK) == []
+def test_find_last_error_of_a_traceback_that_was_cut_off():
+    assert find_last_error(TRACEBACK) == []

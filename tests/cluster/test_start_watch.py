@@ -12,10 +12,10 @@ pytestmark = pytest.mark.timeout(60)
 
 PROGRAM = """
 import sys, time
-from tfpar.cluster.start_watch import start_bounded
+from tfpar.cluster.start_watch import limited_start
 from tfpar.cluster.tf_config import TfConfig
 
-with start_bounded(TfConfig(tuple(sys.argv[2:]), 0), timeout_s=1):
+with limited_start(TfConfig(tuple(sys.argv[2:]), 0), timeout_s=1):
     time.sleep(float(sys.argv[1]))
 time.sleep(2)
 print("alive")

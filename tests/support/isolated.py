@@ -14,7 +14,7 @@ import tempfile
 import threading
 from pathlib import Path
 
-from tfpar.cluster.launcher.cores import Share
+from tfpar.cluster.launcher.cores import CoreAllocation
 from tfpar.cluster.launcher.ports import free_ports
 
 START_S = 120
@@ -35,7 +35,7 @@ def cluster_environments(workers: int) -> list[dict]:
     addresses = [f"127.0.0.1:{port}" for port in free_ports(workers)]
     return [
         {
-            **Share(1, None).environment,
+            **CoreAllocation(1, None).environment,
             "TF_CONFIG": json.dumps({"cluster": {"worker": addresses}, "task": {"type": "worker", "index": i}}),
         }
         for i in range(workers)

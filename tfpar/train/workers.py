@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import keras
 import tensorflow as tf
 
-from tfpar.cluster import is_chief, lost_workers_named, read_tf_config
+from tfpar.cluster import is_chief, name_lost_workers, read_tf_config
 from tfpar.cluster.shared_memory import OutOfStepError
 from tfpar.keras_private import initial_epoch, set_initial_epoch
 from tfpar.train.all_reduce import all_reduce_sum
@@ -113,7 +113,7 @@ def explain_failures() -> Iterator[None]:
         RuntimeError: they are not at the same step, or collectives of this process have failed before.
     """
     try:
-        with lost_workers_named():
+        with name_lost_workers():
             yield
     except tf.errors.InvalidArgumentError as error:
         if DIFFERENT_BATCHES in str(error):

@@ -1,4 +1,4 @@
-"""Refuses to train in a worker whose program makes no multi-worker strategy, and shows a user's mistake as one line.
+"""Refuses to train in a worker whose program makes no multi-worker strategy, and prints a `UserError` as one line.
 
 Without such a strategy each worker would train a model of its own, and all would write the same files. Python imports a
 module of this name before the user's program. This one acts once the program imports Keras.
@@ -38,7 +38,7 @@ class KerasFinder:
 
 
 def guard_training(keras) -> None:
-    """Have `fit`, `train_on_batch` and the optimizers' `apply` check the strategy first.
+    """Make `fit`, `train_on_batch` and the optimizers' `apply` check the strategy first.
 
     Args:
         keras: the module.
@@ -63,7 +63,7 @@ def _guarded(method):
 
 
 def show_exception(kind, error, traceback) -> None:
-    """End the program by a mistake of the user's as commands do: one line on stderr, and exit code 2."""
+    """End the program at a `UserError` as commands do: one line on stderr, and exit code 2."""
     errors = sys.modules.get("tfpar.errors")
     if errors is None or not isinstance(error, errors.UserError):
         return sys.__excepthook__(kind, error, traceback)

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 
-def make_multiworker_strategy(config: TfConfig, timeout_s: float, on_cpu: bool):
+def make_multiworker_strategy(
+    config: TfConfig, timeout_s: float, on_cpu: bool
+) -> "tf.distribute.MultiWorkerMirroredStrategy":
     """Make a `tf.distribute.MultiWorkerMirroredStrategy` once all workers have started.
 
     Args:

@@ -9,6 +9,7 @@ import mmap
 import os
 import socket
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -145,7 +146,7 @@ def aligned_empty(size: int, dtype: np.dtype) -> np.ndarray:
     return memory[begin : begin + size * dtype.itemsize].view(dtype)
 
 
-def aligned_size(size, item_bytes: int):
+def aligned_size(size: Any, item_bytes: int) -> Any:
     """Return the distance in elements to the next array of a group, after one of `size`, an int or a tensor."""
     return -(-size * item_bytes // _ALIGNMENT_BYTES) * _ALIGNMENT_BYTES // item_bytes
 

@@ -8,9 +8,10 @@ import tensorflow as tf
 
 from tfpar.cluster.shared_memory import OutOfStepError, SharedMemoryCollectives, aligned_empty, aligned_size
 from tfpar.train.row_gradients import as_tensor, pad_to_all_replicas, restore_indices
+from tfpar.train.types import Nest
 
 
-def all_reduce_sum(nest, moves_rows: bool = False):
+def all_reduce_sum(nest: Nest, moves_rows: bool = False) -> Nest:
     """Sum a nest of tensors, with None for absent ones, over all replicas; called in a replica.
 
     With one replica they are returned unchanged. Workers of one host exchange them in shared memory, others by

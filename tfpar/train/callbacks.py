@@ -27,16 +27,16 @@ class Throughput(keras.callbacks.Callback):
         self._batches_s = []
         self._epochs_s = []
 
-    def on_train_batch_begin(self, batch, logs=None):
+    def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
         self._start = time.perf_counter()
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         self._batches_s.append(time.perf_counter() - self._start)
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         self._batches_s = []
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         self._epochs_s.append(sum(self._batches_s))
 
     @property
@@ -60,14 +60,14 @@ class StopAtStep(keras.callbacks.Callback):
         super().__init__()
         self._remaining_steps = steps
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict | None = None) -> None:
         if self.model.steps_per_execution > 1:
             raise ValueError(
                 "StopAtStep must see each step: compile the model with steps_per_execution=1; got "
                 f"{self.model.steps_per_execution}"
             )
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         self._remaining_steps -= 1
         if self._remaining_steps <= 0:
             self.model.stop_training = True
@@ -76,14 +76,14 @@ class StopAtStep(keras.callbacks.Callback):
 class BackupAndRestore(keras.callbacks.BackupAndRestore):
     """Keras' own, which also restores the states of random seeds: a resumed run draws the same dropout masks."""
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict | None = None) -> None:
         super().on_train_begin(logs)
         if self._seeds_path.exists():
             with np.load(self._seeds_path) as saved:
                 for seed, name in zip(self._seeds(), saved.files, strict=True):
                     seed.assign(saved[name])
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         super().on_epoch_end(epoch, logs)
         with written_atomically(self._seeds_path) as path, open(path, "wb") as file:
             np.savez(file, *[seed.numpy() for seed in self._seeds()])

@@ -1,6 +1,7 @@
 """Cross-entropy of class indices with label smoothing."""
 
 import keras
+import tensorflow as tf
 from keras import ops
 
 
@@ -29,17 +30,17 @@ class SmoothedCrossentropy(keras.losses.Loss):
         super().__init__(name=name, reduction=reduction, **kwargs)
         self.label_smoothing = label_smoothing
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
         return -ops.sum(self.target(y_true, y_pred) * ops.log_softmax(y_pred, axis=-1), axis=-1)
 
-    def target(self, y_true, y_pred):
+    def target(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
         """Compute the smoothed distribution of each example, float (batch, classes)."""
         return one_hot_like(y_true, y_pred) * (1 - self.label_smoothing) + self.label_smoothing / y_pred.shape[-1]
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {**super().get_config(), "label_smoothing": self.label_smoothing}
 
 
-def one_hot_like(y_true, y_pred):
+def one_hot_like(y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
     """Encode classes, int (batch,), one-hot: float (batch, classes), as `y_pred`, float (batch, ..., classes)."""
     return ops.one_hot(ops.cast(ops.reshape(y_true, (-1,)), "int32"), y_pred.shape[-1], dtype=y_pred.dtype)

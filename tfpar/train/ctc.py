@@ -23,5 +23,5 @@ class CTCLoss(keras.losses.Loss):
     def __init__(self, name: str = "ctc", reduction: str = "mean_with_sample_weight", **kwargs):
         super().__init__(name=name, reduction=reduction, **kwargs)
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
         return ctc_loss(tf.nn.log_softmax(y_pred), tf.cast(y_true, tf.int32))

@@ -12,9 +12,10 @@ from tfpar.train.losses import compute_model_loss
 from tfpar.train.replica import local_components, metric_and_other_variables
 from tfpar.train.sharding import check_same_batch, fingerprint_terms
 from tfpar.train.step_context import step_context
+from tfpar.train.types import Logs, Nest
 
 
-def evaluate_step(model: keras.Model, shard) -> dict:
+def evaluate_step(model: keras.Model, shard: Nest) -> Logs:
     """Run a model's `test_step` on one global batch; called in each replica with its rows.
 
     Args:
@@ -35,7 +36,7 @@ def evaluate_step(model: keras.Model, shard) -> dict:
     return logs if replicas == 1 else _with_global_metrics(model, logs, replicas)
 
 
-def test_step(model: keras.Model, data) -> dict:
+def test_step(model: keras.Model, data: Nest) -> Logs:
     """Update the metrics by one batch, or by one replica's rows of it, and return the logs."""
     x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
     loss, y_pred = compute_model_loss(model, x, y, sample_weight, training=False)
@@ -43,7 +44,7 @@ def test_step(model: keras.Model, data) -> dict:
     return model.compute_metrics(x, y, y_pred, sample_weight=sample_weight)
 
 
-def metrics_result(model: keras.Model, variables: Sequence[keras.Variable], values: Sequence[tf.Tensor]) -> dict:
+def metrics_result(model: keras.Model, variables: Sequence[keras.Variable], values: Sequence[tf.Tensor]) -> Logs:
     """Return the results of a model's metrics if their variables had these values."""
     with keras.StatelessScope(state_mapping=zip(variables, values, strict=True)):
         return model.get_metrics_result()

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tfpar import keras_private
 from tfpar.train.sharding import ShardedStrategy
+from tfpar.train.types import Nest
 
 
 def make_step_function(model: keras.Model, step: Callable) -> Callable:
@@ -152,7 +153,7 @@ def _build_for_prediction(model, batch) -> None:
         model(tf.nest.map_structure(make_symbolic, x))
 
 
-def without_autotuning(data):
+def without_autotuning(data: Nest) -> Nest:
     """Turn off a dataset's autotuning unless it was configured; return any other value unchanged.
 
     Autotuning's thread sleeps ever longer, and an epoch ends only when it wakes.

@@ -9,9 +9,12 @@ from tfpar.train.batch_losses import gather_arguments, splits_by_rows
 from tfpar.train.losses import BatchLossWeights, MicrobatchLoss, compute_model_loss, needs_batch_weights
 from tfpar.train.microbatches import run_statelessly, split_shard
 from tfpar.train.replica import all_variables, local_components, metric_and_other_variables
+from tfpar.train.types import Nest
 
 
-def compute_batch_loss_weights(model: keras.Model, shard, microbatches: int, training: bool) -> BatchLossWeights | None:
+def compute_batch_loss_weights(
+    model: keras.Model, shard: Nest, microbatches: int, training: bool
+) -> BatchLossWeights | None:
     """Compute the losses' weights by one more forward pass, if there are several microbatches that need them.
 
     Args:

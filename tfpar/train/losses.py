@@ -22,6 +22,7 @@ from tfpar import keras_private
 from tfpar.train.batch_losses import LossArguments, batch_loss_by_own_rows
 from tfpar.train.sharding import row_count
 from tfpar.train.step_context import current_step
+from tfpar.train.types import Nest
 
 
 class BatchLossWeights(NamedTuple):
@@ -64,7 +65,7 @@ class _Record(NamedTuple):
     arguments: LossArguments
 
 
-def needs_batch_weights(container) -> bool:
+def needs_batch_weights(container: object | None) -> bool:
     """Return whether microbatches must know their `BatchLossWeights`: there are several losses, or a sum.
 
     Args:
@@ -74,7 +75,9 @@ def needs_batch_weights(container) -> bool:
     return len(losses) > 1 or any(_is_sum(loss) for loss in losses)
 
 
-def compute_model_loss(model: keras.Model, x, y, sample_weight, training: bool) -> tuple[MicrobatchLoss, object]:
+def compute_model_loss(
+    model: keras.Model, x: Nest, y: Nest, sample_weight: Nest, training: bool
+) -> tuple[MicrobatchLoss, Nest]:
     """Compute the loss of a microbatch, and the model's outputs.
 
     Args:
@@ -87,7 +90,7 @@ def compute_model_loss(model: keras.Model, x, y, sample_weight, training: bool) 
     return compute_microbatch_loss(compute_loss, keras_private.compiled_loss(model), x), y_pred
 
 
-def compute_microbatch_loss(compute_loss: Callable[[], tf.Tensor], container, x) -> MicrobatchLoss:
+def compute_microbatch_loss(compute_loss: Callable[[], tf.Tensor], container: object | None, x: Nest) -> MicrobatchLoss:
     """Compute a microbatch's loss as one device would.
 
     Args:
@@ -110,7 +113,7 @@ def compute_microbatch_loss(compute_loss: Callable[[], tf.Tensor], container, x)
     return MicrobatchLoss(value, weight, [*weights, rows], [record.arguments for record in records])
 
 
-def loss_weight(loss: keras.losses.Loss, y_true, y_pred, sample_weight: tf.Tensor | None) -> tf.Tensor:
+def loss_weight(loss: keras.losses.Loss, y_true: Nest, y_pred: Nest, sample_weight: tf.Tensor | None) -> tf.Tensor:
     """Compute the weight of a loss's mean over a microbatch, float32 scalar: see the module."""
     if type(loss).__call__ is not keras.losses.Loss.__call__:
         return _rows(y_pred)  # it reduces in a way of its own

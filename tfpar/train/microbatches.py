@@ -16,6 +16,7 @@ from tfpar.layers.dropout import first_row, rows_begin_at
 from tfpar.train import row_gradients
 from tfpar.train.replica import local_component
 from tfpar.train.sharding import row_count, slice_rows
+from tfpar.train.types import Gradient, Nest
 
 
 class MicrobatchSums(NamedTuple):
@@ -31,7 +32,7 @@ class MicrobatchSums(NamedTuple):
         fingerprints: see `tfpar.train.sharding.fingerprint_terms`; empty until the replica adds them.
     """
 
-    gradients: list
+    gradients: list[Gradient | None]
     weight: tf.Tensor
     rows: tf.Tensor
     metrics: list
@@ -39,12 +40,12 @@ class MicrobatchSums(NamedTuple):
     fingerprints: list = []
 
 
-def has_static_shape(batch) -> bool:
+def has_static_shape(batch: Nest) -> bool:
     """Return whether a nest of tensors, with None for absent ones, has the same shape for all batches."""
     return all(leaf is None or leaf.shape.is_fully_defined() for leaf in tf.nest.flatten(batch))
 
 
-def split_shard(shard, lanes: int) -> list[tuple]:
+def split_shard(shard: Nest, lanes: int) -> list[tuple[tf.Tensor, Nest]]:
     """Cut this replica's shard into one microbatch for each lane.
 
     Returns:
@@ -108,10 +109,10 @@ def add_sums(sums: Sequence[MicrobatchSums]) -> MicrobatchSums:
 def run_statelessly(
     function: Callable,
     offset: tf.Tensor,
-    rows,
+    rows: Nest,
     metric_variables: Sequence[keras.Variable],
     variables: Sequence[keras.Variable],
-) -> tuple:
+) -> tuple[Nest, dict[int, tf.Tensor]]:
     """Run a function of a microbatch's rows that may assign to variables, and return the values that it assigns.
 
     Args:

@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import inspect
+from collections.abc import Sequence
 
 import keras
 import numpy as np
@@ -18,6 +19,7 @@ from tfpar.train.checks import check_runs_own_step, check_scope, check_synchroni
 from tfpar.train.execution import make_predict_function, make_step_function, without_autotuning
 from tfpar.train.saving import SavedByWorkers
 from tfpar.train.sharding import ShardedStrategy
+from tfpar.train.types import Gradient, Logs, Nest
 from tfpar.train.workers import explain_failures, run_on_workers
 from tfpar.train.xla_policy import XlaPolicy
 
@@ -66,7 +68,7 @@ class Model(SavedByWorkers, XlaPolicy, TrainerHooks, keras.Model):
         else:
             super().__init__(*args, **kwargs)
 
-    def forward_backward(self, data) -> tuple[list, tf.Tensor, dict]:
+    def forward_backward(self, data: Nest) -> tuple[list[Gradient | None], tf.Tensor, Logs]:
         """Compute gradients and logs of a microbatch.
 
         Args:
@@ -79,7 +81,7 @@ class Model(SavedByWorkers, XlaPolicy, TrainerHooks, keras.Model):
         """
         return step.forward_backward(self, data)
 
-    def apply_gradients(self, summed, weight) -> None:
+    def apply_gradients(self, summed: Sequence[Gradient | None], weight: tf.Tensor) -> None:
         """Step the optimizer by the mean gradient.
 
         Args:
@@ -88,11 +90,11 @@ class Model(SavedByWorkers, XlaPolicy, TrainerHooks, keras.Model):
         """
         step.apply_gradients(self, summed, weight)
 
-    def train_step(self, data) -> dict:
+    def train_step(self, data: Nest) -> Logs:
         """Train on one global batch, given one replica's rows, and return the logs: see the class."""
         return step.train_step(self, data)
 
-    def test_step(self, data) -> dict:
+    def test_step(self, data: Nest) -> Logs:
         """Update the metrics by one replica's rows, and return the logs."""
         return evaluation.test_step(self, data)
 
@@ -153,7 +155,7 @@ class Model(SavedByWorkers, XlaPolicy, TrainerHooks, keras.Model):
                 raise
             super().load_weights(*args, **kwargs)  # files of earlier versions name nested models otherwise
 
-    def make_train_function(self, force=False):
+    def make_train_function(self, force: bool = False) -> None:
         """Make `train_function`, if there is none or by `force`."""
         if self.train_function is None or force:
             check_synchronized_layers(self)
@@ -162,13 +164,13 @@ class Model(SavedByWorkers, XlaPolicy, TrainerHooks, keras.Model):
             is_own = type(self).train_step is Model.train_step
             self.train_function = make_step_function(self, self.train_step if is_own else self._custom_train_step)
 
-    def make_test_function(self, force=False):
+    def make_test_function(self, force: bool = False) -> None:
         """Make `test_function`, if there is none or by `force`."""
         if self.test_function is None or force:
             check_scope(self)
             self.test_function = make_step_function(self, functools.partial(evaluation.evaluate_step, self))
 
-    def make_predict_function(self, force=False):
+    def make_predict_function(self, force: bool = False) -> None:
         """Make `predict_function`, if there is none or by `force`."""
         if self.predict_function is None or force:
             self.predict_function = make_predict_function(self)
@@ -179,7 +181,7 @@ class Model(SavedByWorkers, XlaPolicy, TrainerHooks, keras.Model):
         return self.compile_with_xla(self.train_step)(data)
 
     @property
-    def distribute_strategy(self):
+    def distribute_strategy(self) -> tf.distribute.Strategy | ShardedStrategy:
         """The strategy that the model was made in; `ShardedStrategy` if it has several replicas."""
         strategy = super().distribute_strategy
         return ShardedStrategy(strategy) if strategy.num_replicas_in_sync > 1 else strategy
@@ -201,7 +203,7 @@ class Model(SavedByWorkers, XlaPolicy, TrainerHooks, keras.Model):
 class FunctionalModel(Model, Functional):
     """Class of `Model(inputs, outputs)`."""
 
-    def __init__(self, inputs, outputs, name=None, **kwargs):
+    def __init__(self, inputs: Nest, outputs: Nest, name: str | None = None, **kwargs):
         Functional.__init__(self, inputs, outputs, name=name, **kwargs)
 
 
@@ -256,7 +258,7 @@ class Sequential(Model, keras.Sequential):
     (None, 1)
     """
 
-    def __init__(self, layers=None, **kwargs):
+    def __init__(self, layers: Sequence[keras.layers.Layer] | None = None, **kwargs):
         keras.Sequential.__init__(self, layers, **kwargs)
 
 

@@ -8,6 +8,7 @@ Mirrored variables stay equal because every replica applies the same all-reduced
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -28,7 +29,7 @@ def local_components(variables: Sequence[keras.Variable]) -> Iterator[None]:
         yield
 
 
-def local_component(value):
+def local_component(value: Any) -> Any:
     """Return this replica's component of a distributed variable; any other value unchanged."""
     if not isinstance(value, tf.distribute.DistributedValues):
         return value

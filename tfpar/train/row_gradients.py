@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
+from tfpar.train.types import Gradient
+
 _MIN_TABLE_ROWS = 4096  # A smaller table is moved as fast when it is dense.
 _MAX_TABLE_ROWS = 2**24  # Row indices are moved as float32, which is exact below.
-
-Gradient = tf.Tensor | tf.IndexedSlices
 
 
 def scale(gradient: Gradient, factor: tf.Tensor, table: tf.Tensor, keeps_rows: bool = False) -> Gradient:
@@ -46,24 +46,24 @@ def add(gradients: Sequence[Gradient]) -> Gradient:
     return tf.IndexedSlices(values, indices, first.dense_shape)
 
 
-def as_tensor(gradient):
+def as_tensor(gradient: Gradient | None) -> tf.Tensor | None:
     """Make a dense gradient of `tf.IndexedSlices`; return tensors, and None, unchanged."""
     if not isinstance(gradient, tf.IndexedSlices):
         return gradient
     return tf.math.unsorted_segment_sum(gradient.values, gradient.indices, gradient.dense_shape[0])
 
 
-def as_tensors(gradients: Sequence) -> list:
+def as_tensors(gradients: Sequence) -> list[tf.Tensor | None]:
     """Make dense gradients: see `as_tensor`."""
     return [as_tensor(gradient) for gradient in gradients]
 
 
-def drop_rows(gradient):
+def drop_rows(gradient: Gradient | None) -> tf.Tensor | None:
     """Replace `tf.IndexedSlices` by None; return tensors, and None, unchanged."""
     return None if isinstance(gradient, tf.IndexedSlices) else gradient
 
 
-def pad_to_all_replicas(gradient, context: tf.distribute.ReplicaContext):
+def pad_to_all_replicas(gradient: Gradient | None, context: tf.distribute.ReplicaContext) -> Gradient | None:
     """Pad `tf.IndexedSlices` to the rows of all replicas, with zeros for the other replicas' rows.
 
     Such slices of all replicas, which must have touched equally many rows, can be added by one all-reduce together with
@@ -77,7 +77,7 @@ def pad_to_all_replicas(gradient, context: tf.distribute.ReplicaContext):
     return tf.IndexedSlices(tf.pad(gradient.values, [padding, [0, 0]]), tf.pad(indices, [padding]))
 
 
-def restore_indices(summed, gradient):
+def restore_indices(summed: Gradient | None, gradient: Gradient | None) -> Gradient | None:
     """Cast the row indices of a sum back to integers, given one of the gradients that were padded and summed."""
     if not isinstance(summed, tf.IndexedSlices):
         return summed

@@ -13,6 +13,7 @@ from tfpar.cluster.multiworker import is_multiworker
 from tfpar.layers.dropout import rows_begin_at
 from tfpar.ops.random import hashed
 from tfpar.train.step_context import current_step, step_context
+from tfpar.train.types import Nest
 
 DIFFERENT_BATCHES = (
     "The workers read different batches. All must read the same ones, in the same order, and take their rows of each: "
@@ -47,7 +48,7 @@ class ShardedStrategy:
             check_for_tpu(dataset.element_spec, self._strategy.num_replicas_in_sync)
         return dataset
 
-    def run(self, function: Callable, args: tuple):
+    def run(self, function: Callable, args: tuple) -> Nest:
         """Run `function(rows)` on each replica, with the replica's rows of the batch `args[0]`.
 
         A batch from a `tf.distribute.DistributedDataset` is already distributed, and is passed on unchanged.
@@ -72,7 +73,7 @@ class ShardedStrategy:
 
         return self._strategy.run(run_on_replica, args=(batch,))
 
-    def run_without_batch(self, function: Callable):
+    def run_without_batch(self, function: Callable) -> Nest:
         """Run `function()` on each replica."""
         return self._strategy.run(function)
 
@@ -81,16 +82,16 @@ class ShardedStrategy:
         """Whether replicas are in several processes."""
         return is_multiworker(self._strategy) and not isinstance(self._strategy, tf.distribute.TPUStrategy)
 
-    def first_result(self, output):
+    def first_result(self, output: Nest) -> Nest:
         """Return the output of this process' first replica; called across replicas."""
         return self._strategy.experimental_local_results(output)[0]
 
-    def gather_rows(self, output) -> tf.Tensor:
+    def gather_rows(self, output: tf.distribute.DistributedValues) -> tf.Tensor:
         """Concatenate the rows of all replicas in the order of the global batch; called across replicas."""
         return self._strategy.gather(output, axis=0)
 
 
-def check_for_tpu(spec, replicas: int) -> None:
+def check_for_tpu(spec: Nest, replicas: int) -> None:
     """Refuse batches that a TPU cannot process, before anything is compiled.
 
     Args:
@@ -112,13 +113,13 @@ def check_for_tpu(spec, replicas: int) -> None:
             raise ValueError(f"A batch's rows must be a multiple of the {replicas} TPU cores; got {leaf}.")
 
 
-def row_count(batch) -> int | tf.Tensor:
+def row_count(batch: Nest) -> int | tf.Tensor:
     """Return the rows of a nest of tensors (rows, ...), with None for absent ones: an int if it is static."""
     first = next(leaf for leaf in tf.nest.flatten(batch) if leaf is not None)
     return tf.shape(first)[0] if first.shape[0] is None else first.shape[0]
 
 
-def slice_rows(batch, index: int | tf.Tensor, count: int) -> tuple:
+def slice_rows(batch: Nest, index: int | tf.Tensor, count: int) -> tuple[tf.Tensor, Nest]:
     """Cut one of `count` slices, as even as the rows allow; the last ones may have fewer rows, or none.
 
     Args:

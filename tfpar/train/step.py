@@ -18,9 +18,10 @@ from tfpar.train.microbatches import MicrobatchFunction, MicrobatchSums, add_sum
 from tfpar.train.replica import all_variables, local_components, metric_and_other_variables, single_device
 from tfpar.train.sharding import check_same_batch, fingerprint_terms
 from tfpar.train.step_context import current_step, step_context
+from tfpar.train.types import Gradient, Logs, Nest
 
 
-def train_step(model: keras.Model, shard) -> dict:
+def train_step(model: keras.Model, shard: Nest) -> Logs:
     """Train on one global batch; called in each replica with its rows.
 
     Args:
@@ -46,7 +47,7 @@ def count_microbatches(model: keras.Model) -> int:
     return _count_replicas() * model.lanes
 
 
-def forward_backward(model: keras.Model, data) -> tuple[list, tf.Tensor, dict]:
+def forward_backward(model: keras.Model, data: Nest) -> tuple[list[Gradient | None], tf.Tensor, Logs]:
     """Compute gradients and logs of a microbatch: see `tfpar.train.Model.forward_backward`."""
     x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
     with tf.GradientTape() as tape:

@@ -23,7 +23,7 @@ class TokenCrossentropy(keras.losses.Loss):
         super().__init__(name=name, reduction="mean_with_sample_weight")
         self.label_smoothing = label_smoothing
 
-    def call(self, tokens, logits):
+    def call(self, tokens: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
         """Compute each token's loss: int (batch, time), float (batch, time, vocabulary) -> float32 (batch, time)."""
         logits, tokens = tf.cast(logits, tf.float32), tf.cast(tokens, tf.int32)
         log_normalizer = tf.reduce_logsumexp(logits, axis=-1)
@@ -33,5 +33,5 @@ class TokenCrossentropy(keras.losses.Loss):
         smooth = self.label_smoothing
         return log_normalizer - (1 - smooth) * true - smooth * tf.reduce_mean(logits, axis=-1)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {"label_smoothing": self.label_smoothing, "name": self.name}

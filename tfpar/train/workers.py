@@ -38,7 +38,7 @@ ABORTED = (
 )
 
 
-def run_on_workers(method: Callable, args: tuple, kwargs: dict):
+def run_on_workers(method: Callable, args: tuple, kwargs: dict) -> object:
     """Call a model's `fit`, `evaluate` or `predict` as one of several workers, each of which makes the same call.
 
     The chief alone shows progress and runs callbacks that write; all workers get the weights that these restored.
@@ -74,7 +74,7 @@ def run_on_workers(method: Callable, args: tuple, kwargs: dict):
 class SyncCallback(keras.callbacks.Callback):
     """Callback that broadcasts the chief's weights and epoch at the start, and stops all workers after one epoch."""
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict | None = None) -> None:
         model, self._strategy = self.model, self.model.distribute_strategy
         epoch = tf.constant(initial_epoch(model), tf.int64)
         broadcast = functools.partial(_broadcast_from_chief, model)
@@ -82,7 +82,7 @@ class SyncCallback(keras.callbacks.Callback):
         set_initial_epoch(model, int(chief_epoch))
         self._sum = tf.function(lambda flag: self._run_on_replicas(all_reduce_sum, flag), autograph=False)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         self.model.stop_training = bool(self._sum(tf.constant(int(self.model.stop_training), tf.int64)))
 
     def _run_on_replicas(self, function, number):

@@ -31,7 +31,7 @@ class XlaPolicy:
         return super().jit_compile
 
     @jit_compile.setter
-    def jit_compile(self, value):
+    def jit_compile(self, value: bool | str):
         uses_cudnn = any(getattr(layer, "takes_cudnn", False) for layer in flatten_layers(self))
         self._clusters_around_cudnn = bool(value) and uses_cudnn
         self._jit_is_auto, self._is_resolving_auto = self._is_resolving_auto, False

@@ -18,7 +18,7 @@ class NotCompilableError(Exception):
         node: `NodeDef` of the operation.
     """
 
-    def __init__(self, node):
+    def __init__(self, node: tf.compat.v1.NodeDef):
         super().__init__(node.op)
         self.node = node
 

@@ -15,7 +15,7 @@ class Stream:
         lines: splitter of the bytes, `Lines` or `LiveLines`.
     """
 
-    def __init__(self, fd: int, lines):
+    def __init__(self, fd: int, lines: "Lines | LiveLines"):
         os.set_blocking(fd, False)
         self.fd = fd
         self._lines = lines

@@ -6,9 +6,11 @@ module of this name before the user's program. This one acts once the program im
 
 import functools
 import importlib
+import importlib.machinery
 import importlib.util
 import os
 import sys
+import types
 
 
 class KerasFinder:
@@ -17,7 +19,7 @@ class KerasFinder:
     def __init__(self):
         self._asks_others = False
 
-    def find_spec(self, name, path=None, target=None):
+    def find_spec(self, name: str, path: object = None, target: object = None) -> importlib.machinery.ModuleSpec | None:
         if name != "keras" or self._asks_others:
             return None
         self._asks_others = True
@@ -37,7 +39,7 @@ class KerasFinder:
         return spec
 
 
-def guard_training(keras) -> None:
+def guard_training(keras: types.ModuleType) -> None:
     """Make `fit`, `train_on_batch` and the optimizers' `apply` check the strategy first.
 
     Args:
@@ -62,7 +64,7 @@ def _guarded(method):
     return check_and_call
 
 
-def show_exception(kind, error, traceback) -> None:
+def show_exception(kind: type, error: BaseException, traceback: types.TracebackType | None) -> None:
     """End the program at a `UserError` as commands do: one line on stderr, and exit code 2."""
     errors = sys.modules.get("tfpar.errors")
     if errors is None or not isinstance(error, errors.UserError):

@@ -51,7 +51,7 @@ def test_a_worker_has_as_many_threads_as_cores():
 
 
 @pytest.mark.parametrize("name", ["python", "python3"])
-def test_a_bare_python_is_this_one(name):
+def test_a_bare_python_is_this_interpreter(name):
     assert find_command([name, "x.py", "-v"]) == [sys.executable, "x.py", "-v"]
 
 
@@ -97,7 +97,7 @@ def test_endless_lines_are_broken():
 
 
 def live(chunks):
-    """What was drawn, and what was taken: a line, and whether it was drawn before."""
+    """Return the rows that were drawn, and the lines with whether each was drawn before."""
     drawn, taken = [], []
     lines = LiveLines(lambda *line: taken.append(line), drawn.append)
     for chunk in chunks:

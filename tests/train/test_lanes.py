@@ -1,4 +1,4 @@
-"""What a batch says does not depend on how many lanes compute it."""
+"""Training does not depend on the number of lanes."""
 
 import functools
 
@@ -26,13 +26,13 @@ def with_dropout(model_class):
     return model_class(x, keras.layers.Dense(3)(tfpar.layers.Dropout(0.5, seed=2)(recurrent)))
 
 
-def regularised(model_class):
+def regularized(model_class):
     x = keras.Input((None, 4))
     return model_class(x, keras.layers.Dense(3)(tfpar.layers.GRU(3, kernel_regularizer="l2")(x)))
 
 
 def with_table(model_class):
-    """Its gradient is kept as the rows that were touched."""
+    """Make a model whose gradient is sparse: the rows that were touched."""
     x = keras.Input((None,), dtype="int32")
     return model_class(x, keras.layers.Dense(3)(tfpar.layers.SimpleRNN(3)(keras.layers.Embedding(5000, 4)(x))))
 
@@ -43,7 +43,7 @@ CASES = {
     "functional": (functional, SGD, {}),
     "subclassed": (subclassed, SGD, {}),
     "dropout": (with_dropout, SGD, {}),
-    "regularised": (regularised, SGD, {}),
+    "regularized": (regularized, SGD, {}),
     "adamw": (dense, functools.partial(keras.optimizers.AdamW, 0.05, weight_decay=0.1), {}),
     "clipping": (dense, functools.partial(keras.optimizers.SGD, 0.5, global_clipnorm=0.05), {}),
     "accumulation": (dense, functools.partial(SGD, gradient_accumulation_steps=2), {}),
@@ -54,8 +54,8 @@ CASES = {
 
 @pytest.mark.parametrize("jit_compile", [False, True], ids=["graph", "xla"])
 @pytest.mark.parametrize("name", CASES)
-def test_as_one(name, jit_compile):
-    """Ten rows in batches of four: the last batch is ragged."""
+def test_lanes_equal_one_device(name, jit_compile):
+    """Ten rows in batches of four: the last batch is smaller."""
     make, optimizer, fit = CASES[name]
     train = functools.partial(trained, optimizer=optimizer, jit_compile=jit_compile, metrics=["accuracy"], **fit)
     one, expected = train(make, tfpar.train.Model)

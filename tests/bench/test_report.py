@@ -99,7 +99,7 @@ def test_other_files_are_refused(tmp_path, content):
 
 
 @pytest.mark.parametrize("suite", ["training", "recurrent", "profile", "export"])
-def test_the_front_page_shows_the_figures_that_are_kept(suite):
+def test_benchmark_page_shows_stored_figures(suite):
     root = Path(__file__).parents[2]
     report = read_report(root / f"tfpar/bench/figures/{suite}.json")
-    assert table(report) in (root / "README.md").read_text()
+    assert table(report) in (root / "docs/benchmarks.md").read_text()

@@ -5,7 +5,7 @@ import pytest
 from tfpar.cluster import STRATEGIES, Machines, StrategyChoice, choose_strategy
 from tfpar.errors import UserError
 
-ASKED = "it was asked for"
+ASKED = "it was requested"
 NOTHING, ONE_GPU, FOUR_GPUS, EIGHT_TPUS = Machines(), Machines(gpus=1), Machines(gpus=4), Machines(tpus=8)
 ALONE, TWO_WORKERS, TWO_WITH_GPUS = Machines(workers=1), Machines(workers=2), Machines(gpus=4, workers=2)
 TABLE = [

@@ -46,7 +46,7 @@ def test_mirrored_and_too_late():
         "replicas": 2,
         "same": True,
         "devices": 2,
-        "choice": "mirrored, 2 x CPU, since it was asked for",
+        "choice": "mirrored, 2 x CPU, since it was requested",
         "too_late": "Cannot make 3 CPU devices: TensorFlow has already started with 2. "
         "Call tfpar.cluster.make_strategy before anything else uses TensorFlow, such as a tensor, a dataset, `adapt` "
         "or a model.",

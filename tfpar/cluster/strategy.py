@@ -87,7 +87,7 @@ def _choose_multiworker(name, replicas, machines):
             "Leave it out: with strategy 'multiworker' the workers say how many there are."
         )
     device_type = "GPU" if machines.gpus else "CPU"
-    reason = "it was asked for" if name == "multiworker" else f"TF_CONFIG names {machines.workers} workers"
+    reason = "it was requested" if name == "multiworker" else f"TF_CONFIG names {machines.workers} workers"
     return StrategyChoice("multiworker", there, device_type, reason)
 
 
@@ -99,7 +99,7 @@ def _choose_tpu(name, replicas, machines):
         )
     if replicas not in (0, machines.tpus):
         raise UserError(f"`replicas` is {replicas}, but there are {machines.tpus} TPU cores. Leave it out.")
-    reason = "it was asked for" if name == "tpu" else f"there are {machines.tpus} TPU cores to train on"
+    reason = "it was requested" if name == "tpu" else f"there are {machines.tpus} TPU cores to train on"
     return StrategyChoice("tpu", machines.tpus, "TPU", reason)
 
 
@@ -110,10 +110,10 @@ def _choose_on_one_machine(name, replicas, gpus):
         raise UserError(f"`replicas` is {replicas}, but this process sees {gpus} GPU(s). Use replicas={gpus}.")
     device_type = "GPU" if gpus else "CPU"
     if name == "one":
-        return StrategyChoice("one", 1, device_type, "it was asked for")
+        return StrategyChoice("one", 1, device_type, "it was requested")
     wanted = replicas or gpus or 1
     if name == "mirrored":
-        return StrategyChoice("mirrored", wanted, device_type, "it was asked for")
+        return StrategyChoice("mirrored", wanted, device_type, "it was requested")
     if wanted == 1:
         return StrategyChoice("one", 1, device_type, f"there is one {device_type} device to train on")
     return StrategyChoice("mirrored", wanted, device_type, f"there are {wanted} {device_type} devices to train on")

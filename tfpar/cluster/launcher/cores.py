@@ -54,7 +54,7 @@ def divide_cores(workers: int, cores_per_worker: int | None, usable: Sequence[in
     if cores_per_worker and workers * cores_per_worker > len(usable):
         raise UserError(
             f"{workers} workers with --cores_per_worker {cores_per_worker} need {workers * cores_per_worker} cores, "
-            f"but {len(usable)} can be used here; ask for fewer, or leave --cores_per_worker away"
+            f"but {len(usable)} can be used here; ask for fewer, or omit --cores_per_worker"
         )
     each = cores_per_worker or max(1, len(usable) // workers)
     if not bind or workers * each > len(usable):

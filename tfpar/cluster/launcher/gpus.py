@@ -28,7 +28,7 @@ def divide_gpus(workers: int, gpus_per_worker: int | None, environment: Mapping[
     if workers * gpus_per_worker > len(usable):
         raise UserError(
             f"{workers} workers with --gpus_per_worker {gpus_per_worker} need {workers * gpus_per_worker} GPUs, but "
-            f"{len(usable)} can be used here; ask for fewer, or leave --gpus_per_worker away"
+            f"{len(usable)} can be used here; ask for fewer, or omit --gpus_per_worker"
         )
     groups = (usable[index * gpus_per_worker : (index + 1) * gpus_per_worker] for index in range(workers))
     return [{"CUDA_VISIBLE_DEVICES": ",".join(group)} for group in groups]

@@ -21,7 +21,7 @@ def eager():
     return compute
 
 
-# A compilation takes seconds: wrappers go through XLA once, and what XLA gets is a graph.
+# A compilation takes seconds, so wrappers are compiled once; XLA compiles the graph that the graph tests check.
 CASES = [(row, "xla") for row in [*SINGLE, BIDIRECTIONAL[-1]]]
 CASES += [(row, "graph") for row in [SINGLE[1], *BIDIRECTIONAL[:-1], *STACKED]]
 

@@ -1,4 +1,4 @@
-"""A layer made from another's configuration is that layer again."""
+"""Layers survive a round trip through their configuration."""
 
 import keras
 import pytest

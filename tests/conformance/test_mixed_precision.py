@@ -1,4 +1,4 @@
-"""In bfloat16 and float16 a layer stays near its float32 self, keeps float32 weights and answers in its own type."""
+"""Mixed precision: outputs are close to float32's, weights are float32, outputs have the compute dtype."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Each single layer computes what its equations say, in NumPy."""
+"""Each single layer equals its equations in NumPy."""
 
 import functools
 

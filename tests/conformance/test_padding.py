@@ -1,4 +1,4 @@
-"""What stands behind a mask never touches valid outputs, states or gradients."""
+"""Values at masked steps do not affect valid outputs, states or gradients."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""A wrong argument is an error that names it, says what was expected and what came."""
+"""Errors of invalid arguments name the argument, the expected value and the received one."""
 
 import keras
 import numpy as np
@@ -63,11 +63,11 @@ def test_input_of_another_rank():
 @pytest.mark.parametrize(
     "make, message",
     [
-        (lambda: layers.Bidirectional(keras.layers.LSTM(3)), "with a `layer` that is a tfpar recurrent layer"),
-        (lambda: layers.Bidirectional("lstm"), "with a `layer` that is a tfpar recurrent layer. Received: 'lstm'"),
+        (lambda: layers.Bidirectional(keras.layers.Dense(3)), "with a `layer` that is a recurrent layer of tfpar"),
+        (lambda: layers.Bidirectional("lstm"), "LSTM, GRU or SimpleRNN. Received: 'lstm'"),
         (
             lambda: layers.Bidirectional(layers.LSTM(3), backward_layer=keras.layers.Dense(3)),
-            "with a `backward_layer` that is a tfpar recurrent layer",
+            "with a `backward_layer` that is a recurrent layer of tfpar",
         ),
         (lambda: layers.Bidirectional(layers.LSTM(3), merge_mode="max"), "`merge_mode`, expected one of"),
         (

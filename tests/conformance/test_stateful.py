@@ -1,4 +1,4 @@
-"""A stateful layer goes on where the last batch ended."""
+"""A stateful layer starts from the final states of the last batch."""
 
 import keras
 import numpy as np

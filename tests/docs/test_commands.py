@@ -1,7 +1,9 @@
 """Every command of the README and of the documentation is accepted by its parser; the cheap ones are run."""
 
+import ast
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -88,6 +90,17 @@ def test_smoke_run_of_the_readme(exports):
     done = subprocess.run(command, cwd=exports, env=ENVIRONMENT, capture_output=True, text=True, timeout=280)
     assert done.returncode == 0, done.stderr[-3000:]
     assert json.loads(done.stdout.splitlines()[-1])["recipe"] == "sentiment"
+
+
+@pytest.mark.slow
+def test_tutorial_script_on_two_workers(tmp_path):
+    (script,) = re.findall(r"<!-- not run -->\n```python\n(.*?)```", (ROOT / "docs/tutorial.md").read_text(), re.S)
+    (tmp_path / "train.py").write_text(script)
+    launch = [sys.executable, "-m", "tfpar", "launch", "--workers", "2", "--", sys.executable, "train.py"]
+    done = subprocess.run(launch, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, timeout=280)
+    assert done.returncode == 0, done.stderr[-3000:]
+    result = ast.literal_eval(done.stdout.splitlines()[-1])
+    assert result["replicas"] == 2 and 0 <= result["accuracy"] <= 1 and (tmp_path / "model.keras").exists()
 
 
 def test_names_of_pages():

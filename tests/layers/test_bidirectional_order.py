@@ -1,4 +1,4 @@
-"""A bidirectional layer turns nothing around in training: its backward loop begins at the end."""
+"""A bidirectional layer reverses no tensor in training: its backward loop starts at the last step."""
 
 import keras
 import numpy as np

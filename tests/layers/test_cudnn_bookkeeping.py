@@ -1,4 +1,4 @@
-"""What stands around cuDNN's operation: masks, directions, states, and batches that it cannot run.
+"""Code around cuDNN's operation: masks, directions, states, and batches that it cannot run.
 
 There is no GPU here: every test puts a stand-in, written from NVIDIA's description, in the operation's place.
 """
@@ -26,7 +26,7 @@ MASKS = {
 
 @pytest.fixture
 def stand_in(monkeypatch):
-    """Within `stand_in()` layers believe that there is a GPU and run the stand-in; the list says in which modes."""
+    """Within `stand_in()` layers detect a GPU and run the stand-in; the list has the modes of its calls."""
     ran = []
 
     def run_operation(mode, *arguments):
@@ -39,7 +39,7 @@ def stand_in(monkeypatch):
 
 
 def compare(row, way, mask=None, initial_state=None, tolerance=1e-5, **arguments):
-    """Outputs, states and gradients of a layer by the stand-in, and by the loop."""
+    """Return outputs, states and gradients of a layer by the stand-in, and by the training loop."""
     common = dict(return_state=True, **arguments)
     with_cudnn, looped = (built(row, layers, use_cudnn=use_cudnn, **common) for use_cudnn in (True, False))
     calls = dict(way=way, initial_state=initial_state, mask=mask, training=True)

@@ -1,4 +1,4 @@
-"""XLA compiles what stands around cuDNN's operation where TensorFlow is told to cluster: on a CPU, with a stand-in."""
+"""XLA compiles the code around cuDNN's operation if TensorFlow clusters automatically: on a CPU, with a stand-in."""
 
 import json
 import os

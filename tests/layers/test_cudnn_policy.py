@@ -1,4 +1,4 @@
-"""When cuDNN is chosen, and what stands in the graph then. Traced for a GPU that need not be there; never run."""
+"""The choice of cuDNN, and its graph: traced for a GPU, which need not exist, and never run."""
 
 import keras
 import numpy as np
@@ -7,11 +7,11 @@ import tensorflow as tf
 
 import tfpar
 from tfpar import layers
+from tfpar.layers.call_context import exporting
 from tfpar.layers.recurrent import placement
-from tfpar.layers.recurrent.kernels import exporting
 
 FORWARD, BACKWARD = "CudnnRNNV3", "CudnnRNNBackpropV3"
-REASON = "the device is a GPU; batches whose padding is not at the right take the loop"
+REASON = "the device is a GPU; batches that are not right-padded run by the training loop"
 
 
 def traced(layer, *, device="/GPU:0", training=True, masked=True, jit_compile=False, shape=(None, None, 4), **call):
@@ -62,13 +62,13 @@ def test_a_traced_step_for_a_gpu_has_cudnn_and_its_gradient(make):
 OBSTACLES = {
     "cpu": (lambda: layers.LSTM(3), {"device": "/CPU:0"}, "the device is a CPU"),
     "xla": (lambda: layers.LSTM(3), {"jit_compile": True}, None),
-    "refused": (lambda: layers.LSTM(3, use_cudnn=False), {}, "use_cudnn=False was asked for"),
-    "activation": (lambda: layers.LSTM(3, activation="relu"), {}, "cuDNN knows only tanh and sigmoid"),
-    "gates": (lambda: layers.GRU(3, recurrent_activation="tanh"), {}, "cuDNN knows only tanh and sigmoid"),
-    "recurrent_dropout": (lambda: layers.LSTM(3, recurrent_dropout=0.1), {}, "cuDNN knows no recurrent dropout"),
-    "reset_before": (lambda: layers.GRU(3, reset_after=False), {}, "cuDNN's GRU is the one of reset_after=True"),
+    "refused": (lambda: layers.LSTM(3, use_cudnn=False), {}, "use_cudnn=False was given"),
+    "activation": (lambda: layers.LSTM(3, activation="relu"), {}, "cuDNN supports only tanh and sigmoid"),
+    "gates": (lambda: layers.GRU(3, recurrent_activation="tanh"), {}, "cuDNN supports only tanh and sigmoid"),
+    "recurrent_dropout": (lambda: layers.LSTM(3, recurrent_dropout=0.1), {}, "cuDNN has no recurrent dropout"),
+    "reset_before": (lambda: layers.GRU(3, reset_after=False), {}, "cuDNN has only the GRU of reset_after=True"),
     "simple_rnn": (lambda: layers.SimpleRNN(3), {}, "cuDNN's operation is for the LSTM and the GRU"),
-    "unroll": (lambda: layers.LSTM(3, unroll=True), {"shape": (None, 5, 4)}, "unroll=True was asked for"),
+    "unroll": (lambda: layers.LSTM(3, unroll=True), {"shape": (None, 5, 4)}, "unroll=True was given"),
 }
 
 
@@ -116,7 +116,7 @@ def test_only_the_data_decides_between_the_two_bodies_of_a_traced_step():
 
 @pytest.mark.parametrize("make", [lambda: layers.LSTM(3, recurrent_dropout=0.1), lambda: layers.SimpleRNN(3)])
 def test_a_loop_for_a_gpu_is_an_xla_program_by_itself_in_a_traced_step(make):
-    """So it is compiled in a model, too, whose step cannot be, since another layer of it takes cuDNN."""
+    """It is compiled even in a model whose step cannot be compiled, since another layer runs by cuDNN."""
 
     def programs(**options):
         return [f for f in traced(make(), **options).library.function if f.attr["_XlaMustCompile"].b]
@@ -137,7 +137,7 @@ def test_a_layer_says_what_it_takes():
         assert layer.explain() == f"reader: lstm by the cudnn kernel, since {REASON}"
         assert layer.takes_cudnn and not layer.supports_jit
     with tf.device("/CPU:0"):
-        assert layer.explain() == "reader: lstm by the loop kernel, since the device is a CPU"
+        assert layer.explain() == "reader: lstm by the training_loop kernel, since the device is a CPU"
         assert not layer.takes_cudnn and layer.supports_jit
         layer.supports_jit = False
         assert not layer.supports_jit
@@ -174,14 +174,14 @@ def test_a_gpu_that_lacks_bfloat16_with_a_stand_in_for_its_description(monkeypat
 def test_a_tensorflow_for_amd_with_a_stand_in_for_its_description(monkeypatch):
     monkeypatch.setattr(tf.sysconfig, "get_build_info", lambda: {"is_rocm_build": True})
     with tf.device("/GPU:0"):
-        assert layers.LSTM(3).explain().endswith("by the loop kernel, since the GPU is AMD's")
+        assert layers.LSTM(3).explain().endswith("by the training_loop kernel, since the GPU is AMD's")
 
 
 IMPOSSIBLE = {
     "activation": (lambda: layers.LSTM(3, use_cudnn=True, activation="relu"), "only tanh and sigmoid"),
     "recurrent_dropout": (lambda: layers.GRU(3, use_cudnn=True, recurrent_dropout=0.5), "no recurrent dropout"),
     "reset_before": (lambda: layers.GRU(3, use_cudnn=True, reset_after=False), "reset_after=True"),
-    "unroll": (lambda: layers.LSTM(3, use_cudnn=True, unroll=True), "unroll=True was asked for"),
+    "unroll": (lambda: layers.LSTM(3, use_cudnn=True, unroll=True), "unroll=True was given"),
 }
 
 
@@ -213,7 +213,7 @@ def test_no_export_has_cudnn_traced_for_a_gpu(use_cudnn, target):
 
 
 def test_a_saved_model_from_a_gpus_scope_runs_on_a_cpu(tmp_path, monkeypatch):
-    """The scope is a stand-in: layers believe in a GPU where none asks for the CPU, and everything is on the CPU."""
+    """With a stand-in for the scope: layers detect a GPU unless the scope is the CPU; all operations are on the CPU."""
     scope = tf.__internal__.eager_context.get_device_name
     features = keras.Input((None, 4), name="features")
     model = keras.Model(features, layers.GRU(3, name="gru")(features))

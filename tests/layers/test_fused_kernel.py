@@ -1,4 +1,4 @@
-"""The fused LSTM answers as the loop does, also where it must work around masks and directions."""
+"""The fused LSTM equals the training loop, with masks and in both directions."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from running import assert_all_close
 from table import BIDIRECTIONAL, SINGLE, built, inputs
 
 from tfpar import layers
-from tfpar.layers.recurrent.kernels import exporting
+from tfpar.layers.call_context import exporting
 
 LSTM = SINGLE[1]
 PADDED = np.array([[1, 1, 1, 0, 0], [1, 1, 1, 1, 1], [0, 0, 0, 0, 0], [1, 0, 0, 0, 0]], bool)
@@ -20,7 +20,7 @@ def fused_and_looped(layer, mask):
     with exporting("tflite"):
         traced = tf.function(run, autograph=False).get_concrete_function(tf.TensorSpec((4, 5, 4)))
     implementations = [f.definition.attr["api_implements"].s for f in _functions(traced)]
-    assert any(name.startswith(b"lstm_") for name in implementations), "it was not the fused kernel that ran"
+    assert any(name.startswith(b"lstm_") for name in implementations), "the fused kernel did not run"
     return traced(tf.constant(inputs())), run(inputs())
 
 

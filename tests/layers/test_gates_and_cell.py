@@ -1,4 +1,4 @@
-"""Every way to run an LSTM goes through the two named functions at its heart."""
+"""Every kernel of an LSTM calls `gate_module` and `memory_cell`."""
 
 import contextlib
 
@@ -9,13 +9,13 @@ from running import WAYS, assert_all_close
 from table import MASKS, inputs
 
 from tfpar import layers
-from tfpar.layers.recurrent.kernels import exporting
+from tfpar.layers.call_context import exporting
 from tfpar.ops import lstm
 
 PATHS = {
-    "loop": ({}, None),
+    "training_loop": ({}, None),
     "unrolled": ({"unroll": True}, None),
-    "inference": ({}, "saved_model"),
+    "loop": ({}, "saved_model"),
     "fused": ({}, "tflite"),
 }
 
@@ -47,7 +47,7 @@ def test_another_memory_cell_changes_the_answer(path, monkeypatch):
 
 @pytest.mark.parametrize("path", PATHS)
 def test_all_paths_agree(path):
-    assert_all_close([outputs(path, "graph")], [outputs("loop")])
+    assert_all_close([outputs(path, "graph")], [outputs("training_loop")])
 
 
 def test_gate_module_by_hand():
@@ -56,9 +56,9 @@ def test_gate_module_by_hand():
 
     gate, candidate = lstm.Activation(double), lstm.Activation(tf.negative)
     activations = lstm.GateActivations((gate, gate, candidate, gate))
-    kept = lstm.gate_module(tf.constant([[1.0, 2.0, 3.0, 4.0]]), activations)
-    assert kept.numpy().tolist() == [[1, 2, 3, 4]], "what no table knows is kept as it came"
-    assert activations.value(kept).numpy().tolist() == [[2, 4, -3, 8]]
+    residual = lstm.gate_module(tf.constant([[1.0, 2.0, 3.0, 4.0]]), activations)
+    assert residual.numpy().tolist() == [[1, 2, 3, 4]], "an unknown activation saves its input"
+    assert activations.value(residual).numpy().tolist() == [[2, 4, -3, 8]]
 
 
 def test_memory_cell_by_hand():

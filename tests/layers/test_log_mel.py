@@ -75,7 +75,7 @@ def test_every_band_hears_something():
     "arguments, words",
     [
         ({"hop": 0}, "`hop`"),
-        ({"high_hz": 5000.0}, "must rise from 0 to at most 4000"),
+        ({"high_hz": 5000.0}, "high_hz <= 4000"),
         ({"normalization": "loud"}, "`normalization`"),
         ({"hop": 15, "hops_per_frame": 3}, "must be even"),
     ],

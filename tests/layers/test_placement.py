@@ -1,4 +1,4 @@
-"""Where operations will run that are traced now; GPUs are named in scopes or listed by a stand-in, never used."""
+"""The device of traced operations; GPUs are named in scopes or listed by a stand-in, never used."""
 
 import pytest
 import tensorflow as tf
@@ -7,7 +7,7 @@ from tfpar.layers.recurrent.placement import device_type, within_xla
 
 
 def asked_within(function_of_ask, *arguments, **options):
-    """What `device_type` and `within_xla` say where `function_of_ask` calls its argument, traced."""
+    """Return `device_type()` and `within_xla()` where `function_of_ask` calls its argument, traced."""
     answers = []
 
     def ask():

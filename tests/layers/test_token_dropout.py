@@ -1,4 +1,4 @@
-"""`TokenDropout`: some tokens become the unknown one; padding stays."""
+"""`TokenDropout` replaces some tokens by the unknown one, and never padding."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Networks for images: what they give, that they learn, are saved, and leave as TFLite files."""
+"""Image networks: outputs, training, saving, export."""
 
 import keras
 import numpy as np
@@ -54,7 +54,7 @@ def test_the_mean_over_views_of_a_classifier(kind, tmp_path):
     by_view = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
     answers = answering.predict(images, verbose=0)
     np.testing.assert_allclose(answers, by_view.mean(axis=0), atol=1e-6)
-    assert np.abs(answers - by_view[0]).max() > 1e-4  # the views say different things
+    assert np.abs(answers - by_view[0]).max() > 1e-4  # predictions differ between the views
 
     report = tfpar.export.tflite(answering, tmp_path / "model.tflite", calibration=batches())
     assert report["max_abs_error"] < 1e-5
@@ -79,18 +79,18 @@ def test_without_its_head_an_embedder_gives_centred_features(kind, tmp_path):
     trained_with_head = face_embedder(kind, embedding_size=5, **SMALL)
     images = DATA.test.images.astype("float32")
     features = keras.Model(trained_with_head.input, trained_with_head.get_layer("dropout_features").input)
-    directions = normalised(features.predict(images, verbose=0))
+    directions = normalize(features.predict(images, verbose=0))
     np.testing.assert_allclose(
         without_projection_head(trained_with_head).predict(images, verbose=0), directions, 1e-5, 1e-5
     )
     embedder = without_projection_head(trained_with_head, directions.mean(axis=0))
-    expected = normalised(directions - directions.mean(axis=0))
+    expected = normalize(directions - directions.mean(axis=0))
     np.testing.assert_allclose(embedder.predict(images, verbose=0), expected, rtol=1e-4, atol=1e-5)
     report = tfpar.export.tflite(embedder, tmp_path / "model.tflite", calibration=batches())
     assert report["max_abs_error"] < 1e-5
 
 
-def normalised(vectors):
+def normalize(vectors):
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
@@ -109,9 +109,9 @@ def test_the_seed_alone_decides_the_weights():
     assert any(np.abs(a - b).max() > 0 for a, b in zip(one.get_weights(), other.get_weights(), strict=True))
 
 
-def test_pixels_are_normalised_inside():
+def test_pixels_are_normalized_inside():
     model = image_classifier("cnn", num_classes=2, **SMALL)
-    layer = model.get_layer("normalised")
+    layer = model.get_layer("normalized")
     np.testing.assert_allclose(layer(np.array([70.0, 160.0])), [0, 1], atol=1e-6)
 
 

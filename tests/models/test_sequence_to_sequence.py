@@ -1,4 +1,4 @@
-"""What is trained at once is what is decoded step by step, and beam search finds what it should."""
+"""The training model equals decoding step by step, and beam search finds the best hypotheses."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""The loop backward through time holds what must happen in order of time, and no more."""
+"""The backward loop contains only operations that must run in order of time."""
 
 import pytest
 import tensorflow as tf
@@ -20,15 +20,15 @@ def graphs(loop, recurrence):
     """The graph that computes the recurrent kernel's gradient, and the bodies of its loops in order."""
 
     @tf.function(autograph=False)
-    def function(projected, kernel):
-        states = (tf.zeros((BATCH, UNITS)),) * recurrence.state_count
+    def function(x_proj, kernel):
+        states = (tf.zeros((BATCH, UNITS)),) * recurrence.num_states
         with tf.GradientTape() as tape:
             tape.watch(kernel)
-            sequence, _ = loop(recurrence, projected, states, RecurrentWeights(kernel))
+            sequence, _ = loop(recurrence, x_proj, states, RecurrentWeights(kernel))
             loss = tf.reduce_sum(sequence)
         return tape.gradient(loss, kernel)
 
-    gates = recurrence.gates * UNITS
+    gates = recurrence.num_gates * UNITS
     graph = function.get_concrete_function(tf.TensorSpec((TIME, BATCH, gates)), tf.TensorSpec((UNITS, gates))).graph
     loops = [op for op in graph.get_operations() if op.type in ("While", "StatelessWhile")]
     return graph, [graph._get_function(op.get_attr("body").name).graph for op in loops]
@@ -44,7 +44,7 @@ def test_no_matmul_for_the_weights_in_the_loop(name):
 
 @pytest.mark.parametrize("name", MATMULS_A_STEP)
 def test_automatic_differentiation_would_need_more(name):
-    """The reason for the hand-written gradient: it goes when this stops to be true."""
+    """The reason for the hand-written gradient: remove it when this fails."""
     recurrence, matmuls = RECURRENCES[name], MATMULS_A_STEP[name]
     _, (_, backward) = graphs(inference_loop, recurrence)
     assert count(backward.get_operations(), "MatMul") > matmuls
@@ -56,12 +56,12 @@ def test_the_unrolled_form_has_no_loop():
 
 
 @pytest.mark.parametrize("loop, stacks", [(inference_loop, 1), (time_loop, 2)])
-def test_inference_keeps_only_the_outputs(loop, stacks):
+def test_inference_stacks_only_the_outputs(loop, stacks):
     recurrence = RECURRENCES["lstm"]
 
     @tf.function(autograph=False)
-    def function(projected, kernel):
-        return loop(recurrence, projected, (tf.zeros((BATCH, UNITS)),) * 2, RecurrentWeights(kernel))
+    def function(x_proj, kernel):
+        return loop(recurrence, x_proj, (tf.zeros((BATCH, UNITS)),) * 2, RecurrentWeights(kernel))
 
     graph = function.get_concrete_function(tf.TensorSpec((TIME, BATCH, 8)), tf.TensorSpec((UNITS, 8))).graph
     every = [op for definition in [graph, *_functions(graph)] for op in definition.get_operations()]

@@ -1,4 +1,4 @@
-"""Outputs at masked steps, lengths, and steps taken row by row."""
+"""Outputs at masked steps, lengths, and gathered steps."""
 
 import numpy as np
 import tensorflow as tf

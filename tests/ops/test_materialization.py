@@ -1,4 +1,4 @@
-"""What XLA for CPUs makes of the time loop: nothing that grows with the steps is copied, and a turn is few kernels."""
+"""The time loop as XLA for CPUs compiles it: no stack of all steps is copied, and an iteration is a few kernels."""
 
 import re
 
@@ -13,22 +13,22 @@ TIME, BATCH, UNITS = 13, 3, 8
 
 
 def loop_bodies(name, dtype="float32", masked=False, dropout=False, **options):
-    """The instructions in the bodies of the compiled loops, forward and backward."""
+    """Return the instructions in the bodies of the compiled loops, forward and backward."""
     recurrence = RECURRENCES[name]
-    gates = recurrence.gates * UNITS
+    gates = recurrence.num_gates * UNITS
 
-    def function(projected, kernel, bias):
+    def function(x_proj, kernel, bias):
         weights = RecurrentWeights(kernel, bias if type(recurrence) is gru.GRU else None)
-        states = (tf.zeros((BATCH, UNITS), dtype),) * recurrence.state_count
+        states = (tf.zeros((BATCH, UNITS), dtype),) * recurrence.num_states
         mask = tf.sequence_mask([13, 4, 0], TIME)
         optional = {"mask": tf.transpose(mask)} if masked else {}
         if dropout:
-            optional["dropout"] = tf.cast(projected[0, :, :UNITS] > 0, dtype)
+            optional["dropout"] = tf.cast(x_proj[0, :, :UNITS] > 0, dtype)
         with tf.GradientTape() as tape:
-            tape.watch([projected, kernel])
-            sequence, final = time_loop.time_loop(recurrence, projected, states, weights, **optional, **options)
+            tape.watch([x_proj, kernel])
+            sequence, final = time_loop.time_loop(recurrence, x_proj, states, weights, **optional, **options)
             loss = tf.reduce_sum(final[0]) + (0 if sequence is None else tf.reduce_sum(sequence**2))
-        return tape.gradient(loss, [projected, kernel])
+        return tape.gradient(loss, [x_proj, kernel])
 
     shapes = [(TIME, BATCH, gates), (UNITS, gates), (gates,)]
     compiled = tf.function(function, jit_compile=True, autograph=False)
@@ -57,20 +57,20 @@ def test_no_stack_is_copied(name, dtype, masked, go_backwards):
 
 
 @pytest.mark.parametrize("name", ["lstm", "gru"])
-def test_without_it_stacks_are_copied(name, monkeypatch):
-    """The reason for it: it goes when this stops to be true."""
-    monkeypatch.setattr(time_loop, "materializer", lambda counter: materialization.as_it_is)
+def test_without_materialization_stacks_are_copied(name, monkeypatch):
+    """The reason for materialization: remove it when this fails."""
+    monkeypatch.setattr(time_loop, "make_materializer", lambda counter: materialization.identity)
     assert copies_of_stacks(loop_bodies(name))
 
 
 @pytest.mark.parametrize("name, forward, backward", [("simple_rnn", 5, 6), ("lstm", 8, 8), ("gru", 8, 8)])
-def test_a_turn_is_a_few_kernels(name, forward, backward):
-    """XLA runs up to eight one after another."""
+def test_an_iteration_is_a_few_kernels(name, forward, backward):
+    """XLA runs up to eight kernels sequentially."""
     bodies = loop_bodies(name, returns_sequence=False)
     assert [len(kernels(body)) for body in bodies] == [forward, backward]
 
 
-def test_a_tensor_is_as_it_was():
+def test_a_tensor_is_unchanged():
     given = tf.constant([1.5, float("inf"), -0.0, 1e-30])
     for counter in (-1, 0, 1, 7):
-        tf.debugging.assert_equal(materialization.materializer(tf.constant(counter))(given), given)
+        tf.debugging.assert_equal(materialization.make_materializer(tf.constant(counter))(given), given)

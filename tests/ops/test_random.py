@@ -1,4 +1,4 @@
-"""Random numbers by place: uniform, unrelated to their neighbours, and the same wherever they are drawn."""
+"""Random numbers by index: uniform, independent, and equal on any number of replicas."""
 
 import numpy as np
 import pytest

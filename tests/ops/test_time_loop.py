@@ -1,4 +1,4 @@
-"""The hand-written gradient of the time loop is that of automatic differentiation through written-out steps."""
+"""The hand-written gradient of the time loop equals automatic differentiation through unrolled steps."""
 
 import functools
 
@@ -19,17 +19,17 @@ MASK = np.array([[1, 0, 0], [1, 1, 0], [0, 1, 0], [1, 0, 0]], bool)
 
 def arguments_of(recurrence):
     generator = np.random.default_rng(0)
-    gates = recurrence.gates * UNITS
-    shapes = [(TIME, BATCH, gates), *[(BATCH, UNITS)] * recurrence.state_count, (UNITS, gates)]
+    gates = recurrence.num_gates * UNITS
+    shapes = [(TIME, BATCH, gates), *[(BATCH, UNITS)] * recurrence.num_states, (UNITS, gates)]
     if type(recurrence) is gru.GRU:
         shapes.append((gates,))
     return [tf.constant(generator.normal(size=shape), tf.float64) for shape in shapes]
 
 
 def run(loop, recurrence, tensors, **options):
-    projected, *rest = tensors
-    states, weights = rest[: recurrence.state_count], RecurrentWeights(*rest[recurrence.state_count :])
-    sequence, final = loop(recurrence, projected, tuple(states), weights, **options)
+    x_proj, *rest = tensors
+    states, weights = rest[: recurrence.num_states], RecurrentWeights(*rest[recurrence.num_states :])
+    sequence, final = loop(recurrence, x_proj, tuple(states), weights, **options)
     return [sequence, *final]
 
 
@@ -59,42 +59,42 @@ def test_gradient(name, mask, dropout):
 
 
 @pytest.mark.parametrize("name", RECURRENCES)
-def test_a_bias_added_within_the_steps_is_one_added_before(name):
-    projected, *rest = arguments_of(RECURRENCES[name])
-    bias = tf.cast(tf.linspace(-1.0, 1.0, projected.shape[-1]), tf.float64)
+def test_a_bias_added_within_the_steps_equals_one_added_before(name):
+    x_proj, *rest = arguments_of(RECURRENCES[name])
+    bias = tf.cast(tf.linspace(-1.0, 1.0, x_proj.shape[-1]), tf.float64)
 
-    def outputs_and_gradient(projected, **within):
+    def outputs_and_gradient(x_proj, **within):
         with tf.GradientTape() as tape:
             tape.watch(bias)
-            before = projected if within else projected + bias
+            before = x_proj if within else x_proj + bias
             outputs = run(time_loop, RECURRENCES[name], [before, *rest], mask=tf.constant(MASK), **within)
             loss = sum(tf.reduce_sum(tf.sin(output + n)) for n, output in enumerate(outputs))
         return [*outputs, tape.gradient(loss, bias)]
 
-    within = outputs_and_gradient(projected, bias=bias)
-    assert_all_close(within, outputs_and_gradient(projected), atol=1e-12, rtol=1e-12)
+    within = outputs_and_gradient(x_proj, bias=bias)
+    assert_all_close(within, outputs_and_gradient(x_proj), atol=1e-12, rtol=1e-12)
     assert np.abs(within[-1]).min() > 0
 
 
-def turned(recurrence, projected, states, weights, mask, **options):
-    """The loop over reversed steps, with its outputs reversed."""
-    flipped = tf.reverse(projected, [0])
+def run_reversed(recurrence, x_proj, states, weights, mask, **options):
+    """Run the loop over reversed steps, and reverse its outputs."""
+    flipped = tf.reverse(x_proj, [0])
     sequence, final = time_loop(recurrence, flipped, states, weights, mask=tf.reverse(mask, [0]), **options)
     return tf.reverse(sequence, [0]), final
 
 
 @pytest.mark.parametrize("way", ["eager", "xla"])
 @pytest.mark.parametrize("name", ["lstm", "gru_reset_before"])
-def test_backwards_each_step_stays_in_its_place(name, way):
+def test_backwards_each_step_has_its_own_index(name, way):
     backwards = functools.partial(time_loop, go_backwards=True)
     outputs, by_tensors = gradients(backwards, RECURRENCES[name], way, mask=tf.constant(MASK))
-    expected, expected_by_tensors = gradients(turned, RECURRENCES[name], "eager", mask=tf.constant(MASK))
+    expected, expected_by_tensors = gradients(run_reversed, RECURRENCES[name], "eager", mask=tf.constant(MASK))
     assert_all_close(outputs, expected, atol=1e-12)
     assert_all_close(by_tensors, expected_by_tensors, atol=1e-12)
 
 
 @pytest.mark.parametrize("way", ["eager", "xla"])
-def test_without_its_sequence_it_is_the_same(way):
+def test_without_the_sequence_the_rest_is_equal(way):
     def final_of(loop):
         def function(*tensors):
             with tf.GradientTape() as tape:
@@ -131,7 +131,7 @@ def test_inference_computes_the_same_outputs(name):
         assert_all_close(other, loop, atol=1e-12)
 
 
-def test_a_row_without_valid_steps_keeps_its_states_and_hands_on_their_gradient():
+def test_a_row_without_valid_steps_copies_its_states_and_their_gradient():
     recurrence = RECURRENCES["lstm"]
     tensors = arguments_of(recurrence)
     states = tensors[1:3]

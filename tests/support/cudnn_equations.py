@@ -1,4 +1,4 @@
-"""What NVIDIA documents of cuDNN's recurrent networks: the layout of its weights, and its equations.
+"""cuDNN's recurrent networks as NVIDIA documents them: the layout of their weights, and their equations.
 
 Written from the descriptions of cudnnRNNMode_t, cudnnGetRNNWeightParams and cudnnSetRNNDataDescriptor, for NumPy arrays
 and for tensors alike: nothing here knows how tfpar lays weights out.
@@ -12,7 +12,7 @@ GATES = {"lstm": 4, "gru": 3}
 
 
 def unpack(mode, packed, features, units):
-    """Parts a flat buffer: for each gate W (units, features), R (units, units), b_W and b_R (units,)."""
+    """Split a flat buffer: for each gate W (units, features), R (units, units), b_W and b_R (units,)."""
     reshape = np.reshape if isinstance(packed, np.ndarray) else tf.reshape
     parts, start = [], 0
     for shape in ((units, features), (units, units), (units,), (units,)):
@@ -50,7 +50,7 @@ def _transposed(matrix):
 
 
 def run_operation(mode, inputs, states, packed, lengths):
-    """A stand-in for `tfpar.ops.cudnn.run_operation`, in plain TensorFlow: zeros at steps behind a row's length."""
+    """A stand-in for `tfpar.ops.cudnn.run_operation`, in plain TensorFlow: zeros at steps after a row's length."""
     tf.debugging.assert_positive(lengths, "cuDNN wants at least one step of each row")
     weights = unpack(mode, packed, inputs.shape[-1], states[0].shape[-1])
     states, sequence = list(states), []

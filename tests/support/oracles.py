@@ -1,4 +1,4 @@
-"""Recurrent networks once more, from their equations, in NumPy and float64, one row and one step at a time.
+"""Reference recurrent networks in NumPy and float64, from their equations, one row and one step at a time.
 
 Each oracle takes the weights in Keras' layout and returns (sequence, last, states): the outputs of all steps in order
 of processing, (batch, time, units); the last of them; and the list of states after the last step.
@@ -64,13 +64,13 @@ def _run(step, x, sizes, *, mask=None, initial_state=None, go_backwards=False, z
     for row in range(batch):
         states = [np.zeros(n) for n in sizes] if initial_state is None else [s[row] for s in initial_state]
         output = np.zeros(sizes[0])
-        for at, t in enumerate(reversed(range(time)) if go_backwards else range(time)):
+        for index, t in enumerate(reversed(range(time)) if go_backwards else range(time)):
             if mask[row, t]:
                 states = step(x[row, t], states)
                 output = states[0]
-                sequence[row, at] = output
+                sequence[row, index] = output
             else:
-                sequence[row, at] = 0 if zero_output_for_mask else output
+                sequence[row, index] = 0 if zero_output_for_mask else output
         for n, state in enumerate(states):
             final[n][row] = state
     return sequence, sequence[:, -1], final

@@ -16,8 +16,8 @@ from importlib.util import find_spec
 from documents import ROOT
 
 
-class Parsed(Exception):
-    """The arguments are right."""
+class Parsed(BaseException):
+    """The arguments are right. No handler of exceptions catches it."""
 
 
 def parse_known_arguments(self, *args, parse=argparse.ArgumentParser.parse_known_args, **kwargs):
@@ -52,13 +52,17 @@ def parse_tfpar(arguments):
 
 
 def parse_recipe(arguments):
-    from absl import flags
+    from absl import app
 
-    sys.argv = arguments
-    runpy.run_path(str(ROOT / arguments[0]), run_name="recipe")
-    rest = flags.FLAGS(arguments)
-    if len(rest) > 1:
-        raise SystemExit(f"unexpected arguments: {rest[1:]}")
+    def parse_flags(main, argv=None, flags_parser=None):
+        flags_parser(sys.argv)
+        raise Parsed
+
+    sys.argv, app.run = arguments, parse_flags
+    try:
+        runpy.run_path(str(ROOT / arguments[0]), run_name="__main__")
+    except Parsed:
+        return
 
 
 def error_of(arguments: list[str]) -> str | None:

@@ -1,4 +1,4 @@
-"""Every recurrence, with the activations that are known and with others."""
+"""Every recurrence, with known and with other activations."""
 
 from keras import activations
 

@@ -6,10 +6,12 @@ from tfpar.layers.attention.input_feeding import InputFeeding
 from tfpar.layers.dropout import Dropout, TokenDropout
 from tfpar.layers.log_mel import LogMelSpectrogram
 from tfpar.layers.pooling import MaxPooling, MeanPooling
+from tfpar.layers.recurrent.base import RecurrentLayer
 from tfpar.layers.recurrent.bidirectional import Bidirectional
 from tfpar.layers.recurrent.gru import GRU
 from tfpar.layers.recurrent.lstm import LSTM
 from tfpar.layers.recurrent.simple_rnn import SimpleRNN
+from tfpar.ops.recurrence import Recurrence
 
 __all__ = [
     "GRU",
@@ -22,6 +24,8 @@ __all__ = [
     "LogMelSpectrogram",
     "MaxPooling",
     "MeanPooling",
+    "Recurrence",
+    "RecurrentLayer",
     "SimpleRNN",
     "TokenDropout",
 ]

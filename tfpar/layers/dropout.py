@@ -1,27 +1,24 @@
-"""Dropout that drops the same things on one replica as on many."""
+"""Dropout with masks that do not depend on the number of replicas."""
 
-import contextvars
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from tfpar.checks import check_fraction
-from tfpar.contexts import variable_set
+from tfpar.layers.argument_types import Shape
+from tfpar.layers.call_context import first_row
 from tfpar.ops.random import uniform
 
-_rows_begin_at = contextvars.ContextVar("rows_begin_at", default=None)
 
+def dropout_mask(
+    shape: Sequence[int | tf.Tensor], rate: float, seed_generator: keras.random.SeedGenerator, dtype: str
+) -> tf.Tensor:
+    """Draw a scaled dropout mask for this replica's rows of the global batch.
 
-def rows_begin_at(place):
-    """Within this context, batches are rows of the global batch from `place` on, an int32 scalar."""
-    return variable_set(_rows_begin_at, place)
-
-
-def dropout_mask(shape, rate: float, seed_generator: keras.random.SeedGenerator, dtype) -> tf.Tensor:
-    """Draws a scaled dropout mask for this replica's rows of the global batch.
-
-    An entry depends on the seed and on its place in the global batch alone, so that masks are the same with XLA and
-    without, and on any number of replicas that share the batch evenly.
+    An entry depends only on the seed and on its index in the global batch, so masks are equal with and without XLA, and
+    on any number of replicas with shards of equal size.
 
     Args:
         shape: (rows of this replica, ...).
@@ -33,31 +30,21 @@ def dropout_mask(shape, rate: float, seed_generator: keras.random.SeedGenerator,
         Of `shape`: 0, or 1 / (1 - rate).
     """
     rows, *row_shape = shape
-    kept = uniform(rows, row_shape, seed_generator.next(), first_row(rows)) >= rate
-    return tf.cast(kept, dtype) / tf.cast(1 - rate, dtype)
-
-
-def first_row(rows):
-    """Where a batch of so many rows begins in the global batch: where the context says, or else by the replica."""
-    if (place := _rows_begin_at.get()) is not None:
-        return place
-    context = tf.distribute.get_replica_context()
-    if context is None or context.num_replicas_in_sync == 1:
-        return 0
-    return tf.get_static_value(context.replica_id_in_sync_group) * rows
+    is_retained = uniform(rows, row_shape, seed_generator.next(), first_row(rows)) >= rate
+    return tf.cast(is_retained, dtype) / tf.cast(1 - rate, dtype)
 
 
 @keras.saving.register_keras_serializable(package="tfpar")
 class Dropout(keras.layers.Layer):
-    """Drops features; `keras.layers.Dropout`, but the same on any number of replicas.
+    """`keras.layers.Dropout` with a mask that does not depend on the number of replicas.
 
     Args:
-        rate: fraction to drop, in [0, 1).
-        seed: of the draws.
+        rate: fraction of the features to drop, in [0, 1).
+        seed: of the masks.
         **kwargs: see `keras.layers.Layer`.
     """
 
-    def __init__(self, rate, seed=None, **kwargs):
+    def __init__(self, rate: float, seed: int | None = None, **kwargs: Any):
         super().__init__(**kwargs)
         self.rate = check_fraction("rate", rate)
         self.seed = seed
@@ -65,26 +52,26 @@ class Dropout(keras.layers.Layer):
         self.supports_masking = True
         self.built = True
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
         if not (training and self.rate):
             return inputs
         return inputs * dropout_mask(tf.unstack(tf.shape(inputs)), self.rate, self.seed_generator, inputs.dtype)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "rate": self.rate, "seed": self.seed}
 
 
 @keras.saving.register_keras_serializable(package="tfpar")
 class TokenDropout(keras.layers.Layer):
-    """Replaces tokens by the unknown one, so that a classifier does not lean on single words.
+    """Replacement of random tokens by the unknown token, which regularizes classifiers.
 
     Args:
-        rate: fraction of tokens to replace, in [0, 1). Padding (id 0) stays.
-        unknown_id: what they are replaced by.
-        seed: of the draws.
+        rate: fraction of tokens to replace, in [0, 1). Padding (id 0) is never replaced.
+        unknown_id: id of the unknown token.
+        seed: of the masks.
         **kwargs: see `keras.layers.Layer`.
 
     Call arguments:
@@ -94,7 +81,7 @@ class TokenDropout(keras.layers.Layer):
         Iyyer et al. 2015, Deep Unordered Composition Rivals Syntactic Methods for Text Classification, section 3.
     """
 
-    def __init__(self, rate, unknown_id=1, seed=None, **kwargs):
+    def __init__(self, rate: float, unknown_id: int = 1, seed: int | None = None, **kwargs: Any):
         super().__init__(**kwargs)
         self.rate = check_fraction("rate", rate)
         self.unknown_id = unknown_id
@@ -102,14 +89,14 @@ class TokenDropout(keras.layers.Layer):
         self.seed_generator = keras.random.SeedGenerator(seed)
         self.built = True
 
-    def call(self, tokens, training=False):
+    def call(self, tokens: tf.Tensor, training: bool = False) -> tf.Tensor:
         if not (training and self.rate):
             return tokens
-        kept = dropout_mask(tf.unstack(tf.shape(tokens)), self.rate, self.seed_generator, "float32") > 0
-        return tf.where(kept | (tokens == 0), tokens, tf.cast(self.unknown_id, tokens.dtype))
+        is_retained = dropout_mask(tf.unstack(tf.shape(tokens)), self.rate, self.seed_generator, "float32") > 0
+        return tf.where(is_retained | (tokens == 0), tokens, tf.cast(self.unknown_id, tokens.dtype))
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "rate": self.rate, "unknown_id": self.unknown_id, "seed": self.seed}

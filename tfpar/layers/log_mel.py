@@ -1,42 +1,44 @@
-"""The front end of speech recognition, in the graph: waveform in, normalised log-mel spectrogram out."""
+"""A front end of speech recognition in the graph: from waveforms to normalized log-mel spectrograms."""
+
+from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import ops
 
 from tfpar.checks import check_one_of, check_positive_integer
-from tfpar.layers.recurrent.kernels import is_exporting
+from tfpar.layers.argument_types import Shape
+from tfpar.layers.call_context import is_exporting
 
 NORMALIZATIONS = ("level", "none")
-# Amplitudes are counted in units of a floor, -120 and -90 dB of full scale, and the logarithm is of 1 + power. (A tiny
-# number to add would be 0 in a float16 file.) -120 dB is the noise of 16 bits; without levelling, the rounding of
-# float32 beside a loud tone would be heard down there. A part of the factor is in the matrices: float16 ends at 65,504.
-_FLOORS = {"level": 2.0**-20, "none": 2.0**-15}
-_IN_MATRICES = 2.0**10
-_MAGNIFIED = 2.0**10  # what float16 leaves of a constant, until it is put together
+# Unit of amplitude, -120 and -90 dB of full scale: log(1 + power) needs no epsilon, which float16 would round to 0.
+# -120 dB is the noise of 16 bits. Without level normalization, float32 rounding beside a loud tone exceeds it.
+_AMPLITUDE_UNITS = {"level": 2.0**-20, "none": 2.0**-15}
+_MATRIX_SCALE = 2.0**10  # part of 1 / unit that is in the matrices, since float16 ends at 65,504
+_RESIDUE_SCALE = 2.0**10  # of a constant's rounding error in float16, which is too small for float16 itself
 
 
 @keras.saving.register_keras_serializable(package="tfpar")
 class LogMelSpectrogram(keras.layers.Layer):
-    """Short-time spectra on the mel scale, in logarithms, by matrix products with constants.
+    """Log-mel spectrogram by matrix products with constants.
 
-    Frames of several hops are windowed by Hann, transformed by a DFT written as a product, and their powers added up in
-    overlapping triangles. Bands begin above `low_hz`, so that an offset of the samples makes no difference. With
-    `normalization="level"`
+    Frames of several hops get a Hann window and a DFT, written as a product; triangular filters sum their powers. Bands
+    start above `low_hz`, so that a constant offset of the samples has no effect. With `normalization="level"`
 
         y[t, band] = 1 + max(log p[t, band] - max over t, band of log p, -range) / (range / 2)
 
-    which no gain changes, and which lies in [-1, 1]. With "none" it is log(p + 2**-30) / 10 + 1: frames do not see each
-    other, as a stream needs it.
+    which is invariant to gain and lies in [-1, 1]. With "none" it is log(p + 2**-30) / 10 + 1: frames are independent,
+    as streaming requires.
 
     Args:
-        rate_hz: of the samples.
-        hop: samples from frame to frame.
-        hops_per_frame: length of a frame, in hops; 1: frames do not overlap, and a step of a stream is a frame.
-        bands: how many mel bands.
-        low_hz, high_hz: where the lowest band begins and the highest ends; `high_hz` None: 0.48 * rate_hz.
+        rate_hz: sampling rate.
+        hop: samples from one frame to the next.
+        hops_per_frame: length of a frame in hops; with 1 frames do not overlap, and a streaming step is one frame.
+        bands: number of mel bands.
+        low_hz, high_hz: lower edge of the lowest band and upper edge of the highest; `high_hz` None: 0.48 * rate_hz.
         normalization: one of `NORMALIZATIONS`.
-        range_nepers: powers so far below the loudest, in natural logarithms, are silence.
+        range_nepers: dynamic range below the loudest power, in natural logarithms; lower powers are clipped.
         **kwargs: see `keras.layers.Layer`.
 
     Call arguments:
@@ -53,71 +55,71 @@ class LogMelSpectrogram(keras.layers.Layer):
 
     def __init__(
         self,
-        rate_hz=8000,
-        hop=80,
-        hops_per_frame=3,
-        bands=40,
-        low_hz=90.0,
-        high_hz=None,
-        normalization="level",
-        range_nepers=12.0,
-        **kwargs,
+        rate_hz: int = 8000,
+        hop: int = 80,
+        hops_per_frame: int = 3,
+        bands: int = 40,
+        low_hz: float = 90.0,
+        high_hz: float | None = None,
+        normalization: str = "level",
+        range_nepers: float = 12.0,
+        **kwargs: Any,
     ):
-        super().__init__(**{"dtype": "float32", **kwargs})  # powers span more than 16 bits hold
+        super().__init__(**{"dtype": "float32", **kwargs})  # 16 bits do not cover the range of powers
         for name, value in (("rate_hz", rate_hz), ("hop", hop), ("hops_per_frame", hops_per_frame), ("bands", bands)):
             setattr(self, name, check_positive_integer(name, value))
         self.low_hz, self.high_hz = low_hz, high_hz
         if not 0 <= low_hz < self._high_hz() <= rate_hz / 2:
             raise ValueError(
-                f"`low_hz` and `high_hz` must rise from 0 to at most {rate_hz / 2:g}; got low_hz={low_hz}, "
-                f"high_hz={high_hz}"
+                f"`low_hz` and `high_hz` must satisfy 0 <= low_hz < high_hz <= {rate_hz / 2:g}; got "
+                f"low_hz={low_hz}, high_hz={high_hz}"
             )
         self.normalization = check_one_of("normalization", normalization, NORMALIZATIONS)
         self.range_nepers = float(range_nepers)
         window = hop * hops_per_frame
         if window % 2:
             raise ValueError(f"`hop` * `hops_per_frame` must be even; got {hop} * {hops_per_frame}")
-        self._floor = _FLOORS[normalization]
-        self._cosines, self._sines = (_IN_MATRICES * matrix for matrix in dft_matrices(window))
+        self._amplitude_unit = _AMPLITUDE_UNITS[normalization]
+        self._cosines, self._sines = (_MATRIX_SCALE * matrix for matrix in dft_matrices(window))
         self._mel = mel_matrix(rate_hz, window, bands, low_hz, self._high_hz())
         self.built = True
 
     def _high_hz(self):
         return 0.48 * self.rate_hz if self.high_hz is None else self.high_hz
 
-    def call(self, audio):
+    def call(self, audio: tf.Tensor) -> tf.Tensor:
         hops = audio if len(audio.shape) == 3 else self._hops(audio)
-        cosines, sines, mel = (precise(matrix, audio) for matrix in (self._cosines, self._sines, self._mel))
-        # The transform of a window is that of its two halves, folded: half as many products.
-        frames = self._frames(hops / (_IN_MATRICES * self._floor))
+        cosines, sines, mel = (make_exportable(matrix, audio) for matrix in (self._cosines, self._sines, self._mel))
+        # Cosines are even and sines odd about the middle of a window: folding its halves saves half the products.
+        frames = self._frames(hops / (_MATRIX_SCALE * self._amplitude_unit))
         left, right = frames[..., : frames.shape[-1] // 2], ops.flip(frames[..., frames.shape[-1] // 2 :], axis=-1)
         power = ops.square(ops.matmul(left + right, cosines)) + ops.square(ops.matmul(left - right, sines))
         log_power = ops.log(ops.matmul(power, mel) + 1)
         if self.normalization == "none":
-            return log_power / 10 + (1 + np.log(self._floor) / 5)
+            return log_power / 10 + (1 + np.log(self._amplitude_unit) / 5)
         loudest = ops.max(log_power, axis=(1, 2), keepdims=True)
         return 1 + ops.maximum(log_power - loudest, -self.range_nepers) / (self.range_nepers / 2)
 
     def _hops(self, audio):
-        """(batch, samples // hop, hop)."""
+        """Reshape to (batch, samples // hop, hop)."""
         samples = audio.shape[1]
         whole = None if samples is None else samples // self.hop
         cut = audio[:, : whole * self.hop] if whole else audio[:, : ops.shape(audio)[1] // self.hop * self.hop]
         return ops.reshape(cut, (-1, whole or ops.shape(cut)[1] // self.hop, self.hop))
 
     def _frames(self, hops):
-        """(batch, frames, window): each frame is some hops side by side."""
+        """Concatenate consecutive hops: (batch, frames, window)."""
         last = self.hops_per_frame - 1
         if not last:
             return hops
         count = hops.shape[1] - last if hops.shape[1] else ops.shape(hops)[1] - last
-        return ops.concatenate([hops[:, place : place + count] for place in range(last + 1)], axis=-1)
+        return ops.concatenate([hops[:, start : start + count] for start in range(last + 1)], axis=-1)
 
-    def compute_output_shape(self, shape):
+    def compute_output_shape(self, shape: Shape) -> Shape:
         hops = shape[1] if len(shape) == 3 or shape[1] is None else shape[1] // self.hop
         return shape[0], None if hops is None else hops - self.hops_per_frame + 1, self.bands
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         names = (
             "rate_hz",
             "hop",
@@ -131,12 +133,12 @@ class LogMelSpectrogram(keras.layers.Layer):
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
 
-def precise(matrix: np.ndarray, inputs):
-    """A constant that stays precise in any TFLite file.
+def make_exportable(matrix: np.ndarray, inputs: tf.Tensor) -> np.ndarray | tf.Tensor:
+    """Return a constant that keeps its precision in any TFLite file.
 
-    Weights of products would become 8-bit or 16-bit numbers, and with them powers that span more than those can tell
-    apart. In a file the constant gets a zero added that only a run can know to be one. In a float16 file it is a sum
-    of two that 16 bits hold, the smaller one magnified in between: TensorFlow adds constants up within a sum.
+    The converter would quantize weights of matrix products, and 8 or 16 bits do not cover the range of powers. When
+    exporting, we add a zero that is computed at run time, so that the converter cannot fold and quantize the constant.
+    In a float16 file the constant is a sum of two: its float16 value, and its scaled rounding error.
     """
     if not is_exporting("tflite", "tflite_float16"):
         return matrix
@@ -144,11 +146,11 @@ def precise(matrix: np.ndarray, inputs):
     if is_exporting("tflite"):
         return matrix + zero
     high = matrix.astype(np.float16).astype(np.float32)
-    return (high + zero) + (_MAGNIFIED * (matrix - high) + zero) / _MAGNIFIED
+    return (high + zero) + (_RESIDUE_SCALE * (matrix - high) + zero) / _RESIDUE_SCALE
 
 
 def dft_matrices(window: int) -> tuple[np.ndarray, np.ndarray]:
-    """Hann times cosines, and Hann times sines, over the left half of a window that is folded about its middle.
+    """Make Hann-windowed cosines and sines over the left half of a window that is folded about its middle.
 
     Returns:
         float32 (window // 2, window // 2 + 1) each; a full-scale sine has power 1.
@@ -161,9 +163,9 @@ def dft_matrices(window: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def mel_matrix(rate_hz: int, window: int, bands: int, low_hz: float, high_hz: float) -> np.ndarray:
-    """float32 (window // 2 + 1, bands): triangles of equal width on the mel scale.
+    """Make triangular filters of equal width on the mel scale: float32 (window // 2 + 1, bands).
 
-    The bins are fewer than a narrow band needs, so each triangle is averaged over the width of a bin.
+    A narrow band may contain no bin, so each triangle is averaged over the width of a bin.
     """
     edges = _hertz(np.linspace(_mel(low_hz), _mel(high_hz), bands + 2))
     oversampling = 16

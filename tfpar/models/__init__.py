@@ -1,4 +1,4 @@
-"""Builders of Keras models from layers. Wrap what they return in `tfpar.train.Model` to train it."""
+"""Builders of Keras models. To train a model, wrap it in `tfpar.train.Model`."""
 
 from tfpar.models.decoding import Decoder
 from tfpar.models.denoising_autoencoder import denoising_autoencoder

@@ -1,4 +1,4 @@
-"""Translates batches with a trained encoder and decoder: beam search as one XLA program for each shape.
+"""Beam search with a trained encoder and decoder, as one XLA program for each shape.
 
 A hypothesis y of log-probability log p(y) and alignment a is ranked by (Wu et al. 2016, arXiv:1609.08144, eq. 14)
 
@@ -20,15 +20,15 @@ _LEAST_ATTENTION = 1e-6
 
 
 class Decoder:
-    """Beam search with a `SequenceToSequence`; beam 1 is greedy.
+    """Beam search with a `SequenceToSequence`; with `beam_size=1` it is greedy search.
 
     Args:
-        models: trained.
-        begin_id, end_id: of the tokens around a target; 0 is padding.
-        beam_size: hypotheses that are kept at each step.
-        max_length: tokens of a translation, at most.
+        models: the trained models.
+        begin_id, end_id: ids of [BOS] and [EOS]; 0 is padding.
+        beam_size: number of hypotheses at each step.
+        max_length: maximum number of tokens of a translation.
         length_penalty, coverage_penalty: see the module.
-        jit_compile: by XLA.
+        jit_compile: compile the search by XLA.
     """
 
     def __init__(
@@ -46,28 +46,28 @@ class Decoder:
         self._models, self._begin_id, self._end_id = models, begin_id, end_id
         self._beam_size, self._max_length = beam_size, max_length
         self._length_penalty, self._coverage_penalty = length_penalty, coverage_penalty
-        self._search = tf.function(self._traced, jit_compile=jit_compile, autograph=False, reduce_retracing=False)
+        self._search = tf.function(self._search_batch, jit_compile=jit_compile, autograph=False, reduce_retracing=False)
 
     def __call__(self, source: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Translates.
+        """Translate a batch.
 
         Args:
             source: int32 (batch, source_time), padded by zeros at the right.
 
         Returns:
-            Tokens int32 (batch, beam_size, max_length), the best first, without [BOS], zeros behind [EOS]; and their
-            ranks, float32 (batch, beam_size).
+            Tokens int32 (batch, beam_size, max_length), the best hypothesis first, without [BOS], zeros after [EOS];
+            and their scores, float32 (batch, beam_size).
         """
         return self._search(tf.convert_to_tensor(source, tf.int32))
 
-    def _traced(self, source):
+    def _search_batch(self, source):
         batch, beam = source.shape[0], self._beam_size
-        encoded = _named(self._models.encoder, source)
+        encoded = _call_by_name(self._models.encoder, source)
         memory = {name: encoded.pop(name) for name in ("memory", "keys")}
         constants = {name: tf.repeat(tensor, beam, axis=0) for name, tensor in {"source": source, **memory}.items()}
         states = {name: tf.repeat(state, beam, axis=0) for name, state in encoded.items()}
         tokens = tf.zeros((batch, beam, self._max_length), tf.int32)
-        # All hypotheses begin alike, so at first one of them is enough.
+        # All hypotheses start equal, so the first step expands only one of them.
         scores = tf.tile(tf.constant([[0.0] + [_NEVER] * (beam - 1)]), (batch, 1))
         first = (
             tf.constant(0),
@@ -80,14 +80,14 @@ class Decoder:
             states,
         )
 
-        def goes_on(t, tokens, last, scores, lengths, ended, coverage, states):
+        def is_unfinished(t, tokens, last, scores, lengths, ended, coverage, states):
             return (t < self._max_length) & ~tf.reduce_all(ended)
 
         def body(t, *hypotheses):
             return (t + 1, *self._step(t, constants, *hypotheses))
 
         _, tokens, _, scores, lengths, _, coverage, _ = tf.while_loop(
-            goes_on, body, first, maximum_iterations=self._max_length
+            is_unfinished, body, first, maximum_iterations=self._max_length
         )
         ranks = self._ranks(scores, lengths, coverage, source)
         order = tf.argsort(ranks, direction="DESCENDING", stable=True)
@@ -95,11 +95,11 @@ class Decoder:
 
     def _step(self, t, constants, tokens, last, scores, lengths, ended, coverage, states):
         batch, beam = last.shape
-        answer = _named(self._models.decoder_step, {"token": tf.reshape(last, (-1, 1)), **constants, **states})
-        alignment = tf.reshape(answer["alignment"], (batch, beam, -1))
-        log_probabilities = tf.reshape(answer["log_probabilities"], (batch, beam, -1))
+        outputs = _call_by_name(self._models.decoder_step, {"token": tf.reshape(last, (-1, 1)), **constants, **states})
+        alignment = tf.reshape(outputs["alignment"], (batch, beam, -1))
+        log_probabilities = tf.reshape(outputs["log_probabilities"], (batch, beam, -1))
         vocabulary = log_probabilities.shape[-1]
-        # What has ended goes on with padding, at no cost.
+        # An ended hypothesis continues with padding of probability one.
         padding = tf.where(tf.range(vocabulary) == 0, 0.0, _NEVER)
         log_probabilities = tf.where(ended[..., None], padding, log_probabilities)
         coverage += tf.where(ended[..., None], 0.0, alignment)
@@ -110,15 +110,15 @@ class Decoder:
         _, best = tf.math.top_k(tf.reshape(ranks, (batch, -1)), beam)
         parent, token = best // vocabulary, best % vocabulary
 
-        def of_parents(tensor):
+        def gather_parents(tensor):
             return tf.gather(tensor, parent, batch_dims=1)
 
-        tokens = tf.where(tf.range(self._max_length) == t, token[..., None], of_parents(tokens))
+        tokens = tf.where(tf.range(self._max_length) == t, token[..., None], gather_parents(tokens))
         rows = tf.reshape(tf.range(batch)[:, None] * beam + parent, (-1,))
-        states = {name: tf.gather(answer[f"new_{name}"], rows) for name in states}
-        ended = of_parents(ended) | (token == self._end_id)
+        states = {name: tf.gather(outputs[f"new_{name}"], rows) for name in states}
+        ended = gather_parents(ended) | (token == self._end_id)
         scores = tf.gather(tf.reshape(totals, (batch, -1)), best, batch_dims=1)
-        return tokens, token, scores, of_parents(longer), ended, of_parents(coverage), states
+        return tokens, token, scores, gather_parents(longer), ended, gather_parents(coverage), states
 
     def _ranks(self, scores, lengths, coverage, source):
         ranks = scores / ((5.0 + tf.cast(lengths, tf.float32)) / 6.0) ** self._length_penalty
@@ -129,8 +129,8 @@ class Decoder:
         return ranks + self._coverage_penalty * tf.reduce_sum(attended * valid, axis=-1)
 
 
-def _named(model: keras.Model, inputs) -> dict[str, tf.Tensor]:
-    """A model's outputs by the names of the layers that made them."""
-    given = [inputs[tensor.name] for tensor in model.inputs] if isinstance(inputs, dict) else inputs
-    outputs = model(given, training=False)
+def _call_by_name(model: keras.Model, inputs) -> dict[str, tf.Tensor]:
+    """Return a model's outputs by the names of their layers."""
+    arguments = [inputs[tensor.name] for tensor in model.inputs] if isinstance(inputs, dict) else inputs
+    outputs = model(arguments, training=False)
     return dict(zip([producing_call(tensor)[0].name for tensor in model.outputs], outputs, strict=True))

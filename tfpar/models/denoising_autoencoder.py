@@ -1,4 +1,4 @@
-"""An autoencoder that trains the lower layers of an image classifier without labels."""
+"""A denoising autoencoder: unsupervised pretraining of an image classifier's lower layers."""
 
 import keras
 
@@ -7,13 +7,13 @@ from tfpar.models.image_layers import dense
 
 
 def denoising_autoencoder(classifier: keras.Model, noise: float = 0.3, seed: int = 0) -> keras.Model:
-    """Builds a network that gives the clean image, shown one of which some pixels are missing.
+    """Build a network that reconstructs an image from a copy with missing pixels.
 
-    It shares its layers with the classifier, up to the hidden one: once it is trained, so are they.
+    It uses the classifier's own layers up to the hidden one, so training it trains them.
 
     Args:
         classifier: from `image_classifier`.
-        noise: fraction of the pixels that are set to 0.
+        noise: fraction of the pixels to set to 0.
         seed: of the initial weights and of the noise.
 
     Returns:

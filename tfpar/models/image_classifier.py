@@ -1,5 +1,7 @@
 """Image classifiers: convolutions, recurrent networks over rows, or both."""
 
+from typing import Any
+
 import keras
 
 from tfpar.checks import check_positive_integer
@@ -13,15 +15,15 @@ def image_classifier(
     num_classes: int,
     hidden: int = 128,
     dropout_rate: float = 0.3,
-    **encoder,
+    **encoder: Any,
 ) -> keras.Model:
-    """Builds an image classifier.
+    """Build an image classifier.
 
     Args:
         kind, image_shape, **encoder: see `ImageEncoder`.
         num_classes: number of classes.
         hidden: units of the layer between the features and the logits.
-        dropout_rate: of the features and of that layer's outputs.
+        dropout_rate: dropout of the features and of the hidden layer.
 
     Returns:
         float32 (batch, height, width, channels) "image", from 0 to 255 -> float32 (batch, num_classes) logits.

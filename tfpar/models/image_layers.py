@@ -1,31 +1,32 @@
-"""Blocks that image models share: from pixels to a vector of features."""
+"""Blocks of image models: encoders from pixels to a vector of features."""
 
 import dataclasses
+from typing import Any
 
 import keras
 
 from tfpar import layers
 from tfpar.checks import check_fraction, check_one_of, check_positive_integer
+from tfpar.layers.recurrent.cells import LAYERS
 
-CELLS = {"lstm": layers.LSTM, "gru": layers.GRU, "rnn": layers.SimpleRNN}
 KINDS = ("cnn", "row_lstm", "cnn_lstm")
 
 
 @dataclasses.dataclass(frozen=True)
 class ImageEncoder:
-    """From images to features.
+    """Encoder of images to feature vectors.
 
     Attributes:
-        kind: "cnn", convolutions; "row_lstm", a recurrent network that reads an image row by row; "cnn_lstm",
-            convolutions, whose rows a recurrent network reads.
+        kind: "cnn": convolutions; "row_lstm": a recurrent network over the rows of the image; "cnn_lstm": a recurrent
+            network over the rows of the last feature map.
         image_shape: height, width and channels.
-        mean, deviation: of the pixels, which are brought to mean 0 and deviation 1.
-        width: channels of the first convolution; each stage has twice as many as the one before.
-        stages: of convolutions, each of which halves height and width.
+        mean, deviation: of the pixels, for their normalization.
+        width: channels of the first stage; each further stage doubles them.
+        stages: number of stages of convolutions; each halves height and width.
         cell: "lstm", "gru" or "rnn".
         units: of each recurrent layer and direction.
-        recurrent_layers: how many are stacked.
-        bidirectional: read from below, too.
+        recurrent_layers: number of stacked recurrent layers.
+        bidirectional: run the recurrent layers in both directions.
         seed: of the initial weights and the dropout.
     """
 
@@ -43,18 +44,18 @@ class ImageEncoder:
 
     def __post_init__(self):
         check_one_of("kind", self.kind, KINDS)
-        check_one_of("cell", self.cell, tuple(CELLS))
+        check_one_of("cell", self.cell, tuple(LAYERS))
         for name in ("width", "stages", "units", "recurrent_layers"):
             check_positive_integer(name, getattr(self, name))
         if self.kind != "row_lstm" and min(self.image_shape[:2]) < 2**self.stages:
             raise ValueError(
-                f"`stages` halve the image so often: {self.stages} need {2**self.stages} pixels in height and width; "
-                f"got {self.image_shape[0]} x {self.image_shape[1]}"
+                f"`stages`={self.stages} halves the image {self.stages} times, so height and width must be at least "
+                f"{2**self.stages} pixels; got {self.image_shape[0]} x {self.image_shape[1]}"
             )
 
-    def __call__(self, images):
-        """float (batch, height, width, channels) from 0 to 255 -> float (batch, features)."""
-        x = keras.layers.Rescaling(1 / self.deviation, -self.mean / self.deviation, name="normalised")(images)
+    def __call__(self, images: keras.KerasTensor) -> keras.KerasTensor:
+        """Encode float (batch, height, width, channels) from 0 to 255 to float (batch, features)."""
+        x = keras.layers.Rescaling(1 / self.deviation, -self.mean / self.deviation, name="normalized")(images)
         if self.kind != "row_lstm":
             x = self._convolutions(x)
         if self.kind == "cnn":
@@ -64,13 +65,13 @@ class ImageEncoder:
 
     def _convolutions(self, x):
         for stage in range(self.stages):
-            for place in range(2):
-                x = self._convolution(x, f"{stage}_{place}", self.width * 2**stage, self.seed + 10 * stage + place)
+            for index in range(2):
+                x = self._convolution(x, f"{stage}_{index}", self.width * 2**stage, self.seed + 10 * stage + index)
             x = keras.layers.MaxPooling2D(name=f"pool_{stage}")(x)
         return x
 
     def _convolution(self, x, name, channels, seed):
-        # No batch normalisation: replicas would each normalise by their own share of the batch.
+        # No batch normalization: each replica would normalize by the statistics of its own shard.
         convolution = keras.layers.Conv2D(
             channels,
             3,
@@ -89,7 +90,7 @@ class ImageEncoder:
 
     def _recurrent_layer(self, name, seed):
         def one_direction(go_backwards, seed):
-            return CELLS[self.cell](
+            return LAYERS[self.cell](
                 self.units,
                 kernel_initializer=keras.initializers.GlorotUniform(seed),
                 recurrent_initializer=keras.initializers.Orthogonal(seed=seed + 1),
@@ -104,16 +105,16 @@ class ImageEncoder:
         return layers.Bidirectional(forward, backward_layer=one_direction(True, seed + 2), name=name)
 
 
-def image_input(encoder: ImageEncoder):
-    """The input of a model: float32 (batch, height, width, channels) "image", from 0 to 255."""
+def image_input(encoder: ImageEncoder) -> keras.KerasTensor:
+    """Make the input of a model: float32 (batch, height, width, channels) "image", from 0 to 255."""
     return keras.Input(encoder.image_shape, dtype="float32", name="image")
 
 
-def dense(units: int, name: str, seed: int, **kwargs):
-    """A dense layer with an initial weight of its own seed."""
+def dense(units: int, name: str, seed: int, **kwargs: Any) -> keras.layers.Dense:
+    """Make a dense layer whose initial weights have their own seed."""
     return keras.layers.Dense(units, kernel_initializer=keras.initializers.GlorotUniform(seed), name=name, **kwargs)
 
 
-def dropout(rate: float, seed: int, name: str):
-    """Dropout of features."""
+def dropout(rate: float, seed: int, name: str) -> layers.Dropout:
+    """Make a dropout layer for features."""
     return layers.Dropout(check_fraction("dropout", rate), seed=seed, name=name)

@@ -1,4 +1,4 @@
-"""A sequence autoencoder whose weights start a text classifier."""
+"""A sequence autoencoder: unsupervised pretraining of a text classifier."""
 
 import keras
 from keras import ops
@@ -7,10 +7,10 @@ from tfpar.layers import Bidirectional
 
 
 def sequence_autoencoder(classifier: keras.Model) -> keras.Model:
-    """Builds the autoencoder of a text classifier's first member.
+    """Build the autoencoder of a text classifier's first member.
 
-    The recurrent layer reads the sequence, and from its last state the same layer writes the sequence again, fed
-    with the true previous tokens. A bidirectional layer's backward half does so with the reversed sequence.
+    The recurrent layer encodes the sequence. From its last state the same layer decodes the sequence, with the true
+    previous tokens as inputs. The backward layer of a bidirectional one does so with the reversed sequence.
 
     Args:
         classifier: from `text_classifier`.
@@ -31,7 +31,7 @@ def sequence_autoencoder(classifier: keras.Model) -> keras.Model:
 
 
 def initialize_from_autoencoder(classifier: keras.Model, autoencoder: keras.Model) -> None:
-    """Copies the embedding and the first recurrent layer of an autoencoder into each member of its classifier."""
+    """Copy the embedding and the first recurrent layer of an autoencoder into each member of its classifier."""
     index = 0
     while members := _layers_of_member(classifier, index):
         embedding, recurrent = members
@@ -42,7 +42,7 @@ def initialize_from_autoencoder(classifier: keras.Model, autoencoder: keras.Mode
 
 
 def _layers_of_member(classifier, index):
-    """The embedding and the first recurrent layer of a member; empty if there is no such member."""
+    """Return the embedding and the first recurrent layer of a member; empty if there is no such member."""
     by_name = {layer.name: layer for layer in classifier.layers}
     names = (f"embedding_{index}", f"recurrent_0_{index}")
     return [by_name[name] for name in names] if names[0] in by_name else []
@@ -57,7 +57,7 @@ def _direction_name(layer):
 
 
 def _reconstruct(embedding, layer, tokens):
-    """Logits of `tokens`, in their order, from a copy of `layer` that encodes and decodes."""
+    """Return logits of `tokens`, in their order, from a copy of `layer` that encodes and decodes."""
     config = {"return_sequences": True, "return_state": True, "go_backwards": False, "name": _direction_name(layer)}
     recurrent = type(layer).from_config({**layer.get_config(), **config})
     flipped = ops.flip(tokens, axis=1) if layer.go_backwards else tokens

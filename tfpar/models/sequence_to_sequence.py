@@ -1,19 +1,19 @@
-"""An encoder, and a decoder that attends to what it read: training, and the two functions that translate.
+"""An encoder and a decoder with attention: the training model and the two models for inference.
 
     memory   = encoder(source)                                      bidirectional, stacked
     y[t]     = recurrent_0(target[t - 1], y[t - 1])                 first layer of the decoder
-    context  = attention(y, memory)                                 of all steps at once
+    context  = attention(y, memory)                                 all steps at once
     y[t]     = recurrent_l(y[t], context[t])                        further layers
     p[t]     = softmax(E tanh(W [y[t] context[t]]))                 E: the embedding, if it is tied
 
-The query of a step comes from the layer below and not from the step before, so the recurrences alone are sequential: in
+The query of a step comes from the layer below, not from the step before, so only the recurrences are sequential. In
 training, projections, attention and output are matmuls over all steps (the decoder of Wu et al. 2016,
-arXiv:1609.08144, with attention between its first two layers; with one layer the one of Luong et al. 2015,
-arXiv:1508.04025). With input feeding, theirs, the first layer is told where the step before has looked, and training
-runs attention step by step:
+arXiv:1609.08144, with attention between its first two layers; with one layer that of Luong et al. 2015,
+arXiv:1508.04025). With Luong's input feeding, the first layer's input includes the attentional output of the step
+before, and training runs attention step by step:
 
     c[t]     = attention(y[t], memory),  y[t] = cell([target[t - 1] a[t - 1]], state)
-    a[t]     = tanh(W [y[t] c[t]])                                  stands for y[t] above
+    a[t]     = tanh(W [y[t] c[t]])                                  replaces y[t] above
 """
 
 import dataclasses
@@ -25,19 +25,20 @@ from keras import ops
 
 from tfpar import layers
 from tfpar.checks import check_one_of, check_positive_integer
+from tfpar.layers.recurrent.cells import LAYERS
 
-CELLS = {"lstm": layers.LSTM, "gru": layers.GRU}
+CELLS = ("lstm", "gru")
 ATTENTIONS = ("luong", "bahdanau", "multi_head")
 _HEADS = 4
 
 
 @dataclasses.dataclass(frozen=True)
 class SequenceToSequence:
-    """Three models that share their layers.
+    """Three models of the same layers.
 
     Attributes:
         model: int32 (batch, source_time) "source", int32 (batch, target_time) "target" -> float32 (batch, target_time,
-            vocabulary_size), logits of the token behind each target token.
+            vocabulary_size), logits of the token after each target token.
         encoder: "source" -> "memory", "keys" float (batch, source_time, features) and for each state of the decoder a
             "state_..." float (batch, units).
         decoder_step: int32 (batch, 1) "token", "source", "memory", "keys" and the states -> float32 (batch,
@@ -65,17 +66,17 @@ def sequence_to_sequence(
     dropout: float = 0.1,
     seed: int = 0,
 ) -> SequenceToSequence:
-    """Builds the three models.
+    """Build the three models.
 
     Args:
         vocabulary_size: number of token ids, of source and target alike; 0 is padding.
         cell: one of `CELLS`.
-        units: of each layer of the decoder, and of both directions of one of the encoder together.
-        embedding_size: of a token.
-        encoder_layers, decoder_layers: how many are stacked, with residual connections between those behind the first.
+        units: of each decoder layer, and of both directions of an encoder layer together.
+        embedding_size: number of features of a token.
+        encoder_layers, decoder_layers: number of stacked layers, with residual connections after the first.
         attention: one of `ATTENTIONS`; "multi_head" has four heads.
-        tied: the output layer's weights are those of the embedding.
-        layer_norm: normalise the outputs of each recurrent layer.
+        tied: use the embedding's weights in the output layer.
+        layer_norm: normalize the outputs of each recurrent layer.
         input_feeding: see the module; slower to train.
         dropout: of embeddings and of each layer's outputs.
         seed: of the initial weights and the dropout.
@@ -83,18 +84,18 @@ def sequence_to_sequence(
     Raises:
         ValueError: an argument is out of range.
     """
-    check_one_of("cell", cell, tuple(CELLS))
+    check_one_of("cell", cell, CELLS)
     check_one_of("attention", attention, ATTENTIONS)
     check_positive_integer("encoder_layers", encoder_layers)
     check_positive_integer("decoder_layers", decoder_layers)
     if units % (2 * _HEADS):
         raise ValueError(f"`units` must be a multiple of {2 * _HEADS}; got {units}")
-    parts = _Parts(
+    network = _Network(
         _Settings(vocabulary_size, cell, units, embedding_size, attention, tied, layer_norm, input_feeding, dropout),
         (encoder_layers, decoder_layers),
         seed,
     )
-    return SequenceToSequence(_training_model(parts), *_inference_models(parts))
+    return SequenceToSequence(_training_model(network), *_inference_models(network))
 
 
 class _Settings(NamedTuple):
@@ -109,8 +110,8 @@ class _Settings(NamedTuple):
     dropout: float
 
 
-class _Parts:
-    """The layers, and how they are put together."""
+class _Network:
+    """The layers of encoder and decoder, and their composition."""
 
     def __init__(self, settings, depths, seed):
         self.settings = settings
@@ -144,7 +145,7 @@ class _Parts:
         }
 
     def _recurrent(self, units, name, **options):
-        return CELLS[self.settings.cell](
+        return LAYERS[self.settings.cell](
             units,
             kernel_initializer=keras.initializers.GlorotUniform(next(self._seeds)),
             recurrent_initializer=keras.initializers.Orthogonal(seed=next(self._seeds)),
@@ -187,7 +188,7 @@ class _Parts:
 
     @property
     def states(self) -> list[dict[str, int]]:
-        """Features of each state of each layer of the decoder, by name."""
+        """Number of features of each state, by name, for each decoder layer."""
         kinds = "hc" if self.settings.cell == "lstm" else "h"
         states = [{f"state_{n}_{kind}": self.settings.units for kind in kinds} for n in range(len(self.decoder))]
         if self.settings.input_feeding:
@@ -198,73 +199,75 @@ class _Parts:
     def state_names(self) -> list[str]:
         return [name for states in self.states for name in states]
 
-    def _finished(self, layer, x, below):
-        """A layer's outputs: dropout, a residual connection where the sizes allow it, normalisation."""
+    def _postprocess(self, layer, x, below):
+        """Apply dropout, a residual connection if the sizes are equal, and layer normalization."""
         x = self.dropouts[layer.name](x)
         if below is not None and below.shape[-1] == x.shape[-1]:
             x = x + below
         return self.norms[layer.name](x) if self.settings.layer_norm else x
 
     def encode(self, source):
-        """Memory, keys and the decoder's first states."""
+        """Return memory, keys and the decoder's initial states."""
         valid = ops.not_equal(source, 0)
         x = self.dropouts["source"](self.embedding(source))
         for depth, layer in enumerate(self.encoder):
-            x = self._finished(layer, layer(x, mask=valid), x if depth else None)
+            x = self._postprocess(layer, layer(x, mask=valid), x if depth else None)
         summary = self.pooling(x, mask=valid)
         return x, self.keys(x), [layer(summary) for layer in self.first]
 
     def decode(self, target, source, memory, keys, states):
-        """Logits, alignment and new states."""
+        """Return logits, alignment and new states."""
         valid, states = ops.not_equal(source, 0), iter(states)
         x, own = self.dropouts["target"](self.embedding(target)), list(itertools.islice(states, len(self.states[0])))
         if self.settings.input_feeding:
             y, alignment, *new_states = self.decoder[0](x, own[0], memory, keys, valid, *own[1:])
             context = y
-            x = self._finished(self.decoder[0], y, None)
+            x = self._postprocess(self.decoder[0], y, None)
         else:
             y, *new_states = self.decoder[0](x, initial_state=own)
-            x = self._finished(self.decoder[0], y, None)
+            x = self._postprocess(self.decoder[0], y, None)
             context, alignment = self.attention(self.query(x), keys, memory, valid)
         for layer, names in zip(self.decoder[1:], self.states[1:], strict=True):
             own = list(itertools.islice(states, len(names)))
             y, *after = layer(ops.concatenate([x, context], axis=-1), initial_state=own)
             new_states += after
-            x = self._finished(layer, y, x)
+            x = self._postprocess(layer, y, x)
         if not self.settings.input_feeding or len(self.decoder) > 1:
             x = self.dropouts["output"](self.combined(ops.concatenate([x, context], axis=-1)))
         return self.embedding(x, reverse=True), alignment, new_states
 
 
-def _training_model(parts) -> keras.Model:
+def _training_model(network) -> keras.Model:
     source, target = (keras.Input((None,), dtype="int32", name=name) for name in ("source", "target"))
-    memory, keys, states = parts.encode(source)
-    logits, _, _ = parts.decode(target, source, memory, keys, states)
+    memory, keys, states = network.encode(source)
+    logits, _, _ = network.decode(target, source, memory, keys, states)
     return keras.Model([source, target], logits, name="sequence_to_sequence")
 
 
-def _inference_models(parts) -> tuple[keras.Model, keras.Model]:
+def _inference_models(network) -> tuple[keras.Model, keras.Model]:
     source = keras.Input((None,), dtype="int32", name="source")
-    memory, keys, states = parts.encode(source)
+    memory, keys, states = network.encode(source)
     encoder = keras.Model(
         source,
         [
-            _named(tensor, name)
-            for name, tensor in zip(("memory", "keys", *parts.state_names), (memory, keys, *states), strict=True)
+            _name_output(tensor, name)
+            for name, tensor in zip(("memory", "keys", *network.state_names), (memory, keys, *states), strict=True)
         ],
         name="encode",
     )
     token = keras.Input((1,), dtype="int32", name="token")
-    given = [keras.Input((None, x.shape[-1]), name=name) for name, x in (("memory", memory), ("keys", keys))]
-    own = [keras.Input((size,), name=name) for states in parts.states for name, size in states.items()]
-    logits, alignment, new_states = parts.decode(token, source, *given, own)
+    memory_inputs = [keras.Input((None, x.shape[-1]), name=name) for name, x in (("memory", memory), ("keys", keys))]
+    own = [keras.Input((size,), name=name) for states in network.states for name, size in states.items()]
+    logits, alignment, new_states = network.decode(token, source, *memory_inputs, own)
     outputs = {"log_probabilities": ops.log_softmax(logits[:, 0]), "alignment": alignment[:, 0]}
-    outputs.update({f"new_{name}": state for name, state in zip(parts.state_names, new_states, strict=True)})
+    outputs.update({f"new_{name}": state for name, state in zip(network.state_names, new_states, strict=True)})
     step = keras.Model(
-        [token, source, *given, *own], [_named(x, name) for name, x in outputs.items()], name="decode_step"
+        [token, source, *memory_inputs, *own],
+        [_name_output(x, name) for name, x in outputs.items()],
+        name="decode_step",
     )
     return encoder, step
 
 
-def _named(tensor, name):
+def _name_output(tensor, name):
     return keras.layers.Identity(name=name, dtype="float32")(tensor)

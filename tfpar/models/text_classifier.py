@@ -1,4 +1,4 @@
-"""A committee of recurrent text classifiers in one network."""
+"""An ensemble of recurrent text classifiers in one network."""
 
 import dataclasses
 
@@ -7,15 +7,16 @@ import numpy as np
 
 from tfpar import layers
 from tfpar.checks import check_one_of, check_positive_integer
+from tfpar.layers.recurrent.cells import LAYERS
 
-CELLS = {"lstm": layers.LSTM, "gru": layers.GRU, "rnn": layers.SimpleRNN}
+CELLS = LAYERS
 
 POOLINGS = ("last", "max", "mean", "attention")
 
 
 @dataclasses.dataclass(frozen=True)
 class _Member:
-    """What the layers of each member share; see `text_classifier`."""
+    """Arguments of each member; see `text_classifier`."""
 
     vocabulary_size: int
     num_classes: int
@@ -50,32 +51,33 @@ def text_classifier(
     wide: keras.layers.Layer | None = None,
     seed: int = 0,
 ) -> keras.Model:
-    """Builds classifiers of token sequences that share nothing but their input.
+    """Build an ensemble of classifiers of token sequences with a common input and no common weights.
 
     Each member is: tokens -> embedding -> recurrent layers -> pooling over valid steps -> logits. Trained by the mean
-    of their own losses and asked for the mean of their probabilities, they are a deep ensemble that trains in one
-    program and leaves as one file (Lakshminarayanan et al. 2017, arXiv:1612.01474).
+    of their losses and evaluated by the mean of their probabilities, the members are a deep ensemble, trained in one
+    program and exported as one file (Lakshminarayanan et al. 2017, arXiv:1612.01474).
 
     Args:
         vocabulary_size: number of token ids; 0 is padding, 1 the unknown token.
         num_classes: number of classes.
         cell: one of `CELLS`.
         units: of each recurrent layer and direction.
-        embedding_size: of the learned part of a token's embedding.
+        embedding_size: number of learned features of a token.
         bidirectional: run the recurrent layers in both directions.
-        recurrent_layers: how many are stacked.
-        pooling: one of `POOLINGS`; "last" takes the last output of each direction.
-        members: size of the committee.
+        recurrent_layers: number of stacked recurrent layers.
+        pooling: one of `POOLINGS`; "last" is the last output of each direction.
+        members: number of members.
         dropout: of the pooled features.
-        input_dropout: of the features of the embeddings, the same ones at each step.
+        input_dropout: of the features of the embeddings, the same at each step.
         recurrent_dropout: of h[t-1], the same units at each step.
-        token_dropout: fraction of tokens replaced by the unknown one.
-        token_scores: float (vocabulary_size, scores), what is known of each token beforehand. Each member begins
-            with them as additional columns of its embedding, and goes on to train them.
+        token_dropout: fraction of tokens to replace by the unknown token.
+        token_scores: float (vocabulary_size, scores), prior scores of each token, such as log-odds. They initialize
+            additional trained columns of each member's embedding.
+        wide: a layer from tokens to logits float (batch, num_classes), which is one more member.
         seed: of the initial weights and the dropout.
 
     Returns:
-        int32 (batch, time) "tokens" -> float (batch, members, num_classes) "logits"; with `wide` it is one member more.
+        int32 (batch, time) "tokens" -> float (batch, members, num_classes) "logits"; `wide` adds one member.
 
     Raises:
         ValueError: an argument is out of range.
@@ -109,12 +111,12 @@ def text_classifier(
 
 
 def _as_member(logits, num_classes, suffix):
-    """float (batch, 1, num_classes)."""
+    """Reshape logits to float (batch, 1, num_classes)."""
     return keras.layers.Reshape((1, num_classes), dtype="float32", name=f"member_{suffix}")(logits)
 
 
 def _logits(member, tokens, token_scores, index, seed):
-    """One member: float (batch, 1, num_classes)."""
+    """Build one member: float (batch, 1, num_classes)."""
     suffix = f"_{index}"
     x = layers.TokenDropout(member.token_dropout, seed=seed, name="token_dropout" + suffix)(tokens)
     x = keras.layers.Embedding(
@@ -167,7 +169,7 @@ def _pooling(member, suffix, x):
 
 @keras.saving.register_keras_serializable(package="tfpar")
 class _ScoredEmbedding(keras.initializers.Initializer):
-    """Normal with standard deviation 0.1, and the scores in the last columns. Padding is zeros."""
+    """Normal initializer of standard deviation 0.1, with scores in the last columns and zeros for padding."""
 
     def __init__(self, scores, seed):
         self.scores = scores

@@ -1,4 +1,4 @@
-"""Pointwise activations that know their derivative, so that time loops need no automatic differentiation."""
+"""Pointwise activations with derivatives, so that time loops need no automatic differentiation."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -19,10 +19,10 @@ _DERIVATIVE_FROM_OUTPUT = {
 
 @dataclasses.dataclass(frozen=True)
 class Activation:
-    """A pointwise function y = f(x), kept for the backward pass as whatever its derivative needs.
+    """A pointwise function y = f(x) with one residual, saved for the backward pass.
 
-    Where f'(x) can be told from y (tanh, sigmoid, relu, ...) the forward pass keeps y, which the next operation
-    needs anyway. Otherwise it keeps x and the derivative comes from a tape over f alone.
+    If f'(x) is a known function of y (tanh, sigmoid, relu, ...), the residual is y, which the next operation needs in
+    any case. Otherwise it is x, and the derivative comes from a tape over f alone.
 
     Args:
         function: a Keras activation function, or any pointwise function of one tensor.
@@ -31,86 +31,88 @@ class Activation:
     function: Callable[[tf.Tensor], tf.Tensor]
 
     @property
-    def _from_output(self):
+    def _derivative_from_output(self) -> Callable[[tf.Tensor], tf.Tensor] | None:
         return _DERIVATIVE_FROM_OUTPUT.get(self.function)
 
     @property
-    def keeps_output(self) -> bool:
-        """Whether y is what is kept, and not x."""
-        return self._from_output is not None
+    def saves_output(self) -> bool:
+        """Whether the residual is y, not x."""
+        return self._derivative_from_output is not None
 
-    def kept(self, x: tf.Tensor) -> tf.Tensor:
-        """What the forward pass stores for `value` and `derivative`."""
-        return self.function(x) if self._from_output else x
+    def residual(self, x: tf.Tensor) -> tf.Tensor:
+        """Return the tensor that `value` and `derivative` need: f(x) or x."""
+        return self.function(x) if self.saves_output else x
 
-    def value(self, kept: tf.Tensor) -> tf.Tensor:
-        """f(x), from what was kept."""
-        return kept if self._from_output else self.function(kept)
+    def value(self, residual: tf.Tensor) -> tf.Tensor:
+        """Return f(x) from the residual."""
+        return residual if self.saves_output else self.function(residual)
 
-    def derivative(self, kept: tf.Tensor) -> tf.Tensor:
-        """f'(x), from what was kept."""
-        if self._from_output:
-            return self._from_output(kept)
+    def derivative(self, residual: tf.Tensor) -> tf.Tensor:
+        """Return f'(x) from the residual."""
+        if self.saves_output:
+            return self._derivative_from_output(residual)
         with tf.GradientTape() as tape:
-            tape.watch(kept)
-            y = self.function(kept)
-        return tape.gradient(y, kept)
+            tape.watch(residual)
+            y = self.function(residual)
+        return tape.gradient(y, residual)
 
 
 @dataclasses.dataclass(frozen=True)
 class GateActivations:
-    """The activations of gates that stand side by side in one tensor (..., gates * units), one for each gate.
+    """The activations of gates that are concatenated in one tensor (..., gates * units).
 
     Sigmoids and hyperbolic tangents are computed as one pointwise operation over all gates, since
 
         sigmoid(x) = (1 + tanh(x / 2)) / 2
 
-    XLA for CPUs turns that into vector instructions; of gates that are split before they are activated it makes scalar
-    code, which takes ten times as long.
+    XLA for CPUs vectorizes that operation. It compiles gates that are split first to scalar code, which is ten times
+    slower.
 
     Args:
-        of_gates: an `Activation` for each gate.
+        per_gate: an `Activation` for each gate.
     """
 
-    of_gates: tuple[Activation, ...]
+    per_gate: tuple[Activation, ...]
 
     @property
     def sigmoids(self) -> list[bool] | None:
-        """For each gate whether it is a sigmoid, if each other is a hyperbolic tangent; else None."""
-        functions = [activation.function for activation in self.of_gates]
-        known = all(function in (activations.sigmoid, activations.tanh) for function in functions)
-        return [function is activations.sigmoid for function in functions] if known else None
+        """For each gate whether it is a sigmoid; None if any gate is neither a sigmoid nor a hyperbolic tangent."""
+        functions = [activation.function for activation in self.per_gate]
+        are_known = all(function in (activations.sigmoid, activations.tanh) for function in functions)
+        return [function is activations.sigmoid for function in functions] if are_known else None
 
-    def _by_gate(self, tensor, conditions, if_true: float, if_false: float) -> tf.Tensor:
-        """A number for each gate, repeated for its units."""
+    def _constant_per_gate(self, tensor, conditions, if_true: float, if_false: float) -> tf.Tensor:
+        """Return a constant (gates * units,) with one number for each gate."""
         numbers = np.where(conditions, if_true, if_false)
-        return tf.constant(np.repeat(numbers, tensor.shape[-1] // len(self.of_gates)), tensor.dtype)
+        return tf.constant(np.repeat(numbers, tensor.shape[-1] // len(self.per_gate)), tensor.dtype)
 
-    def _each(self, method: str, tensor) -> tf.Tensor:
-        """Applies a method of each gate's activation to that gate."""
-        parts = zip(self.of_gates, tf.split(tensor, len(self.of_gates), axis=-1), strict=True)
-        return tf.concat([getattr(activation, method)(part) for activation, part in parts], axis=-1)
+    def _apply_per_gate(self, method: str, tensor) -> tf.Tensor:
+        """Apply a method of each gate's activation to that gate."""
+        gates = tf.split(tensor, len(self.per_gate), axis=-1)
+        pairs = zip(self.per_gate, gates, strict=True)
+        return tf.concat([getattr(activation, method)(gate) for activation, gate in pairs], axis=-1)
 
-    def kept(self, x: tf.Tensor) -> tf.Tensor:
-        """What the forward pass stores for `value` and `derivative`: (..., gates * units)."""
+    def residual(self, x: tf.Tensor) -> tf.Tensor:
+        """Return the tensor that `value` and `derivative` need: (..., gates * units)."""
         if self.sigmoids is None:
-            return self._each("kept", x)
-        scale = self._by_gate(x, self.sigmoids, 0.5, 1.0)
-        return tf.tanh(x * scale) * scale + self._by_gate(x, self.sigmoids, 0.5, 0.0)
+            return self._apply_per_gate("residual", x)
+        scale = self._constant_per_gate(x, self.sigmoids, 0.5, 1.0)
+        return tf.tanh(x * scale) * scale + self._constant_per_gate(x, self.sigmoids, 0.5, 0.0)
 
-    def value(self, kept: tf.Tensor) -> tf.Tensor:
-        """The activated gates, from what was kept."""
-        return self._each("value", kept) if self.sigmoids is None else kept
+    def value(self, residual: tf.Tensor) -> tf.Tensor:
+        """Return the activated gates from the residual."""
+        return self._apply_per_gate("value", residual) if self.sigmoids is None else residual
 
-    def derivative(self, kept: tf.Tensor, by_value: Sequence[bool] | None = None) -> tf.Tensor:
-        """The derivatives of the gates, from what was kept: y (1 - y) of a sigmoid, (1 + y) (1 - y) of a tangent.
+    def derivative(self, residual: tf.Tensor, divide_by_value: Sequence[bool] | None = None) -> tf.Tensor:
+        """Return the gates' derivatives: y (1 - y) of a sigmoid, (1 + y) (1 - y) of a hyperbolic tangent.
 
         Args:
-            kept: as from `kept`.
-            by_value: for each gate whether to divide its derivative by its value, which only a sigmoid's can be.
+            residual: from `residual`.
+            divide_by_value: for each gate whether to divide its derivative by its value; only a sigmoid's can be.
         """
         if self.sigmoids is None:
-            return self._each("derivative", kept)
-        by_value = np.array(by_value or [False] * len(self.of_gates))
-        ones = by_value | ~np.array(self.sigmoids)
-        return (kept * self._by_gate(kept, by_value, 0.0, 1.0) + self._by_gate(kept, ones, 1.0, 0.0)) * (1 - kept)
+            return self._apply_per_gate("derivative", residual)
+        divided = np.array(divide_by_value or [False] * len(self.per_gate))
+        factor = self._constant_per_gate(residual, divided, 0.0, 1.0)
+        offset = self._constant_per_gate(residual, divided | ~np.array(self.sigmoids), 1.0, 0.0)
+        return (residual * factor + offset) * (1 - residual)

@@ -1,6 +1,6 @@
-"""The LSTM and the GRU by cuDNN's operation: weights in its layout, and sequences that end before their batch does.
+"""The LSTM and the GRU by cuDNN's operation: weights in its layout, and batches of sequences of different lengths.
 
-cuDNN computes, with two biases for each gate and its gates in this order,
+cuDNN computes, with two biases for each gate and the gates in this order,
 
     LSTM    i, f, g, o      c[t] = f * c[t-1] + i * g,          h[t] = o * tanh(c[t])
     GRU     r, z, n         n = tanh(x[t] W_n + b_n + r * (h[t-1] U_n + b_rn)),   h[t] = z * h[t-1] + (1 - z) * n
@@ -24,7 +24,7 @@ from tfpar.ops.recurrence import Recurrence, RecurrentWeights, Tensors
 
 
 class _Mode(NamedTuple):
-    """What cuDNN calls a recurrence, and the places of cuDNN's gates among ours."""
+    """cuDNN's name of a recurrence, and the indices of its gates among ours."""
 
     name: str
     gates: tuple[int, ...]
@@ -33,20 +33,20 @@ class _Mode(NamedTuple):
 _MODES = {LSTM: _Mode("lstm", (0, 1, 2, 3)), GRU: _Mode("gru", (1, 0, 2))}
 
 
-def has_form(recurrence: Recurrence) -> bool:
-    """Whether cuDNN computes this form of recurrence, its activations aside."""
+def is_supported(recurrence: Recurrence) -> bool:
+    """Whether cuDNN computes this recurrence, if its activations are tanh and sigmoid."""
     return type(recurrence) in _MODES
 
 
 def can_run(inputs: tf.Tensor, mask: tf.Tensor | None) -> bool | tf.Tensor:
-    """Whether cuDNN can run this batch: there is something in it, and padding stands at the right alone.
+    """Whether cuDNN can run this batch: it is not empty, and its padding is on the right.
 
     Args:
         inputs: float (batch, time, features).
         mask: bool (batch, time), or None.
 
     Returns:
-        A Python bool where shapes tell, else a scalar tensor.
+        A Python bool if the static shapes suffice, else a scalar tensor.
     """
     size = inputs.shape[:2].num_elements()
     if size == 0:
@@ -59,7 +59,7 @@ def can_run(inputs: tf.Tensor, mask: tf.Tensor | None) -> bool | tf.Tensor:
 def pack_weights(
     recurrence: Recurrence, kernel: tf.Tensor, bias: tf.Tensor | None, weights: RecurrentWeights
 ) -> tf.Tensor:
-    """Lays weights out as cuDNN reads them.
+    """Pack weights into cuDNN's buffer.
 
     Args:
         recurrence: an LSTM or a GRU with `reset_after`.
@@ -70,35 +70,35 @@ def pack_weights(
     Returns:
         float (gates * units * (features + units + 2),).
     """
-    places = _MODES[type(recurrence)].gates
+    order = _MODES[type(recurrence)].gates
 
-    def laid_out(tensor):
-        gates = tf.split(tensor, len(places), axis=-1)
-        return tf.reshape(tf.transpose(tf.concat([gates[place] for place in places], axis=-1)), [-1])
+    def flatten(tensor):
+        gates = tf.split(tensor, len(order), axis=-1)
+        return tf.reshape(tf.transpose(tf.concat([gates[index] for index in order], axis=-1)), [-1])
 
     zeros = tf.zeros_like(kernel[0])
     biases = [zeros if b is None else b for b in (bias, weights.bias)]
-    return tf.concat([laid_out(tensor) for tensor in (kernel, weights.kernel, *biases)], axis=0)
+    return tf.concat([flatten(tensor) for tensor in (kernel, weights.kernel, *biases)], axis=0)
 
 
 def run_operation(
     mode: str, inputs: tf.Tensor, states: Tensors, packed: tf.Tensor, lengths: tf.Tensor
 ) -> tuple[tf.Tensor, Tensors]:
-    """Runs cuDNN, differentiable in all but `mode` and `lengths`.
+    """Run cuDNN, differentiable in all arguments except `mode` and `lengths`.
 
     Args:
         mode: "lstm" or "gru".
         inputs: float (time, batch, features).
         states: float (batch, units) each, before the first step: (h, c) or (h,).
         packed: from `pack_weights`.
-        lengths: int32 (batch,), between 1 and time; steps from there on are not run.
+        lengths: int32 (batch,), from 1 to time; steps from that index on are not run.
 
     Returns:
         float (time, batch, units), h of each step, zero from `lengths` on; and the states after each row's last step.
     """
     h, *cell = states
-    # Time comes first, since only then does cuDNN run rows of one length by its faster algorithms for packed data.
-    # The operation has no gradient unless it is training; with its dropout at zero that changes nothing else.
+    # Time is the first axis, since only then does cuDNN use its faster algorithms for rows of equal lengths.
+    # is_training=True gives the operation a gradient; with dropout zero it has no other effect.
     sequence, h, c, _, _ = tf.raw_ops.CudnnRNNV3(
         input=inputs,
         input_h=h[None],
@@ -122,16 +122,16 @@ def cudnn_rnn(
     mask: tf.Tensor | None = None,
     go_backwards: bool = False,
 ) -> tuple[tf.Tensor, Tensors]:
-    """Runs a recurrence with tanh and sigmoid over all steps.
+    """Run a recurrence with tanh and sigmoid over all steps.
 
     Args:
         recurrence: an LSTM or a GRU with `reset_after`.
         inputs: float (time, batch, features), in order of time.
         kernel: float (features, gates * units).
         bias: float (gates * units,), or None.
-        initial_states: `recurrence.state_count` tensors, float (batch, units).
+        initial_states: `recurrence.num_states` tensors, float (batch, units).
         weights: the recurrent weights.
-        mask: bool (time, batch), or None. Each row is True up to its length, which may be zero, and False from there.
+        mask: bool (time, batch), or None. Each row is True up to its length, which may be zero, and False after it.
         go_backwards: process each row from its last valid step to its first.
 
     Returns:
@@ -148,9 +148,9 @@ def cudnn_rnn(
         sequence, states = run(tf.reverse(inputs, [0]) if go_backwards else inputs, tf.fill([batch], steps))
         return tf.reverse(sequence, [0]) if go_backwards else sequence, states
     valid = valid_lengths(tf.transpose(mask))
-    # cuDNN wants at least one step of each row. What it makes of a row that has none is dropped below.
+    # cuDNN needs at least one step in each row. Results of a row without steps are replaced below.
     lengths = tf.maximum(valid, 1)
-    # Zeros at masked steps, so that their gradient is zero whatever cuDNN leaves there.
+    # Zeros at masked steps, so that their gradient is zero whatever cuDNN writes there.
     inputs = tf.where(mask[:, :, None], inputs, tf.zeros_like(inputs))
     sequence, states = run(_reverse_rows(inputs, lengths) if go_backwards else inputs, lengths)
     if go_backwards:
@@ -161,5 +161,5 @@ def cudnn_rnn(
 
 
 def _reverse_rows(sequence, lengths):
-    """Reverses the first `lengths` steps of each row of (time, batch, units)."""
+    """Reverse the first `lengths` steps of each row of (time, batch, units)."""
     return tf.reverse_sequence(sequence, lengths, seq_axis=0, batch_axis=1)

@@ -1,8 +1,8 @@
-"""The LSTM as a function that the TFLite converter recognises and replaces by one `UNIDIRECTIONAL_SEQUENCE_LSTM`.
+"""The LSTM as a function that the TFLite converter replaces by one `UNIDIRECTIONAL_SEQUENCE_LSTM`.
 
 The converter looks for a function whose `api_implements` attribute starts with "lstm_", with six tensor arguments
-and five results, and takes its meaning from the arguments; the body below is what everything else runs. Weights must
-be tensors: with variables nothing fuses, and two layers end the converter's process.
+and five results, and reads only the arguments; all other runtimes run the body below. Weights must be tensors: with
+variables nothing is fused, and two layers crash the converter's process.
 """
 
 import uuid
@@ -14,11 +14,13 @@ from tfpar.ops.lstm import LSTM
 from tfpar.ops.recurrence import RecurrentWeights, project
 
 
-def fused_lstm(recurrence: LSTM, inputs, kernel, weights: RecurrentWeights, bias):
-    """Runs an LSTM with tanh and sigmoid over all steps, from zero states, for inference.
+def fused_lstm(
+    recurrence: LSTM, inputs: tf.Tensor, kernel: tf.Tensor, weights: RecurrentWeights, bias: tf.Tensor
+) -> tf.Tensor:
+    """Run an LSTM with tanh and sigmoid over all steps, from zero states, for inference.
 
     Args:
-        recurrence: must have the activations tanh and sigmoid: the operation has no others.
+        recurrence: must have the activations tanh and sigmoid; the operation has no others.
         inputs: float (batch, time, features); batch is static.
         kernel: float (features, 4 * units).
         weights: the recurrent weights.
@@ -44,9 +46,9 @@ def _composite(recurrence):
 
     @tf.function(autograph=False, experimental_attributes=attributes)
     def lstm(inputs, initial_h, initial_c, kernel, recurrent_kernel, bias):
-        projected = project(tf.transpose(inputs, [1, 0, 2]), kernel, bias)
+        x_proj = project(tf.transpose(inputs, [1, 0, 2]), kernel, bias)
         weights = RecurrentWeights(recurrent_kernel)
-        sequence, (h, c) = inference_loop(recurrence, projected, (initial_h, initial_c), weights)
+        sequence, (h, c) = inference_loop(recurrence, x_proj, (initial_h, initial_c), weights)
         return h, tf.transpose(sequence, [1, 0, 2]), h, c, tf.constant(0.0)
 
     return lstm

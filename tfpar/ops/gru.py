@@ -13,12 +13,19 @@ References:
 import tensorflow as tf
 
 from tfpar.ops.activations import Activation, GateActivations
-from tfpar.ops.materialization import as_it_is
-from tfpar.ops.recurrence import Recurrence, RecurrentWeights, dropped, side_by_side, summed_outer
+from tfpar.ops.materialization import Materialize, identity
+from tfpar.ops.recurrence import (
+    Recurrence,
+    RecurrentWeights,
+    Tensors,
+    apply_dropout,
+    concatenate_gates,
+    sum_outer_products,
+)
 
 
 class GRU(Recurrence):
-    """The form with the reset gate after the matmul: one recurrent matmul a step. States: (h,).
+    """The GRU with the reset gate after the matmul: one recurrent matmul a step. States: (h,).
 
     Backward, with the derivatives of the gates as z', r', n', and s = h[t-1] U_n + b_rn:
 
@@ -31,106 +38,134 @@ class GRU(Recurrence):
     """
 
     name = "gru"
-    gates = 3
-    state_count = 1
-    kept_count = 2
+    num_gates = 3
+    num_states = 1
+    num_residuals = 2
 
     def __init__(self, activation: Activation, recurrent_activation: Activation):
         self.activation = activation
         self.recurrent_activation = recurrent_activation
         self._update_and_reset = GateActivations((recurrent_activation, recurrent_activation))
 
-    def step(self, projected, states, weights, dropout):
-        """Keeps z, h[t-1] U_n + b_rn and n side by side, and r."""
+    def step(
+        self, x_proj: tf.Tensor, states: Tensors, weights: RecurrentWeights, dropout: tf.Tensor | None
+    ) -> tuple[Tensors, Tensors]:
+        """Advance by one step. Residuals: [z, h[t-1] U_n + b_rn, n] concatenated, and r."""
         (h,) = states
-        x_zr, x_n = _split_gates(projected)
-        recurrent_zr, recurrent_n = _split_gates(weights.times(dropped(h, dropout)))
-        kept_z, kept_r = tf.split(self._update_and_reset.kept(x_zr + recurrent_zr), 2, axis=-1)
-        candidate = self.activation.kept(x_n + self.recurrent_activation.value(kept_r) * recurrent_n)
-        kept = side_by_side([kept_z, recurrent_n, candidate])
-        z, n = self.recurrent_activation.value(kept_z), self.activation.value(candidate)
-        return (z * h + (1 - z) * n,), (kept, kept_r)
+        x_zr, x_n = _split_gates(x_proj)
+        recurrent_zr, recurrent_n = _split_gates(weights.project(apply_dropout(h, dropout)))
+        z_residual, r_residual = tf.split(self._update_and_reset.residual(x_zr + recurrent_zr), 2, axis=-1)
+        candidate = self.activation.residual(x_n + self.recurrent_activation.value(r_residual) * recurrent_n)
+        residual = concatenate_gates([z_residual, recurrent_n, candidate])
+        z, n = self.recurrent_activation.value(z_residual), self.activation.value(candidate)
+        return (z * h + (1 - z) * n,), (residual, r_residual)
 
-    def step_gradient(self, gradients, states, previous, kept, transposed, dropout, materialized=as_it_is):
-        (dh,), (kept, kept_r) = gradients, kept
-        kept_z, recurrent_n, candidate = tf.split(materialized(kept), 3, axis=-1)
-        z, r, n = (*map(self.recurrent_activation.value, (kept_z, kept_r)), self.activation.value(candidate))
+    def step_gradient(
+        self,
+        gradients: Tensors,
+        states: Tensors,
+        previous: Tensors,
+        residuals: Tensors,
+        transposed: tf.Tensor,
+        dropout: tf.Tensor | None,
+        force_materialize: Materialize = identity,
+    ) -> tuple[tf.Tensor, Tensors]:
+        (dh,), (residual, r_residual) = gradients, residuals
+        z_residual, recurrent_n, candidate = tf.split(force_materialize(residual), 3, axis=-1)
+        z, r, n = (*map(self.recurrent_activation.value, (z_residual, r_residual)), self.activation.value(candidate))
         dn = dh * (1 - z) * self.activation.derivative(candidate)
-        d_z = dh * (previous[0] - n) * self.recurrent_activation.derivative(kept_z)
-        d_r = dn * recurrent_n * self.recurrent_activation.derivative(kept_r)
-        d_projected = materialized(side_by_side([d_z, d_r, dn]))
-        d_dropped = tf.matmul(_times_reset(d_projected, r), transposed)
-        return d_projected, (dh * z + dropped(d_dropped, dropout),)
+        d_z = dh * (previous[0] - n) * self.recurrent_activation.derivative(z_residual)
+        d_r = dn * recurrent_n * self.recurrent_activation.derivative(r_residual)
+        d_x_proj = force_materialize(concatenate_gates([d_z, d_r, dn]))
+        d_dropped = tf.matmul(_multiply_reset(d_x_proj, r), transposed)
+        return d_x_proj, (dh * z + apply_dropout(d_dropped, dropout),)
 
-    def weight_gradients(self, d_projected, kept, previous, dropout):
-        r = self.recurrent_activation.value(kept[0])
-        # Of all steps as one batch: so XLA for CPUs sums the bias's gradient several times as fast.
-        d_recurrent = _times_reset(*(tf.reshape(stack, [-1, stack.shape[-1]]) for stack in (d_projected, r)))
-        d_kernel = summed_outer(dropped(previous, dropout), d_recurrent)
+    def weight_gradients(
+        self, d_x_proj: tf.Tensor, residuals: Tensors, previous: tf.Tensor, dropout: tf.Tensor | None
+    ) -> RecurrentWeights:
+        r = self.recurrent_activation.value(residuals[0])
+        # All steps as one batch: XLA for CPUs then sums the bias gradient several times as fast.
+        d_recurrent = _multiply_reset(*(tf.reshape(stack, [-1, stack.shape[-1]]) for stack in (d_x_proj, r)))
+        d_kernel = sum_outer_products(apply_dropout(previous, dropout), d_recurrent)
         return RecurrentWeights(d_kernel, tf.reduce_sum(d_recurrent, axis=0))
 
-    def for_interpreter(self):
+    def for_interpreter(self) -> "GRU":
         return _InferenceGRU(self.activation, self.recurrent_activation)
 
 
 class _InferenceGRU(GRU):
-    """For an interpreter: the fewest operations. Keeps nothing."""
+    """The GRU for an interpreter, of the fewest operations. Without residuals."""
 
-    kept_count = 0
+    num_residuals = 0
 
-    def step(self, projected, states, weights, dropout):
+    def step(
+        self, x_proj: tf.Tensor, states: Tensors, weights: RecurrentWeights, dropout: tf.Tensor | None
+    ) -> tuple[Tensors, Tensors]:
         (h,) = states
-        x_zr, x_n = _split_gates(projected)
-        recurrent_zr, recurrent_n = _split_gates(weights.times(dropped(h, dropout)))
+        x_zr, x_n = _split_gates(x_proj)
+        recurrent_zr, recurrent_n = _split_gates(weights.project(apply_dropout(h, dropout)))
         z, r = tf.split(self.recurrent_activation.function(x_zr + recurrent_zr), 2, axis=-1)
         n = self.activation.function(x_n + r * recurrent_n)
         return (z * h + (1 - z) * n,), ()
 
 
 class ResetBeforeGRU(GRU):
-    """The form with the reset gate before the matmul: two recurrent matmuls a step. States: (h,)."""
+    """The GRU with the reset gate before the matmul: two recurrent matmuls a step. States: (h,)."""
 
-    def for_interpreter(self):
+    def for_interpreter(self) -> "GRU":
         return self
 
-    def step(self, projected, states, weights, dropout):
-        """Keeps the gates side by side, and r * h[t-1]."""
+    def step(
+        self, x_proj: tf.Tensor, states: Tensors, weights: RecurrentWeights, dropout: tf.Tensor | None
+    ) -> tuple[Tensors, Tensors]:
+        """Advance by one step. Residuals: [z, r, n] concatenated, and r * h[t-1]."""
         (h,) = states
-        h_dropped = dropped(h, dropout)
+        h_dropped = apply_dropout(h, dropout)
         zr_columns, n_columns = slice(None, 2 * h.shape[-1]), slice(2 * h.shape[-1], None)
-        x_zr, x_n = _split_gates(projected)
-        zr = self.recurrent_activation.kept(x_zr + weights.times(h_dropped, zr_columns))
+        x_zr, x_n = _split_gates(x_proj)
+        zr = self.recurrent_activation.residual(x_zr + weights.project(h_dropped, zr_columns))
         z, r = tf.split(self.recurrent_activation.value(zr), 2, axis=-1)
         reset_h = r * h_dropped
-        candidate = self.activation.kept(x_n + weights.times(reset_h, n_columns))
+        candidate = self.activation.residual(x_n + weights.project(reset_h, n_columns))
         n = self.activation.value(candidate)
         return (z * h + (1 - z) * n,), (tf.concat([zr, candidate], axis=-1), reset_h)
 
-    def step_gradient(self, gradients, states, previous, kept, transposed, dropout, materialized=as_it_is):
-        (dh,), (zr, candidate) = gradients, _split_gates(materialized(kept[0]))
+    def step_gradient(
+        self,
+        gradients: Tensors,
+        states: Tensors,
+        previous: Tensors,
+        residuals: Tensors,
+        transposed: tf.Tensor,
+        dropout: tf.Tensor | None,
+        force_materialize: Materialize = identity,
+    ) -> tuple[tf.Tensor, Tensors]:
+        (dh,), (zr, candidate) = gradients, _split_gates(force_materialize(residuals[0]))
         z, r = tf.split(self.recurrent_activation.value(zr), 2, axis=-1)
         slope_z, slope_r = tf.split(self.recurrent_activation.derivative(zr), 2, axis=-1)
         transposed_zr, transposed_n = tf.split(transposed, [2 * dh.shape[-1], dh.shape[-1]])
         dn = dh * (1 - z) * self.activation.derivative(candidate)
         d_reset_h = tf.matmul(dn, transposed_n)
-        dr = d_reset_h * dropped(previous[0], dropout) * slope_r
+        dr = d_reset_h * apply_dropout(previous[0], dropout) * slope_r
         d_zr = tf.concat([dh * (previous[0] - self.activation.value(candidate)) * slope_z, dr], axis=-1)
         d_dropped = d_reset_h * r + tf.matmul(d_zr, transposed_zr)
-        return tf.concat([d_zr, dn], axis=-1), (dh * z + dropped(d_dropped, dropout),)
+        return tf.concat([d_zr, dn], axis=-1), (dh * z + apply_dropout(d_dropped, dropout),)
 
-    def weight_gradients(self, d_projected, kept, previous, dropout):
-        d_zr, dn = _split_gates(d_projected)
-        h = dropped(previous, dropout)
-        return RecurrentWeights(tf.concat([summed_outer(h, d_zr), summed_outer(kept[0], dn)], axis=-1))
+    def weight_gradients(
+        self, d_x_proj: tf.Tensor, residuals: Tensors, previous: tf.Tensor, dropout: tf.Tensor | None
+    ) -> RecurrentWeights:
+        d_zr, dn = _split_gates(d_x_proj)
+        h = apply_dropout(previous, dropout)
+        return RecurrentWeights(tf.concat([sum_outer_products(h, d_zr), sum_outer_products(residuals[0], dn)], axis=-1))
 
 
-def _times_reset(d_projected: tf.Tensor, r: tf.Tensor) -> tf.Tensor:
-    """d[z r n] * [1 1 r], float (batch, 3 * units): dL/d (h[t-1] U + b_r)."""
+def _multiply_reset(d_x_proj: tf.Tensor, r: tf.Tensor) -> tf.Tensor:
+    """Return d[z r n] * [1 1 r], float (batch, 3 * units): dL/d (h[t-1] U + b_r)."""
     ones = tf.ones_like(r)
-    return d_projected * side_by_side([ones, ones, r])
+    return d_x_proj * concatenate_gates([ones, ones, r])
 
 
 def _split_gates(tensor: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Parts (..., 3 * units) into the update and reset gates' (..., 2 * units) and the candidate's (..., units)."""
+    """Split (..., 3 * units) into the update and reset gates' (..., 2 * units) and the candidate's (..., units)."""
     units = tensor.shape[-1] // 3
     return tensor[..., : 2 * units], tensor[..., 2 * units :]

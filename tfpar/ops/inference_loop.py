@@ -1,103 +1,104 @@
-"""The sequential evaluation of a recurrence where nothing is kept for a backward pass: as a loop, in chunks, unrolled.
+"""The sequential evaluation of a recurrence without residuals: as a loop, in chunks, unrolled.
 
-All take what `tfpar.ops.time_loop.time_loop` takes, and return what it returns; without `returns_sequence` the loops
-return None in place of the outputs of all steps.
+Arguments and results are those of `tfpar.ops.time_loop.time_loop`; without `returns_sequence` the loops return None for
+the outputs of all steps.
 """
 
 import tensorflow as tf
 
-from tfpar.ops.recurrence import Recurrence, RecurrentWeights, Tensors
+from tfpar.ops.recurrence import PairedWeights, Recurrence, RecurrentWeights, Tensors
 from tfpar.ops.time_loop import select
 
 
 def inference_loop(
     recurrence: Recurrence,
-    projected: tf.Tensor,
+    x_proj: tf.Tensor,
     initial_states: Tensors,
-    weights: RecurrentWeights,
+    weights: RecurrentWeights | PairedWeights,
     mask: tf.Tensor | None = None,
     returns_sequence: bool = True,
 ) -> tuple[tf.Tensor | None, Tensors]:
-    """One loop over all steps: the smallest graph."""
-    steps = tf.shape(projected)[0]
+    """Run one loop over all steps: the smallest graph."""
+    steps = tf.shape(x_proj)[0]
 
     def body(t, states, outputs):
-        new, _ = recurrence.step(_taken(projected, t), states, weights, None)
-        states = select(_taken(mask, t), new, states)
+        new, _ = recurrence.step(_gather_step(x_proj, t), states, weights, None)
+        states = select(_gather_step(mask, t), new, states)
         return t + 1, states, tuple(stack.write(t, states[0]) for stack in outputs)
 
-    outputs = _outputs(projected, steps, initial_states[0].shape, returns_sequence)
+    outputs = _make_outputs(x_proj, steps, initial_states[0].shape, returns_sequence)
     return _loop(steps, body, tuple(initial_states), outputs)
 
 
 def chunked_loop(
     recurrence: Recurrence,
-    projected: tf.Tensor,
+    x_proj: tf.Tensor,
     initial_states: Tensors,
     weights: RecurrentWeights,
     mask: tf.Tensor | None = None,
     returns_sequence: bool = True,
     chunk: int = 5,
 ) -> tuple[tf.Tensor | None, Tensors]:
-    """A loop over chunks of steps that are written out one after the other; the number of steps is static.
+    """Run a loop over chunks of unrolled steps; the number of steps is static.
 
-    An interpreter's price for each turn of a loop is then paid once a chunk, and the graph stays small.
+    An interpreter has a fixed cost for each iteration of a loop, which is then one for each chunk. The graph stays
+    small.
     """
-    steps, units = projected.shape[0], initial_states[0].shape[-1]
-    chunks, batch = steps // chunk, projected.shape[1] or -1
+    steps, units = x_proj.shape[0], initial_states[0].shape[-1]
+    chunks, batch = steps // chunk, x_proj.shape[1] or -1
     whole = chunks * chunk
 
     def in_chunks(tensor):
         return None if tensor is None else tf.reshape(tensor[:whole], [chunks, chunk, batch, *tensor.shape[2:]])
 
-    rows, masks = in_chunks(projected), in_chunks(mask)
+    rows, masks = in_chunks(x_proj), in_chunks(mask)
 
     def body(t, states, outputs):
-        sequence, states = unrolled_loop(recurrence, _taken(rows, t), states, weights, _taken(masks, t))
-        # As a matrix: TFLite's converter knows no lists of tensors of higher rank.
+        sequence, states = unrolled_loop(recurrence, _gather_step(rows, t), states, weights, _gather_step(masks, t))
+        # As a matrix: TFLite's converter does not support lists of tensors of higher rank.
         return t + 1, states, tuple(stack.write(t, tf.reshape(sequence, [-1, units])) for stack in outputs)
 
-    outputs = _outputs(projected, chunks, (None if batch < 0 else chunk * batch, units), returns_sequence)
+    outputs = _make_outputs(x_proj, chunks, (None if batch < 0 else chunk * batch, units), returns_sequence)
     sequence, states = _loop(chunks, body, tuple(initial_states), outputs)
     if sequence is not None:
         sequence = tf.reshape(sequence, [whole, batch, units])
     if whole == steps:
         return sequence, states
-    left = None if mask is None else mask[whole:]
-    rest, states = unrolled_loop(recurrence, projected[whole:], states, weights, left)
-    return None if sequence is None else tf.concat([sequence, rest], 0), states
+    remaining_mask = None if mask is None else mask[whole:]
+    remainder, states = unrolled_loop(recurrence, x_proj[whole:], states, weights, remaining_mask)
+    return None if sequence is None else tf.concat([sequence, remainder], 0), states
 
 
 def unrolled_loop(
     recurrence: Recurrence,
-    projected: tf.Tensor,
+    x_proj: tf.Tensor,
     initial_states: Tensors,
     weights: RecurrentWeights,
     mask: tf.Tensor | None = None,
     dropout: tf.Tensor | None = None,
 ) -> tuple[tf.Tensor, Tensors]:
-    """No loop: the steps written out one after the other; the number of steps is static. It may be trained, too."""
+    """Run the steps without a loop; their number is static. Automatic differentiation supports training, too."""
     states, sequence = tuple(initial_states), []
-    for t, row in enumerate(tf.unstack(projected)):
+    for t, row in enumerate(tf.unstack(x_proj)):
         new, _ = recurrence.step(row, states, weights, dropout)
         states = select(None if mask is None else mask[t], new, states)
         sequence.append(states[0])
     return tf.stack(sequence), states
 
 
-def _taken(tensor, t):
-    """tensor[t]; TFLite gathers a step in a fraction of the time that it takes to slice one at a place that varies."""
+def _gather_step(tensor, t):
+    """Return tensor[t], by a gather: TFLite's slice at a variable offset takes several times as long."""
     return None if tensor is None else tf.gather(tensor, t)
 
 
-def _outputs(projected, turns, shape, returns_sequence):
-    """The list of outputs, or nothing. Without its shape TFLite's converter would take the lists of two loops for one.
+def _make_outputs(x_proj, iterations, shape, returns_sequence):
+    """Make the list of outputs, if it is returned; LiteRT copies it at each iteration.
 
-    LiteRT copies the whole list at each turn.
+    The element shape distinguishes the lists of two loops, which TFLite's converter would merge otherwise.
     """
-    return (tf.TensorArray(projected.dtype, turns, element_shape=shape),) if returns_sequence else ()
+    return (tf.TensorArray(x_proj.dtype, iterations, element_shape=shape),) if returns_sequence else ()
 
 
-def _loop(turns, body, states, outputs):
-    _, states, outputs = tf.while_loop(lambda t, *_: t < turns, body, (0, states, outputs))
+def _loop(iterations, body, states, outputs):
+    _, states, outputs = tf.while_loop(lambda t, *_: t < iterations, body, (0, states, outputs))
     return outputs[0].stack() if outputs else None, states

@@ -4,7 +4,7 @@
     c[t]      = f * c[t-1] + i * g                 memory cell
     h[t]      = o * tanh(c[t])
 
-W is `kernel`, U `recurrent_kernel`, b `bias`; the gates stand in Keras' order.
+W is `kernel`, U `recurrent_kernel`, b `bias`; the gates are in Keras' order.
 
 References:
     Hochreiter & Schmidhuber 1997, Long short-term memory. Gers et al. 2000, Learning to forget (the forget gate f).
@@ -15,8 +15,15 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from tfpar.ops.activations import Activation, GateActivations
-from tfpar.ops.materialization import as_it_is
-from tfpar.ops.recurrence import Recurrence, RecurrentWeights, dropped, side_by_side, summed_outer
+from tfpar.ops.materialization import Materialize, identity
+from tfpar.ops.recurrence import (
+    Recurrence,
+    RecurrentWeights,
+    Tensors,
+    apply_dropout,
+    concatenate_gates,
+    sum_outer_products,
+)
 
 
 class Gates(NamedTuple):
@@ -29,18 +36,18 @@ class Gates(NamedTuple):
 
 
 def gate_module(preactivation: tf.Tensor, activations: GateActivations) -> tf.Tensor:
-    """Activates x[t] W + h[t-1] U + b, float (batch, 4 * units): all four gates, as kept for the backward pass."""
-    return activations.kept(preactivation)
+    """Activate x[t] W + h[t-1] U + b, float (batch, 4 * units): the residual of all four gates."""
+    return activations.residual(preactivation)
 
 
 def memory_cell(gates: Gates, previous_cell: tf.Tensor, activation: Activation) -> tuple[tf.Tensor, tf.Tensor]:
-    """Forgets, writes and reads: h[t] and c[t], each float (batch, units), from gate values and c[t-1]."""
+    """Compute h[t] and c[t], each float (batch, units), from gate values and c[t-1]."""
     cell = gates.forget * previous_cell + gates.input * gates.candidate
     return gates.output * activation.function(cell), cell
 
 
 class LSTM(Recurrence):
-    """See the module's equations. States: (h, c).
+    """The recurrence of the module's equations. States: (h, c).
 
     Backward, with the derivatives of the gates as i', f', g', o':
 
@@ -49,15 +56,15 @@ class LSTM(Recurrence):
         dh, dc  = dz[t] U^T, dc[t] * f
 
     Args:
-        activation: of the candidate and of the cell's reading.
+        activation: of the candidate and of the cell state.
         recurrent_activation: of the input, forget and output gates.
     """
 
     name = "lstm"
-    gates = 4
-    state_count = 2
-    kept_count = 1
-    has_outputs = True
+    num_gates = 4
+    num_states = 2
+    num_residuals = 1
+    recomputes_h = True
 
     def __init__(self, activation: Activation, recurrent_activation: Activation):
         self.activation = activation
@@ -66,43 +73,59 @@ class LSTM(Recurrence):
             (recurrent_activation, recurrent_activation, activation, recurrent_activation)
         )
 
-    def _values(self, kept) -> Gates:
-        return Gates(*tf.split(self._gate_activations.value(kept), 4, axis=-1))
+    def _gates(self, residual) -> Gates:
+        return Gates(*tf.split(self._gate_activations.value(residual), 4, axis=-1))
 
-    def step(self, projected, states, weights, dropout):
+    def step(
+        self, x_proj: tf.Tensor, states: Tensors, weights: RecurrentWeights, dropout: tf.Tensor | None
+    ) -> tuple[Tensors, Tensors]:
         h, c = states
-        kept = gate_module(projected + weights.times(dropped(h, dropout)), self._gate_activations)
-        return memory_cell(self._values(kept), c, self.activation), (kept,)
+        residual = gate_module(x_proj + weights.project(apply_dropout(h, dropout)), self._gate_activations)
+        return memory_cell(self._gates(residual), c, self.activation), (residual,)
 
-    def outputs(self, kept, other_states):
-        return self._values(kept).output * self.activation.function(other_states[0])
+    def recompute_h(self, residual: tf.Tensor, other_states: Tensors) -> tf.Tensor:
+        return self._gates(residual).output * self.activation.function(other_states[0])
 
-    def step_gradient(self, gradients, states, previous, kept, transposed, dropout, materialized=as_it_is):
-        (dh, dc), (h, c), kept = gradients, states, materialized(kept[0])
-        gates, read = self._values(kept), self.activation.kept(c)
-        dc = materialized(dc + dh * gates.output * self.activation.derivative(read))
+    def step_gradient(
+        self,
+        gradients: Tensors,
+        states: Tensors,
+        previous: Tensors,
+        residuals: Tensors,
+        transposed: tf.Tensor,
+        dropout: tf.Tensor | None,
+        force_materialize: Materialize = identity,
+    ) -> tuple[tf.Tensor, Tensors]:
+        (dh, dc), (h, c), residual = gradients, states, force_materialize(residuals[0])
+        gates, c_residual = self._gates(residual), self.activation.residual(c)
+        dc = force_materialize(dc + dh * gates.output * self.activation.derivative(c_residual))
         # tanh(c) o' = h (1 - o) if o is a sigmoid, and only dc needs tanh(c).
-        by_value = (False, False, False, True) if (self._gate_activations.sigmoids or [False])[-1] else None
-        d_output = dh * (h if by_value else self.activation.value(read))
+        sigmoids = self._gate_activations.sigmoids
+        divide_by_value = (False, False, False, True) if sigmoids and sigmoids[-1] else None
+        d_output = dh * (h if divide_by_value else self.activation.value(c_residual))
         d_gates = [dc * gates.candidate, dc * previous[1], dc * gates.input, d_output]
-        dz = side_by_side(d_gates) * self._gate_activations.derivative(kept, by_value)
-        return dz, (dropped(tf.matmul(dz, transposed), dropout), dc * gates.forget)
+        dz = concatenate_gates(d_gates) * self._gate_activations.derivative(residual, divide_by_value)
+        return dz, (apply_dropout(tf.matmul(dz, transposed), dropout), dc * gates.forget)
 
-    def weight_gradients(self, d_projected, kept, previous, dropout):
-        return RecurrentWeights(summed_outer(dropped(previous, dropout), d_projected))
+    def weight_gradients(
+        self, d_x_proj: tf.Tensor, residuals: Tensors, previous: tf.Tensor, dropout: tf.Tensor | None
+    ) -> RecurrentWeights:
+        return RecurrentWeights(sum_outer_products(apply_dropout(previous, dropout), d_x_proj))
 
-    def for_interpreter(self):
-        return _GateByGate(self.activation, self.recurrent_activation)
+    def for_interpreter(self) -> "LSTM":
+        return _InferenceLSTM(self.activation, self.recurrent_activation)
 
 
-class _GateByGate(LSTM):
-    """For an interpreter: each gate is split off and activated by itself, which are fewer operations. Keeps nothing."""
+class _InferenceLSTM(LSTM):
+    """The LSTM for an interpreter: gates are split first, which needs fewer operations. Without residuals."""
 
-    kept_count = 0
+    num_residuals = 0
 
-    def step(self, projected, states, weights, dropout):
+    def step(
+        self, x_proj: tf.Tensor, states: Tensors, weights: RecurrentWeights, dropout: tf.Tensor | None
+    ) -> tuple[Tensors, Tensors]:
         h, c = states
-        parts = tf.split(projected + weights.times(dropped(h, dropout)), 4, axis=-1)
-        functions = [activation.function for activation in self._gate_activations.of_gates]
-        gates = Gates(*(function(part) for function, part in zip(functions, parts, strict=True)))
+        preactivations = tf.split(x_proj + weights.project(apply_dropout(h, dropout)), 4, axis=-1)
+        functions = [activation.function for activation in self._gate_activations.per_gate]
+        gates = Gates(*(function(z) for function, z in zip(functions, preactivations, strict=True)))
         return memory_cell(gates, c, self.activation), ()

@@ -1,28 +1,31 @@
-"""Results that XLA keeps in memory, and so how many kernels it runs in each turn of a loop.
+"""Control over which results XLA keeps in memory, and thus over the number of kernels in a loop's body.
 
-XLA for CPUs runs a loop's body of at most eight kernels one after another, and hands a longer one to a pool of threads,
-which takes longer than a step of a small layer does. It also computes what is cheap once in each kernel that uses it:
-a kernel that reads old values then may run after the one that should take their place, and the old ones are copied
-first. What is materialized is computed by one kernel, and its users come after it.
+XLA for CPUs runs a loop body of at most eight kernels sequentially, and dispatches a longer one to a thread pool, which
+takes longer than a step of a small layer. It also recomputes cheap results in each kernel that uses them: a kernel that
+reads old values may then run after the kernel that overwrites them, and XLA copies the old values first. A materialized
+result is computed by one kernel, and its users run after that kernel.
 """
 
 from collections.abc import Callable
 
 import tensorflow as tf
 
-Materialized = Callable[[tf.Tensor], tf.Tensor]
+Materialize = Callable[[tf.Tensor], tf.Tensor]
 
 
-def materializer(counter: tf.Tensor) -> Materialized:
-    """A function that returns the float tensor that it is given; XLA for CPUs computes it just once.
+def make_materializer(counter: tf.Tensor) -> Materialize:
+    """Make an identity function of float tensors whose result XLA for CPUs computes only once.
 
-    It divides by one, which changes no value. XLA computes no division twice, and does not see that this one is by one,
-    which it makes of a loop's counter, int32 and at least -1.
+    It divides by one, which changes no value. XLA (as of TensorFlow 2.21) never duplicates a division, and cannot prove
+    that this divisor, max(1, -counter), is one.
+
+    Args:
+        counter: int32 scalar, at least -1: the counter of the loop.
     """
     one = tf.maximum(1, -counter)
     return lambda result: result / tf.cast(one, result.dtype)
 
 
-def as_it_is(result: tf.Tensor) -> tf.Tensor:
-    """Materializes nothing."""
+def identity(result: tf.Tensor) -> tf.Tensor:
+    """Return the tensor itself; materializes nothing."""
     return result

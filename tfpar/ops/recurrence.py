@@ -1,4 +1,4 @@
-"""What a recurrent network computes in one step: the interface between cells and time loops."""
+"""The interface between cells and time loops: one step of a recurrent network."""
 
 import abc
 from typing import NamedTuple
@@ -6,13 +6,13 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from tfpar.ops.activations import Activation
-from tfpar.ops.materialization import Materialized, as_it_is
+from tfpar.ops.materialization import Materialize, identity
 
 Tensors = tuple[tf.Tensor, ...]
 
 
 class RecurrentWeights(NamedTuple):
-    """What multiplies the previous output h[t-1].
+    """Weights that multiply the previous output h[t-1].
 
     Attributes:
         kernel: float (units, gates * units).
@@ -22,147 +22,159 @@ class RecurrentWeights(NamedTuple):
     kernel: tf.Tensor
     bias: tf.Tensor | None = None
 
-    def times(self, h: tf.Tensor, columns: slice = slice(None)) -> tf.Tensor:
-        """h U + b, or some columns of it: float (batch, gates * units) from (batch, units)."""
+    def project(self, h: tf.Tensor, columns: slice = slice(None)) -> tf.Tensor:
+        """Return h U + b, or some columns of it: float (batch, gates * units) from (batch, units)."""
         product = tf.matmul(h, self.kernel[:, columns] if columns != slice(None) else self.kernel)
         return product if self.bias is None else product + self.bias[columns]
 
 
-class WeightsOfBoth(NamedTuple):
-    """Recurrent weights of two networks whose states stand in one batch, those of the first before the other's."""
+class PairedWeights(NamedTuple):
+    """Recurrent weights of two networks whose states are concatenated along the batch axis."""
 
     first: RecurrentWeights
-    other: RecurrentWeights
+    second: RecurrentWeights
 
-    def times(self, h: tf.Tensor, columns: slice = slice(None)) -> tf.Tensor:
-        """Each network's h U + b: float (2 * batch, gates * units) from (2 * batch, units)."""
-        first, other = tf.split(h, 2)
-        return tf.concat([self.first.times(first, columns), self.other.times(other, columns)], axis=0)
+    def project(self, h: tf.Tensor, columns: slice = slice(None)) -> tf.Tensor:
+        """Return each network's h U + b: float (2 * batch, gates * units) from (2 * batch, units)."""
+        first, second = tf.split(h, 2)
+        return tf.concat([self.first.project(first, columns), self.second.project(second, columns)], axis=0)
 
 
 class Recurrence(abc.ABC):
-    """One step of a recurrent network and its hand-written gradient.
+    """One step of a recurrent network, with an optional gradient written by hand.
 
-    The input projection `x[t] W + b` does not depend on the state, so the caller computes it for all steps in one
-    matmul and hands its slices to `step`. States are carried in a tuple whose first member is the output h.
+    The input projection x[t] W + b does not depend on the state, so the caller computes it for all steps in one matmul
+    and passes one step of it, `x_proj`, to `step`. States are a tuple whose first member is the output h.
 
     The backward pass is split likewise: `step_gradient` does what must happen in order of time, and `weight_gradients`
-    gets all steps at once.
+    gets all steps at once. A recurrence that implements only `step` is differentiated automatically.
 
-    `dropped(h)` below is h times the recurrent dropout mask (batch, units), the same at each step (Gal & Ghahramani
-    2016, arXiv:1512.05287), or h itself.
+    `apply_dropout(h)` below is h times the recurrent dropout mask (batch, units), the same at each step (Gal &
+    Ghahramani 2016, arXiv:1512.05287), or h itself.
+
+    Attributes:
+        name: short name, as in `explain()`.
+        num_gates: x_proj is (batch, num_gates * units).
+        num_states: tensors in the states.
+        num_residuals: tensors that `step` saves for the backward pass; 0 without `step_gradient`.
+        recomputes_h: `recompute_h` is implemented; h of all steps need not be stacked in the forward loop.
     """
 
     name: str
-    gates: int
-    state_count: int
-    kept_count: int
-    has_outputs = False
+    num_gates: int
+    num_states: int
+    num_residuals: int = 0
+    recomputes_h: bool = False
 
     @abc.abstractmethod
     def step(
         self,
-        projected: tf.Tensor,
+        x_proj: tf.Tensor,
         states: Tensors,
         weights: RecurrentWeights,
         dropout: tf.Tensor | None,
     ) -> tuple[Tensors, Tensors]:
-        """Advances by one step.
+        """Advance by one step.
 
         Args:
-            projected: float (batch, gates * units), x[t] W + b.
-            states: `state_count` tensors, float (batch, units), of step t-1.
+            x_proj: float (batch, gates * units), x[t] W + b.
+            states: `num_states` tensors, float (batch, units), of step t-1.
             weights: see `RecurrentWeights`.
             dropout: float (batch, units), the scaled recurrent dropout mask, or None.
 
         Returns:
-            The states of step t, and `kept_count` tensors that the backward pass needs of it: the first of the shape of
-            `projected`, whose place it takes, the others of that of a state.
+            The states of step t, and `num_residuals` tensors saved for the backward pass. The first residual has the
+            shape of `x_proj` (and reuses its buffer); the others have the shape of a state.
         """
 
-    def outputs(self, kept: tf.Tensor, other_states: Tensors) -> tf.Tensor:
-        """h of all steps, if `has_outputs`: if it follows from what else there is of each, and need not be stacked.
+    def recompute_h(self, residual: tf.Tensor, other_states: Tensors) -> tf.Tensor:
+        """Recompute h of all steps from residuals and the other states; only if `recomputes_h`.
 
         Args:
-            kept: float (time, batch, gates * units), the first that `step` kept, of all steps.
-            other_states: float (time, batch, units), the states but h, of all steps.
+            residual: float (time, batch, gates * units), the first residual of all steps.
+            other_states: float (time, batch, units) each, the states except h, of all steps.
         """
         raise NotImplementedError
 
-    @abc.abstractmethod
+    @property
+    def has_gradient(self) -> bool:
+        """Whether `step_gradient` and `weight_gradients` are implemented."""
+        return type(self).step_gradient is not Recurrence.step_gradient
+
     def step_gradient(
         self,
         gradients: Tensors,
         states: Tensors,
         previous: Tensors,
-        kept: Tensors,
+        residuals: Tensors,
         transposed: tf.Tensor,
         dropout: tf.Tensor | None,
-        materialized: Materialized = as_it_is,
+        force_materialize: Materialize = identity,
     ) -> tuple[tf.Tensor, Tensors]:
-        """Runs one step backward.
+        """Run one step backward.
 
         Args:
-            gradients: dL/d states[t], `state_count` tensors, float (batch, units).
+            gradients: dL/d states[t], `num_states` tensors, float (batch, units).
             states: states[t].
             previous: states[t-1].
-            kept: what `step` kept.
+            residuals: the second result of `step`.
             transposed: float (gates * units, units), the recurrent kernel transposed.
             dropout: as in `step`.
-            materialized: see `tfpar.ops.materialization`.
+            force_materialize: see `tfpar.ops.materialization`.
 
         Returns:
-            dL/d projected[t], which takes the place of `kept[0]`, and dL/d states[t-1].
+            dL/d x_proj[t], which overwrites `residuals[0]`, and dL/d states[t-1].
         """
+        raise NotImplementedError
 
-    @abc.abstractmethod
     def weight_gradients(
-        self, d_projected: tf.Tensor, kept: Tensors, previous: tf.Tensor, dropout: tf.Tensor | None
+        self, d_x_proj: tf.Tensor, residuals: Tensors, previous: tf.Tensor, dropout: tf.Tensor | None
     ) -> RecurrentWeights:
-        """Sums the gradients of the recurrent weights over all steps.
+        """Sum the gradients of the recurrent weights over all steps.
 
         Args:
-            d_projected: float (time, batch, gates * units), dL/d projected of all steps.
-            kept: what `step` kept but `kept[0]`, stacked along a leading time axis.
+            d_x_proj: float (time, batch, gates * units), dL/d x_proj of all steps.
+            residuals: those of `step` except the first, stacked along a leading time axis.
             previous: float (time, batch, units), h[t-1] of all steps.
             dropout: as in `step`.
         """
+        raise NotImplementedError
 
     @property
-    def keeps_outputs(self) -> bool:
-        """Whether all activations keep what they return, so that none is computed again from what it was given."""
-        return all(value.keeps_output for value in vars(self).values() if isinstance(value, Activation))
+    def saves_outputs(self) -> bool:
+        """Whether all activations save their outputs, so that the backward pass recomputes none of them."""
+        return all(value.saves_output for value in vars(self).values() if isinstance(value, Activation))
 
     def equals(self, other: "Recurrence") -> bool:
         """Whether the other computes the same from the same weights."""
         return type(self) is type(other) and vars(self) == vars(other)
 
     def for_interpreter(self) -> "Recurrence":
-        """The same step, forward only, in as few operations as can be, for where each has its price: in TFLite."""
+        """Return a forward-only variant of as few operations as possible, since TFLite has a cost for each."""
         return self
 
 
 def project(inputs: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor | None) -> tf.Tensor:
-    """x[t] W + b of all steps in one matmul: float (time, batch, gates * units) from (time, batch, features)."""
-    projected = tf.tensordot(inputs, kernel, axes=1)
-    return projected if bias is None else projected + bias
+    """Compute x[t] W + b of all steps in one matmul: (time, batch, gates * units) from (time, batch, features)."""
+    x_proj = tf.tensordot(inputs, kernel, axes=1)
+    return x_proj if bias is None else x_proj + bias
 
 
-def dropped(h: tf.Tensor, dropout: tf.Tensor | None) -> tf.Tensor:
-    """h times the recurrent dropout mask, if there is one."""
+def apply_dropout(h: tf.Tensor, dropout: tf.Tensor | None) -> tf.Tensor:
+    """Multiply h by the recurrent dropout mask, if there is one."""
     return h if dropout is None else h * dropout
 
 
-def side_by_side(gates: list[tf.Tensor]) -> tf.Tensor:
-    """Gates, float (batch, units) each, as one tensor (batch, gates * units).
+def concatenate_gates(gates: list[tf.Tensor]) -> tf.Tensor:
+    """Concatenate gates, float (batch, units) each, to (batch, gates * units).
 
-    They are stacked, which XLA for CPUs does within the kernel that computes them; to `tf.concat` them takes one more,
-    and one for each gate.
+    They are stacked, which XLA for CPUs fuses into the kernel that computes them. `tf.concat` would need another
+    kernel, and one more for each gate.
     """
     return tf.reshape(tf.stack(gates, axis=1), [-1, len(gates) * gates[0].shape[-1]])
 
 
-def summed_outer(left: tf.Tensor, right: tf.Tensor) -> tf.Tensor:
-    """Sums the outer products of (time, batch, m) and (time, batch, n) in one matmul: float (m, n)."""
+def sum_outer_products(left: tf.Tensor, right: tf.Tensor) -> tf.Tensor:
+    """Sum the outer products of (time, batch, m) and (time, batch, n) in one matmul: float (m, n)."""
     left = tf.reshape(left, [-1, left.shape[-1]])
     return tf.matmul(left, tf.reshape(right, [-1, right.shape[-1]]), transpose_a=True)

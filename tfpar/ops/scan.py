@@ -1,4 +1,4 @@
-"""A loop over time around any step, left to automatic differentiation."""
+"""A loop over time around any step, with a gradient by automatic differentiation."""
 
 from collections.abc import Callable
 
@@ -8,15 +8,17 @@ from tfpar.ops.recurrence import Tensors
 
 
 def scan(step: Callable[[Tensors, tf.Tensor], Tensors], carry: Tensors, inputs: tf.Tensor) -> tuple[Tensors, Tensors]:
-    """Runs a step through time. XLA compiles its gradient too, in which each step copies the stacks of all steps.
+    """Run a step through time.
+
+    XLA compiles its gradient, too, but each step of that copies the stacks of all steps: time is quadratic in steps.
 
     Args:
-        step: (carry, inputs of a step) -> the next carry, of the same shapes and dtypes.
-        carry: before the first step.
+        step: maps (carry, inputs of a step) to the next carry, of the same shapes and dtypes.
+        carry: the tensors before the first step.
         inputs: (time, ...).
 
     Returns:
-        The carry after the last step; and after each one, (time, ...).
+        The carry after the last step, and the stack of all carries, (time, ...) each.
     """
     steps = tf.shape(inputs)[0]
 

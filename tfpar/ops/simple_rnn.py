@@ -3,32 +3,45 @@
 import tensorflow as tf
 
 from tfpar.ops.activations import Activation
-from tfpar.ops.materialization import as_it_is
-from tfpar.ops.recurrence import Recurrence, RecurrentWeights, dropped, summed_outer
+from tfpar.ops.materialization import Materialize, identity
+from tfpar.ops.recurrence import Recurrence, RecurrentWeights, Tensors, apply_dropout, sum_outer_products
 
 
 class SimpleRNN(Recurrence):
-    """See the module's equation. States: (h,).
+    """The recurrence of the module's equation. States: (h,).
 
     Args:
         activation: of the output.
     """
 
     name = "rnn"
-    gates = 1
-    state_count = 1
-    kept_count = 1
+    num_gates = 1
+    num_states = 1
+    num_residuals = 1
 
     def __init__(self, activation: Activation):
         self.activation = activation
 
-    def step(self, projected, states, weights, dropout):
-        kept = self.activation.kept(projected + weights.times(dropped(states[0], dropout)))
-        return (self.activation.value(kept),), (kept,)
+    def step(
+        self, x_proj: tf.Tensor, states: Tensors, weights: RecurrentWeights, dropout: tf.Tensor | None
+    ) -> tuple[Tensors, Tensors]:
+        residual = self.activation.residual(x_proj + weights.project(apply_dropout(states[0], dropout)))
+        return (self.activation.value(residual),), (residual,)
 
-    def step_gradient(self, gradients, states, previous, kept, transposed, dropout, materialized=as_it_is):
-        dz = gradients[0] * self.activation.derivative(materialized(kept[0]))
-        return dz, (dropped(tf.matmul(dz, transposed), dropout),)
+    def step_gradient(
+        self,
+        gradients: Tensors,
+        states: Tensors,
+        previous: Tensors,
+        residuals: Tensors,
+        transposed: tf.Tensor,
+        dropout: tf.Tensor | None,
+        force_materialize: Materialize = identity,
+    ) -> tuple[tf.Tensor, Tensors]:
+        dz = gradients[0] * self.activation.derivative(force_materialize(residuals[0]))
+        return dz, (apply_dropout(tf.matmul(dz, transposed), dropout),)
 
-    def weight_gradients(self, d_projected, kept, previous, dropout):
-        return RecurrentWeights(summed_outer(dropped(previous, dropout), d_projected))
+    def weight_gradients(
+        self, d_x_proj: tf.Tensor, residuals: Tensors, previous: tf.Tensor, dropout: tf.Tensor | None
+    ) -> RecurrentWeights:
+        return RecurrentWeights(sum_outer_products(apply_dropout(previous, dropout), d_x_proj))

@@ -1,15 +1,15 @@
-"""Sums over all elements of a tensor that XLA:CPU adds up as fast as memory gives them."""
+"""Sums over all elements of a tensor, at memory bandwidth under XLA for CPUs."""
 
 import tensorflow as tf
 
-_TERMS = 32  # XLA takes a longer sum apart into windows, one element after another.
+_TERMS = 32  # XLA splits a longer sum into windows, which it adds element by element.
 
 
 def sum_of_squares(tensor: tf.Tensor) -> tf.Tensor:
-    """The sum of the squares of a tensor of static shape, a scalar of its type.
+    """Sum the squares of a tensor of static shape; returns a scalar of its dtype.
 
-    Each round adds 32 rows, as long as the tensor gives them, to one: elements are summed side by side, and rounding
-    errors grow with the number of rounds, not of elements.
+    Each round reduces 32 rows to one: the sum is vectorized, and rounding errors grow with the number of rounds, not of
+    elements.
     """
     terms = tf.square(tf.reshape(tensor, [-1]))
     while terms.shape[0] > _TERMS:

@@ -1,11 +1,11 @@
 """The sequential evaluation of a recurrence, forward and backward, each as one loop over time.
 
-Automatic differentiation of such a loop adds a weight-gradient matmul to each step, and under XLA it costs time
-quadratic in the number of steps, since each step copies the whole stack. The gradient here is written by hand, and the
+Automatic differentiation of such a loop adds a weight-gradient matmul to each step. Under XLA its time is quadratic in
+the number of steps, since each step copies the stack of all steps. Here the gradient is written by hand, and the
 gradients of the weights are one matmul over all steps after the backward loop.
 
-What belongs to a step is computed within it, while its operands are in the cache, and a step's activated gates take the
-place of its projection, and its gradients that of the gates: memory is what training waits for.
+Activated gates overwrite the projections in place, and gate gradients overwrite the gates, because training is
+memory-bound.
 """
 
 import dataclasses
@@ -13,13 +13,13 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from tfpar.ops.materialization import materializer
+from tfpar.ops.materialization import make_materializer
 from tfpar.ops.recurrence import Recurrence, RecurrentWeights, Tensors
 
 
 def time_loop(
     recurrence: Recurrence,
-    projected: tf.Tensor,
+    x_proj: tf.Tensor,
     initial_states: Tensors,
     weights: RecurrentWeights,
     mask: tf.Tensor | None = None,
@@ -28,180 +28,185 @@ def time_loop(
     go_backwards: bool = False,
     returns_sequence: bool = True,
 ) -> tuple[tf.Tensor | None, Tensors]:
-    """Runs a recurrence through time, differentiable in `projected`, `initial_states`, `weights` and `bias`.
+    """Run a recurrence through time, differentiable in `x_proj`, `initial_states`, `weights` and `bias`.
 
     Args:
-        recurrence: what one step computes.
-        projected: float (time, batch, gates * units), x[t] W + b for all t, or without b.
-        initial_states: `recurrence.state_count` tensors, float (batch, units); the states before the step that is
+        recurrence: one step.
+        x_proj: float (time, batch, gates * units), x[t] W + b for all t, or without b.
+        initial_states: `recurrence.num_states` tensors, float (batch, units); the states before the step that is
             processed first.
         weights: the recurrent weights.
-        mask: bool (time, batch), or None. Where it is False the states stay as they were.
+        mask: bool (time, batch), or None. Where it is False the states do not change.
         dropout: float (batch, units), the scaled recurrent dropout mask, or None.
-        bias: float (gates * units,), b if it is yet to be added, which costs nothing within a step; or None.
-        go_backwards: begin with the last step. Nothing is turned around for that: each step finds its projection, and
-            leaves its h, in its own place.
-        returns_sequence: False spares the backward loop a stack of gradients that are zero.
+        bias: float (gates * units,), b if the loop has to add it, which is free within a step; or None.
+        go_backwards: start with the last step. No tensor is reversed: index t of `x_proj` and of the result is step t
+            in either direction.
+        returns_sequence: False saves the backward loop a stack of zero gradients.
 
     Returns:
         float (time, batch, units), h of each step, or None; and the states after the step that is processed last.
     """
-    order = _Order(tf.shape(projected)[0], go_backwards)
+    order = _ScanOrder(tf.shape(x_proj)[0], go_backwards)
 
     @tf.custom_gradient
-    def differentiable(projected, bias, *tensors):
-        initial_states, weights = (
-            tensors[: recurrence.state_count],
-            RecurrentWeights(*tensors[recurrence.state_count :]),
-        )
+    def differentiable(x_proj, bias, *tensors):
+        initial_states = tensors[: recurrence.num_states]
+        weights = RecurrentWeights(*tensors[recurrence.num_states :])
 
-        def step(projected, states, materialized):
-            # What is computed again would read the place of `projected` after something else has taken it.
-            projected = projected + bias if recurrence.keeps_outputs else materialized(projected + bias)
-            return recurrence.step(projected, states, weights, dropout)
+        def step(x_proj, states, force_materialize):
+            # A recomputed sum would read `x_proj` after the gates have overwritten it.
+            x_proj = x_proj + bias if recurrence.saves_outputs else force_materialize(x_proj + bias)
+            return recurrence.step(x_proj, states, weights, dropout)
 
-        final_states, gates, rows = _forward(recurrence, step, projected, initial_states, mask, order)
+        final_states, gates, stacks = _forward(recurrence, step, x_proj, initial_states, mask, order)
 
         def gradient(*d_outputs):
             d_sequence, d_final_states = (d_outputs[0], d_outputs[1:]) if returns_sequence else (None, d_outputs)
-            # Transposed here, once: a matmul by a transposed operand takes half as long again, at each step.
+            # Transposed once: a matmul by a transposed operand at each step takes 1.5 times as long.
             transposed = tf.transpose(weights.kernel)
 
-            def step_gradient(t, d_states, gates, materialized):
-                (now, kept), (before, _) = rows.at(order.after(t)), rows.at(order.before(t))
-                kept = (gates, *kept)
-                return recurrence.step_gradient(d_states, now, before, kept, transposed, dropout, materialized)
+            def step_gradient(t, d_states, gates, force_materialize):
+                states, residuals = stacks.at(order.index_after(t))
+                previous, _ = stacks.at(order.index_before(t))
+                residuals = (gates, *residuals)
+                return recurrence.step_gradient(
+                    d_states, states, previous, residuals, transposed, dropout, force_materialize
+                )
 
-            d_projected, d_initial_states = _backward(step_gradient, d_sequence, d_final_states, gates, mask, order)
-            d_projected = tf.ensure_shape(d_projected, projected.shape)
-            kept = [order.all_after(stack) for stack in rows.kept]
-            d_weights = recurrence.weight_gradients(d_projected, kept, order.all_before(rows.outputs), dropout)
-            return d_projected, tf.reduce_sum(d_projected, [0, 1]), *d_initial_states, *d_weights[: len(present)]
+            d_x_proj, d_initial_states = _backward(step_gradient, d_sequence, d_final_states, gates, mask, order)
+            d_x_proj = tf.ensure_shape(d_x_proj, x_proj.shape)
+            residuals = [order.rows_after(stack) for stack in stacks.residuals]
+            d_weights = recurrence.weight_gradients(d_x_proj, residuals, order.rows_before(stacks.outputs), dropout)
+            return d_x_proj, tf.reduce_sum(d_x_proj, [0, 1]), *d_initial_states, *d_weights[: len(present)]
 
-        return ((order.all_after(rows.outputs), *final_states) if returns_sequence else final_states), gradient
+        return ((order.rows_after(stacks.outputs), *final_states) if returns_sequence else final_states), gradient
 
     present = [tensor for tensor in weights if tensor is not None]
-    bias = tf.zeros(projected.shape[-1:], projected.dtype) if bias is None else bias
-    outputs = differentiable(projected, bias, *initial_states, *present)
+    bias = tf.zeros(x_proj.shape[-1:], x_proj.dtype) if bias is None else bias
+    outputs = differentiable(x_proj, bias, *initial_states, *present)
     return (outputs[0], tuple(outputs[1:])) if returns_sequence else (None, tuple(outputs))
 
 
 @dataclasses.dataclass(frozen=True)
-class _Order:
-    """Which step comes in which turn, and where a stack of states, which is one longer, has those of a step."""
+class _ScanOrder:
+    """Maps loop iterations to time steps, and time steps to rows of the state stack.
+
+    The stack has one extra row for the initial states: the first, or the last if the loop goes backwards.
+    """
 
     steps: tf.Tensor
     go_backwards: bool
 
-    def step(self, turn):
-        return self.steps - 1 - turn if self.go_backwards else turn
+    def step(self, iteration):
+        return self.steps - 1 - iteration if self.go_backwards else iteration
 
-    def before(self, t):
+    def index_before(self, t):
         return t + 1 if self.go_backwards else t
 
-    def after(self, t):
+    def index_after(self, t):
         return t if self.go_backwards else t + 1
 
-    def all_before(self, stack):
+    def rows_before(self, stack):
         return stack[1:] if self.go_backwards else stack[:-1]
 
-    def all_after(self, stack):
+    def rows_after(self, stack):
         return stack[:-1] if self.go_backwards else stack[1:]
 
-    def with_initial(self, initial, outputs):
+    def add_initial(self, initial, outputs):
         return tf.concat([outputs, initial[None]] if self.go_backwards else [initial[None], outputs], axis=0)
 
 
-class _Rows(NamedTuple):
-    """All that there is of each step and has the shape of a state; one row more, at either end, has the initial states.
+class _Stacks(NamedTuple):
+    """All state-shaped tensors of all steps, with one extra row for the initial states.
 
     Attributes:
-        stack: float (time + 1, rows, batch, units): states, and what is kept of a step but its gates.
-        state_count: how many of the rows are states.
-        derived_outputs: float (time + 1, batch, units), h, if it follows from the others; else it is the first row.
+        stack: float (time + 1, tensors, batch, units): states, then residuals other than the gates.
+        num_states: how many of the tensors are states.
+        recomputed_outputs: float (time + 1, batch, units), h, if it is not the first tensor of the stack.
     """
 
     stack: tf.Tensor
-    state_count: int
-    derived_outputs: tf.Tensor | None
+    num_states: int
+    recomputed_outputs: tf.Tensor | None
 
     @property
     def outputs(self) -> tf.Tensor:
-        return self.stack[:, 0] if self.derived_outputs is None else self.derived_outputs
+        return self.stack[:, 0] if self.recomputed_outputs is None else self.recomputed_outputs
 
     @property
-    def kept(self) -> list[tf.Tensor]:
-        return tf.unstack(self.stack, axis=1)[self.state_count :]
+    def residuals(self) -> list[tf.Tensor]:
+        return tf.unstack(self.stack, axis=1)[self.num_states :]
 
-    def at(self, place: tf.Tensor) -> tuple[Tensors, Tensors]:
-        """The states at a place, and what is kept. Whole stacks of one kind would be copies."""
-        rows = tf.unstack(self.stack[place])
-        outputs = [] if self.derived_outputs is None else [self.derived_outputs[place]]
-        return (*outputs, *rows[: self.state_count]), tuple(rows[self.state_count :])
+    def at(self, index: tf.Tensor) -> tuple[Tensors, Tensors]:
+        """Return states and residuals at an index. Separate stacks of each tensor would be copies."""
+        tensors = tf.unstack(self.stack[index])
+        outputs = [] if self.recomputed_outputs is None else [self.recomputed_outputs[index]]
+        return (*outputs, *tensors[: self.num_states]), tuple(tensors[self.num_states :])
 
 
-def _forward(recurrence, step, projected, initial_states, mask, order):
-    """Returns the final states, what is kept of the gates in the place of `projected`, and `_Rows`.
+def _forward(recurrence, step, x_proj, initial_states, mask, order):
+    """Return the final states, the gates' residuals in the buffer of `x_proj`, and `_Stacks`.
 
-    All that has the shape of a state is written at once, at the place of the states after the step.
+    All state-shaped tensors of a step are written at once, at the index of the states after the step.
     """
     steps = order.steps
-    # A masked step's h is that of the step before.
-    stacks_outputs = mask is not None or not recurrence.has_outputs
-    stacked = slice(0 if stacks_outputs else 1, None)
-    # Gates have an axis in the stack: XLA then writes in one kernel, and fast, what several have computed.
+    # h of a masked step is that of the step before, so it cannot be recomputed.
+    stacks_h = mask is not None or not recurrence.recomputes_h
+    stacked = slice(0 if stacks_h else 1, None)
+    # Gates have their own axis in the stack: XLA then writes the results of several kernels in one fast kernel.
     units = initial_states[0].shape[-1]
-    joined, apart = [-1, recurrence.gates * units], [-1, recurrence.gates, units]
+    flat, per_gate = [-1, recurrence.num_gates * units], [-1, recurrence.num_gates, units]
 
-    def body(turn, states, gates, rows):
-        t = order.step(turn)
-        new, (kept, *others) = step(tf.reshape(gates.read(t), joined), states, materializer(turn))
+    def body(iteration, states, gates, stack):
+        t = order.step(iteration)
+        x_t = tf.reshape(gates.read(t), flat)
+        new, (residual, *others) = step(x_t, states, make_materializer(iteration))
         states = select(_row(mask, t), new, states)
-        rows = rows.write(order.after(t), tf.stack([*states[stacked], *others]))
-        return turn + 1, states, gates.write(t, tf.reshape(kept, apart)), rows
+        stack = stack.write(order.index_after(t), tf.stack([*states[stacked], *others]))
+        return iteration + 1, states, gates.write(t, tf.reshape(residual, per_gate)), stack
 
-    others = [tf.zeros_like(initial_states[0])] * (recurrence.kept_count - 1)
-    row = tf.stack([*initial_states[stacked], *others])
-    # The states before each step are then a slice of the stack, and need not be put together.
-    rows = tf.TensorArray(projected.dtype, steps + 1).write(order.before(order.step(0)), row)
-    shape = tf.shape(projected)
-    gates = tf.TensorArray(projected.dtype, steps).unstack(tf.reshape(projected, [*tf.unstack(shape[:2]), *apart[1:]]))
-    _, final_states, gates, rows = tf.while_loop(
-        lambda turn, *_: turn < steps,
+    others = [tf.zeros_like(initial_states[0])] * (recurrence.num_residuals - 1)
+    initial = tf.stack([*initial_states[stacked], *others])
+    # With the initial states in the stack, the states before each step are a slice of it and need no concatenation.
+    stack = tf.TensorArray(x_proj.dtype, steps + 1).write(order.index_before(order.step(0)), initial)
+    shape = tf.shape(x_proj)
+    gates = tf.TensorArray(x_proj.dtype, steps).unstack(tf.reshape(x_proj, [*tf.unstack(shape[:2]), *per_gate[1:]]))
+    _, final_states, gates, stack = tf.while_loop(
+        lambda iteration, *_: iteration < steps,
         body,
-        (tf.constant(0), tuple(initial_states), gates, rows),
+        (tf.constant(0), tuple(initial_states), gates, stack),
         maximum_iterations=steps,
     )
-    gates, rows = tf.reshape(gates.stack(), shape), rows.stack()
-    derived = None
-    if not stacks_outputs:
-        outputs = recurrence.outputs(gates, [order.all_after(stack) for stack in tf.unstack(rows, axis=1)])
-        derived = order.with_initial(initial_states[0], outputs)
-    return final_states, gates, _Rows(rows, len(initial_states[stacked]), derived)
+    gates, stack = tf.reshape(gates.stack(), shape), stack.stack()
+    recomputed = None
+    if not stacks_h:
+        outputs = recurrence.recompute_h(gates, [order.rows_after(states) for states in tf.unstack(stack, axis=1)])
+        recomputed = order.add_initial(initial_states[0], outputs)
+    return final_states, gates, _Stacks(stack, len(initial_states[stacked]), recomputed)
 
 
-def _backward(step_gradient, d_sequence, d_final_states, kept, mask, order):
-    """Runs `step_gradient(t, d_states, kept[t])` from the step that was processed last to the first.
+def _backward(step_gradient, d_sequence, d_final_states, gates, mask, order):
+    """Run `step_gradient(t, d_states, gates[t])` from the step that was processed last to the first.
 
-    All that is read of a step is read before its gradient is written, since that follows from it, if what is read is
-    materialized. So XLA writes in place; otherwise it would copy the whole stack at each step.
+    Materializing the values read at a step forces XLA to read them before it overwrites them with the gradient;
+    otherwise it copies the whole stack at each step.
 
     Returns:
-        dL/d projected, in the place of `kept`, and dL/d initial states.
+        dL/d x_proj, in the buffer of `gates`, and dL/d initial states.
     """
 
-    def body(turn, d_states, stack):
-        t = order.step(turn)
+    def body(iteration, d_states, stack):
+        t = order.step(iteration)
         if d_sequence is not None:
             d_states = (d_states[0] + d_sequence[t], *d_states[1:])
-        d_projected, d_previous = step_gradient(t, d_states, stack.read(t), materializer(turn))
-        (d_projected,) = select(_row(mask, t), (d_projected,), (tf.zeros_like(d_projected),))
-        # A masked step hands its gradient on untouched, as it handed on its states.
-        return turn - 1, select(_row(mask, t), d_previous, d_states), stack.write(t, d_projected)
+        d_x_proj, d_previous = step_gradient(t, d_states, stack.read(t), make_materializer(iteration))
+        (d_x_proj,) = select(_row(mask, t), (d_x_proj,), (tf.zeros_like(d_x_proj),))
+        # A masked step copies its states forward, so it copies their gradient backward.
+        return iteration - 1, select(_row(mask, t), d_previous, d_states), stack.write(t, d_x_proj)
 
-    stack = tf.TensorArray(kept.dtype, order.steps, clear_after_read=False).unstack(kept)
+    stack = tf.TensorArray(gates.dtype, order.steps, clear_after_read=False).unstack(gates)
     _, d_initial_states, stack = tf.while_loop(
-        lambda turn, *_: turn >= 0,
+        lambda iteration, *_: iteration >= 0,
         body,
         (order.steps - 1, tuple(d_final_states), stack),
         maximum_iterations=order.steps,
@@ -214,7 +219,7 @@ def _row(mask, t):
 
 
 def select(is_valid: tf.Tensor | None, valid: Tensors, masked: Tensors) -> Tensors:
-    """Row by row `valid` where `is_valid`, bool (batch,), else `masked`; all of `valid` if there is no mask."""
+    """Select rows of `valid` where `is_valid`, bool (batch,), and of `masked` elsewhere; None selects `valid`."""
     if is_valid is None:
         return tuple(valid)
     return tuple(tf.where(is_valid[:, None], v, m) for v, m in zip(valid, masked, strict=True))

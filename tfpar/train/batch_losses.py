@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfpar.keras_private import is_loss_of_keras, set_mask
-from tfpar.layers.dropout import first_row
+from tfpar.layers.call_context import first_row
 from tfpar.train.all_reduce import all_reduce_sum
 from tfpar.train.sharding import row_count
 from tfpar.train.step_context import current_step

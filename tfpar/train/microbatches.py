@@ -12,7 +12,7 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
-from tfpar.layers.dropout import first_row, rows_begin_at
+from tfpar.layers.call_context import first_row, rows_begin_at
 from tfpar.train import row_gradients
 from tfpar.train.replica import local_component
 from tfpar.train.sharding import row_count, slice_rows

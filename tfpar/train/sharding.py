@@ -10,7 +10,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from tfpar.cluster.multiworker import is_multiworker
-from tfpar.layers.dropout import rows_begin_at
+from tfpar.layers.call_context import rows_begin_at
 from tfpar.ops.random import hashed
 from tfpar.train.step_context import current_step, step_context
 from tfpar.train.types import Nest

@@ -68,7 +68,7 @@ def test_open_sizes():
             lambda: Attention(heads=4)(QUERY, KEYS, VALUES),
             "`heads` must divide the features of `values`, 6; got heads=4",
         ),
-        (lambda: Attention()(QUERY[..., :4], KEYS, VALUES), "`query` and `keys` must have equally many features"),
+        (lambda: Attention()(QUERY[..., :4], KEYS, VALUES), "`query` and `keys` must have the same number of features"),
     ],
 )
 def test_refusals(build, words):

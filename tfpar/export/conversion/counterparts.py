@@ -6,22 +6,16 @@ from collections.abc import Iterator
 import keras
 
 from tfpar.contexts import attributes_set
-from tfpar.layers import GRU, LSTM, Bidirectional, SimpleRNN
+from tfpar.layers import Bidirectional
 from tfpar.layers.recurrent.base import RecurrentLayer
-
-_OURS = {keras.layers.LSTM: LSTM, keras.layers.GRU: GRU, keras.layers.SimpleRNN: SimpleRNN}
+from tfpar.layers.recurrent.cells import COUNTERPARTS, convert_stock_layer, share_weights
 
 
 def counterpart(layer) -> RecurrentLayer | Bidirectional | None:
     """Make this package's layer on the variables of a built stock one; None if it has no counterpart."""
     if type(layer) is keras.layers.Bidirectional:
         return _bidirectional(layer)
-    ours = _OURS.get(type(layer))
-    if ours is None:
-        return None
-    made = ours(**_arguments(layer))
-    _share_weights(made, layer)
-    return made
+    return convert_stock_layer(layer) if type(layer) in COUNTERPARTS else None
 
 
 @contextlib.contextmanager
@@ -49,20 +43,6 @@ def _bidirectional(layer):
         dtype=layer.dtype_policy,
         trainable=layer.trainable,
     )
-    _share_weights(made.forward_layer, layer.forward_layer)
+    share_weights(made.forward_layer, layer.forward_layer)
     made.built = True
     return made
-
-
-def _arguments(layer) -> dict:
-    """Constructor arguments, with the cell's own objects: what is not registered could not be deserialized."""
-    arguments = dict(layer.get_config())
-    for name in arguments:
-        if hasattr(layer.cell, name) and name not in ("name", "dtype", "trainable"):
-            arguments[name] = getattr(layer.cell, name)
-    return {**arguments, "dtype": layer.dtype_policy, "activity_regularizer": layer.activity_regularizer}
-
-
-def _share_weights(made, layer):
-    cell = layer.cell
-    made.adopt_weights(cell.kernel, cell.recurrent_kernel, cell.bias if cell.use_bias else None, layer.states)

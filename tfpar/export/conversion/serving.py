@@ -20,9 +20,9 @@ from tfpar.keras_private import (
     outputs_structure,
     producing_call,
 )
+from tfpar.layers.call_context import exporting
 from tfpar.layers.recurrent.base import RecurrentLayer
-from tfpar.layers.recurrent.kernels import exporting
-from tfpar.layers.recurrent.streaming import legal_name
+from tfpar.layers.recurrent.streaming import make_identifier
 
 _SCOPE_NAME = re.compile("[A-Za-z0-9.][A-Za-z0-9_.\\\\/>-]*")
 
@@ -192,7 +192,7 @@ class ServingModel:
         with contextlib.ExitStack() as stack:
             for layer in self.layers:
                 if not _SCOPE_NAME.fullmatch(layer.name):
-                    stack.enter_context(attributes_set(layer, {"name": legal_name(layer.name)}))
+                    stack.enter_context(attributes_set(layer, {"name": make_identifier(layer.name)}))
             yield
 
     @contextlib.contextmanager
@@ -336,7 +336,7 @@ def _legal_names(names: Iterable[str]) -> list[str]:
     """Make names unique, and identifiers of C and Python."""
     legal = []
     for name in names:
-        plain = legal_name(name)
+        plain = make_identifier(name)
         number, unique = 0, plain
         while unique in legal or (number and unique in names):
             number += 1

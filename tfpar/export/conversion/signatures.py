@@ -8,7 +8,7 @@ from tfpar.errors import UserError
 from tfpar.export.conversion.samples import rows_to_compare
 from tfpar.export.conversion.serving import ServingModel, serving_model
 from tfpar.export.conversion.verify_outputs import EXAMPLE, Comparison, Row
-from tfpar.layers.recurrent.streaming import state_shapes, streamed
+from tfpar.layers.recurrent.streaming import state_sizes, streamed
 
 DEFAULT, STEP = "serving_default", "step"
 _STREAMS_COMPARED = 4
@@ -110,7 +110,7 @@ class Steps:
         self._shapes = {name: (shape[0], 1, *shape[2:]) for name, shape in shapes.items()}
         layers = self.model.recurrent_layers
         try:
-            self._states = {name: units for layer in layers for name, units in state_shapes(layer).items()}
+            self._states = {name: units for layer in layers for name, units in state_sizes(layer).items()}
         except ValueError as error:
             raise UserError(str(error)) from error
 
@@ -132,7 +132,7 @@ class Steps:
     def _call_step(call, states):
         with streamed(states) as streams:
             outputs = call()
-        return {**outputs, **streams.left}
+        return {**outputs, **streams.final}
 
     def rows(self) -> list[dict[str, np.ndarray]]:
         """List inputs of the first step, with states of zero, and of later steps, with small random ones."""

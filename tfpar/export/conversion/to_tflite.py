@@ -20,7 +20,7 @@ from tfpar.export.formats import CALIBRATED, FORMATS, FORMS, FORMS_OF, MICRO_REA
 from tfpar.export.micro.c_array import write_c_array
 from tfpar.export.micro.interpreter import check_micro
 from tfpar.files import written_atomically
-from tfpar.layers.recurrent.kernels import PADDINGS
+from tfpar.layers.call_context import PADDINGS
 
 
 @outside_scope()

@@ -9,10 +9,14 @@
 With several heads, features are split among them and each has its own scores (Vaswani et al. 2017, arXiv:1706.03762).
 """
 
+from typing import Any
+
 import keras
+import tensorflow as tf
 from keras import ops
 
 from tfpar.checks import check_one_of, check_positive_integer
+from tfpar.layers.argument_types import Shape
 
 SCORES = ("dot", "additive")
 _MASKED = -1e9
@@ -20,7 +24,7 @@ _MASKED = -1e9
 
 @keras.saving.register_keras_serializable(package="tfpar")
 class Attention(keras.layers.Layer):
-    """See the module's equations; projections of queries, keys and values are layers of their own.
+    """Attention of the module's equations, without projections of queries, keys and values.
 
     Args:
         score: one of `SCORES`.
@@ -28,32 +32,38 @@ class Attention(keras.layers.Layer):
         **kwargs: see `keras.layers.Layer`.
     """
 
-    def __init__(self, score="dot", heads=1, **kwargs):
+    def __init__(self, score: str = "dot", heads: int = 1, **kwargs: Any):
         super().__init__(**kwargs)
         self.score = check_one_of("score", score, SCORES)
         self.heads = check_positive_integer("heads", heads)
 
-    def build(self, query_shape, keys_shape, values_shape, valid_shape=None):
+    def build(
+        self, query_shape: Shape, keys_shape: Shape, values_shape: Shape, valid_shape: Shape | None = None
+    ) -> None:
         for name, shape in (("query", query_shape), ("keys", keys_shape), ("values", values_shape)):
             if shape[-1] % self.heads:
                 raise ValueError(f"`heads` must divide the features of `{name}`, {shape[-1]}; got heads={self.heads}")
         if query_shape[-1] != keys_shape[-1]:
-            raise ValueError(f"`query` and `keys` must have equally many features; got {query_shape} and {keys_shape}")
+            raise ValueError(
+                f"`query` and `keys` must have the same number of features; got {query_shape} and {keys_shape}"
+            )
         if self.score == "additive":
             self.scale = self.add_weight(name="scale", shape=(query_shape[-1],), initializer="glorot_uniform")
 
-    def call(self, query, keys, values, valid=None):
-        """Attends.
+    def call(
+        self, query: tf.Tensor, keys: tf.Tensor, values: tf.Tensor, valid: tf.Tensor | None = None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Compute contexts and alignments.
 
         Args:
             query: float (batch, queries, features).
             keys: float (batch, steps, features).
             values: float (batch, steps, value_features).
-            valid: bool (batch, steps), which steps may be attended to; None: all. One of each row must be.
+            valid: bool (batch, steps), the steps that may be attended to, at least one in each row; None: all.
 
         Returns:
-            The contexts, float (batch, queries, value_features), and the alignment, float (batch, queries, steps), of
-            several heads their mean.
+            The contexts, float (batch, queries, value_features), and the alignment, float (batch, queries, steps);
+            with several heads the mean of their alignments.
         """
         query, keys, values = map(self._split, (query, keys, values))
         scores = self._additive_scores(query, keys) if self.score == "additive" else self._dot_scores(query, keys)
@@ -71,7 +81,7 @@ class Attention(keras.layers.Layer):
         return context.shape[-1] * self.heads
 
     def _split(self, tensor):
-        """(batch, heads, steps, features of a head); with one head it stays as it is."""
+        """Split features to (batch, heads, steps, features of a head); one head needs no split."""
         if self.heads == 1:
             return tensor
         split = ops.reshape(tensor, (-1, ops.shape(tensor)[1], self.heads, tensor.shape[-1] // self.heads))
@@ -87,7 +97,7 @@ class Attention(keras.layers.Layer):
         shape = (1, self.heads, 1, 1, -1) if self.heads > 1 else (-1,)
         return ops.sum(summed * ops.reshape(self.scale, shape), axis=-1)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "score": self.score, "heads": self.heads}
 
 

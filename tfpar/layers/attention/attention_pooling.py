@@ -1,12 +1,17 @@
-"""`AttentionPooling`: a weighted mean over time, with weights that the model learns."""
+"""`AttentionPooling`: a weighted mean over time with learned weights."""
+
+from typing import Any
 
 import keras
+import tensorflow as tf
 from keras import ops
+
+from tfpar.layers.argument_types import Shape
 
 
 @keras.saving.register_keras_serializable(package="tfpar")
 class AttentionPooling(keras.layers.Layer):
-    """Pools a sequence into one vector by attention.
+    """Pooling of a sequence into one vector by attention.
 
         e[t] = v . tanh(x[t] W + b)        score of step t
         a    = softmax(e)                  over the valid steps
@@ -18,8 +23,7 @@ class AttentionPooling(keras.layers.Layer):
 
     Call arguments:
         sequences: float (batch, time, features).
-        mask: bool (batch, time), or None. Masked steps get weight zero; a row without any valid step is pooled to
-            zeros.
+        mask: bool (batch, time), or None. Masked steps have weight zero; a row without valid steps gives zeros.
 
     References:
         Yang et al. 2016, Hierarchical Attention Networks, eq. 5-7.
@@ -30,32 +34,32 @@ class AttentionPooling(keras.layers.Layer):
     (2, 3)
     """
 
-    def __init__(self, units, **kwargs):
+    def __init__(self, units: int, **kwargs: Any):
         super().__init__(**kwargs)
         self.units = units
         self.hidden = keras.layers.Dense(units, activation="tanh", dtype=self.dtype_policy, name="hidden")
         self.score = keras.layers.Dense(1, use_bias=False, dtype=self.dtype_policy, name="score")
         self.supports_masking = True
 
-    def build(self, sequences_shape):
+    def build(self, sequences_shape: Shape) -> None:
         self.hidden.build(sequences_shape)
         self.score.build((*sequences_shape[:-1], self.units))
 
-    def call(self, sequences, mask=None):
+    def call(self, sequences: tf.Tensor, mask: tf.Tensor | None = None) -> tf.Tensor:
         scores = self.score(self.hidden(sequences))
         if mask is None:
             return ops.sum(ops.softmax(scores, axis=1) * sequences, axis=1)
         valid = mask[:, :, None]
-        # A weight of e^-20 is none in float32, and no more than that: 8 bits must cover all scores.
+        # exp(-20) vanishes in float32; a larger offset would waste the 8-bit range.
         lowest = ops.stop_gradient(ops.min(scores, axis=1, keepdims=True))
         weights = ops.softmax(ops.where(valid, scores, lowest - 20), axis=1) * ops.cast(valid, scores.dtype)
         return ops.sum(weights * sequences, axis=1)
 
-    def compute_mask(self, _, previous_mask):
+    def compute_mask(self, _: Any, previous_mask: Any) -> Any:
         return None
 
-    def compute_output_shape(self, sequences_shape):
+    def compute_output_shape(self, sequences_shape: Shape) -> Shape:
         return sequences_shape[0], sequences_shape[-1]
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "units": self.units}

@@ -1,41 +1,48 @@
-"""A decoder's layer that is told at each step where it has just looked: input feeding.
+"""Input feeding: a decoder layer whose input at each step includes the previous attentional output.
 
     y[t], state = cell([x[t] a[t - 1]], state)
     context[t]  = attention(W_q y[t], memory)
     a[t]        = tanh(W_c [y[t] context[t]])
 
-Luong et al. 2015, arXiv:1508.04025, section 3.3. Nothing of a step but its input can be computed before the step above
-it has ended, so training runs a loop over all of it.
+Luong et al. 2015, arXiv:1508.04025, section 3.3. A step needs the attention of the step before, so training runs a loop
+over cell and attention.
 """
 
+from typing import Any
+
 import keras
+import tensorflow as tf
 from keras import ops
 
 from tfpar.checks import check_one_of
+from tfpar.layers.argument_types import Shape
 from tfpar.layers.attention.attention import Attention
+from tfpar.layers.recurrent import cells
 from tfpar.ops.scan import scan
 
-CELLS = {"lstm": keras.layers.LSTMCell, "gru": keras.layers.GRUCell}
+CELLS = ("lstm", "gru")
 
 
 @keras.saving.register_keras_serializable(package="tfpar")
 class InputFeeding(keras.layers.Layer):
-    """See the module's equations.
+    """Recurrent cell with attention and input feeding; see the module's equations.
 
     Args:
         units: of the cell.
-        fed: features of a.
+        fed: number of features of a.
         cell: one of `CELLS`.
         score, heads: see `tfpar.layers.Attention`.
         seed: of the initial weights.
         **kwargs: see `keras.layers.Layer`.
     """
 
-    def __init__(self, units, fed, cell="lstm", score="dot", heads=1, seed=0, **kwargs):
+    def __init__(
+        self, units: int, fed: int, cell: str = "lstm", score: str = "dot", heads: int = 1, seed: int = 0, **kwargs: Any
+    ):
         super().__init__(**kwargs)
-        self.units, self.fed, self.cell, self.seed = units, fed, check_one_of("cell", cell, tuple(CELLS)), seed
+        self.units, self.fed, self.cell, self.seed = units, fed, check_one_of("cell", cell, CELLS), seed
         own = {"dtype": self.dtype_policy}
-        self._cell = CELLS[cell](
+        self._cell = cells.CELLS[cell].keras_cell(
             units,
             kernel_initializer=keras.initializers.GlorotUniform(seed),
             recurrent_initializer=keras.initializers.Orthogonal(seed=seed + 1),
@@ -50,15 +57,31 @@ class InputFeeding(keras.layers.Layer):
         initializer = keras.initializers.GlorotUniform(seed)
         return keras.layers.Dense(units, kernel_initializer=initializer, name=name, dtype=self.dtype_policy, **options)
 
-    def build(self, inputs_shape, fed_shape, memory_shape, keys_shape, valid_shape, *state_shapes):
+    def build(
+        self,
+        inputs_shape: Shape,
+        fed_shape: Shape,
+        memory_shape: Shape,
+        keys_shape: Shape,
+        valid_shape: Shape | None,
+        *state_shapes: Shape,
+    ) -> None:
         batch, _, features = inputs_shape
         self._cell.build((batch, features + self.fed))
         self._query.build((batch, 1, self.units))
         self.attention.build((batch, 1, self.units), keys_shape, memory_shape)
         self._combined.build((batch, 1, self.units + memory_shape[-1]))
 
-    def call(self, inputs, fed, memory, keys, valid, *states):
-        """Runs over all steps.
+    def call(
+        self,
+        inputs: tf.Tensor,
+        fed: tf.Tensor,
+        memory: tf.Tensor,
+        keys: tf.Tensor,
+        valid: tf.Tensor | None,
+        *states: tf.Tensor,
+    ) -> tuple[tf.Tensor, ...]:
+        """Run over all steps.
 
         Args:
             inputs: float (batch, time, features).
@@ -85,20 +108,28 @@ class InputFeeding(keras.layers.Layer):
         carry = tuple(ops.cast(tensor, self.compute_dtype) for tensor in carry)
         if inputs.shape[1] == 1:
             carry = step(carry, inputs[:, 0])
-            made, alignment = (tensor[:, None] for tensor in carry[:2])
+            outputs, alignment = (tensor[:, None] for tensor in carry[:2])
         else:
-            carry, (made, alignment, *_) = scan(step, carry, ops.swapaxes(inputs, 0, 1))
-            made, alignment = (ops.swapaxes(tensor, 0, 1) for tensor in (made, alignment))
+            carry, (outputs, alignment, *_) = scan(step, carry, ops.swapaxes(inputs, 0, 1))
+            outputs, alignment = (ops.swapaxes(tensor, 0, 1) for tensor in (outputs, alignment))
         fed, _, *states = carry
-        return made, alignment, fed, *states
+        return outputs, alignment, fed, *states
 
-    def compute_output_spec(self, inputs, fed, memory, keys, valid, *states):
+    def compute_output_spec(
+        self,
+        inputs: keras.KerasTensor,
+        fed: keras.KerasTensor,
+        memory: keras.KerasTensor,
+        keys: keras.KerasTensor,
+        valid: keras.KerasTensor,
+        *states: keras.KerasTensor,
+    ) -> tuple[keras.KerasTensor, ...]:
         batch, time, _ = inputs.shape
         shapes = [(batch, time, self.fed), (batch, time, keys.shape[1]), (batch, self.fed)]
         shapes += [(batch, self.units)] * len(states)
         return tuple(keras.KerasTensor(shape, self.compute_dtype) for shape in shapes)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = {"units": self.units, "fed": self.fed, "cell": self.cell, "seed": self.seed}
         config |= {"score": self.attention.score, "heads": self.attention.heads}
         return {**super().get_config(), **config}

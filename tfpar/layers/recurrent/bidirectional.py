@@ -1,10 +1,18 @@
-"""`Bidirectional`: a recurrent layer run over a sequence in both directions."""
+"""`Bidirectional`: a recurrent layer applied to a sequence in both directions."""
+
+from collections.abc import Sequence
+from typing import Any, Self
 
 import keras
+import numpy as np
+import tensorflow as tf
 
 from tfpar.checks import check_one_of
-from tfpar.layers.recurrent import kernels
+from tfpar.layers.argument_types import Shape
+from tfpar.layers.call_context import is_exporting_file
 from tfpar.layers.recurrent.base import RecurrentLayer
+from tfpar.layers.recurrent.cells import COUNTERPARTS, convert_stock_layer
+from tfpar.layers.recurrent.kernels.paired_loop import can_run_in_one_loop, run_in_one_loop
 
 _MERGES = {
     "concat": lambda forward, backward: keras.ops.concatenate([forward, backward], axis=-1),
@@ -17,25 +25,25 @@ _MERGES = {
 
 @keras.saving.register_keras_serializable(package="tfpar")
 class Bidirectional(keras.layers.Layer):
-    """Runs a layer forward and a copy of it backward; a drop-in replacement for `keras.layers.Bidirectional`.
+    """A layer and its backward copy over the same sequences; a drop-in replacement for `keras.layers.Bidirectional`.
 
-    With `return_sequences` the layers answer masked steps with zeros, as Keras' do.
+    With `return_sequences` outputs at masked steps are zeros, as in Keras.
 
     Args:
-        layer: a recurrent layer of this package. Its configuration is copied, not its weights.
-        merge_mode: how the outputs (batch, [time,] units) are merged: "concat", "sum", "ave", "mul"; None returns
-            both.
+        layer: a recurrent layer of this package, or `keras.layers.LSTM`, `GRU` or `SimpleRNN`, which is converted to
+            this package's layer. Its configuration is copied, not its weights.
+        merge_mode: merge of the outputs (batch, [time,] units): "concat", "sum", "ave", "mul"; None returns both.
         weights: initial weights, the forward layer's first.
-        backward_layer: a recurrent layer of the other direction, or None for a copy of `layer`.
+        backward_layer: such a layer of the other direction, or None for a copy of `layer`.
         **kwargs: see `keras.layers.Layer`.
 
     Call arguments:
-        sequences, mask, training: as of the layer.
+        sequences, mask, training: as for the layer.
         initial_state: list of states, the forward layer's first.
 
     Raises:
-        ValueError: the layers are not recurrent layers of this package, or their directions or what they return do
-            not fit.
+        ValueError: an argument is no such layer, or the layers have the same direction, or different values of
+            `return_sequences`, `return_state` or `stateful`.
 
     Example:
 
@@ -43,21 +51,24 @@ class Bidirectional(keras.layers.Layer):
     (2, 8)
     """
 
-    def __init__(self, layer, merge_mode="concat", weights=None, backward_layer=None, **kwargs):
-        for name, value in (("layer", layer), ("backward_layer", backward_layer or layer)):
-            if not isinstance(value, RecurrentLayer):
-                raise ValueError(
-                    f"Please initialize `Bidirectional` layer with a `{name}` that is a tfpar recurrent layer. "
-                    f"Received: {value!r}"
-                )
+    def __init__(
+        self,
+        layer: RecurrentLayer | keras.layers.RNN,
+        merge_mode: str | None = "concat",
+        weights: Sequence[np.ndarray] | None = None,
+        backward_layer: RecurrentLayer | keras.layers.RNN | None = None,
+        **kwargs: Any,
+    ):
+        layer = _as_own_layer("layer", layer)
+        backward_layer = None if backward_layer is None else _as_own_layer("backward_layer", backward_layer)
         check_one_of("merge_mode", merge_mode, tuple(_MERGES))
         super().__init__(**kwargs)
-        self.forward_layer = _copy(layer, "forward")
-        self.backward_layer = backward_layer or _copy(layer, "backward", go_backwards=not layer.go_backwards)
+        self.forward_layer = _copy_layer(layer, "forward")
+        self.backward_layer = backward_layer or _copy_layer(layer, "backward", go_backwards=not layer.go_backwards)
         self._check_pair()
-        for one in (self.forward_layer, self.backward_layer):
-            one.zero_output_for_mask = one.return_sequences
-            one.reverses_outputs = self.forward_layer.go_backwards
+        for directed in (self.forward_layer, self.backward_layer):
+            directed.zero_output_for_mask = directed.return_sequences
+            directed.reverses_outputs = self.forward_layer.go_backwards
         self.merge_mode = merge_mode
         self._initial_weights = weights
         self.supports_masking = True
@@ -78,30 +89,30 @@ class Bidirectional(keras.layers.Layer):
                 )
 
     @property
-    def return_sequences(self):
+    def return_sequences(self) -> bool:
         """Whether outputs of all steps are returned."""
         return self.forward_layer.return_sequences
 
     @property
-    def return_state(self):
+    def return_state(self) -> bool:
         """Whether the last states of both layers are returned after the output."""
         return self.forward_layer.return_state
 
     @property
-    def stateful(self):
+    def stateful(self) -> bool:
         """Whether both layers carry their states from batch to batch."""
         return self.forward_layer.stateful
 
     @property
-    def states(self):
+    def states(self) -> tuple[keras.Variable, ...] | None:
         """Carried states of both layers, or None."""
         return tuple(self.forward_layer.states + self.backward_layer.states) if self.forward_layer.states else None
 
     def explain(self) -> str:
-        """One line: which kernel runs this layer, and why."""
+        """Describe in one line the kernel that runs this layer, and the reason for it."""
         return self.forward_layer.explain()
 
-    def build(self, sequences_shape, initial_state_shape=None):
+    def build(self, sequences_shape: Shape, initial_state_shape: Any = None) -> None:
         for layer in (self.forward_layer, self.backward_layer):
             if not layer.built:
                 layer.build(sequences_shape)
@@ -110,14 +121,20 @@ class Bidirectional(keras.layers.Layer):
             self.set_weights(self._initial_weights)
             self._initial_weights = None
 
-    def call(self, sequences, initial_state=None, mask=None, training=False):
+    def call(
+        self,
+        sequences: tf.Tensor,
+        initial_state: Sequence[tf.Tensor] | None = None,
+        mask: tf.Tensor | None = None,
+        training: bool = False,
+    ) -> tf.Tensor | tuple[tf.Tensor, ...]:
         half = None if initial_state is None else len(initial_state) // 2
         initial = (None, None) if half is None else (initial_state[:half], initial_state[half:])
-        answers = self._in_one_loop(sequences, initial, mask) if kernels.is_exporting_file() else None
-        if answers is None:
+        results = self._run_in_one_loop(sequences, initial, mask) if is_exporting_file() else None
+        if results is None:
             pairs = zip((self.forward_layer, self.backward_layer), initial, strict=True)
-            answers = [layer(sequences, initial_state=state, mask=mask, training=training) for layer, state in pairs]
-        forward, backward = answers
+            results = [layer(sequences, initial_state=state, mask=mask, training=training) for layer, state in pairs]
+        forward, backward = results
         states = ()
         if self.return_state:
             (forward, *forward_states), (backward, *backward_states) = forward, backward
@@ -128,35 +145,35 @@ class Bidirectional(keras.layers.Layer):
             return merged
         return (*merged, *states) if self.merge_mode is None else (merged, *states)
 
-    def _in_one_loop(self, sequences, initial, mask):
-        """What both layers answer, or None where they do not run in a loop, and in the same."""
+    def _run_in_one_loop(self, sequences, initial, mask):
+        """Return the outputs of both layers from one common loop, or None if they cannot run in one."""
         layers = (self.forward_layer, self.backward_layer)
         if any(layer.dtype_policy != self.dtype_policy for layer in layers):
-            return None  # weights are cast by the layer that is called
+            return None  # a layer casts its weights only when it is called itself
         pairs = zip(layers, initial, strict=True)
-        choices, jobs = zip(*(layer.prepared(sequences, state, mask) for layer, state in pairs), strict=True)
-        if not kernels.can_share_turns(choices, jobs):
+        choices, jobs = zip(*(layer.prepare(sequences, state, mask) for layer, state in pairs), strict=True)
+        if not can_run_in_one_loop([choice.kernel for choice in choices], jobs):
             return None
-        results = kernels.run_in_one_loop(jobs)
-        return [layer.answer(result) for layer, result in zip(layers, results, strict=True)]
+        results = run_in_one_loop(jobs)
+        return [layer.finish(result) for layer, result in zip(layers, results, strict=True)]
 
-    def reset_state(self):
-        """Sets the carried states of both layers to zeros."""
+    def reset_state(self) -> None:
+        """Set the carried states of both layers to zeros."""
         if not self.stateful:
             raise AttributeError("Layer must be stateful.")
         self.forward_layer.reset_state()
         self.backward_layer.reset_state()
 
-    reset_states = reset_state
+    reset_states = reset_state  # the name in Keras 2
 
-    def compute_mask(self, _, previous_mask):
+    def compute_mask(self, _: Any, previous_mask: Any) -> Any:
         mask = previous_mask[0] if isinstance(previous_mask, (list, tuple)) else previous_mask
         mask = mask if self.return_sequences else None
         outputs = (mask, mask) if self.merge_mode is None else (mask,)
         states = (None,) * (2 * len(self.forward_layer.state_size)) if self.return_state else ()
         return (*outputs, *states) if len(outputs) + len(states) > 1 else mask
 
-    def compute_output_shape(self, sequences_shape, initial_state_shape=None):
+    def compute_output_shape(self, sequences_shape: Shape, initial_state_shape: Any = None) -> Any:
         shape, states = self.forward_layer.compute_output_shape(sequences_shape), ()
         if self.return_state:
             shape, *states = shape
@@ -165,7 +182,7 @@ class Bidirectional(keras.layers.Layer):
         outputs = (shape, shape) if self.merge_mode is None else (shape,)
         return (*outputs, *states, *states) if len(outputs) + len(states) > 1 else shape
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "merge_mode": self.merge_mode,
@@ -174,14 +191,26 @@ class Bidirectional(keras.layers.Layer):
         }
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Self:
         config = dict(config)
         for name in ("layer", "backward_layer"):
             config[name] = keras.saving.deserialize_keras_object(config[name], custom_objects=custom_objects)
         return cls(**config)
 
 
-def _copy(layer, direction, **changes):
-    """A fresh layer of the same configuration, named after its direction."""
+def _as_own_layer(name: str, layer: object) -> RecurrentLayer:
+    """Return a recurrent layer of this package, or convert a stock one."""
+    if type(layer) in COUNTERPARTS:
+        return convert_stock_layer(layer)
+    if not isinstance(layer, RecurrentLayer):
+        raise ValueError(
+            f"Please initialize `Bidirectional` layer with a `{name}` that is a recurrent layer of tfpar, or "
+            f"keras.layers.LSTM, GRU or SimpleRNN. Received: {layer!r}"
+        )
+    return layer
+
+
+def _copy_layer(layer: RecurrentLayer, direction: str, **changes: Any) -> RecurrentLayer:
+    """Make a layer of the same configuration, named after its direction."""
     name = layer.name.removeprefix(f"{direction}_")
     return type(layer).from_config({**layer.get_config(), "name": f"{direction}_{name}", **changes})

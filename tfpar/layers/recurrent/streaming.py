@@ -1,72 +1,69 @@
-"""Streaming: a model that gets a sequence in pieces, with the states of its recurrent layers handed in and out.
+"""Streaming: a model is called on parts of a sequence, with the states of its recurrent layers as inputs and outputs.
 
-While a model is called within `streamed`, each of its recurrent layers begins in the states that were given for it and
-leaves those after its last step. The model itself stays as it is.
+Within `streamed`, each recurrent layer starts from its given states and stores its final states. The model does not
+change.
 """
 
 import contextlib
-import contextvars
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import tensorflow as tf
 
-from tfpar.contexts import variable_set
+from tfpar.layers.call_context import call_context_with
 
-_streams = contextvars.ContextVar("streams", default=None)
+if TYPE_CHECKING:
+    from tfpar.layers.recurrent.base import RecurrentLayer
 
 
 class Streams:
-    """States by name: "LAYER_h", and "LAYER_c" for an LSTM's second.
+    """States by name: "LAYER_h", and "LAYER_c" for the second state of an LSTM.
 
     Args:
-        given: float (batch, units) each.
+        initial: float (batch, units) each.
 
     Attributes:
-        left: the states after the call, by the same names.
+        final: the states after the call, by the same names.
     """
 
-    def __init__(self, given: dict[str, tf.Tensor]):
-        self._given, self.left = given, {}
+    def __init__(self, initial: Mapping[str, tf.Tensor]):
+        self._initial = initial
+        self.final: dict[str, tf.Tensor] = {}
 
-    def begin(self, layer) -> list[tf.Tensor]:
-        """The states in which a layer begins."""
-        return [self._given[name] for name in state_shapes(layer)]
+    def initial_states(self, layer: "RecurrentLayer") -> list[tf.Tensor]:
+        """Return the initial states of a layer."""
+        return [self._initial[name] for name in state_sizes(layer)]
 
-    def end(self, layer, states) -> None:
-        """Takes the states in which a layer ended."""
-        self.left.update(zip(state_shapes(layer), states, strict=True))
+    def add_final_states(self, layer: "RecurrentLayer", states: Sequence[tf.Tensor]) -> None:
+        """Store the final states of a layer."""
+        self.final.update(zip(state_sizes(layer), states, strict=True))
 
 
 @contextlib.contextmanager
-def streamed(given: dict[str, tf.Tensor]) -> Iterator[Streams]:
-    """Yields the `Streams` of the layers that are called in its body."""
-    streams = Streams(given)
-    with variable_set(_streams, streams):
+def streamed(initial: Mapping[str, tf.Tensor]) -> Iterator[Streams]:
+    """Within this context, recurrent layers start from these states; yields their `Streams`."""
+    streams = Streams(initial)
+    with call_context_with(streams=streams):
         yield streams
 
 
-def streams() -> Streams | None:
-    """Those of the context that this is called in."""
-    return _streams.get()
-
-
-def state_shapes(layer) -> dict[str, int]:
-    """Units of each state of a recurrent layer, by the state's name.
+def state_sizes(layer: "RecurrentLayer") -> dict[str, int]:
+    """Return the number of units of each state of a recurrent layer, by the state's name.
 
     Raises:
-        ValueError: the layer begins at the end of a sequence, which a stream does not know.
+        ValueError: the layer starts at the end of a sequence, which a stream does not know.
     """
     if layer.go_backwards:
         raise ValueError(
             f"{layer.name} runs backward from the end of a sequence, and a stream has none yet: only models without "
             "Bidirectional and go_backwards=True can be streamed."
         )
-    name = legal_name(layer.name)
+    name = make_identifier(layer.name)
     return {f"{name}_{letter}": units for letter, units in zip("hc", layer.state_size, strict=False)}
 
 
-def legal_name(name: str) -> str:
-    """Make a name an identifier of C and Python, which the names of a signature have to be."""
+def make_identifier(name: str) -> str:
+    """Make an identifier of C and Python of a name, as signatures require."""
     plain = re.sub(r"[^A-Za-z0-9_]", "_", name)
     return plain if plain[:1].isalpha() else f"arg_{plain.lstrip('_')}"

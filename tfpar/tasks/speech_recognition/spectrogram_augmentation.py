@@ -5,7 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfpar.checks import check_fraction
-from tfpar.layers.dropout import first_row
+from tfpar.layers.call_context import first_row
 from tfpar.ops.random import uniform
 
 _SMOOTHED_BANDS = 3.0  # standard deviation, wider than a formant

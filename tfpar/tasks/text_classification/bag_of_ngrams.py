@@ -5,8 +5,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfpar.checks import check_fraction, check_positive_integer
+from tfpar.layers.call_context import is_exporting_file
 from tfpar.layers.dropout import dropout_mask
-from tfpar.layers.recurrent.kernels import is_exporting_file
 
 _ABSENT = -1
 _SLOTS_PER_BIGRAM = 4

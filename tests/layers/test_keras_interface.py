@@ -1,4 +1,4 @@
-"""Parts of the constructor and of the attributes of Keras' recurrent layers that scripts rely on."""
+"""Positional arguments and attributes of Keras' recurrent layers."""
 
 import inspect
 
@@ -28,15 +28,29 @@ def test_arguments_may_be_given_by_position_in_keras_order(name):
     expected = {key: value for key, value in theirs(*values).get_config().items() if key in ours and key != "name"}
     assert len(expected) > 15
     assert {key: ours[key] for key in expected} == expected
-    with pytest.raises(TypeError, match=f"{name} takes {len(parameters)} arguments; got {len(parameters) + 1}"):
+    with pytest.raises(TypeError, match="positional arguments but"):
         getattr(layers, name)(*values, 1)
 
 
-def test_states_to_begin_with_are_zeros():
+@pytest.mark.parametrize("name", ["LSTM", "GRU", "SimpleRNN"])
+def test_every_argument_is_in_the_signature_and_in_the_docstring(name):
+    ours, theirs = (list(inspect.signature(getattr(module, name)).parameters) for module in (layers, keras.layers))
+    assert ours == theirs
+    text = getattr(layers, name).__doc__
+    assert [argument for argument in ours if f"        {argument}: " not in text] == ["kwargs"]
+
+
+def test_initial_states_are_zeros():
     for name, count in (("LSTM", 2), ("GRU", 1), ("SimpleRNN", 1)):
         states = getattr(layers, name)(4).get_initial_state(batch_size=2)
         assert [s.shape for s in states] == [(2, 4)] * count
         assert not any(np.any(s) for s in states)
+
+
+def test_layers_are_recurrent_layers_of_keras():
+    assert all(isinstance(layer, keras.layers.RNN) for layer in (layers.LSTM(4), layers.GRU(4), layers.SimpleRNN(4)))
+    inherited = {name for name in vars(keras.layers.RNN) if not name.startswith("_")} - set(vars(layers.RecurrentLayer))
+    assert inherited == {"inner_loop"}, "called by nothing else than the overridden `call`"
 
 
 def test_a_cell_has_the_weights():

@@ -1,4 +1,4 @@
-"""In a file's loop both directions share the turns, and answer what they do each by itself."""
+"""In a TFLite file both directions run in one loop, with the outputs of two separate loops."""
 
 import keras
 import numpy as np
@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from tfpar import layers
-from tfpar.layers.recurrent import kernels
+from tfpar.layers.call_context import exporting
 
 BATCH, STEPS, FEATURES, UNITS = 3, 7, 4, 5
 GENERATOR = np.random.default_rng(0)
@@ -21,11 +21,11 @@ CELLS = {
 
 
 def exported(layer, form="loop", **arguments):
-    """What a layer answers in a file, and how many loops it takes."""
+    """Return the outputs of a layer in a file, and its number of loops."""
 
     @tf.function(autograph=False)
     def called(sequences):
-        with kernels.exporting("tflite", form):
+        with exporting("tflite", form):
             return layer(sequences, **arguments)
 
     body = called.get_concrete_function(tf.TensorSpec(SEQUENCES.shape))

@@ -1,0 +1,24 @@
+"""Kernels: implementations of a whole recurrent layer, each a function from a `Job` to a `Result`.
+
+`tfpar.layers.recurrent.policy` chooses among them. "fused", "loop", "chunked" and "unrolled" are also the forms of a
+recurrence in a TFLite file.
+"""
+
+from tfpar.layers.recurrent.kernels.chunked import run_chunked_loop
+from tfpar.layers.recurrent.kernels.cudnn import run_cudnn
+from tfpar.layers.recurrent.kernels.fused import run_fused
+from tfpar.layers.recurrent.kernels.job import Job, Kernel, Result
+from tfpar.layers.recurrent.kernels.loop import run_inference_loop
+from tfpar.layers.recurrent.kernels.training_loop import run_training_loop
+from tfpar.layers.recurrent.kernels.unrolled import run_unrolled
+
+__all__ = ["KERNELS", "Job", "Kernel", "Result"]
+
+KERNELS: dict[str, Kernel] = {
+    "training_loop": run_training_loop,
+    "cudnn": run_cudnn,
+    "loop": run_inference_loop,
+    "chunked": run_chunked_loop,
+    "unrolled": run_unrolled,
+    "fused": run_fused,
+}

@@ -1,0 +1,105 @@
+"""The choice of a kernel, with the reason for it."""
+
+from typing import NamedTuple
+
+from keras import activations
+
+from tfpar.layers.call_context import call_context
+from tfpar.layers.recurrent import placement
+from tfpar.ops import cudnn
+from tfpar.ops.gru import GRU
+from tfpar.ops.lstm import LSTM
+from tfpar.ops.recurrence import Recurrence
+
+
+class Choice(NamedTuple):
+    """A key of `tfpar.layers.recurrent.kernels.KERNELS`, and the reason for it."""
+
+    kernel: str
+    reason: str
+
+
+def choose(
+    recurrence: Recurrence,
+    *,
+    steps: int | None,
+    unroll: bool,
+    has_initial_states: bool,
+    returns_states: bool,
+    obstacle_to_cudnn: str | None,
+) -> Choice:
+    """Choose the kernel for a layer's call in the current `CallContext`.
+
+    Args:
+        recurrence: the layer's recurrence.
+        steps: number of steps, if it is static.
+        unroll: the layer's `unroll`.
+        has_initial_states: the call has initial states, or the layer is stateful.
+        returns_states: the states after the last step are needed.
+        obstacle_to_cudnn: reason why cuDNN cannot run the layer here, or None. Exports never contain cuDNN's operation,
+            since they would not load without a GPU.
+    """
+    context = call_context()
+    target, form = context.export_target, context.export_form
+    if unroll:
+        return Choice("unrolled", "unroll=True was given")
+    if target is None and obstacle_to_cudnn is None:
+        return Choice("cudnn", "the device is a GPU; batches that are not right-padded run by the training loop")
+    if target is None:
+        return Choice("training_loop", obstacle_to_cudnn)
+    if steps == 1:
+        return Choice("unrolled", "one step needs no loop")
+    if target == "saved_model":
+        return Choice("loop", "a SavedModel needs no gradient and runs on any device")
+    if form != "fused":
+        return Choice(form, f"the form {form!r} was chosen")
+    obstacle = _obstacle_to_fusing(recurrence, has_initial_states or returns_states)
+    if obstacle is None:
+        return Choice("fused", "TFLite has one operation for a whole LSTM")
+    if target == "tflite_int8":
+        return Choice("unrolled", f"{obstacle}, and the converter cannot calibrate loops")
+    return Choice("loop", obstacle)
+
+
+def obstacle_to_cudnn_anywhere(recurrence: Recurrence, *, unroll: bool, drops_states: bool) -> str | None:
+    """Return the reason why cuDNN cannot run a layer on any device, or None.
+
+    Args:
+        recurrence: the layer's recurrence.
+        unroll: the layer's `unroll`.
+        drops_states: the layer has recurrent dropout.
+    """
+    if unroll:
+        return "unroll=True was given"
+    if isinstance(recurrence, GRU) and not cudnn.is_supported(recurrence):
+        return "cuDNN has only the GRU of reset_after=True"
+    if not cudnn.is_supported(recurrence):
+        return "cuDNN's operation is for the LSTM and the GRU"
+    if not _has_standard_activations(recurrence):
+        return "cuDNN supports only tanh and sigmoid"
+    return "cuDNN has no recurrent dropout" if drops_states else None
+
+
+def obstacle_to_cudnn_here(dtype: str) -> str | None:
+    """Return the reason why cuDNN cannot run a layer of this compute dtype here, or None."""
+    device = placement.device_type()
+    if device != "GPU":
+        return f"the device is a {device}"
+    if placement.is_rocm():
+        return "the GPU is AMD's"
+    if dtype == "bfloat16" and not placement.has_bfloat16():
+        return "cuDNN needs a GPU of compute capability 8.0 for bfloat16"
+    return "XLA compiles the step, and cuDNN is not part of XLA" if placement.within_xla() else None
+
+
+def _obstacle_to_fusing(recurrence: Recurrence, needs_states: bool) -> str | None:
+    if not isinstance(recurrence, LSTM):
+        return "TFLite has a fused operation only for the LSTM"
+    if not _has_standard_activations(recurrence):
+        return "TFLite's fused LSTM supports only tanh and sigmoid"
+    return "TFLite's fused LSTM neither takes nor returns states" if needs_states else None
+
+
+def _has_standard_activations(recurrence: GRU | LSTM) -> bool:
+    functions = (recurrence.activation.function, recurrence.recurrent_activation.function)
+    return functions == (activations.tanh, activations.sigmoid)

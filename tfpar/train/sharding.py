@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from tfpar.cluster.multiworker import is_multiworker
 from tfpar.layers.call_context import rows_begin_at
-from tfpar.ops.random import hashed
+from tfpar.ops.random import hash_bits
 from tfpar.train.step_context import current_step, step_context
 from tfpar.train.types import Nest
 
@@ -177,5 +177,5 @@ def _hash(values) -> tf.Tensor:
         bits = tf.cast(tf.strings.to_hash_bucket_fast(values, 2**31 - 1), tf.uint32)
     else:
         bits = tf.bitcast(tf.cast(values, tf.float32), tf.uint32)
-    indices = hashed(tf.cast(tf.range(tf.size(bits)), tf.uint32))
-    return tf.reduce_sum(tf.cast(hashed(bits + indices), tf.int64))
+    indices = hash_bits(tf.cast(tf.range(tf.size(bits)), tf.uint32))
+    return tf.reduce_sum(tf.cast(hash_bits(bits + indices), tf.int64))

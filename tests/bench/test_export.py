@@ -40,7 +40,7 @@ def test_onnx_runtime_has_our_network(bidirectional, monkeypatch):
 
 
 def test_cases_name_network_units_format_and_target():
-    assert [export._parsed(case) for case in export.CASES] == [
+    assert [export._parse_case(case) for case in export.CASES] == [
         (bidirectional, units, *name)
         for bidirectional, units in ((True, 128), (False, 256))
         for name in (("float32", "desktop"), ("dynamic", "desktop"), ("int8", "desktop"), ("int8", "phone"))

@@ -23,7 +23,7 @@ def test_a_case_against_a_peer(tfpar, tmp_path):
 
 def test_refusals(tfpar):
     assert "--peers must list some of keras, torch" in tfpar("bench", "training", "--peers", "tfpar").error
-    assert "--cases must be part of one of lstm B64" in tfpar("bench", "recurrent", "--cases", "H7").error
+    assert "--cases must be contained in one of lstm B64" in tfpar("bench", "recurrent", "--cases", "H7").error
     assert "--rounds must be 1 or more; got 0" in tfpar("bench", "recurrent", "--rounds", "0").error
     assert "--table README.txt cannot be read" in tfpar("bench", "recurrent", "--table", "README.txt").error
 

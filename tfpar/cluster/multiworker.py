@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from tfpar.cluster.rendezvous import unreachable_workers, wait_for_workers
-from tfpar.cluster.shared_memory import SharedMemoryCollectives
 from tfpar.cluster.start_watch import limited_start
 from tfpar.cluster.tf_config import TfConfig, read_tf_config
 from tfpar.errors import UserError, WorkerLostError
@@ -55,6 +54,8 @@ def make_multiworker_strategy(
         ) from None
     strategy.tfpar_collectives = None
     if on_cpu and on_one_host and len(config.workers) > 1:
+        from tfpar.cluster.shared_memory import SharedMemoryCollectives  # here: it imports NumPy, which takes 0.3 s
+
         strategy.tfpar_collectives = SharedMemoryCollectives(config.workers, config.index, timeout_s)
     return strategy
 

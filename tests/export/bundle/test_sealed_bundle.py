@@ -21,9 +21,9 @@ def edit(directory, change):
     path.write_text(json.dumps(manifest))
 
 
-def flip(path, place):
+def flip(path, offset):
     content = bytearray(path.read_bytes())
-    content[place] ^= 1
+    content[offset] ^= 1
     path.write_bytes(content)
 
 
@@ -99,8 +99,8 @@ def test_any_change_of_manifest_or_signature(signed, signing_key, pinned):
     public_key = signing_key.public_key() if pinned else None
     for name in ("manifest.json", "manifest.sig"):
         content = (signed / name).read_bytes()
-        for place in range(len(content)):
-            flip(signed / name, place)
+        for offset in range(len(content)):
+            flip(signed / name, offset)
             with pytest.raises(UserError, match="manifest"):
                 Bundle(signed, public_key=public_key)
             (signed / name).write_bytes(content)
@@ -121,7 +121,7 @@ def test_a_pinned_key_wants_its_own_signature(plain, signing_key, tmp_path):
     other = read_signing_key("file:" + new_signing_key(str(tmp_path / "other"))["private_key"])
     seal_bundle(plain, other)
     assert Bundle(plain).signature["trusted"] is False
-    with pytest.raises(UserError, match="the export comes from somebody else"):
+    with pytest.raises(UserError, match="someone else has signed the export"):
         Bundle(plain, public_key=signing_key.public_key())
 
 
@@ -139,7 +139,7 @@ def test_files_of_an_encrypted_bundle_cannot_change_places(encrypted):
         below["sha256"], labels["sha256"] = labels["sha256"], below["sha256"]
 
     edit(encrypted, follow)
-    with pytest.raises(UserError, match="labels.txt cannot be decrypted.*put in its place"):
+    with pytest.raises(UserError, match="labels.txt cannot be decrypted.*was replaced"):
         Bundle(encrypted, KEY).read("labels.txt")
 
 
@@ -154,7 +154,7 @@ def test_an_encrypted_file_that_is_cut_short(encrypted):
 
 
 def test_a_key_for_what_is_not_encrypted(plain):
-    with pytest.raises(UserError, match="is not encrypted, but --encryption_key is given"):
+    with pytest.raises(UserError, match="is not encrypted, but `encryption_key` is given"):
         Bundle(plain, KEY)
 
 

@@ -123,7 +123,7 @@ def test_files_equal_the_model(make, tmp_path):
 
 
 def report_inputs(model):
-    return tfpar.export.conversion.serving.input_names(model)
+    return tfpar.export.conversion.serving.ServingModel(model).input_names
 
 
 def test_outputs_of_a_file_are_in_the_order_of_the_model(tmp_path):

@@ -1,4 +1,4 @@
-"""The signature `step`: a sequence fed piece by piece is answered as if it had come at once."""
+"""The signature `step`: steps of a sequence give the outputs of the whole sequence."""
 
 import keras
 import numpy as np
@@ -34,12 +34,12 @@ def test_steps_equal_the_whole(model, tmp_path, quantize, atol):
         "first_c": (1, 6),
         "second_h": (1, 3),
     }
-    answers = []
+    outputs = []
     for t in range(LENGTH):
         found = step(x=ROWS[:1, t : t + 1], **states)
         states = {name: found[name] for name in states}
-        answers.append(found["y"][:, 0])
-    np.testing.assert_allclose(np.stack(answers, 1), model.predict(ROWS[:1], verbose=0), atol=atol)
+        outputs.append(found["y"][:, 0])
+    np.testing.assert_allclose(np.stack(outputs, 1), model.predict(ROWS[:1], verbose=0), atol=atol)
 
 
 def test_a_step_has_no_loop(model, tmp_path):

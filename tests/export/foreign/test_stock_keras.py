@@ -1,4 +1,4 @@
-"""Models of stock Keras layers become ours, and answer the same."""
+"""Models of stock Keras layers are converted to ours, with the same outputs."""
 
 import keras
 import numpy as np

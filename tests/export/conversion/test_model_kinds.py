@@ -165,7 +165,7 @@ def test_a_saved_model_of_any_kind_loads(make, ending, tmp_path):
         (lambda: K.Dense(1), "`model` must be a keras.Model; got Dense"),
     ],
 )
-def test_what_has_no_inputs_is_refused(make, message, tmp_path):
+def test_models_without_inputs_are_refused(make, message, tmp_path):
     with pytest.raises(UserError, match=message):
         tfpar.export.tflite(make(), tmp_path / "m.tflite")
     with pytest.raises(UserError, match=message):

@@ -213,7 +213,7 @@ def test_faces_of_files(tfpar, small_exports, people, tmp_path):
     assert "2 by 2; got 1" in tfpar("predict", small_exports["faces"], people / "a" / "0.png").error
     assert "from -1 to 1; got 2" in tfpar("predict", small_exports["faces"], "--threshold", "2").error
     assert (
-        "--threshold is for exports that compare faces"
+        "--threshold is only for exports that compare faces"
         in tfpar("predict", small_exports["model"], "--threshold=0").error
     )
 

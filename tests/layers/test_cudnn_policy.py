@@ -15,7 +15,7 @@ REASON = "the device is a GPU; batches that are not right-padded run by the trai
 
 
 def traced(layer, *, device="/GPU:0", training=True, masked=True, jit_compile=False, shape=(None, None, 4), **call):
-    """The graph of a training step of a layer: forward, and gradients by its input and weights."""
+    """Trace the graph of a training step of a layer: forward, and gradients by its input and weights."""
     layer.build(shape)
 
     def step(x, mask=None):

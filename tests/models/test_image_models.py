@@ -121,7 +121,7 @@ def test_pixels_are_normalized_inside():
         (dict(kind="mlp"), "kind='mlp'"),
         (dict(cell="lstmm"), "cell='lstmm'"),
         (dict(width=0), "width=0"),
-        (dict(stages=4), "4 need 16 pixels in height and width; got 8 x 8"),
+        (dict(stages=4), "at least 16 pixels; got 8 x 8"),
         (dict(num_classes=0), "num_classes=0"),
         (dict(dropout_rate=1.0), "dropout=1.0"),
     ],

@@ -12,7 +12,6 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 PAGE = ROOT / "docs" / "api.md"
-PACKAGES = ("cluster", "data", "export", "layers", "models", "tasks", "train")
 HEAD = """# Public names
 
 One line for each name; `help(tfpar.layers.LSTM)` prints the whole docstring. `scripts/write_api_page.py` writes this
@@ -24,10 +23,7 @@ def main() -> None:
     """Write the page."""
     import tfpar
 
-    lines = [HEAD]
-    for name in PACKAGES:
-        lines += describe_package(f"tfpar.{name}", getattr(tfpar, name))
-    PAGE.write_text("\n".join(lines) + "\n")
+    PAGE.write_text("\n".join([HEAD, *describe_package("tfpar", tfpar)]).rstrip() + "\n")
 
 
 def describe_package(path: str, package: types.ModuleType) -> list[str]:

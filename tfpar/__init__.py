@@ -1,22 +1,33 @@
-"""tfpar: recurrent networks, trained in parallel in TensorFlow and Keras, and shipped to phones.
+"""Recurrent networks, trained in parallel in TensorFlow and Keras, and exported to phones and microcontrollers.
 
-`import tfpar` is light: it imports neither TensorFlow nor Keras, so that commands answer at once and `tfpar.cluster`
-can set up devices before TensorFlow starts. The rooms load when they are first used.
+`import tfpar` imports neither TensorFlow nor Keras, so that commands start fast and `tfpar.cluster` can set up devices
+before TensorFlow starts. Subpackages are imported when they are first used.
 """
 
 import importlib
+from typing import TYPE_CHECKING
 
 from tfpar.saved_names import register_saved_names
 
+if TYPE_CHECKING:
+    from tfpar import cluster, data, export, layers, models, tasks, train
+    from tfpar.export import from_keras
+
 __version__ = "0.1.0"
 
-__all__ = ["__version__", "cluster", "data", "export", "layers", "models", "tasks", "train"]
+__all__ = ["__version__", "cluster", "data", "export", "from_keras", "layers", "models", "tasks", "train"]
 
 
 def __getattr__(name: str):
+    if name == "from_keras":  # in `export`, since it verifies the model; it serves training, too
+        return importlib.import_module("tfpar.export").from_keras
     if name in __all__:
         return importlib.import_module(f"tfpar.{name}")
     raise AttributeError(f"module 'tfpar' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
 
 
 register_saved_names()

@@ -1,12 +1,13 @@
-"""Checks of arguments, each with an error that says which argument, what was expected and what came."""
+"""Checks of arguments; each error names the argument, the expected values and the value it got."""
 
 import difflib
 import numbers
 from collections.abc import Iterable
+from typing import Any
 
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str:
-    """Return "; did you mean ...?", the end of an error about a misspelt word, or "" if no choice is close to it.
+    """Return "; did you mean ...?", the end of an error about a misspelled word, or "" if no choice is close to it.
 
     >>> did_you_mean("flaot32", ["float32", "float16", "int8"])
     "; did you mean 'float32'?"
@@ -16,8 +17,8 @@ def did_you_mean(word: str, choices: Iterable[str]) -> str:
     return f"; did you mean {known[close[0]]!r}?" if close else ""
 
 
-def check_positive_integer(name: str, value):
-    """Returns `value` if it is an integer above zero; raises ValueError otherwise."""
+def check_positive_integer(name: str, value: Any) -> int:
+    """Return `value` if it is an integer above zero; raise ValueError otherwise."""
     if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < 1:
         raise ValueError(
             f"Received an invalid value for argument `{name}`, expected a positive integer. Received: {name}={value!r}"
@@ -25,8 +26,8 @@ def check_positive_integer(name: str, value):
     return int(value)
 
 
-def check_fraction(name: str, value):
-    """Returns `value` if it is in [0, 1); raises ValueError otherwise."""
+def check_fraction(name: str, value: Any) -> float:
+    """Return `value` if it is in [0, 1); raise ValueError otherwise."""
     if not isinstance(value, numbers.Real) or not 0 <= value < 1:
         raise ValueError(
             f"Received an invalid value for argument `{name}`, expected a number in [0, 1). Received: {name}={value!r}"
@@ -34,8 +35,8 @@ def check_fraction(name: str, value):
     return value
 
 
-def check_one_of(name: str, value, allowed):
-    """Returns `value` if it is one of `allowed`; raises ValueError otherwise."""
+def check_one_of(name: str, value: Any, allowed: Iterable) -> Any:
+    """Return `value` if it is one of `allowed`; raise ValueError otherwise."""
     if not any(value is option or value == option for option in allowed):
         raise ValueError(
             f"Received an invalid value for argument `{name}`, expected one of {tuple(allowed)}. "

@@ -1,22 +1,22 @@
-"""The errors that tfpar raises on purpose."""
+"""Exceptions of tfpar."""
 
 USER_ERROR_EXIT_CODE = 2
 
 
 class UserError(ValueError):
-    """A mistake that the user can mend: a wrong flag, path, column or file.
+    """Error of the user: a wrong flag, path, column or file.
 
-    Commands print its message as one line on stderr and exit with code 2; no traceback is shown. The message says which
-    argument was wrong, what was expected, what came, and what to do.
+    Commands print its message as one line on stderr, without a traceback, and exit with code 2. The message names the
+    argument, the expected value, the value it got, and a remedy.
     """
 
 
 class RefusedFileError(UserError):
-    """An exported file is not good enough to be written.
+    """Error for an exported file that exceeds a tolerance.
 
     Args:
-        message: what is wrong, and the remedy.
-        figures: what was measured, for the report.
+        message: the measured values, and a remedy.
+        figures: the measured values, for the report.
     """
 
     def __init__(self, message: str, figures: dict | None = None):
@@ -25,12 +25,12 @@ class RefusedFileError(UserError):
 
 
 class MissingExtraError(UserError, ImportError):
-    """An optional dependency is not installed.
+    """Error for an optional dependency that is not installed.
 
     Args:
-        package: name of the missing distribution, as pip knows it.
-        extra: the extra of tfpar that holds it.
-        purpose: what it is needed for, as the end of "needed ...".
+        package: pip's name of the missing distribution.
+        extra: the extra of tfpar that installs it.
+        purpose: the end of the sentence "it is needed ...".
     """
 
     def __init__(self, package: str, extra: str, purpose: str):
@@ -38,24 +38,24 @@ class MissingExtraError(UserError, ImportError):
 
 
 class ChangedFileError(UserError):
-    """A file of an export is not the one that was exported.
+    """Error for a file of an export that differs from the exported one.
 
     Args:
         name: its path in the export.
-        why: how that came to light.
+        reason: the evidence.
     """
 
-    def __init__(self, name: str, why: str):
+    def __init__(self, name: str, reason: str):
         self.name = name
-        super().__init__(f"{name} was changed: {why}; get the export again from where it was made")
+        super().__init__(f"{name} was changed: {reason}. Get the export again from its source")
 
 
 class WorkerMissingError(RuntimeError):
-    """Workers of the cluster did not come in time.
+    """Error for workers that did not join the cluster in time.
 
     Args:
         workers: address of each missing worker, by its index.
-        timeout_s: how long they were waited for.
+        timeout_s: the time limit, in seconds.
     """
 
     def __init__(self, workers: dict[int, str], timeout_s: float):
@@ -64,17 +64,17 @@ class WorkerMissingError(RuntimeError):
         names = ", ".join(f"worker {index} at {address}" for index, address in self.workers.items())
         them = "it" if len(self.workers) == 1 else "them"
         super().__init__(
-            f"{names} did not come within {timeout_s:g} s; start {them}, or restart all workers together: one that is "
-            "restarted alone finds no way back in"
+            f"{names} did not come within {timeout_s:g} s; start {them}, or restart all workers together, since a "
+            "worker that is restarted alone cannot rejoin"
         )
 
 
 class WorkerLostError(RuntimeError):
-    """A worker was lost in the middle of the work.
+    """Error for a worker that was lost during training.
 
     Args:
-        workers: address of each worker that does not answer, by its index; empty if all do, and one is only too slow.
-        symptom: how that came to light.
+        workers: address of each worker that does not respond, by its index; empty if all respond and one is too slow.
+        symptom: the error that revealed the loss.
     """
 
     def __init__(self, workers: dict[int, str], symptom: str):
@@ -86,11 +86,13 @@ class WorkerLostError(RuntimeError):
 
 
 class DivergedError(RuntimeError):
-    """Training or its results are no longer finite numbers.
+    """Error for training that diverged: weights, losses or results that are not finite.
 
     Args:
-        what: the quantity, its value, and when it was seen.
+        quantity: its name, its value, and when it was observed.
     """
 
-    def __init__(self, what: str):
-        super().__init__(f"the run diverged: {what}; lower --learning_rate or --clip_norm, or check the data")
+    def __init__(self, quantity: str):
+        super().__init__(
+            f"the run diverged: {quantity}. Lower the learning rate or the clipping norm, or check the data"
+        )

@@ -1,4 +1,4 @@
-"""Reads of regular files, and writes of files and directories that appear whole or not at all."""
+"""Reads regular files, and writes files and directories atomically."""
 
 import contextlib
 import errno
@@ -20,20 +20,20 @@ _KINDS = {
     stat.S_IFBLK: "a device",
 }
 _MOST_BYTES = 8 << 30
-_MOST_BYTES_UNSIZED = 1 << 20  # of files that the kernel makes up as they are read, whose size is 0
+_MOST_BYTES_UNSIZED = 1 << 20  # of files whose size is 0 because the kernel generates their content, as in /proc
 
 
 def open_file(path: Path | str) -> BinaryIO:
-    """Open a regular file for reading; neither a FIFO nor a device can make this wait, or read without an end.
+    """Open a regular file for reading; refuse FIFOs and devices, which may block or never end.
 
     Raises:
-        OSError: the file does not exist, cannot be read or is not a regular file; `strerror` says which.
+        OSError: the file does not exist, cannot be read or is not a regular file; `strerror` has the reason.
     """
     try:
-        _check_regular(os.stat(path).st_mode)  # first: to open some devices is to change them
+        _check_regular(os.stat(path).st_mode)  # before opening, which changes the state of some devices
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     except ValueError as error:  # a NUL character
-        raise OSError(errno.EINVAL, "this is no path") from error
+        raise OSError(errno.EINVAL, "this is not a path") from error
     try:
         _check_regular(os.fstat(descriptor).st_mode)
         return os.fdopen(descriptor, "rb")
@@ -63,9 +63,9 @@ def _check_regular(mode: int) -> None:
 
 @contextlib.contextmanager
 def written_atomically(path: Path) -> Iterator[Path]:
-    """Yields a temporary file's path beside `path`; it becomes `path` if the body succeeds, else it is removed.
+    """Yield the path of a temporary file beside `path`; it becomes `path` if the body succeeds, else it is removed.
 
-    A reader of `path` sees the old bytes or the new ones, never a part, whenever the writer dies.
+    A reader of `path` sees the old content or the new one, never an incomplete one, even if the writer is killed.
     """
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
     os.close(descriptor)
@@ -81,16 +81,16 @@ def written_atomically(path: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def directory_written_atomically(path: Path, signed_by: str) -> Iterator[Path]:
-    """Yields an empty directory beside `path`; it becomes `path` if the body succeeds, else it is removed.
+    """Yield an empty directory beside `path`; it becomes `path` if the body succeeds, else it is removed.
 
     Args:
-        path: the directory. One that stood there before is replaced as a whole.
-        signed_by: name of a file that tells a directory of this kind. One without it is a stranger's and stays.
+        path: the directory. An existing directory is replaced as a whole.
+        signed_by: name of a file that identifies directories of this kind. Others are not replaced.
 
     Raises:
         UserError: see `check_writable_directory`.
     """
-    path = path.resolve()  # through a link: it is the directory that is replaced, not the link
+    path = path.resolve()  # replaces the directory that a link points to, not the link
     check_writable_directory(path, signed_by)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
@@ -109,10 +109,10 @@ def directory_written_atomically(path: Path, signed_by: str) -> Iterator[Path]:
 
 
 def check_writable_directory(path: Path, signed_by: str) -> None:
-    """Makes sure, before long work, that `directory_written_atomically(path)` will be able to write.
+    """Check before long work that `directory_written_atomically(path)` can write.
 
     Raises:
-        UserError: `path` is a file or a directory of other things, or its parent cannot be made or written to.
+        UserError: `path` is a file or a directory with other files, or its parent cannot be created or written to.
     """
     path = path.absolute()
     if path.exists() and not path.is_dir():

@@ -1,4 +1,4 @@
-"""All competitors of `tfpar bench export` answer alike, and are timed."""
+"""All competitors of `tfpar bench export` have the same outputs, and are timed."""
 
 import importlib.util
 import json
@@ -19,7 +19,7 @@ print(json.dumps(export.COMPETITORS[sys.argv[1]](True, 2, "int8", "phone")))
 
 
 @pytest.mark.parametrize("competitor", ["tfpar", *export.PEERS])
-def test_an_answer_is_timed(competitor):
+def test_inference_is_timed(competitor):
     if importlib.util.find_spec(competitor) is None:
         pytest.skip(f"needs a peer: pip install {competitor} onnx")
     run = subprocess.run([sys.executable, "-c", SMALL, competitor], capture_output=True, text=True, timeout=200)
@@ -40,7 +40,7 @@ def test_onnx_runtime_has_our_network(bidirectional, monkeypatch):
 
 
 def test_cases_name_network_units_format_and_target():
-    assert [export._parsed(case) for case in export.CASES] == [
+    assert [export._parse_case(case) for case in export.CASES] == [
         (bidirectional, units, *name)
         for bidirectional, units in ((True, 128), (False, 256))
         for name in (("float32", "desktop"), ("dynamic", "desktop"), ("int8", "desktop"), ("int8", "phone"))

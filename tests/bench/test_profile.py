@@ -1,4 +1,4 @@
-"""A profile accounts for a step: each kernel is of one kind, and lasts until its last thread has done its part."""
+"""A profile accounts for a step: each kernel is of one kind, and ends with its last thread."""
 
 import json
 import subprocess
@@ -8,7 +8,7 @@ import pytest
 from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
 from tfpar.bench.cases import Case
-from tfpar.bench.profile import Kernel, kernels_of, parts
+from tfpar.bench.profile import Kernel, read_kernels, split_step_time
 
 CASE = Case("lstm", 2, 3, 5, 4)
 LOOP_FLOPS, OTHER_FLOPS = 2 * 2 * (2 * 3) * 4 * 4**2, 2 * (2 * 3) * 16 * (2 * 5 + 4)
@@ -19,7 +19,7 @@ def test_kinds_of_kernels():
     # What two programs call by the same name is not the same.
     others = [Kernel("a", "copy.1", 0.125)] * 3 + [Kernel("b", "copy.1", 2.0)]
     lane, peak = [*matmuls, *others, Kernel("a", "while.9", 0.5), Kernel("a", "while.10", 0.75)], 100.0
-    spent = parts(lane + lane, CASE, lanes=2, steps=1, seconds=4.0, peak=peak)
+    spent = split_step_time(lane + lane, CASE, lanes=2, steps=1, seconds=4.0, peak=peak)
     assert CASE.loop_flops == LOOP_FLOPS and CASE.flops == LOOP_FLOPS + OTHER_FLOPS
     assert spent == {
         "matmuls in loops": {"seconds": 0.75, "peak_fraction": pytest.approx(LOOP_FLOPS / 0.75 / peak)},
@@ -49,7 +49,7 @@ def test_a_kernel_ends_with_its_last_thread(tmp_path):
     add(1, 40, 1, _c=2)
     add(0, 41, 7, hlo_op="copy.2", hlo_module="a", _p=3)
     (tmp_path / "vm.xplane.pb").write_bytes(space.SerializeToString())
-    kernels = kernels_of(tmp_path)
+    kernels = read_kernels(tmp_path)
     assert [kernel[:2] for kernel in kernels] == [("a", "while.3"), ("a", "MatMul.1"), ("a", "copy.2")]
     assert [kernel.seconds for kernel in kernels] == pytest.approx([100e-6, 30e-6, 7e-6])
 
@@ -59,7 +59,7 @@ def test_a_step_is_accounted_for():
     run = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert run.returncode == 0, run.stderr
     figures = json.loads(run.stdout.splitlines()[-1])
-    spent = {name: part["seconds"] for name, part in figures["parts"].items()}
+    spent = {name: row["seconds"] for name, row in figures["parts"].items()}
     assert all(seconds > 0 for seconds in spent.values())
     assert sum(spent.values()) == pytest.approx(figures["seconds"])
     rates = [figures["parts"][name]["peak_fraction"] for name in ("matmuls in loops", "outside loops")]

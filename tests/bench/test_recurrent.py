@@ -1,4 +1,4 @@
-"""All competitors of `tfpar bench recurrent` run the network that they are said to run."""
+"""All competitors of `tfpar bench recurrent` run the network of the case."""
 
 import importlib.util
 import json
@@ -18,14 +18,14 @@ from tfpar.bench.recurrent import COMPETITORS
 sizes = {"batch": 4, "time": 5, "features": 3, "units": 2}
 cases = [Case(cell, **sizes) for cell in GATES] + [Case("gru", **sizes, layers=2, vocabulary=7)]
 steps = [COMPETITORS[sys.argv[1]](case) for case in cases]
-answer = COMPETITORS[sys.argv[1]](Case("lstm", **sizes, inference=True))
+inference = COMPETITORS[sys.argv[1]](Case("lstm", **sizes, inference=True))
 losses = [[step.run() for _ in range(20)] for step in steps]
-print(json.dumps({"losses": losses, "answers": [answer.run() for _ in range(2)], "number": steps[0].number}))
+print(json.dumps({"losses": losses, "outputs": [inference.run() for _ in range(2)], "number": steps[0].number}))
 """
 
 
 @pytest.mark.parametrize("competitor", ["tfpar", *PEERS])
-def test_each_step_lowers_the_loss_and_answers_stay(competitor):
+def test_each_step_lowers_the_loss_and_outputs_are_constant(competitor):
     package = competitor.split("_")[0]
     if importlib.util.find_spec(package) is None:
         pytest.skip(f"needs a peer: pip install {package}")
@@ -37,12 +37,12 @@ def test_each_step_lowers_the_loss_and_answers_stay(competitor):
     assert figures["number"] == (8 if package in ("tfpar", "keras") else 1)
     for losses in figures["losses"]:
         assert losses[-1] < losses[0] < 2
-    first, second = figures["answers"]
+    first, second = figures["outputs"]
     assert first == second != 0
 
 
 def test_names_of_cases_can_be_read_back():
-    assert [str(Case.parsed(name)) for name in recurrent.CASES] == list(recurrent.CASES)
+    assert [str(Case.parse(name)) for name in recurrent.CASES] == list(recurrent.CASES)
     assert len(recurrent.CASES) == 24
     assert (
         "gru B64 T50 I128 H256 L2 V20000" in recurrent.CASES and "lstm B1 T100 I128 H256 inference" in recurrent.CASES
@@ -63,7 +63,7 @@ def test_seconds_are_of_one_step(monkeypatch):
     assert recurrent.seconds_per_step(recurrent.Steps(lambda: 0.0, number=8)) == 1 / 8
 
 
-def test_figures_of_a_case():
+def test_the_row_of_a_case():
     peak = 2 * 2048**3 / 0.1
     seconds = {"tfpar": 0.5, "keras": 1.0, "matmul": 0.1}
     row = recurrent.row("gru B1 T256 I128 H128", seconds)

@@ -24,7 +24,7 @@ Abacus, 2 cores; tensorflow 2.21.0.
 """
 
 
-def test_what_else_a_row_says():
+def test_further_columns():
     rows = [{**ROWS[0], "form": "loop", "bytes": 1234567, "examples_per_second": 4130.5}, ROWS[1]]
     assert "| case | form | bytes | examples a second | ms |" in table({**REPORT, "rows": rows})
     assert "| lstm B1 | loop | 1,234,567 | 4,130 | 12.5 |" in table({**REPORT, "rows": rows})
@@ -37,7 +37,7 @@ def test_table():
     assert "tensorflow 2.21.0; medians of 3 rounds.\n" in table({**REPORT, "rounds": 3})
 
 
-def test_where_a_step_spends_its_time():
+def test_split_of_step_time():
     parts = {"matmuls": {"seconds": 0.01, "peak_fraction": 0.625}, "others": {"seconds": 0.002}}
     lines = """
 | case | ms | share of matmul peak |
@@ -65,12 +65,12 @@ Abacus"""
     assert memory in table({**REPORT, "rows": rows})
 
 
-def test_a_peer_that_is_missing_somewhere_leaves_a_gap():
+def test_a_peer_that_is_missing_somewhere_gives_an_empty_cell():
     report = {**REPORT, "rows": [ROWS[0], {**ROWS[1], "ratio": {"keras": 8.0}}]}
     assert "| gru B1 | 2,000 | 25% | 8.00 |  | 8.00 |" in table(report)
 
 
-def test_the_table_takes_the_place_of_the_one_before(tmp_path):
+def test_the_table_replaces_the_former_one(tmp_path):
     path = tmp_path / "page.md"
     path.write_text("before\n<!-- tfpar bench recurrent -->\nold\n<!-- end of tfpar bench recurrent -->\nbehind\n")
     for _ in range(2):

@@ -17,7 +17,7 @@ RECIPE = Path(__file__).parents[2] / "recipes" / "sentiment.py"
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """What a command left, and the processor time that it took."""
+    """Outputs of a command, and its processor time."""
 
     returncode: int
     stdout: str
@@ -33,7 +33,7 @@ class Run:
 
     @property
     def error(self) -> str:
-        """The one line that a command which refused its input leaves on stderr."""
+        """The one line on stderr of a command that refused its input."""
         assert (self.returncode, self.stdout) == (2, ""), self.stderr
         (line,) = self.stderr.splitlines()
         assert line.startswith("error: ")
@@ -58,7 +58,7 @@ def tfpar(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def export_dir(tmp_path_factory):
-    """What the sentiment recipe leaves; tests that change it copy it first."""
+    """An export of the sentiment recipe; tests that change it copy it first."""
     path = tmp_path_factory.mktemp("smoke") / "export"
     flags = ["--smoke", "--noxla", "--export_dir", path, "--export", "saved_model,float32,int8"]
     done = subprocess.run([sys.executable, RECIPE, *flags], capture_output=True, text=True, cwd=path.parent)

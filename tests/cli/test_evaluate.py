@@ -36,11 +36,11 @@ def test_texts_of_a_table(tfpar, export_dir, tmp_path):
     ]
     (tmp_path / "t.csv").write_text("text,label,split\n" + "\n".join(map(",".join, rows)) + "\n")
     report = tfpar("evaluate", export_dir, f"csv:{tmp_path / 't.csv'}", "--split", "test").result
-    answers = tfpar("predict", export_dir, *texts).result["predictions"]
-    right = [answer["label"] == label for answer, label in zip(answers, labels, strict=True)]
+    predictions = tfpar("predict", export_dir, *texts).result["predictions"]
+    right = [prediction["label"] == label for prediction, label in zip(predictions, labels, strict=True)]
     assert report["examples"] == 4 and report["task"] == "text_classification" and report["format"] == "float32"
     assert report["metrics"]["accuracy"] == np.mean(right)
-    likelihoods = [answer["probabilities"][label] for answer, label in zip(answers, labels, strict=True)]
+    likelihoods = [prediction["probabilities"][label] for prediction, label in zip(predictions, labels, strict=True)]
     assert report["metrics"]["log_loss"] == pytest.approx(-np.mean(np.log(likelihoods)))
     assert [entry["input"].split()[-2:] for entry in report["unreadable"]] == [["row", "6"], ["row", "7"]]
     assert sum(map(sum, report["confusion_matrix"])) == 4
@@ -140,9 +140,9 @@ def test_a_face_threshold_is_set_in_a_copy(tfpar, small_exports, people, tmp_pat
     (first,) = tfpar("predict", faces, one, other).result["predictions"]
     assert (first["same_person"], first["calibrated"], first["threshold"]) == ("uncalibrated", False, 0.5)
     for export, more in ((copy, ()), (faces, ("--threshold", threshold))):
-        (answer,) = tfpar("predict", export, *map(str, (one, other, *more))).result["predictions"]
-        assert answer["same_person"] is (answer["similarity"] >= threshold) and answer["calibrated"] is True
-        assert answer["similarity"] == first["similarity"]
+        (prediction,) = tfpar("predict", export, *map(str, (one, other, *more))).result["predictions"]
+        assert prediction["same_person"] is (prediction["similarity"] >= threshold) and prediction["calibrated"] is True
+        assert prediction["similarity"] == first["similarity"]
 
 
 def test_face_pairs_of_a_table(tfpar, small_exports, people, tmp_path):

@@ -1,4 +1,4 @@
-"""How commands and recipes end: Ctrl-C, closed pipes, results that are not finite."""
+"""Ends of commands and recipes: Ctrl-C, closed pipes, results that are not finite."""
 
 import os
 import signal
@@ -39,7 +39,7 @@ def test_ctrl_c_in_a_command(export_dir):
 
 
 def ended_with_closed_pipe(command, name):
-    """What a process leaves on the other stream when nobody reads `name`."""
+    """The other stream of a process when nobody reads `name`."""
     reading, writing = os.pipe()
     os.close(reading)
     other = {"stdout": "stderr", "stderr": "stdout"}[name]

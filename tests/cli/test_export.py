@@ -14,7 +14,7 @@ from tfpar.export import TFLiteModel
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
-    directory = tmp_path_factory.mktemp("strangers")
+    directory = tmp_path_factory.mktemp("third_party")
     keras.utils.set_random_seed(1)  # what 8 bits lose depends on the weights
     inputs = keras.Input((None, 5), name="x")
     x = keras.layers.LSTM(4)(keras.layers.LSTM(6, return_sequences=True)(inputs))
@@ -33,6 +33,7 @@ def test_keras(tfpar, files, tmp_path):
     arguments = ["--format", "saved_model,float32,int8", "--calibration", f"csv:{files / 'rows.csv'}"]
     run = tfpar("export", "--keras", str(files / "model.keras"), "--export_dir", str(out), *arguments)
     assert run.returncode == 0, run.stderr
+    assert run.stderr.splitlines() == [f"exporting {name} ..." for name in ("saved_model", "float32", "int8")]
     manifest = json.loads(run.stdout.splitlines()[-1])
     exports = {report["format"]: report for report in manifest["exports"]}
     assert list(exports) == ["saved_model", "float32", "int8"]
@@ -46,7 +47,7 @@ def test_keras(tfpar, files, tmp_path):
 
 
 def check_predictions(tfpar, files, export_dir):
-    """`tfpar predict` gives Keras' answers for rows of a file, without TensorFlow."""
+    """`tfpar predict` gives Keras' outputs for rows of a file, without TensorFlow."""
     main = ("-X", "importtime", "-m", "tfpar")
     run = tfpar("predict", export_dir, files / "rows.csv", f"npy:{files / 'row.npy'}", python=main)
     assert run.returncode == 0, run.stderr
@@ -54,8 +55,8 @@ def check_predictions(tfpar, files, export_dir):
     assert printed["format"] == "float32" and printed["predictions"][0]["input"] == str(files / "rows.csv")
     rows = np.loadtxt(files / "rows.csv", delimiter=",").reshape(12, 6, 5)
     expected = keras.saving.load_model(files / "model.keras")(rows)
-    for prediction, answers in zip(printed["predictions"], (expected, expected[:1]), strict=True):
-        np.testing.assert_allclose(prediction["outputs"]["y"], answers, atol=1e-5)
+    for prediction, outputs_expected in zip(printed["predictions"], (expected, expected[:1]), strict=True):
+        np.testing.assert_allclose(prediction["outputs"]["y"], outputs_expected, atol=1e-5)
     assert not {"tensorflow", "keras"} & {line.rpartition("|")[2].strip() for line in run.stderr.splitlines()}
     run = tfpar("predict", export_dir, f"npy:{files / 'wide.npy'}")
     assert run.returncode == 1 and "takes finite float32" in run.stderr
@@ -169,7 +170,7 @@ def test_a_model_with_classes_of_the_users(tfpar, tmp_path):
     subprocess.run([sys.executable, "own_layers.py"], cwd=tmp_path, check=True, capture_output=True)
     arguments = ["export", "--keras", str(tmp_path / "own.keras"), "--format", "float32"]
     run = tfpar(*arguments, "--export_dir", str(tmp_path / "out"))
-    assert run.returncode == 2 and "its class 'Twice' is not known here. Give the module or file" in run.stderr
+    assert run.returncode == 2 and "its class 'Twice' is unknown. Import the module or file" in run.stderr
     run = tfpar(*arguments, "--export_dir", str(tmp_path / "out"), "--import", str(tmp_path / "own_layers.py"))
     assert run.returncode == 0, run.stderr
     (report,) = json.loads(run.stdout.splitlines()[-1])["exports"]
@@ -193,11 +194,11 @@ def test_a_microcontroller(tfpar, files, tmp_path):
 
 
 REFUSED = [
-    (["--keras", "DIR/model.keras", "--target", "micro", "--streaming"], "make one file for each"),
+    (["--keras", "DIR/model.keras", "--target", "micro", "--streaming"], "Write one file for each"),
     (["--keras", "absent.keras"], "there is no Keras model absent.keras"),
     (["--torch", "DIR/rows.csv"], "cannot be read as safetensors"),
     (["--keras", "DIR/model.keras", "--calibration", "csv:absent.csv"], "cannot be read"),
-    (["--keras", "DIR/model.keras", "--calibration", "DIR/rows.csv"], "must be npz:FILE, npy:FILE or csv:FILE"),
+    (["--keras", "DIR/model.keras", "--calibration", "DIR/rows.csv"], "--calibration must be npz:FILE, npy:FILE or"),
     (["--keras", "DIR/model.keras", "--format", "int9"], "--format must list some of"),
     (["--keras", "DIR/model.keras", "--import", "absent.py"], "--import absent.py cannot be run"),
     (["--keras", "DIR/model.keras", "--format", "int8"], "needs --calibration"),
@@ -208,7 +209,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize("arguments, message", REFUSED)
-def test_refusals_leave_nothing(tfpar, files, tmp_path, arguments, message):
+def test_refusals_write_nothing(tfpar, files, tmp_path, arguments, message):
     given = [argument.replace("DIR", str(files)) for argument in arguments]
     run = tfpar("export", *given, "--export_dir", str(tmp_path / "out"))
     errors = [line for line in run.stderr.splitlines() if line.startswith("error: ")]

@@ -23,6 +23,13 @@ def test_help(tfpar, flag):
     assert run.user_s < 1
 
 
+@pytest.mark.parametrize("command", ["predict", "export", "launch"])
+def test_help_of_a_command_is_fast(tfpar, command):
+    run = tfpar(command, "--help", python=("-X", "importtime", "-m", "tfpar"))
+    assert run.returncode == 0 and run.stdout.startswith(f"usage: tfpar {command}")
+    assert {"tensorflow", "keras", "numpy"} & {line.split()[-1] for line in run.stderr.splitlines()} == set()
+
+
 @pytest.mark.parametrize("command", ["predcit", "", "--version-of-what", "cli"])
 def test_unknown_command(tfpar, command):
     error = tfpar(command).error

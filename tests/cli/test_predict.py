@@ -15,7 +15,7 @@ from tfpar.tasks.speech_recognition.wav import write_wav
 SAVED_MODELS = Path(__file__).parents[2] / "saved_models"
 
 
-def answers(run):
+def read_json(run):
     assert run.returncode == 0, run.stderr
     (line,) = run.stdout.splitlines()
     return json.loads(line)
@@ -23,7 +23,7 @@ def answers(run):
 
 def test_one_json_object(tfpar, export_dir):
     texts = ["a gripping film", "a dull plot"]
-    printed = answers(tfpar("predict", export_dir, *texts))
+    printed = read_json(tfpar("predict", export_dir, *texts))
     assert printed["format"] == "float32"
     assert [prediction["input"] for prediction in printed["predictions"]] == texts
     for prediction in printed["predictions"]:
@@ -34,66 +34,66 @@ def test_one_json_object(tfpar, export_dir):
 
 
 def test_texts_that_differ_are_told_apart(tfpar, export_dir):
-    predictions = answers(tfpar("predict", export_dir, "gripping strong bright", "boring sad weak"))["predictions"]
+    predictions = read_json(tfpar("predict", export_dir, "gripping strong bright", "boring sad weak"))["predictions"]
     good, bad = (prediction["probabilities"]["positive"] for prediction in predictions)
     assert good > bad
 
 
 def test_other_formats(tfpar, export_dir):
-    assert answers(tfpar("predict", "--format", "int8", export_dir, "a film"))["format"] == "int8"
+    assert read_json(tfpar("predict", "--format", "int8", export_dir, "a film"))["format"] == "int8"
 
 
-def test_the_same_answer_whatever_was_asked_before(tfpar, export_dir):
+def test_predictions_do_not_depend_on_earlier_inputs(tfpar, export_dir):
     texts = ["glad", "a boring weak story with sad actors", "glad"]
-    first, _, again = answers(tfpar("predict", export_dir, *texts))["predictions"]
+    first, _, again = read_json(tfpar("predict", export_dir, *texts))["predictions"]
     assert first == again
-    assert [first] == answers(tfpar("predict", export_dir, "glad"))["predictions"]
+    assert [first] == read_json(tfpar("predict", export_dir, "glad"))["predictions"]
 
 
 @pytest.mark.parametrize("text", ["", " ", "\u4f60\u597d \U0001f600 na\u00efve", "[PAD] [UNK]", "two\nlines"])
 def test_odd_texts(tfpar, export_dir, text):
-    (prediction,) = answers(tfpar("predict", export_dir, text))["predictions"]
+    (prediction,) = read_json(tfpar("predict", export_dir, text))["predictions"]
     assert prediction["input"] == text
     assert sum(prediction["probabilities"].values()) == pytest.approx(1, abs=1e-5)
 
 
 def test_bytes_that_are_not_utf8(tfpar, export_dir):
-    (prediction,) = answers(tfpar("predict", export_dir, b"caf\xe9"))["predictions"]
+    (prediction,) = read_json(tfpar("predict", export_dir, b"caf\xe9"))["predictions"]
     assert prediction["label"] in ("negative", "positive")
 
 
 def test_a_text_that_begins_with_a_dash(tfpar, export_dir):
-    (prediction,) = answers(tfpar("predict", export_dir, "--", "-5 stars"))["predictions"]
+    (prediction,) = read_json(tfpar("predict", export_dir, "--", "-5 stars"))["predictions"]
     assert prediction["input"] == "-5 stars"
 
 
 def test_standard_input_line_by_line(tfpar, export_dir):
-    predictions = answers(tfpar("predict", export_dir, stdin="a glad film\n\nna\u00efve"))["predictions"]
+    predictions = read_json(tfpar("predict", export_dir, stdin="a glad film\n\nna\u00efve"))["predictions"]
     assert [prediction["input"] for prediction in predictions] == ["a glad film", "", "na\u00efve"]
 
 
 def test_empty_standard_input(tfpar, export_dir):
-    assert answers(tfpar("predict", export_dir))["predictions"] == []
+    assert read_json(tfpar("predict", export_dir))["predictions"] == []
 
 
 def test_standard_input_that_is_not_utf8(tfpar, export_dir):
     run = tfpar("predict", export_dir, stdin=b"fine\ncaf\xe9\n")
     assert "Traceback" not in run.stderr
-    assert run.returncode == 2 or len(answers(run)["predictions"]) == 2
+    assert run.returncode == 2 or len(read_json(run)["predictions"]) == 2
 
 
 def test_a_hundred_thousand_words(tfpar, export_dir):
     run = tfpar("predict", export_dir, stdin="gripping " * 100_000 + "\n")
-    (prediction,) = answers(run)["predictions"]
-    (short,) = answers(tfpar("predict", export_dir, "gripping " * 100))["predictions"]
+    (prediction,) = read_json(run)["predictions"]
+    (short,) = read_json(tfpar("predict", export_dir, "gripping " * 100))["predictions"]
     assert prediction["probabilities"] == short["probabilities"]
     assert run.user_s < 3
 
 
-def test_it_answers_at_once_and_without_tensorflow(tfpar, export_dir):
+def test_it_predicts_fast_and_without_tensorflow(tfpar, export_dir):
     main = ("-X", "importtime", "-m", "tfpar")
     run = tfpar("predict", export_dir, "a film", python=main)
-    assert answers(run)["predictions"]
+    assert read_json(run)["predictions"]
     imported = {line.rpartition("|")[2].strip() for line in run.stderr.splitlines() if line.startswith("import time:")}
     assert {"tokenizers", "numpy"} <= imported
     assert not {"tensorflow", "keras"} & imported
@@ -130,7 +130,7 @@ def test_a_manifest_of_something_else(tfpar, tmp_path, content):
 
 
 def partly_answered(run):
-    """Predictions of a run that could not answer all of its inputs."""
+    """Predictions of a run that failed for some inputs."""
     assert run.returncode == 1 and run.stderr.splitlines()[-1].startswith("error: "), run.stderr
     return json.loads(run.stdout)["predictions"]
 
@@ -141,7 +141,7 @@ def labels(predictions):
 
 def test_texts_of_files(tfpar, export_dir, tmp_path):
     texts = ["a gripping film", "a dull plot, it is", 'with "quotes"']
-    alone = answers(tfpar("predict", export_dir, *texts))["predictions"]
+    alone = read_json(tfpar("predict", export_dir, *texts))["predictions"]
     with open(tmp_path / "t.csv", "w", newline="") as file:
         csv.writer(file).writerows([("id", "text"), *enumerate(texts)])
     (tmp_path / "t.tsv").write_text("\n".join(texts))
@@ -149,23 +149,23 @@ def test_texts_of_files(tfpar, export_dir, tmp_path):
     (tmp_path / "texts" / "below").mkdir(parents=True)
     for number, text in enumerate(texts):
         (tmp_path / "texts" / "below" / f"{number}.txt").write_text(text)
-    assert answers(tfpar("predict", export_dir, f"csv:{tmp_path / 't.csv'}"))["predictions"] == alone
+    assert read_json(tfpar("predict", export_dir, f"csv:{tmp_path / 't.csv'}"))["predictions"] == alone
     without_header = tfpar("predict", export_dir, f"tsv:{tmp_path / 't.tsv'}", "--input_column", "0")
-    assert answers(without_header)["predictions"] == alone
+    assert read_json(without_header)["predictions"] == alone
     for source in (f"npz:{tmp_path / 't.npz'}", f"folder:{tmp_path / 'texts'}"):
-        found = answers(tfpar("predict", export_dir, source))["predictions"]
+        found = read_json(tfpar("predict", export_dir, source))["predictions"]
         assert [{**one, "input": ""} for one in found] == [{**one, "input": ""} for one in alone]
-    (line,) = answers(tfpar("predict", export_dir, stdin="csv:t.csv\n"))["predictions"]
+    (line,) = read_json(tfpar("predict", export_dir, stdin="csv:t.csv\n"))["predictions"]
     assert line["input"] == "csv:t.csv" and "label" in line  # a line is a text
 
 
-def test_a_bad_input_does_not_keep_others_from_answers(tfpar, export_dir, tmp_path):
+def test_a_bad_input_does_not_affect_other_predictions(tfpar, export_dir, tmp_path):
     (tmp_path / "t.csv").write_bytes(b"text,id\nfine,1\nshort\ncaf\xe9,2\ngood,3\n")
     sources = ["glad", f"csv:{tmp_path / 'gone.csv'}", f"csv:{tmp_path / 't.csv'}", f"npz:{tmp_path / 't.csv'}", "sad"]
     found = partly_answered(tfpar("predict", export_dir, *sources))
     assert [entry["input"] for entry in found if "label" in entry] == ["glad", "fine", "good", "sad"]
     errors = [entry["error"] for entry in found if "error" in entry]
-    words = ["gone.csv does not exist", "row 2: 1 fields instead of 2", "row 3: not UTF-8", "it is no npz file"]
+    words = ["gone.csv does not exist", "row 2: 1 fields instead of 2", "row 3: not UTF-8", "it is not an npz file"]
     assert len(errors) == 4 and all(word in error for word, error in zip(words, errors, strict=True))
 
 
@@ -180,7 +180,7 @@ def test_images_of_files(tfpar, tmp_path):
     np.savez(tmp_path / "i.npz", image=images)
     found = partly_answered(tfpar("predict", export, tmp_path / "i"))
     assert [Path(entry["input"]).name for entry in found] == ["0.png", "1.png", "2.png", "torn.png"]
-    right = labels(answers(tfpar("predict", export, f"npz:{tmp_path / 'i.npz'}"))["predictions"])
+    right = labels(read_json(tfpar("predict", export, f"npz:{tmp_path / 'i.npz'}"))["predictions"])
     assert labels(found)[:3] == right and "torn.png is no image" in labels(found)[3]
     rows = partly_answered(tfpar("predict", export, f"csv:{tmp_path / 't.csv'}"))
     assert labels(rows)[:2] == right[:2] and "gone.png cannot be read" in labels(rows)[2]
@@ -194,12 +194,12 @@ def test_clips_of_files(tfpar, tmp_path):
     np.savez(tmp_path / "a.npz", audio=[signal])
     (tmp_path / "t.tsv").write_text("path\na.wav\n")
     for source in (tmp_path, f"tsv:{tmp_path / 't.tsv'}", f"npz:{tmp_path / 'a.npz'}"):
-        (answer,) = answers(tfpar("predict", SAVED_MODELS / "speech", source))["predictions"]
-        assert answer["label"] and sum(answer["probabilities"].values()) == pytest.approx(1, abs=1e-4)
+        (prediction,) = read_json(tfpar("predict", SAVED_MODELS / "speech", source))["predictions"]
+        assert prediction["label"] and sum(prediction["probabilities"].values()) == pytest.approx(1, abs=1e-4)
 
 
 def test_faces_of_files(tfpar, small_exports, people, tmp_path):
-    alone = answers(tfpar("predict", small_exports["faces"], *sorted((people / "a").iterdir())[:2]))["predictions"]
+    alone = read_json(tfpar("predict", small_exports["faces"], *sorted((people / "a").iterdir())[:2]))["predictions"]
     (tmp_path / "people").symlink_to(people)
     (tmp_path / "t.csv").write_text("path,other_path\npeople/a/0.png,people/a/1.png\n")
     np.savez(
@@ -208,12 +208,12 @@ def test_faces_of_files(tfpar, small_exports, people, tmp_path):
         other_image=[np.asarray(Image.open(people / "a" / "1.png"))],
     )
     for source, count in ((people / "a", 6), (f"csv:{tmp_path / 't.csv'}", 1), (f"npz:{tmp_path / 't.npz'}", 1)):
-        found = answers(tfpar("predict", small_exports["faces"], source))["predictions"]
+        found = read_json(tfpar("predict", small_exports["faces"], source))["predictions"]
         assert len(found) == count and found[0]["similarity"] == alone[0]["similarity"]
     assert "2 by 2; got 1" in tfpar("predict", small_exports["faces"], people / "a" / "0.png").error
     assert "from -1 to 1; got 2" in tfpar("predict", small_exports["faces"], "--threshold", "2").error
     assert (
-        "--threshold is for exports that compare faces"
+        "--threshold is only for exports that compare faces"
         in tfpar("predict", small_exports["model"], "--threshold=0").error
     )
 
@@ -249,7 +249,7 @@ def test_output_as_lines_and_as_a_table(tfpar, export_dir):
 
 def test_options_between_inputs(tfpar, export_dir):
     run = tfpar("predict", export_dir, "glad", "--format", "int8", "sad")
-    assert answers(run)["format"] == "int8" and len(answers(run)["predictions"]) == 2
+    assert read_json(run)["format"] == "int8" and len(read_json(run)["predictions"]) == 2
 
 
 @pytest.mark.parametrize("task", ["speech", "translation", "image_classification", "face_verification", "model"])

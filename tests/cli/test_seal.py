@@ -16,12 +16,12 @@ class Keys:
 
     private: str
     public: str
-    stranger: str
+    other: str
     encryption: str
     wrong: str
 
 
-def answer(run, returncode=0):
+def read_json(run, returncode=0):
     assert run.returncode == returncode, run.stderr
     return json.loads(run.stdout)
 
@@ -29,14 +29,15 @@ def answer(run, returncode=0):
 @pytest.fixture(scope="module")
 def keys(tfpar, tmp_path_factory):
     directory = tmp_path_factory.mktemp("keys")
-    own, other = (answer(tfpar("seal", "--new_signing_key", directory / name)) for name in ("own", "other"))
+    own, other = (read_json(tfpar("seal", "--new_signing_key", directory / name)) for name in ("own", "other"))
     secret, wrong = (
-        answer(tfpar("seal", "--new_encryption_key", directory / name))["encryption_key"] for name in ("key", "wrong")
+        read_json(tfpar("seal", "--new_encryption_key", directory / name))["encryption_key"]
+        for name in ("key", "wrong")
     )
     return Keys(
         private="file:" + own["private_key"],
         public=own["public_key"],
-        stranger=other["public_key"],
+        other=other["public_key"],
         encryption="file:" + secret,
         wrong="file:" + wrong,
     )
@@ -45,7 +46,7 @@ def keys(tfpar, tmp_path_factory):
 @pytest.fixture(scope="module")
 def signed(tfpar, export_dir, keys, tmp_path_factory):
     path = tmp_path_factory.mktemp("signed") / "export"
-    answer(tfpar("seal", export_dir, "--signing_key", keys.private, "--output", path))
+    read_json(tfpar("seal", export_dir, "--signing_key", keys.private, "--output", path))
     return path
 
 
@@ -53,7 +54,7 @@ def signed(tfpar, export_dir, keys, tmp_path_factory):
 def encrypted(tfpar, export_dir, keys, tmp_path_factory):
     path = tmp_path_factory.mktemp("encrypted") / "export"
     shutil.copytree(export_dir, path)
-    report = answer(tfpar("seal", path, "--signing_key", keys.private, "--encryption_key", keys.encryption))
+    report = read_json(tfpar("seal", path, "--signing_key", keys.private, "--encryption_key", keys.encryption))
     assert report["path"] == str(path) and report["encrypted"] is True
     return path
 
@@ -66,29 +67,29 @@ def test_no_file_of_an_encrypted_export_is_plain(encrypted, export_dir):
 
 
 def test_predict(tfpar, export_dir, signed, encrypted, keys):
-    plain = answer(tfpar("predict", export_dir, TEXT))
-    assert answer(tfpar("predict", signed, TEXT)) == plain
-    assert answer(tfpar("predict", signed, TEXT, "--public_key", keys.public)) == plain
+    plain = read_json(tfpar("predict", export_dir, TEXT))
+    assert read_json(tfpar("predict", signed, TEXT)) == plain
+    assert read_json(tfpar("predict", signed, TEXT, "--public_key", keys.public)) == plain
     opened = ("--encryption_key", keys.encryption, "--public_key", keys.public)
-    assert answer(tfpar("predict", encrypted, TEXT, *opened)) == plain
+    assert read_json(tfpar("predict", encrypted, TEXT, *opened)) == plain
 
 
 def test_verify(tfpar, signed, encrypted, keys):
     ran = ["model.float32.tflite", "model.int8.tflite"]
-    untrusted = answer(tfpar("verify", signed))
+    untrusted = read_json(tfpar("verify", signed))
     assert untrusted["ok"] and untrusted["ran"] == ran and untrusted["signature"]["trusted"] is False
-    trusted = answer(tfpar("verify", signed, "--public_key", keys.public))
+    trusted = read_json(tfpar("verify", signed, "--public_key", keys.public))
     assert trusted["signature"] == {**untrusted["signature"], "trusted": True}
-    closed = answer(tfpar("verify", encrypted))
+    closed = read_json(tfpar("verify", encrypted))
     assert closed["ok"] and closed["ran"] == [] and closed["encrypted"] is True
-    assert answer(tfpar("verify", encrypted, "--encryption_key", keys.encryption))["ran"] == ran
+    assert read_json(tfpar("verify", encrypted, "--encryption_key", keys.encryption))["ran"] == ran
 
 
 def test_a_pinned_key_refuses_others(tfpar, export_dir, signed, keys):
     for command in (["predict", "DIR", TEXT], ["verify", "DIR"]):
         for directory, public_key, words in (
             (export_dir, keys.public, "is not signed"),
-            (signed, keys.stranger, "the export comes from somebody else"),
+            (signed, keys.other, "someone else has signed the export"),
             (signed, keys.private.removeprefix("file:"), "must hold an Ed25519 public key"),
         ):
             arguments = [directory if argument == "DIR" else argument for argument in command]
@@ -103,7 +104,7 @@ def test_a_changed_file_is_named(tfpar, signed, tmp_path, name):
     (copy / name).write_bytes(content)
     assert name in tfpar("predict", copy, TEXT).error
     run = tfpar("verify", copy)
-    found = answer(run, 1)
+    found = read_json(run, 1)
     assert found["ok"] is False and len(found["changed"]) == 1
     assert name in (run.stderr if name.startswith("manifest") else found["changed"])
 
@@ -118,7 +119,7 @@ def test_wrong_and_missing_encryption_keys(tfpar, export_dir, encrypted, keys):
 def test_unseal(tfpar, export_dir, encrypted, keys, tmp_path):
     out = tmp_path / "out"
     arguments = ("--output", out, "--encryption_key", keys.encryption, "--public_key", keys.public)
-    assert answer(tfpar("unseal", encrypted, *arguments))["encrypted"] is False
+    assert read_json(tfpar("unseal", encrypted, *arguments))["encrypted"] is False
     files = [path.relative_to(export_dir) for path in export_dir.rglob("*") if path.is_file()]
     assert {path.relative_to(out) for path in out.rglob("*") if path.is_file()} == set(files)
     assert all((out / path).read_bytes() == (export_dir / path).read_bytes() for path in files)
@@ -134,15 +135,16 @@ def test_a_literal_key_is_not_repeated(tfpar, export_dir, encrypted, keys, tmp_p
         ["seal", export_dir, "--output", tmp_path / "out", "--signing_key", keys.private, "--encryption_key", secret],
     ):
         error = tfpar(*command).error
-        assert "must be file:PATH or env:NAME" in error and "shells keep them" in error and secret not in error
+        assert "_key must be file:PATH or env:NAME" in error and "`" not in error
+        assert "shells store them" in error and secret not in error
     assert not (tmp_path / "out").exists()
 
 
 REFUSED = [
     ([], "one of the arguments --signing_key --new_signing_key --new_encryption_key is required"),
     (["--signing_key", "KEY"], "export_dir is required"),
-    (["DIR", "--new_signing_key", "prefix"], "a new key is made alone"),
-    (["--new_encryption_key", "file", "--output", "out"], "a new key is made alone"),
+    (["DIR", "--new_signing_key", "prefix"], "are not allowed with a new key"),
+    (["--new_encryption_key", "file", "--output", "out"], "are not allowed with a new key"),
     (["nowhere", "--signing_key", "KEY"], "nowhere is not an export"),
     (["SIGNED", "--signing_key", "KEY"], "is signed already"),
     (["DIR", "--signing_key", "file:absent"], "cannot be read"),

@@ -112,11 +112,11 @@ def test_every_public_name_is_on_the_api_page():
 
     page = (ROOT / "docs" / "api.md").read_text()
     sections = dict(re.findall(r"^## `([\w.]+)`\n(.*?)(?=^## |\Z)", page, re.S | re.M))
-    packages = {f"tfpar.{name}": getattr(tfpar, name) for name in tfpar.__all__ if name != "__version__"}
+    packages = {"tfpar": tfpar} | {f"tfpar.{name}": getattr(tfpar, name) for name in tfpar.__all__}
     packages |= {f"tfpar.tasks.{name}": getattr(tfpar.tasks, name) for name in tfpar.tasks.__all__}
     missing = []
     for path, package in packages.items():
-        if not hasattr(package, "__all__"):  # a function
+        if not hasattr(package, "__all__"):  # a function or a constant
             continue
         names = set(re.findall(r"^\| `(\w+)` \|", sections[path], re.M))
         missing += [

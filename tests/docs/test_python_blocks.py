@@ -11,7 +11,7 @@ from documents import PAGES, ROOT, code_blocks, name_of
 
 SUPPORT = Path(__file__).parents[1] / "support"
 WITH_CODE = [name_of(page) for page in PAGES if code_blocks(page, "python")]
-FAST = ["docs/distributed.md", "docs/faq.md", "docs/migration.md"]
+FAST = ["docs/distributed.md", "docs/faq.md", "docs/migration.md", "docs/new_cell.md"]
 SLOW = [name for name in WITH_CODE if name not in FAST]  # they compile, train and convert longer
 
 

@@ -17,14 +17,14 @@ VOCABULARY, TIME = 20, 8
 
 @dataclasses.dataclass(frozen=True)
 class Exported:
-    """A file: how it reads, what `tflite` said of it, and its bytes before its LSTMs were made to forget."""
+    """A file: its path, the report of `tflite`, and its content before it was patched."""
 
     path: object
     report: dict
     converted: bytes
 
-    def answers(self, rows):
-        """float (rows, classes), one run after the other on one interpreter."""
+    def predict(self, rows):
+        """Run one row after the other on one interpreter: float (rows, classes)."""
         model = TFLiteModel(self.path)
         return np.concatenate([model(tokens=row[None])["logits"] for row in rows])
 
@@ -58,21 +58,21 @@ def rows():
 
 @pytest.fixture(scope="session")
 def exported(classifier, rows, tmp_path_factory):
-    """`exported(format)` -> Exported, converted when first asked for."""
-    directory, made = tmp_path_factory.mktemp("exported"), {}
+    """`exported(format)` -> Exported, converted at the first request."""
+    directory, files = tmp_path_factory.mktemp("exported"), {}
 
     def export(name):
-        if name not in made:
+        if name not in files:
             converted = []
             with pytest.MonkeyPatch.context() as patch:
-                forget = measured_file.patch_tflite
+                patch_tflite = measured_file.patch_tflite
                 patch.setattr(
-                    measured_file, "patch_tflite", lambda c, names: (converted.append(c), forget(c, names))[1]
+                    measured_file, "patch_tflite", lambda c, names: (converted.append(c), patch_tflite(c, names))[1]
                 )
                 path = directory / f"model.{name}.tflite"
                 report = tfpar.export.tflite(classifier, path, quantize=name, calibration={"tokens": rows})
-            made[name] = Exported(path, report, converted[0])
-        return made[name]
+            files[name] = Exported(path, report, converted[0])
+        return files[name]
 
     return export
 
@@ -88,7 +88,7 @@ def dense():
 def plain(tmp_path):
     """An export without a model: two files, one of them in a directory below."""
     path = tmp_path / "plain"
-    with write_bundle(path, {"task": "guessing", "share": 0.1}) as directory:
+    with write_bundle(path, {"task": "guessing", "fraction": 0.1}) as directory:
         (directory / "labels.txt").write_text("a\nb\n")
         (directory / "below").mkdir()
         (directory / "below" / "bytes").write_bytes(bytes(range(256)))

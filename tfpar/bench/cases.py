@@ -1,4 +1,4 @@
-"""Recurrent networks to be timed, each with a name that says all of it."""
+"""Recurrent networks to time, each with a name from which it can be rebuilt."""
 
 import re
 from typing import NamedTuple
@@ -15,9 +15,9 @@ class Case(NamedTuple):
         cell: one of `GATES`.
         batch, time, features: of the input; with a `vocabulary` these are features of an embedding.
         units: of each layer.
-        layers: how many.
-        vocabulary: rows of the embedding table that comes first; 0 for none.
-        inference: only forward, and no step of training.
+        layers: number of layers.
+        vocabulary: rows of the embedding table before the layers; 0: no embedding.
+        inference: whether to time only the forward pass, instead of a training step.
     """
 
     cell: str
@@ -36,34 +36,38 @@ class Case(NamedTuple):
         return name + " inference" if self.inference else name
 
     @classmethod
-    def parsed(cls, text: str) -> "Case":
-        """What `str` wrote."""
+    def parse(cls, text: str) -> "Case":
+        """Parse the output of `str`."""
         match = re.fullmatch(r"(\w+) B(\d+) T(\d+) I(\d+) H(\d+)(?: L(\d+))?(?: V(\d+))?( inference)?", text)
         cell, *sizes, layers, vocabulary, inference = match.groups()
         return cls(cell, *map(int, sizes), int(layers or 1), int(vocabulary or 0), inference is not None)
 
     @property
     def flops(self) -> int:
-        """Of the matmuls alone: of both kernels forward, and in training of what comes from behind through them (but
-        not to the network's inputs) and of their gradients."""
+        """FLOPs of the matmuls: forward and, in training, for the gradients of inputs (not the network's) and weights.
+
+        Each kernel has one matmul forward, one for the gradient of its input and one for that of its weights.
+        """
         per_weight = 2 * self.batch * self.time
         flops = 0
         for layer in range(self.layers):
             inputs = self.units if layer else self.features
-            turns = (1, 1) if self.inference else (3 if layer or self.vocabulary else 2, 3)
-            flops += per_weight * GATES[self.cell] * self.units * (turns[0] * inputs + turns[1] * self.units)
+            matmuls = (1, 1) if self.inference else (3 if layer or self.vocabulary else 2, 3)
+            flops += per_weight * GATES[self.cell] * self.units * (matmuls[0] * inputs + matmuls[1] * self.units)
         return flops
 
     @property
     def loop_flops(self) -> int:
-        """Those of `flops` that must be done step by step: of the recurrent kernels, forward and, in training, back."""
-        turns = 1 if self.inference else 2
-        return turns * 2 * self.batch * self.time * self.layers * GATES[self.cell] * self.units**2
+        """FLOPs that must be computed step by step: those of recurrent kernels, forward and, in training, backward."""
+        matmuls = 1 if self.inference else 2
+        return matmuls * 2 * self.batch * self.time * self.layers * GATES[self.cell] * self.units**2
 
     def example(self) -> tuple[np.ndarray, np.ndarray]:
-        """Inputs and targets float32 (batch, units), from a fixed seed.
+        """Draw inputs and targets from a fixed seed.
 
-        Inputs are float32 (batch, time, features), or int32 (batch, time), rows of the embedding table.
+        Returns:
+            Inputs, float32 (batch, time, features) or int32 (batch, time), rows of the embedding table; and targets,
+            float32 (batch, units).
         """
         generator = np.random.default_rng(0)
         if self.vocabulary:

@@ -1,4 +1,4 @@
-"""Classifiers to be timed in training: each draws its batches and builds the same network for Keras and for PyTorch."""
+"""Classifiers to time in training: each draws its batches and builds the same network for Keras and for PyTorch."""
 
 from typing import NamedTuple
 
@@ -8,9 +8,9 @@ from tfpar.data.batching.bucketing import bucket_boundaries, plan_epoch
 
 
 class Texts(NamedTuple):
-    """An embedding, an LSTM whose last state, or one in each direction whose maximum, is classified; dropout 0.5.
+    """Text classifier: embedding, LSTM (last state) or bidirectional LSTM (maximum over time), dropout 0.5, linear.
 
-    The lengths of texts are like those of film reviews' snippets; they are padded to one of four lengths.
+    The lengths of texts are distributed like those of movie review snippets; they are padded to one of four lengths.
     """
 
     bidirectional: bool
@@ -26,7 +26,7 @@ class Texts(NamedTuple):
         return f"E{self.embedding} H{self.units} B{self.batch}"
 
     def batches(self) -> list[tuple[np.ndarray, np.ndarray]]:
-        """An epoch, from a fixed seed: tokens int32 (batch, length), 0 for padding, and labels int32 (batch,)."""
+        """Draw an epoch from a fixed seed: tokens int32 (batch, length), 0 for padding, and labels int32 (batch,)."""
         generator = np.random.default_rng(0)
         lengths = np.clip(generator.normal(22, 9, self.examples).astype(int), 2, 60)
         boundaries, epoch = bucket_boundaries(lengths, 4, batch_size=self.batch), []
@@ -37,7 +37,7 @@ class Texts(NamedTuple):
         return epoch
 
     def keras_network(self, layers):
-        """Input and logits; `layers` are stock Keras' or this package's."""
+        """Build input and logits; `layers` is `keras.layers` or `tfpar.layers`."""
         import keras
 
         import tfpar
@@ -52,7 +52,7 @@ class Texts(NamedTuple):
         return tokens, keras.layers.Dense(self.classes)(layers.Dropout(0.5)(x))
 
     def torch_network(self, torch):
-        """What has weights, and a function from tokens to logits."""
+        """Build the modules with weights, and a function from tokens to logits."""
         nn, directions = torch.nn, 1 + self.bidirectional
         embedding = nn.Embedding(self.vocabulary, self.embedding, padding_idx=0)
         lstm = nn.LSTM(self.embedding, self.units, batch_first=True, bidirectional=self.bidirectional)
@@ -69,7 +69,7 @@ class Texts(NamedTuple):
 
 
 class Sequences(NamedTuple):
-    """Sequences of one length: an LSTM in each direction, pooled by mean and maximum, a layer; dropout 0.3."""
+    """Classifier of sequences of one length: bidirectional LSTM, mean and maximum over time, hidden layer, dropout."""
 
     examples: int
     time: int
@@ -84,7 +84,7 @@ class Sequences(NamedTuple):
         return f"T{self.time} I{self.features} H{self.units} B{self.batch}"
 
     def batches(self) -> list[tuple[np.ndarray, np.ndarray]]:
-        """An epoch, from a fixed seed: float32 (batch, time, features) and labels int32 (batch,)."""
+        """Draw an epoch from a fixed seed: float32 (batch, time, features) and labels int32 (batch,)."""
         generator, shape = np.random.default_rng(0), (self.batch, self.time, self.features)
         return [
             (generator.random(shape, np.float32), generator.integers(0, self.classes, self.batch, np.int32))
@@ -92,7 +92,7 @@ class Sequences(NamedTuple):
         ]
 
     def keras_network(self, layers):
-        """As that of `Texts`."""
+        """Build input and logits; see `Texts.keras_network`."""
         import keras
 
         inputs = keras.Input((self.time, self.features))
@@ -103,7 +103,7 @@ class Sequences(NamedTuple):
         return inputs, keras.layers.Dense(self.classes)(x)
 
     def torch_network(self, torch):
-        """As that of `Texts`."""
+        """Build modules and function; see `Texts.torch_network`."""
         nn = torch.nn
         lstm = nn.LSTM(self.features, self.units, batch_first=True, bidirectional=True)
         hidden = (nn.Dropout(0.3), nn.Linear(4 * self.units, self.hidden), nn.ReLU())

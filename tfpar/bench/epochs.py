@@ -1,19 +1,19 @@
-"""Epochs of given batches, fed and timed."""
+"""Feeds and times epochs of given batches."""
 
 import time
 from collections.abc import Callable, Sequence
 
 
 def dataset_of(batches: Sequence, shapes: Sequence[tuple]):
-    """A dataset that yields given batches, nested alike, in their order.
+    """Make a dataset that yields given batches in order.
 
     Args:
-        batches: of NumPy arrays.
-        shapes: what is known of the shape of each part, flat; None: any size.
+        batches: of NumPy arrays, all with the same nesting.
+        shapes: of the arrays, flat; None: any size.
     """
     import tensorflow as tf
 
-    dtypes = [part.dtype for part in tf.nest.flatten(batches[0])]
+    dtypes = [array.dtype for array in tf.nest.flatten(batches[0])]
 
     def batch(number):
         flat = tf.numpy_function(lambda n: tf.nest.flatten(batches[n]), [number], dtypes)
@@ -26,7 +26,7 @@ def dataset_of(batches: Sequence, shapes: Sequence[tuple]):
 
 
 def seconds_per_epoch(run_epoch: Callable[[], object], epochs: int) -> float:
-    """The mean over so many, after a first one in which programs are compiled and memory is found."""
+    """Measure the mean time of an epoch in seconds, after one epoch of compilation and memory allocation."""
     run_epoch()
     start = time.perf_counter()
     for _ in range(epochs):

@@ -1,9 +1,9 @@
-"""One competitor's answer to one sequence from a file, timed: `python -m tfpar.bench.export COMPETITOR CASE`.
+"""Times one competitor's inference of one sequence from a file: `python -m tfpar.bench.export COMPETITOR CASE`.
 
 A classifier of 100 steps of 128 features, two classes, one thread, the same weights for all. Ours is the file that
-`tfpar.export.tflite` writes in the case's format for a desktop or, if the case says so, for a phone; Keras' is what the
-TFLite converter makes of stock layers in float32 (with the batch fixed to one, or it would need operations that LiteRT
-lacks); ONNX Runtime has its own LSTM, in float32.
+`tfpar.export.tflite` writes in the case's format for a desktop or, in some cases, for a phone. Keras' is converted from
+stock layers in float32 by the TFLite converter (with a batch of one; other sizes need operations that LiteRT lacks).
+ONNX Runtime has its own LSTM, in float32.
 """
 
 import json
@@ -26,18 +26,18 @@ REFERENCES = ()
 RUNS = 200
 
 
-def _parsed(case):
+def _parse_case(case):
     network, units, format_name, target = re.fullmatch(r"(\w+) (\d+) .*, (\w+)( phone)?", case).groups()
     return network == "bilstm", int(units), format_name, "phone" if target else "desktop"
 
 
 def rows() -> np.ndarray:
-    """float32 (32, time, features)."""
+    """Draw inputs, float32 (32, time, features)."""
     return np.random.default_rng(0).normal(size=(32, TIME, FEATURES)).astype(np.float32)
 
 
 def weights(bidirectional: bool, units: int) -> list[np.ndarray]:
-    """In Keras' order: kernel, recurrent kernel and bias of each direction, then those of the output."""
+    """Draw weights in Keras' order: kernel, recurrent kernel and bias of each direction, then those of the output."""
     generator = np.random.default_rng(1)
     directions = 1 + bidirectional
     shapes = [(FEATURES, 4 * units), (units, 4 * units), (4 * units,)] * directions
@@ -60,7 +60,7 @@ def _model(bidirectional, units, ours):
 
 
 def time_tfpar(bidirectional: bool, units: int, format_name: str, target: str) -> dict:
-    """Our file."""
+    """Time tfpar's file."""
     import tfpar
 
     with tempfile.TemporaryDirectory() as directory:
@@ -72,7 +72,7 @@ def time_tfpar(bidirectional: bool, units: int, format_name: str, target: str) -
 
 
 def time_keras(bidirectional: bool, units: int, *_) -> dict:
-    """What the converter makes of stock Keras layers."""
+    """Time the file that the converter writes for stock Keras layers."""
     import tensorflow as tf
 
     import tfpar
@@ -86,7 +86,7 @@ def time_keras(bidirectional: bool, units: int, *_) -> dict:
 
 
 def onnx_session(bidirectional: bool, units: int):
-    """ONNX Runtime's session of the same network, "x" (1, time, features) -> (1, classes)."""
+    """Make an ONNX Runtime session of the same network, "x" (1, time, features) -> (1, classes)."""
     import onnx
     import onnxruntime
     from onnx import TensorProto, helper, numpy_helper
@@ -134,7 +134,7 @@ def onnx_session(bidirectional: bool, units: int):
 
 
 def time_onnxruntime(bidirectional: bool, units: int, *_) -> dict:
-    """ONNX Runtime, float32."""
+    """Time ONNX Runtime, in float32."""
     from tfpar.export.conversion.interpreter import median_seconds
 
     session, inputs = onnx_session(bidirectional, units), {"x": rows()[:1]}
@@ -145,9 +145,9 @@ COMPETITORS = {"tfpar": time_tfpar, "keras": time_keras, "onnxruntime": time_onn
 
 
 def row(case: str, seconds: dict[str, float]) -> dict:
-    """The figures of a case, from the median seconds of each competitor."""
+    """Make the row of a case from the median seconds of each competitor."""
     return {"case": case}
 
 
 if __name__ == "__main__":
-    print(json.dumps(COMPETITORS[sys.argv[1]](*_parsed(sys.argv[2]))))
+    print(json.dumps(COMPETITORS[sys.argv[1]](*_parse_case(sys.argv[2]))))

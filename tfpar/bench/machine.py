@@ -1,4 +1,4 @@
-"""What the figures were measured on."""
+"""Describes the machine of a benchmark."""
 
 import os
 import platform
@@ -11,7 +11,7 @@ _VERSIONS = ("tfpar", "tensorflow", "keras", "torch", "jax", "ai-edge-litert", "
 
 
 def describe_machine() -> dict:
-    """Processor, cores, memory in GB, and versions of what is installed of the competitors."""
+    """Describe processor, cores, memory in GB, and the versions of all installed competitors."""
     versions = {name: _version(name) for name in _VERSIONS}
     return {
         "processor": _processor(),

@@ -1,4 +1,4 @@
-"""How much memory a program holds."""
+"""Measures the memory of this process."""
 
 import ctypes
 import threading
@@ -6,14 +6,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 _STATUS = Path("/proc/self/status")
-_EVERY_S = 1e-3
+_INTERVAL_S = 1e-3
 
 
 def resident_bytes() -> int | None:
-    """Memory of this process that is its own and in use, without what is mapped from files, such as a framework's code.
+    """Measure the anonymous resident memory of this process, which excludes mapped files, such as shared libraries.
 
-    What the C library keeps for later is given back before, where it can do that. None where the system does not tell,
-    which Linux does.
+    The C library's free memory is returned to the system first, if possible.
+
+    Returns:
+        Bytes; None on systems other than Linux.
     """
     try:
         ctypes.CDLL("libc.so.6").malloc_trim(0)
@@ -23,14 +25,14 @@ def resident_bytes() -> int | None:
 
 
 def peak_resident_bytes(step: Callable[[], object], steps: int) -> int | None:
-    """The most that is resident while a step runs, looked at again and again from another thread; None as above."""
-    seen, ended = [resident_bytes()], threading.Event()
-    if seen[0] is None:
+    """Measure the peak of `resident_bytes` during some steps, by polling in another thread."""
+    samples, ended = [resident_bytes()], threading.Event()
+    if samples[0] is None:
         return None
 
     def watch():
-        while not ended.wait(_EVERY_S):
-            seen.append(_anonymous_bytes())
+        while not ended.wait(_INTERVAL_S):
+            samples.append(_anonymous_bytes())
 
     watcher = threading.Thread(target=watch)
     watcher.start()
@@ -40,7 +42,7 @@ def peak_resident_bytes(step: Callable[[], object], steps: int) -> int | None:
     finally:
         ended.set()
         watcher.join()
-    return max(seen)
+    return max(samples)
 
 
 def _anonymous_bytes():

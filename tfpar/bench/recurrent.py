@@ -1,9 +1,9 @@
-"""One competitor's step of one recurrent network, timed: `python -m tfpar.bench.recurrent COMPETITOR CASE`.
+"""Times one competitor's step of one recurrent network: `python -m tfpar.bench.recurrent COMPETITOR CASE`.
 
-A step is forward, backward and SGD of layers that return their last output; the loss is the mean square to a fixed
-target, and the inputs need no gradient. For a case of inference it is the answer to one input. All compute in float32.
-TensorFlow's competitors run what `fit` runs, with eight steps an execution, as recipes do; the others run the loop that
-their users write.
+A step is forward, backward and SGD of layers that return their last output. The loss is the mean squared error to a
+fixed target, and the inputs need no gradient. For a case of inference it is one forward pass. All compute in float32.
+TensorFlow's competitors run the train function of `fit`, with eight steps per execution, as recipes do; the others run
+a plain training loop.
 """
 
 import json
@@ -26,8 +26,8 @@ SIZES = (
 )
 LAYERS = [Case(cell, *sizes) for cell in GATES for sizes in SIZES]
 MODELS = [Case(cell, 64, 50, 128, 256, layers=2, vocabulary=20_000) for cell in ("lstm", "gru")]
-ANSWERS = [Case(cell, 1, 100, 128, units, inference=True) for cell in ("lstm", "gru") for units in (128, 256)]
-CASES = tuple(map(str, LAYERS + MODELS + ANSWERS))
+INFERENCE = [Case(cell, 1, 100, 128, units, inference=True) for cell in ("lstm", "gru") for units in (128, 256)]
+CASES = tuple(map(str, LAYERS + MODELS + INFERENCE))
 PEERS = ("keras", "keras_jit", "torch", "jax")
 REFERENCES = ("matmul",)
 MATMUL_SIZE = 2048
@@ -37,7 +37,7 @@ TIMED_S, FEWEST_STEPS, WARM_UP_STEPS = 2.0, 5, 3
 
 
 def matmul_step(case: Case) -> Steps:
-    """The largest matmul rate of this machine is measured by one of `MATMUL_SIZE` cubed, whatever the case."""
+    """Make a step that measures the matmul peak of this machine: one matmul of size `MATMUL_SIZE`, for any case."""
     import tensorflow as tf
 
     left, right = (tf.random.stateless_normal([MATMUL_SIZE] * 2, [seed, 0]) for seed in (0, 1))
@@ -56,7 +56,7 @@ COMPETITORS = {
 
 
 def seconds_per_step(steps: Steps, timed_s: float = TIMED_S) -> float:
-    """Median over some seconds, after a few steps in which programs are compiled and memory is found."""
+    """Measure the median time of a step in seconds, after a few steps of compilation and memory allocation."""
     for _ in range(math.ceil(WARM_UP_STEPS / steps.number)):
         steps.run()
     seconds, end = [], time.perf_counter() + timed_s
@@ -68,16 +68,16 @@ def seconds_per_step(steps: Steps, timed_s: float = TIMED_S) -> float:
 
 
 def row(case: str, seconds: dict[str, float]) -> dict:
-    """The figures of a case, from the median seconds of each competitor."""
-    flops_per_second = Case.parsed(case).flops / seconds["tfpar"]
+    """Make the row of a case from the median seconds of each competitor."""
+    flops_per_second = Case.parse(case).flops / seconds["tfpar"]
     peak = MATMUL_FLOPS / seconds["matmul"]
     return {"case": case, "gflops_per_second": flops_per_second / 1e9, "peak_fraction": flops_per_second / peak}
 
 
-def figures(competitor: str, case: Case) -> dict:
-    """Median seconds of a step, and the bytes that the network, its batch and its steps take, or None."""
+def measure(competitor: str, case: Case) -> dict:
+    """Measure the median seconds of a step, and the memory in bytes of network, batch and steps (None: unknown)."""
     COMPETITORS[competitor](SMALLEST._replace(inference=case.inference)).run()
-    before = resident_bytes()  # what a framework takes for itself is not counted
+    before = resident_bytes()  # excludes the memory of the framework itself
     steps = COMPETITORS[competitor](case)
     seconds = seconds_per_step(steps)
     peak = peak_resident_bytes(steps.run, math.ceil(FEWEST_STEPS / steps.number))
@@ -85,4 +85,4 @@ def figures(competitor: str, case: Case) -> dict:
 
 
 if __name__ == "__main__":
-    print(json.dumps(figures(sys.argv[1], Case.parsed(sys.argv[2]))))
+    print(json.dumps(measure(sys.argv[1], Case.parse(sys.argv[2]))))

@@ -1,4 +1,4 @@
-"""One step of a recurrent network, or one answer, as each competitor's users would run it."""
+"""Training steps and forward passes of a recurrent network in each framework, in its usual way."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -12,15 +12,25 @@ LEARNING_RATE = 0.01
 
 
 class Steps(NamedTuple):
-    """A call that runs `number` steps, or answers as many inputs, and returns the loss, or a number of the answer."""
+    """Training steps, or forward passes.
+
+    Attributes:
+        run: function that runs `number` steps; returns the loss or, for inference, one number of the output.
+        number: of steps in one call.
+    """
 
     run: Callable[[], float]
     number: int = 1
 
 
 def keras_step(case: Case, whose: str, jit_compile: bool) -> Steps:
-    """What `fit` runs, with stock Keras ("keras") or with this package's model and layers ("tfpar"); for a case of
-    inference the model is called in a `tf.function`."""
+    """Make the train function of `fit` or, for a case of inference, the model's call in a `tf.function`.
+
+    Args:
+        case: the network.
+        whose: "keras", stock Keras; or "tfpar", this package's model and layers.
+        jit_compile: whether XLA compiles it.
+    """
     import keras
     import tensorflow as tf
 
@@ -34,9 +44,9 @@ def keras_step(case: Case, whose: str, jit_compile: bool) -> Steps:
         x = layer(case.units, return_sequences=number < case.layers)(x)
     model = (tfpar.train.Model if ours else keras.Model)(inputs, x)
     if case.inference:
-        answer = tf.function(lambda x: model(x, training=False), jit_compile=jit_compile, autograph=False)
-        given = tf.constant(batch[0])
-        return Steps(lambda: float(answer(given).numpy()[0, 0]))
+        predict = tf.function(lambda x: model(x, training=False), jit_compile=jit_compile, autograph=False)
+        tensor = tf.constant(batch[0])
+        return Steps(lambda: float(predict(tensor).numpy()[0, 0]))
     optimizer = keras.optimizers.SGD(LEARNING_RATE)
     model.compile(optimizer, "mse", jit_compile=jit_compile, steps_per_execution=STEPS_PER_EXECUTION)
     if ours:
@@ -57,7 +67,7 @@ def _layer(cell, whose):
 
 
 def torch_step(case: Case) -> Steps:
-    """A plain PyTorch loop's step."""
+    """Make a step of a plain PyTorch loop."""
     import torch
 
     module = {"lstm": torch.nn.LSTM, "gru": torch.nn.GRU, "simple_rnn": torch.nn.RNN}[case.cell]
@@ -74,16 +84,16 @@ def torch_step(case: Case) -> Steps:
         optimizer.step()
         return loss.item()
 
-    def answer():
+    def predict():
         with torch.inference_mode():
             outputs, _ = layers(embedding(inputs))
             return outputs[0, -1, 0].item()
 
-    return Steps(answer if case.inference else step)
+    return Steps(predict if case.inference else step)
 
 
 def jax_step(case: Case) -> Steps:
-    """A jitted `lax.scan` for each layer, with the projections of all steps before it."""
+    """Make a step of a jitted `lax.scan` for each layer, with hoisted input projections."""
     import jax
     import jax.numpy as jnp
 
@@ -123,7 +133,7 @@ def jax_step(case: Case) -> Steps:
 
 
 def _jax_layer(jax, case, layer, sequence):
-    """The last output, and all of them, (time, batch, units)."""
+    """Return the last output, and all outputs, (time, batch, units)."""
 
     def advance(states, projected):
         recurrent = states[0] @ layer["recurrent"] + layer["bias"][1]
@@ -137,12 +147,12 @@ def _jax_layer(jax, case, layer, sequence):
 
 
 def _jax_cell(jax, cell, projected, recurrent, states):
-    """States of a step, from its x W + b and h U + b."""
+    """Compute the new states from x W + b and h U + b."""
     jnp, sigmoid = jax.numpy, jax.nn.sigmoid
     if cell == "simple_rnn":
         return (jnp.tanh(projected + recurrent),)
     if cell == "gru":
-        (x_z, x_r, x_n), (h_z, h_r, h_n) = (jnp.split(part, 3, axis=-1) for part in (projected, recurrent))
+        (x_z, x_r, x_n), (h_z, h_r, h_n) = (jnp.split(gates, 3, axis=-1) for gates in (projected, recurrent))
         z, n = sigmoid(x_z + h_z), jnp.tanh(x_n + sigmoid(x_r + h_r) * h_n)
         return (z * states[0] + (1 - z) * n,)
     i, f, g, o = jnp.split(projected + recurrent, 4, axis=-1)

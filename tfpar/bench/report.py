@@ -1,4 +1,4 @@
-"""Figures of a benchmark for people: a Markdown table, and a picture."""
+"""Formats the results of a benchmark as a Markdown table and a plot."""
 
 import json
 import math
@@ -14,7 +14,7 @@ _MACHINE = ("tensorflow", "keras", "torch", "jax", "ai-edge-litert", "onnxruntim
 
 
 def read_report(path: Path) -> dict:
-    """What `tfpar bench --json` wrote.
+    """Read a file that `tfpar bench --json` wrote.
 
     Raises:
         UserError: the file is something else, or cannot be read.
@@ -29,22 +29,22 @@ def read_report(path: Path) -> dict:
 
 
 def check_has_marks(path: Path, suite: str) -> None:
-    """Makes sure, before long work, that `put_table` will find its place.
+    """Check before long work that a Markdown file has the marks for `put_table`.
 
     Raises:
-        UserError: it will not.
+        UserError: the file cannot be read, or lacks the marks.
     """
     begin, end = _marks(suite)
     try:
         text = path.read_text()
     except OSError as error:
-        raise UserError(f"--table {path} cannot be read: {error.strerror}") from error
+        raise UserError(f"{path} cannot be read: {error.strerror}") from error
     if not 0 <= text.find(begin) < text.find(end):
-        raise UserError(f"--table {path} needs a line {begin} and a line {end} behind it; the table goes between")
+        raise UserError(f"{path} needs a line {begin} and a line {end} after it; the table is put between them")
 
 
 def put_table(report: dict, path: Path, suite: str) -> None:
-    """Puts the table of a report between two marks in a Markdown file, in place of what stood there."""
+    """Replace the text between two marks in a Markdown file by the table of a report."""
     check_has_marks(path, suite)
     begin, end = _marks(suite)
     before, rest = path.read_text().split(begin, 1)
@@ -57,41 +57,44 @@ def _marks(suite):
 
 
 def table(report: dict) -> str:
-    """The report as Markdown: each peer's time over ours by case, and their geometric means; where our own time goes
-    and what memory each takes, if that was measured; and the machine."""
-    known = filter(None, (part(report["rows"]) for part in (_ratios, _parts, _memory)))
-    return "\n" + "\n\n".join([*(_lines(*part) for part in known), _described(report)]) + "\n"
+    """Format a report as Markdown.
+
+    It has each peer's time over ours by case, and geometric means; the split of our step times and the memory, if
+    measured; and the machine.
+    """
+    tables = filter(None, (make(report["rows"]) for make in (_ratios, _step_times, _memory)))
+    return "\n" + "\n\n".join([*(_lines(*heads_and_body) for heads_and_body in tables), _machine(report)]) + "\n"
 
 
 def _ratios(rows):
-    peers, shares = _peers(rows), any("peak_fraction" in row for row in rows)
+    peers, has_peak = _peers(rows), any("peak_fraction" in row for row in rows)
     further = [name for name in _FURTHER if any(name in row for row in rows)]
-    peak_head = ["share of matmul peak"] if shares else []
+    peak_head = ["share of matmul peak"] if has_peak else []
     heads = ["case", *map(_FURTHER.get, further), "ms", *peak_head, *peers, *(["best"] if len(peers) > 1 else [])]
     body = []
     for row in rows:
         ratios = [row["ratio"].get(peer) for peer in peers]
-        peak = [_share(row.get("peak_fraction"))] if shares else []
-        said = [_shown(row.get(name)) for name in further]
-        body.append([row["case"], *said, _milliseconds(row["seconds"]), *peak, *map(_ratio, ratios + _best(ratios))])
+        peak = [_percent(row.get("peak_fraction"))] if has_peak else []
+        cells = [_format(row.get(name)) for name in further]
+        body.append([row["case"], *cells, _milliseconds(row["seconds"]), *peak, *map(_ratio, ratios + _best(ratios))])
     if not peers:
         return heads, body
     means = [_mean([row["ratio"].get(peer) for row in rows]) for peer in peers]
     best = [_mean([min(row["ratio"].values()) for row in rows if row["ratio"]])] if len(peers) > 1 else []
-    gaps = [""] * (1 + len(further) + shares)
+    gaps = [""] * (1 + len(further) + has_peak)
     return heads, [*body, ["geometric mean", *gaps, *(f"**{_ratio(mean)}**" for mean in means + best)]]
 
 
-def _parts(rows):
-    """Where a step's time goes, as shares of it, and at which share of the matmul peak its matmuls run."""
+def _step_times(rows):
+    """Make the table of step times: fractions of the time of a step, and of the matmul peak."""
     rows = [row for row in rows if "parts" in row]
     names = list(rows[0]["parts"]) if rows else []
     body = []
     for row in rows:
-        parts = [row["parts"][name] for name in names]
-        shares = [part["seconds"] / row["seconds"] for part in parts]
-        rates = [f" at {_share(part['peak_fraction'])}" if "peak_fraction" in part else "" for part in parts]
-        cells = [_share(share) + rate for share, rate in zip(shares, rates, strict=True)]
+        times = [row["parts"][name] for name in names]
+        fractions = [time["seconds"] / row["seconds"] for time in times]
+        rates = [f" at {_percent(time['peak_fraction'])}" if "peak_fraction" in time else "" for time in times]
+        cells = [_percent(fraction) + rate for fraction, rate in zip(fractions, rates, strict=True)]
         body.append([row["case"], *cells])
     return (["of our time (at a share of the peak)", *names], body) if rows else None
 
@@ -137,23 +140,23 @@ def _ratio(ratio):
     return "" if ratio is None else f"{ratio:.2f}"
 
 
-def _shown(value):
+def _format(value):
     return "" if value is None else value if isinstance(value, str) else f"{value:,.0f}"
 
 
-def _share(fraction):
+def _percent(fraction):
     return "" if fraction is None else f"{fraction:.0%}"
 
 
-def _described(report):
+def _machine(report):
     machine, rounds = report["machine"], report.get("rounds")
     versions = ", ".join(f"{name} {machine[name]}" for name in _MACHINE if name in machine)
-    taken = "" if rounds is None else "; one round" if rounds == 1 else f"; medians of {rounds} rounds"
-    return f"{machine['processor']}, {machine['cores']} cores; {versions}{taken}."
+    method = "" if rounds is None else "; one round" if rounds == 1 else f"; medians of {rounds} rounds"
+    return f"{machine['processor']}, {machine['cores']} cores; {versions}{method}."
 
 
 def draw(report: dict, path: Path) -> None:
-    """Draws each peer's time over ours, by case, as a PNG.
+    """Plot each peer's time over ours, by case, as a PNG.
 
     Raises:
         MissingExtraError: Matplotlib is not installed.
@@ -162,15 +165,15 @@ def draw(report: dict, path: Path) -> None:
     figure = new_figure(9, 1.2 + 0.4 * len(rows), EXTRA)
     axes, height = figure.subplots(), 0.8 / max(1, len(peers))
     for number, peer in enumerate(peers):
-        known = [(place, row["ratio"][peer]) for place, row in enumerate(rows) if peer in row["ratio"]]
-        places, ratios = zip(*known, strict=True)
-        axes.barh([place - 0.4 + (number + 0.5) * height for place in places], ratios, height, label=peer)
+        known = [(index, row["ratio"][peer]) for index, row in enumerate(rows) if peer in row["ratio"]]
+        indices, ratios = zip(*known, strict=True)
+        axes.barh([index - 0.4 + (number + 0.5) * height for index in indices], ratios, height, label=peer)
     axes.axvline(1, color="black", linewidth=1)
     axes.set_yticks(range(len(rows)), [row["case"] for row in rows])
     axes.set(
         xscale="log",
         xlabel="peer's time over tfpar's (right of 1: tfpar is faster)",
-        title=_described(report),
+        title=_machine(report),
     )
     axes.invert_yaxis()
     axes.grid(axis="x", which="both", alpha=0.3)

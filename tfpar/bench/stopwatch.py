@@ -1,4 +1,4 @@
-"""Times competitors in turn, each run in a process of its own, so that a machine's moods meet all of them alike."""
+"""Times competitors in separate processes, interleaved, so that other load on the machine affects all of them alike."""
 
 import json
 import os
@@ -10,29 +10,29 @@ from tfpar.errors import UserError
 
 
 def run_interleaved(commands: dict[str, list[str]], rounds: int, timeout_s: float) -> dict[str, list[dict]]:
-    """Runs each command once a round, in an order that turns over from round to round.
+    """Run each command once per round; the order is reversed in every second round.
 
     Args:
-        commands: arguments to the Python interpreter, by competitor; the last line that each prints is its figures,
-            a JSON object.
-        rounds: how many.
-        timeout_s: for one run.
+        commands: arguments of the Python interpreter, by competitor. The last line that each prints is its result, a
+            JSON object.
+        rounds: number of rounds.
+        timeout_s: time limit of one run.
 
     Returns:
-        The figures of all rounds, by competitor.
+        The results of all rounds, by competitor.
 
     Raises:
-        UserError: a run failed or took too long.
+        UserError: a run failed or exceeded the time limit.
     """
-    figures = {name: [] for name in commands}
+    results = {name: [] for name in commands}
     for number in range(rounds):
         for name in list(commands) if number % 2 == 0 else reversed(list(commands)):
-            figures[name].append(_run(name, commands[name], timeout_s))
-    return figures
+            results[name].append(_run(name, commands[name], timeout_s))
+    return results
 
 
 def paired_ratios(seconds: dict[str, list[float]], ours: str) -> dict[str, float]:
-    """The median over rounds of each peer's time over ours; above 1 we are faster."""
+    """Compute the median over rounds of each peer's time over ours; above 1 we are faster."""
     return {
         name: statistics.median(peer / own for peer, own in zip(times, seconds[ours], strict=True))
         for name, times in seconds.items()

@@ -1,8 +1,8 @@
-"""One competitor's training of a classifier, timed: `python -m tfpar.bench.training COMPETITOR CASE`.
+"""Times one competitor's training of a classifier: `python -m tfpar.bench.training COMPETITOR CASE`.
 
-Cases are classifiers of texts ("lstm", "bilstm"), of images read row by row, of faces, and of words in frames of
-log-mel. All competitors get the same batches, and AdamW; Keras' two take eight steps an execution, as recipes do. The
-first epoch, in which programs are compiled and memory is found, is not timed.
+Cases are classifiers of texts ("lstm", "bilstm"), of images read row by row, of faces, and of words in log-mel frames.
+All competitors get the same batches, and AdamW; those in Keras run eight steps per execution, as recipes do. The first
+epoch, for compilation and memory allocation, is not timed.
 """
 
 import json
@@ -25,7 +25,7 @@ TIMED_EPOCHS = 3
 
 
 def time_keras(case: Texts | Sequences, ours: bool) -> float:
-    """Seconds per epoch of `fit`, with this package's model and layers or with stock Keras."""
+    """Measure the seconds per epoch of `fit`, with this package's model and layers or with stock Keras."""
     import keras
     import tensorflow as tf
 
@@ -42,7 +42,7 @@ def time_keras(case: Texts | Sequences, ours: bool) -> float:
 
 
 def time_torch(case: Texts | Sequences) -> float:
-    """Seconds per epoch of a plain PyTorch loop."""
+    """Measure the seconds per epoch of a plain PyTorch loop."""
     import torch
 
     torch.manual_seed(0)
@@ -68,7 +68,7 @@ COMPETITORS = {
 
 
 def row(case: str, seconds: dict[str, float]) -> dict:
-    """The figures of a case, from the median seconds of each competitor."""
+    """Make the row of a case from the median seconds of each competitor."""
     of = CASES[case]
     return {"case": f"{case} {of.sizes}, one epoch", "examples_per_second": of.examples / seconds["tfpar"]}
 

@@ -1,9 +1,9 @@
-"""One competitor's training of a translator, timed: `python -m tfpar.bench.translation COMPETITOR ATTENTION`.
+"""Times one competitor's training of a translator: `python -m tfpar.bench.translation COMPETITOR ATTENTION`.
 
-The model is the recipe's: 4,000 subwords embedded in 256 for both sides and the output, an encoder of 192 LSTM units in
-each direction, a decoder of 384, and attention; label smoothing 0.1, dropout 0.1, AdamW. All get the same batches of
-about 1,500 tokens a side, whose lengths are like those of short sentences in subwords. The first pass, in which
-programs are compiled and memory is found, is not timed.
+The model is the recipe's: 4,000 subwords with embeddings of size 256, shared by source, target and output; an encoder
+of 192 LSTM units in each direction; a decoder of 384 units with attention; label smoothing 0.1, dropout 0.1, AdamW. All
+get the same batches of about 1,500 tokens of source and of target, with the lengths of short sentences. The first
+epoch, for compilation and memory allocation, is not timed.
 """
 
 import json
@@ -24,7 +24,10 @@ TIMED_EPOCHS = 2
 
 
 def batches() -> list[tuple]:
-    """((source, target_in), target_out, weights), int32 (rows, length) each and float32, drawn from a fixed seed."""
+    """Draw batches ((source, target_in), target_out, weights) from a fixed seed; weights are float32, others int32.
+
+    All are of shape (rows, length).
+    """
     generator = np.random.default_rng(0)
     lengths = np.clip(generator.normal(8.5, 3.5, PAIRS), 2, 30).astype(int)
     sides = lengths, np.clip(lengths + generator.normal(1, 2, PAIRS), 2, 32).astype(int)
@@ -43,7 +46,7 @@ def _batch(generator, source_lengths, target_lengths, source_length, target_leng
 
 
 def time_tfpar(attention: str, epoch: list[tuple]) -> float:
-    """Seconds per epoch of `fit`."""
+    """Measure the seconds per epoch of `fit`."""
     import keras
     import tensorflow as tf
 
@@ -62,14 +65,14 @@ def time_tfpar(attention: str, epoch: list[tuple]) -> float:
 
 
 def time_torch(attention: str, epoch: list[tuple]) -> float:
-    """Seconds per epoch of a plain PyTorch loop."""
+    """Measure the seconds per epoch of a plain PyTorch loop."""
     import torch
 
     torch.manual_seed(0)
     network = _torch_network(torch)
     optimizer = torch.optim.AdamW(network.parameters(), LEARNING_RATE)
     smoothed = torch.nn.CrossEntropyLoss(label_smoothing=SMOOTHING, reduction="none")
-    tensors = [[torch.from_numpy(part.astype(np.int64)) for part in (*x, y)] for x, y, _ in epoch]
+    tensors = [[torch.from_numpy(tokens.astype(np.int64)) for tokens in (*x, y)] for x, y, _ in epoch]
     weights = [torch.from_numpy(weights) for *_, weights in epoch]
 
     def run():
@@ -102,7 +105,7 @@ def _torch_network(torch):
             self.dropout = nn.Dropout(DROPOUT)
 
         def forward(self, source, target):
-            # Packed sequences cost two to five times on a CPU; the padded steps are masked where they are read.
+            # Packed sequences are two to five times slower on a CPU; attention and loss mask the padded steps.
             valid = source != 0
             memory = self.dropout(self.encoder(self.dropout(self.embedding(source)))[0])
             summary = (memory * valid[..., None]).sum(1) / valid.sum(1, keepdim=True)
@@ -120,7 +123,7 @@ COMPETITORS = {"tfpar": time_tfpar, "torch": time_torch}
 
 
 def row(case: str, seconds: dict[str, float]) -> dict:
-    """The figures of a case, from the median seconds of each competitor."""
+    """Make the row of a case from the median seconds of each competitor."""
     tokens = sum(int(weights.sum()) for *_, weights in batches())
     name = f"translator {case} E{EMBEDDING} H{UNITS} V{VOCABULARY}, {tokens:,} target tokens"
     return {"case": name, "target_tokens_per_second": tokens / seconds["tfpar"]}

@@ -1,6 +1,6 @@
-"""The commands `tfpar ...`, and what recipes share as commands.
+"""The commands `tfpar ...`, and the command-line interface of recipes.
 
-Importing it makes an interrupt that nothing catches, such as one while imports go on, one line instead of a traceback.
+Importing this package replaces the traceback of an uncaught interrupt, such as one during imports, by one line.
 """
 
 import sys

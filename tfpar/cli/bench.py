@@ -1,4 +1,4 @@
-"""`tfpar bench SUITE`: times tfpar against its peers."""
+"""`tfpar bench SUITE`: compares the speed of tfpar with other frameworks."""
 
 import importlib.util
 import json
@@ -26,29 +26,32 @@ RUN_TIMEOUT_S = 600
 
 
 def main(arguments: list[str]) -> None:
-    """Prints cases as they come; at the end `{"machine", "rounds", "rows"}` as JSON, to a file too if asked.
+    """Print each case when it is measured, and at the end `{"machine", "rounds", "rows"}` as JSON.
 
-    The file is written after each case: a run takes hours, and one that is stopped leaves what it has measured.
+    The JSON file is written after each case, so that a run of hours that is interrupted loses nothing.
     """
-    description = "Times tfpar against its peers, in turn, in fresh processes; `profile` says where its own time goes."
+    description = (
+        "Compares the speed of tfpar with other frameworks, interleaved, in fresh processes; the suite `profile` splits"
+        " its own step times."
+    )
     parser = Parser(prog="tfpar bench", description=description)
     parser.add_argument("suite", choices=SUITES)
-    parser.add_argument("--peers", help="comma-separated; all that the suite has if not given")
-    parser.add_argument("--cases", default="", help="those whose names contain this")
+    parser.add_argument("--peers", help="comma-separated; default: all peers of the suite")
+    parser.add_argument("--cases", default="", help="only cases whose names contain this text")
     parser.add_argument("--rounds", type=int, default=3, help="runs of each competitor")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here")
-    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw them here, as a PNG")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results to this file")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="plot the results to this PNG file")
     parser.add_argument("--table", type=Path, metavar="FILE", help="put a table into this Markdown file")
-    parser.add_argument("--from", type=Path, metavar="FILE", dest="known", help="take the figures from here")
+    parser.add_argument("--from", type=Path, metavar="FILE", dest="known", help="read results from this file")
     options = parser.parse_args(arguments)
     for name in ("json", "plot"):
         if getattr(options, name):
             check_writable_file(getattr(options, name), f"--{name}")
     if options.table:
-        check_has_marks(options.table, options.suite)
+        _check_table(options)
     if options.plot:
-        new_figure(1, 1, EXTRA)  # Matplotlib is there
-    for report in [read_report(options.known)] if options.known else _measured(options):
+        new_figure(1, 1, EXTRA)  # checks that Matplotlib is installed
+    for report in [read_report(options.known)] if options.known else _measure(options):
         if options.json:
             with written_atomically(options.json) as temporary:
                 temporary.write_text(json.dumps(report, indent=2) + "\n")
@@ -60,22 +63,29 @@ def main(arguments: list[str]) -> None:
     print(json.dumps(report))
 
 
-def _measured(options):
-    """The report after each case."""
+def _check_table(options):
+    try:
+        check_has_marks(options.table, options.suite)
+    except UserError as error:
+        raise UserError(f"--table {error}") from error
+
+
+def _measure(options):
+    """Yield the report after each case."""
     suite = SUITES[options.suite]
     cases = [case for case in suite.CASES if options.cases in case]
     if not cases:
-        raise UserError(f"--cases must be part of one of {', '.join(suite.CASES)}; got {options.cases!r}")
+        raise UserError(f"--cases must be contained in one of {', '.join(suite.CASES)}; got {options.cases!r}")
     if options.rounds < 1:
         raise UserError(f"--rounds must be 1 or more; got {options.rounds}")
-    peers = _checked_peers(suite.PEERS if options.peers is None else options.peers.split(","), suite)
+    peers = _check_peers(suite.PEERS if options.peers is None else options.peers.split(","), suite)
     report = {"machine": describe_machine(), "rounds": options.rounds, "rows": []}
     for case in cases:
         report["rows"].append(_row(suite, case, peers, options.rounds))
         yield report
 
 
-def _checked_peers(names, suite):
+def _check_peers(names, suite):
     names = [name for name in names if name]
     for name in names:
         if name not in suite.PEERS:
@@ -93,12 +103,12 @@ def _row(suite, case, peers, rounds):
     medians = {name: statistics.median(times) for name, times in seconds.items()}
     ratios = paired_ratios(seconds, "tfpar")
     row = {**suite.row(case, medians), "seconds": medians["tfpar"], "ratio": {name: ratios[name] for name in peers}}
-    # What else our own runs say, such as the form that a file has taken.
+    # The other results of our own runs, such as the form of a file.
     row.update({name: value for name, value in runs["tfpar"][-1].items() if name not in ("seconds", "memory_bytes")})
     memory = {name: [run.get("memory_bytes") for run in runs[name]] for name in ("tfpar", *peers)}
     known = {name: statistics.median(of) for name, of in memory.items() if None not in of}
     row.update({"memory_bytes": known} if known else {})
-    said = ", ".join(f"{name} {ratio:.2f}" for name, ratio in row["ratio"].items())
-    said = said and f"; peers' time over ours: {said}"
-    print(f"{row['case']}: {1e3 * row['seconds']:.3g} ms{said}", file=sys.stderr, flush=True)
+    ratios_text = ", ".join(f"{name} {ratio:.2f}" for name, ratio in row["ratio"].items())
+    ratios_text = ratios_text and f"; peers' time over ours: {ratios_text}"
+    print(f"{row['case']}: {1e3 * row['seconds']:.3g} ms{ratios_text}", file=sys.stderr, flush=True)
     return row

@@ -1,12 +1,10 @@
-"""`tfpar evaluate EXPORT_DIR DATA`: how good an exported model is on the user's own data."""
+"""`tfpar evaluate EXPORT_DIR DATA`: measures an exported model on labeled data."""
 
 from pathlib import Path
 
-from tfpar.cli.arguments import Parser, add_dialect, add_keys, given_keys
+from tfpar.cli.arguments import Parser, add_dialect, add_keys, read_keys
 from tfpar.cli.exits import FAILED_EXIT_CODE, fail
 from tfpar.cli.json_result import find_non_finite, print_json
-from tfpar.export.bundle.directory import Bundle
-from tfpar.tasks.evaluation import evaluate
 
 _DESCRIPTION = """
 Measure an exported model on labeled data: images and speech from folder:PATH with a sub-folder for each class, or from
@@ -18,39 +16,44 @@ and true outputs. Paths in a file are relative to it. Prints one JSON object.
 
 
 def main(arguments: list[str]) -> None:
-    """Print one JSON object: "examples", "unreadable", "metrics", and what the task adds."""
-    options = _parser().parse_args(arguments)
-    report = evaluate(
-        Bundle(options.export_dir, **given_keys(options)),
-        options.data,
-        options.format,
-        input_column=options.input_column,
-        label_column=options.label_column,
-        encoding=options.encoding,
-        delimiter=options.delimiter,
-        split=options.split,
-        set_threshold=options.set_threshold,
-        output_dir=options.output_dir,
-    )
+    """Print one JSON object: "examples", "unreadable", "metrics", and fields of the task."""
+    parser = _make_parser()
+    options = parser.parse_args(arguments)
+    from tfpar.export.bundle.directory import Bundle
+    from tfpar.tasks.evaluation import evaluate
+
+    with parser.naming_flags():
+        report = evaluate(
+            Bundle(options.export_dir, **read_keys(options)),
+            options.data,
+            options.format,
+            input_column=options.input_column,
+            label_column=options.label_column,
+            encoding=options.encoding,
+            delimiter=options.delimiter,
+            split=options.split,
+            set_threshold=options.set_threshold,
+            output_dir=options.output_dir,
+        )
     if found := find_non_finite(report):
         fail(f"the model's outputs are not finite numbers: {found}", FAILED_EXIT_CODE)
     print_json({"export_dir": options.export_dir, **report})
 
 
-def _parser():
+def _make_parser():
     parser = Parser(prog="tfpar evaluate", description=_DESCRIPTION)
-    parser.add_argument("export_dir", help="what a recipe or tfpar export left in --export_dir")
+    parser.add_argument("export_dir", help="the --export_dir of a recipe or of tfpar export")
     parser.add_argument("data", metavar="DATA", help="folder:PATH, csv:PATH, tsv:PATH, npz:PATH, or such a path")
-    parser.add_argument("--format", help="float32, float16, dynamic, int8, ...; default: the first that is there")
+    parser.add_argument("--format", help="float32, float16, dynamic, int8, ...; default: the first in the export")
     parser.add_argument("--input_column", metavar="NAME", help="of csv: and tsv:, by name, or by number from 0")
-    parser.add_argument("--label_column", metavar="NAME", help="the true answers' column")
+    parser.add_argument("--label_column", metavar="NAME", help="the column of labels")
     add_dialect(parser)
-    parser.add_argument("--split", help="only rows whose column split says so: train, validation, test; default: all")
+    parser.add_argument("--split", help="only rows with this value in the column split; default: all")
     parser.add_argument(
         "--set_threshold",
         metavar="RULE",
         help="of faces: equal_error_rate, or false_accept_rate=RATE; sets the threshold in a copy of the export",
     )
-    parser.add_argument("--output_dir", type=Path, metavar="NEW", help="where that copy goes")
+    parser.add_argument("--output_dir", type=Path, metavar="NEW", help="directory of that copy")
     add_keys(parser)
     return parser

@@ -1,4 +1,4 @@
-"""How a command ends: a user's mistake, Ctrl-C and a closed pipe are one line at most, and an exit code."""
+"""Exit codes of commands; errors of the user, Ctrl-C and closed pipes print at most one line."""
 
 import contextlib
 import errno
@@ -24,9 +24,9 @@ _PATH_ERRORS = {
 
 @contextlib.contextmanager
 def exit_cleanly():
-    """Turn what can end a command into an exit code: 2 a user's mistake, 130 Ctrl-C, 1 a closed pipe or a failed run.
+    """Convert exceptions to exit codes: 2 an error of the user, 130 Ctrl-C, 1 a closed pipe or a failed run.
 
-    Any other exception passes through: it is a fault of the program, and its traceback is needed.
+    Any other exception propagates, because it is a bug and its traceback is needed.
     """
     interrupts = _note_interrupts()
     try:
@@ -46,7 +46,7 @@ def exit_cleanly():
             raise
         sys.exit(FAILED_EXIT_CODE)
     except Exception as error:
-        if interrupts:  # C++ code that was interrupted reports it as an error of its own
+        if interrupts:  # interrupted C++ code raises errors of its own
             _end_interrupted()
         if not isinstance(error, OSError) or error.errno not in _PATH_ERRORS or error.filename is None:
             raise
@@ -54,7 +54,7 @@ def exit_cleanly():
 
 
 def _note_interrupts() -> list[int]:
-    """Return a list to which each Ctrl-C from now on is added, beside raising KeyboardInterrupt."""
+    """Return a list that records each later Ctrl-C, which still raises KeyboardInterrupt."""
     interrupts = []
 
     def note(number, frame):
@@ -81,13 +81,13 @@ def fail(error: object, code: int = USER_ERROR_EXIT_CODE) -> None:
 
 
 def _silence_closed_pipes() -> bool:
-    """Redirect stdout and stderr to nowhere if a reader closed either; return whether one did."""
+    """Redirect stdout and stderr to the null device if a reader closed either; return whether one did."""
     streams = (1, 2)
     if not any(map(_is_closed_pipe, streams)):
         return False
-    nowhere = os.open(os.devnull, os.O_WRONLY)
+    null = os.open(os.devnull, os.O_WRONLY)
     for descriptor in streams:
-        os.dup2(nowhere, descriptor)
+        os.dup2(null, descriptor)
     return True
 
 

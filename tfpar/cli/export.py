@@ -1,4 +1,4 @@
-"""`tfpar export`: a Keras model or PyTorch's recurrent weights as SavedModel and TFLite files."""
+"""`tfpar export`: exports a Keras model, or PyTorch's recurrent weights, as SavedModel and TFLite files."""
 
 import importlib
 import json
@@ -10,14 +10,24 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is impor
 from pathlib import Path
 
 from tfpar.cli.arguments import Parser
+from tfpar.cli.native_stderr import hide_native_stderr
 from tfpar.errors import UserError
 from tfpar.export.formats import CALIBRATED, FORMATS, FORMS, TARGETS
-from tfpar.export.micro.interpreter import check_micro
 
 
 def main(arguments: list[str]) -> None:
-    """Prints one JSON object: the manifest of what was written."""
-    options = _parser().parse_args(arguments)
+    """Print one JSON object: the manifest of the export."""
+    parser = _make_parser()
+    options = parser.parse_args(arguments)
+    with parser.naming_flags():
+        formats, lengths = _check(options)
+        with hide_native_stderr():
+            manifest = _export(options, formats, lengths)
+    print(json.dumps(manifest))
+
+
+def _check(options) -> tuple[tuple[str, ...], list[int] | None]:
+    """Check the arguments before TensorFlow is imported; return the formats and the sequence lengths."""
     formats = tuple(filter(None, options.format.split(",")))
     for name in formats:
         if name not in ("saved_model", *FORMATS):
@@ -30,17 +40,25 @@ def main(arguments: list[str]) -> None:
         raise UserError(f"--tolerance must be above 0; got {options.tolerance}")
     if not options.calibration and set(CALIBRATED) & set(formats):
         raise UserError(f"--format {options.format} needs --calibration npz:FILE, npy:FILE or csv:FILE")
-    lengths = _lengths(options.sequence_length)
+    lengths = _parse_lengths(options.sequence_length)
     if options.target == "micro":
+        from tfpar.export.micro.interpreter import check_micro
+
         check_micro(lengths or (), options.streaming)
     from tfpar.export.bundle.directory import check_writable
 
     check_writable(options.export_dir)
-    model, source = _model(options)
+    return formats, lengths
+
+
+def _export(options, formats, lengths) -> dict:
+    model, source = _load_model(options)
+    from tfpar.export.conversion.serving import serving_model
     from tfpar.export.generic.calibration import read_calibration
     from tfpar.export.generic.model_export import export_model
 
-    manifest = export_model(
+    model = serving_model(model)
+    return export_model(
         model,
         options.export_dir,
         formats,
@@ -54,11 +72,10 @@ def main(arguments: list[str]) -> None:
         tolerance=options.tolerance,
         padding=options.padding,
     )
-    print(json.dumps(manifest))
 
 
-def _parser():
-    parser = Parser(prog="tfpar export", description="Write a model as SavedModel and TFLite files, each measured.")
+def _make_parser():
+    parser = Parser(prog="tfpar export", description="Write a model as SavedModel and TFLite files, each verified.")
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--keras", type=Path, metavar="FILE", help="a model of any kind, .keras or .h5")
     source.add_argument(
@@ -70,29 +87,29 @@ def _parser():
         default=[],
         dest="imports",
         metavar="MODULE|FILE",
-        help="with --keras: Python code that registers the model's own classes; it is run. May be given several times",
+        help="with --keras: Python code to run, which registers custom classes of the model. May be repeated",
     )
     parser.add_argument("--nonlinearity", choices=("tanh", "relu"), help="with --torch: of an nn.RNN")
-    parser.add_argument("--prefix", help="of the weights' names, where the file holds several recurrent stacks")
+    parser.add_argument("--prefix", help="of the weights' names, if the file has several recurrent stacks")
     parser.add_argument("--returns", choices=("sequence", "last"), default="sequence", help="with --torch: outputs")
-    parser.add_argument("--export_dir", required=True, metavar="DIR", help="where the files are written")
+    parser.add_argument("--export_dir", required=True, metavar="DIR", help="directory of the export")
     parser.add_argument("--format", default="saved_model,float32,float16,dynamic", help="comma-separated")
     parser.add_argument("--calibration", metavar="npz:|npy:|csv:FILE", help="representative inputs")
-    parser.add_argument("--sequence_length", metavar="N[,N...]", help="time steps, where the model leaves them open")
+    parser.add_argument("--sequence_length", metavar="N[,N...]", help="time steps, if the model allows any number")
     parser.add_argument("--form", choices=FORMS, default="auto")
     parser.add_argument("--target", choices=TARGETS, default="phone")
     parser.add_argument("--batch_size", type=int, default=1)
-    parser.add_argument("--tolerance", type=float, help="how far an output may be from Keras'; default: the format's")
+    parser.add_argument("--tolerance", type=float, help="largest difference from Keras; default: that of the format")
     parser.add_argument(
-        "--padding", choices=("any", "right"), default="any", help="where masked steps may stand; right is cheaper"
+        "--padding", choices=("any", "right"), default="any", help="position of masked steps; right is cheaper"
     )
     parser.add_argument("--streaming", action="store_true", help="add a signature for one time step")
     return parser
 
 
-def _lengths(text):
+def _parse_lengths(text):
     try:
-        lengths = [int(part) for part in text.split(",")] if text else []
+        lengths = [int(number) for number in text.split(",")] if text else []
     except ValueError as error:
         raise UserError(f"--sequence_length must be whole numbers; got {text!r}") from error
     if any(length < 1 for length in lengths):
@@ -100,13 +117,17 @@ def _lengths(text):
     return lengths or None
 
 
-def _model(options):
+def _load_model(options):
+    """Load the model; return it and the name of its file."""
     if options.keras:
-        from tfpar.export.foreign.stock_keras import load_keras
+        from tfpar.export.foreign.stock_keras import UNKNOWN_CLASS_REMEDY, load_keras
 
         for name in options.imports:
             _import(name)
-        return load_keras(options.keras), options.keras.name
+        try:
+            return load_keras(options.keras), options.keras.name
+        except UserError as error:
+            raise UserError(str(error).replace(UNKNOWN_CLASS_REMEDY, f"{UNKNOWN_CLASS_REMEDY}, by --import")) from error
     from tfpar.export.foreign.pytorch import load_torch
 
     model = load_torch(options.torch, options.prefix, options.returns == "sequence", options.nonlinearity)
@@ -114,7 +135,7 @@ def _model(options):
 
 
 def _import(name):
-    """Runs a module or a file; its layers and models are found by their names, registered or not."""
+    """Run a module or a file; register its layers and models by their names, unless it registers them itself."""
     import keras
 
     path = Path(name)
@@ -123,7 +144,7 @@ def _import(name):
         if path.suffix == ".py" and not path.is_file():
             raise FileNotFoundError("there is no such file")
         module = importlib.import_module(path.stem if path.suffix == ".py" else name)
-    except Exception as error:  # whatever the user's code raises
+    except Exception as error:  # the user's code may raise any error
         raise UserError(f"--import {name} cannot be run: {type(error).__name__}: {error}") from error
     finally:
         del sys.path[0]

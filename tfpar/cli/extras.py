@@ -1,4 +1,4 @@
-"""Optional packages: checked before work starts, and listed for `tfpar info`."""
+"""Checks and lists optional packages."""
 
 import dataclasses
 import importlib.util
@@ -12,10 +12,10 @@ class Package:
     """An optional package.
 
     Attributes:
-        module: what is imported.
+        module: its import name.
         name: of the distribution.
-        extra: of tfpar that holds it.
-        purpose: what it is needed for, as the end of "needed ...".
+        extra: of tfpar that installs it.
+        purpose: the end of the sentence "it is needed ...".
     """
 
     module: str
@@ -24,12 +24,12 @@ class Package:
     purpose: str
 
 
-MATPLOTLIB = Package("matplotlib", "matplotlib", "recipes", "to draw the pictures of an export; or give --export=")
-PILLOW = Package("PIL", "pillow", "recipes", "to read and draw images")
+MATPLOTLIB = Package("matplotlib", "matplotlib", "recipes", "to plot figures of an export, unless --export= is given")
+PILLOW = Package("PIL", "pillow", "recipes", "to read and write images")
 SACREBLEU = Package("sacrebleu", "sacrebleu", "recipes", "to score translations")
 TENSORBOARD = Package("tensorboard", "tensorboard", "recipes", "for the logs in --model_dir")
 TFDS = Package("tensorflow_datasets", "tensorflow-datasets", "recipes", "to read TFDS sets and the bundled ones")
-TOKENIZERS = Package("tokenizers", "tokenizers", "recipes", "to turn texts into token ids")
+TOKENIZERS = Package("tokenizers", "tokenizers", "recipes", "to convert texts to token ids")
 JIWER = Package("jiwer", "jiwer", "speech", "to count word errors")
 
 
@@ -51,8 +51,8 @@ def list_extras() -> dict[str, dict]:
     """Read the extras of tfpar from its metadata.
 
     Returns:
-        By extra {"installed", "missing": names of distributions, "install": the command for those}; empty where tfpar
-        runs from a directory that was never installed.
+        By extra {"installed", "missing": names of distributions, "install": the command that installs them}; {} if
+        tfpar runs from a directory that was never installed.
     """
     from packaging.requirements import Requirement  # Keras depends on it
 

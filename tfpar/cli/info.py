@@ -1,4 +1,4 @@
-"""`tfpar info`: what a bug report needs, without importing TensorFlow."""
+"""`tfpar info`: facts for a bug report, without importing TensorFlow."""
 
 import os
 import platform
@@ -9,7 +9,6 @@ import tfpar
 from tfpar.cli.arguments import Parser
 from tfpar.cli.extras import list_extras, read_version
 from tfpar.cli.json_result import print_json
-from tfpar.cluster import usable_cores
 
 _PACKAGES = {"tensorflow": "tensorflow", "keras": "keras", "litert": "ai-edge-litert", "numpy": "numpy"}
 _GPU_TIMEOUT_S = 5
@@ -20,6 +19,8 @@ def main(arguments: list[str]) -> None:
     parser = Parser(prog="tfpar info", description="Print versions, cores, GPUs and installed extras as JSON.")
     parser.add_argument("--tensorflow", action="store_true", help="import TensorFlow, too, and list its devices")
     options = parser.parse_args(arguments)
+    from tfpar.cluster import usable_cores
+
     report = {
         "tfpar": tfpar.__version__,
         "python": platform.python_version(),
@@ -35,7 +36,7 @@ def main(arguments: list[str]) -> None:
 
 
 def _gpus() -> list[str] | None:
-    """Names of NVIDIA's GPUs by its own tool; None where it is missing or fails."""
+    """List the names of NVIDIA GPUs by nvidia-smi; [] if it is missing, None if it fails."""
     if shutil.which("nvidia-smi") is None:
         return []
     command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]

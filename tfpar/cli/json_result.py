@@ -1,11 +1,11 @@
-"""Results as strict JSON, which knows no NaN and no infinity."""
+"""Prints results as strict JSON, without NaN and infinity."""
 
 import json
 import math
 
 
 def find_non_finite(value: object, name: str = "") -> str | None:
-    """Return where in nested dicts and lists a number is not finite, and what it is; None: nowhere.
+    """Find a number in nested dicts and lists that is not finite; return its path and value, or None.
 
     >>> find_non_finite({"metrics": {"loss": [1.0, float("nan")]}})
     'metrics.loss.1 is nan'

@@ -1,4 +1,4 @@
-"""`tfpar launch --workers N -- COMMAND ...`: a cluster on this machine."""
+"""`tfpar launch --workers N -- COMMAND ...`: runs a cluster on this machine."""
 
 import math
 import os
@@ -7,21 +7,21 @@ import sys
 from argparse import ArgumentTypeError
 
 from tfpar.cli.arguments import Parser
-from tfpar.cli.run import fail
+from tfpar.cli.exits import fail
 from tfpar.errors import UserError
 
 DESCRIPTION = """
-Runs COMMAND in N processes, each with a TF_CONFIG of its own that names them all. Their output goes to stderr, each
-line behind its worker's name, save for the last line on the stdout of worker 0, the chief: it is printed to stdout when
-all have ended. If one fails, all are stopped, and its exit code is returned.
+Runs COMMAND in N processes, each with its own TF_CONFIG that lists all of them. Their output goes to stderr, each line
+prefixed by the worker's name. The last line on the stdout of worker 0, the chief, is printed to stdout when all have
+ended. If one fails, all are stopped, and its exit code is returned.
 """
 
 
 def main(arguments: list[str]) -> None:
-    """Ends the process with the exit code of the launch."""
+    """Launch the workers; end the process with their exit code."""
     try:
         sys.exit(_launch(arguments))
-    except KeyboardInterrupt:  # before the launcher heeds signals, or after
+    except KeyboardInterrupt:  # before the launcher handles signals, or after
         fail("stopped by SIGINT", code=128 + signal.SIGINT)
 
 
@@ -53,28 +53,28 @@ def _parser(defaults):
         description=DESCRIPTION,
         allow_abbrev=False,
     )
-    parser.add_argument("--workers", type=_count, required=True, metavar="N", help="how many processes")
+    parser.add_argument("--workers", type=_count, required=True, metavar="N", help="number of processes")
     parser.add_argument(
         "--cores_per_worker", type=_count, metavar="K", help="bind each to K cores (default: all cores, divided evenly)"
     )
-    parser.add_argument("--gpus_per_worker", type=_count, metavar="K", help="GPUs of its own for each (default: all)")
+    parser.add_argument("--gpus_per_worker", type=_count, metavar="K", help="GPUs that each uses alone (default: all)")
 
     def add_limit(name, default, text):
-        shown = "no limit" if default is None else "%(default)g"
-        parser.add_argument(name, type=_seconds, default=default, metavar="S", help=f"{text} (default: {shown})")
+        default_text = "no limit" if default is None else "%(default)g"
+        parser.add_argument(name, type=_seconds, default=default, metavar="S", help=f"{text} (default: {default_text})")
 
-    add_limit("--start_timeout_s", defaults.start_s, "stop unless all listen on their ports by then")
-    add_limit("--finish_timeout_s", defaults.finish_s, "stop unless all have ended so long after the chief")
+    add_limit("--start_timeout_s", defaults.start_s, "time limit for all workers to listen on their ports")
+    add_limit("--finish_timeout_s", defaults.finish_s, "time limit for all workers to end after the chief")
     add_limit("--grace_s", defaults.grace_s, "from SIGTERM to SIGKILL, when workers are stopped")
     return parser
 
 
 def _split(arguments):
-    """What is before the first --, and what is behind it."""
+    """Split arguments at the first --."""
     if "--" not in arguments:
         return arguments, []
-    place = arguments.index("--")
-    return arguments[:place], arguments[place + 1 :]
+    index = arguments.index("--")
+    return arguments[:index], arguments[index + 1 :]
 
 
 def _count(text):

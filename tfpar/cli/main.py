@@ -1,4 +1,4 @@
-"""`tfpar COMMAND ...`: the command line."""
+"""The entry point of the command line, `tfpar COMMAND ...`."""
 
 import importlib
 import sys
@@ -9,13 +9,13 @@ from tfpar.cli.exits import exit_cleanly, fail
 
 COMMANDS = {
     "launch": "run a command in several workers on this machine",
-    "export": "leave a Keras model, or PyTorch's recurrent weights, as SavedModel and TFLite files",
-    "predict": "answer for inputs with an exported model",
-    "evaluate": "measure an exported model on your own labeled data",
-    "bench": "time tfpar against its peers",
+    "export": "export a Keras model, or PyTorch's recurrent weights, as SavedModel and TFLite files",
+    "predict": "predict for inputs with an exported model",
+    "evaluate": "measure an exported model on labeled data",
+    "bench": "compare the speed of tfpar with other frameworks",
     "verify": "check an export's files against its manifest, and run them",
-    "seal": "sign an export, encrypt it, or make keys for that",
-    "unseal": "give back the plain export that was sealed",
+    "seal": "sign or encrypt an export, or generate keys",
+    "unseal": "restore the plain export that was sealed",
     "info": "print versions, cores, GPUs and installed extras",
 }
 

@@ -1,56 +1,59 @@
-"""`tfpar predict EXPORT_DIR INPUT ...`: answers from the TFLite file, with NumPy and LiteRT alone."""
+"""`tfpar predict EXPORT_DIR INPUT ...`: predicts with a TFLite file, with NumPy and LiteRT, without TensorFlow."""
 
 import sys
 from pathlib import Path
 
-from tfpar.cli.arguments import Parser, add_dialect, add_keys, given_keys
+from tfpar.cli.arguments import Parser, add_dialect, add_keys, read_keys
 from tfpar.cli.exits import FAILED_EXIT_CODE, fail
 from tfpar.cli.json_result import find_non_finite
 from tfpar.cli.prediction_output import OUTPUTS, print_predictions
 from tfpar.errors import MissingExtraError, UserError
-from tfpar.export.bundle.directory import Bundle
-from tfpar.export.generic.inputs import Item, expand
 from tfpar.files import check_writable_file
-from tfpar.tasks.predictors import load_predictor
 
 _DESCRIPTION = """
-Answer for inputs with an exported model. An INPUT is a text; an image file, of faces two in a row; a WAV file; or, for
-models of tfpar export, rows as npz:, npy:, csv: or tsv:FILE. Many inputs: folder:PATH (a directory's own path does,
+Predict for inputs with an exported model. An INPUT is a text; an image file (two in a row for faces); a WAV file; or,
+for models of tfpar export, rows as npz:, npy:, csv: or tsv:FILE. Many inputs: folder:PATH (or the path of a directory,
 unless inputs are texts), csv:FILE or tsv:FILE with a column of texts or of paths relative to the file, and npz:FILE
-with an array text, source, image or audio. Exit code 1: some inputs could not be answered; their entries have "error".
+with an array text, source, image or audio. Exit code 1: some predictions failed; their entries have "error".
 """
 
 
 def main(arguments: list[str]) -> None:
-    """Print {"format", "predictions": [{"input", ...}]} as JSON, or as `--output` says."""
-    options = _parser().parse_args(arguments)
-    predictor = load_predictor(Bundle(options.export_dir, **given_keys(options)), options.format)
-    if options.threshold is not None:
-        _set_threshold(predictor, options.threshold)
-    if options.attention:
-        options.inputs = options.inputs or list(_read_lines())
-        _draw_attention(predictor, options.inputs, options.attention)
-    if predictor.input_kind.is_text and not options.inputs:
-        items = (Item(line, (line,)) for line in _read_lines())  # a line is a text, whatever it begins with
-    else:
-        items = expand(
-            options.inputs or list(_read_lines()),
-            predictor.input_kind,
-            options.input_column,
-            options.encoding,
-            options.delimiter,
-        )
+    """Print {"format", "predictions": [{"input", ...}]} as JSON, or in the format `--output`."""
+    parser = _make_parser()
+    options = parser.parse_args(arguments)
+    from tfpar.export.bundle.directory import Bundle
+    from tfpar.tasks.predictors import load_predictor
+
     errors = []
-    print_predictions(options.output, predictor.format, _predict(predictor, items, errors))
+    with parser.naming_flags():
+        predictor = load_predictor(Bundle(options.export_dir, **read_keys(options)), options.format)
+        if options.threshold is not None:
+            _set_threshold(predictor, options.threshold)
+        if options.attention:
+            options.inputs = options.inputs or list(_read_lines())
+            _draw_attention(predictor, options.inputs, options.attention)
+        predictions = _predict(predictor, _list_items(options, predictor.input_kind), errors, parser)
+        print_predictions(options.output, predictor.format, predictions)
     if errors:
-        fail(f"{len(errors)} input(s) could not be answered, the first: {errors[0]}", FAILED_EXIT_CODE)
+        fail(f"{len(errors)} prediction(s) failed, the first: {errors[0]}", FAILED_EXIT_CODE)
 
 
-def _parser():
+def _list_items(options, input_kind):
+    """Yield the inputs of the command line, or those of standard input."""
+    from tfpar.export.generic.inputs import Item, expand
+
+    if input_kind.is_text and not options.inputs:
+        return (Item(line, (line,)) for line in _read_lines())  # a line is always a text, even if it looks like a path
+    sources = options.inputs or list(_read_lines())
+    return expand(sources, input_kind, options.input_column, options.encoding, options.delimiter)
+
+
+def _make_parser():
     parser = Parser(prog="tfpar predict", description=_DESCRIPTION)
-    parser.add_argument("export_dir", help="what a recipe or tfpar export left in --export_dir")
-    parser.add_argument("inputs", nargs="*", metavar="INPUT", help="none: one per line of standard input")
-    parser.add_argument("--format", help="float32, float16, dynamic, int8, ...; default: the first that is there")
+    parser.add_argument("export_dir", help="the --export_dir of a recipe or of tfpar export")
+    parser.add_argument("inputs", nargs="*", metavar="INPUT", help="default: one per line of standard input")
+    parser.add_argument("--format", help="float32, float16, dynamic, int8, ...; default: the first in the export")
     parser.add_argument("--output", choices=OUTPUTS, default="json", help="default: %(default)s")
     parser.add_argument(
         "--input_column",
@@ -62,15 +65,15 @@ def _parser():
     )
     add_dialect(parser)
     parser.add_argument(
-        "--threshold", type=float, help="of faces: the cosine from which two pictures show one person, on your camera"
+        "--threshold", type=float, help="of faces: the smallest cosine of two images that show the same person"
     )
-    parser.add_argument("--attention", metavar="FILE.png", help="of a translator: draw the first input's alignment")
+    parser.add_argument("--attention", metavar="FILE.png", help="of a translator: plot the first input's alignment")
     add_keys(parser)
     return parser
 
 
 def _read_lines():
-    """Yield the lines of standard input, each when it is there."""
+    """Yield the lines of standard input as they arrive."""
     if sys.stdin is not None:
         sys.stdin.reconfigure(encoding="utf-8", errors="surrogateescape")
         for line in sys.stdin:
@@ -79,12 +82,12 @@ def _read_lines():
 
 def _set_threshold(predictor, threshold):
     if not hasattr(predictor, "set_threshold"):
-        raise UserError("--threshold is for exports that compare faces; leave it out")
+        raise UserError("--threshold is only for exports that compare faces. Omit it")
     predictor.set_threshold(threshold)
 
 
-def _predict(predictor, items, errors):
-    """Yield a JSON object for each item; those that fail have "error", which is added to `errors`, too."""
+def _predict(predictor, items, errors, parser):
+    """Yield a JSON object for each item; if it fails, the object has "error", which is also added to `errors`."""
     for item in items:
         try:
             if item.error:
@@ -95,14 +98,14 @@ def _predict(predictor, items, errors):
         except MissingExtraError:
             raise
         except UserError as error:
-            errors.append(str(error))
-            prediction = {"input": item.name, "error": str(error)}
+            errors.append(parser.name_flags(str(error)))
+            prediction = {"input": item.name, "error": errors[-1]}
         yield prediction
 
 
 def _draw_attention(predictor, inputs, path):
     if not hasattr(predictor, "best") or not inputs:
-        raise UserError("--attention is for one sentence and an export of a translator")
+        raise UserError("--attention needs one sentence and an export of a translator")
     from tfpar.export.report.plots import draw_alignment
 
     check_writable_file(Path(path), "--attention")

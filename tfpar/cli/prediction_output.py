@@ -1,4 +1,4 @@
-"""Predictions as one JSON object, as JSON lines, or as CSV rows."""
+"""Prints predictions as one JSON object, as JSON lines, or as CSV rows."""
 
 import csv
 import itertools
@@ -15,8 +15,8 @@ def print_predictions(output: str, format_name: str, predictions: Iterable[dict]
     """Print predictions.
 
     Args:
-        output: one of `OUTPUTS`: "json", one object {"format", "predictions"}; "jsonl", an object a line, each printed
-            when it is known; "csv", a header and rows, nested names joined by dots.
+        output: one of `OUTPUTS`: "json", one object {"format", "predictions"}; "jsonl", one object per line, printed
+            immediately; "csv", a header and rows, with nested names joined by dots.
         format_name: of the TFLite file.
         predictions: JSON objects.
     """
@@ -35,7 +35,7 @@ def print_predictions(output: str, format_name: str, predictions: Iterable[dict]
 
 
 def _rows(prediction: dict) -> Iterator[dict]:
-    """Yield one CSV row; for "outputs", lists of rows by name, one for each of their rows."""
+    """Yield one CSV row or, for a prediction with "outputs" (lists of rows by name), one for each of their rows."""
     outputs = prediction.get("outputs")
     if outputs is None:
         yield dict(_flatten(prediction))

@@ -1,4 +1,4 @@
-"""`tfpar seal`: signs an export, encrypts it if asked to, and makes the keys for that."""
+"""`tfpar seal`: signs and encrypts an export, and generates keys."""
 
 import json
 
@@ -10,16 +10,17 @@ _SOURCE = "file:PATH|env:NAME"
 
 
 def main(arguments: list[str]) -> None:
-    """Prints one JSON object: what was sealed, or where new keys were written."""
-    parser = _parser()
+    """Print one JSON object: a report of the sealed export, or the paths of new keys."""
+    parser = _make_parser()
     options = parser.parse_args(arguments)
     if options.signing_key is not None:
         if options.export_dir is None:
             parser.error("the argument export_dir is required with --signing_key")
-        print(json.dumps(_seal(options)))
+        with parser.naming_flags():
+            print(json.dumps(_seal(options)))
         return
     if options.export_dir is not None or options.encryption_key is not None or options.output is not None:
-        parser.error("a new key is made alone: leave out export_dir, --encryption_key and --output")
+        parser.error("export_dir, --encryption_key and --output are not allowed with a new key. Omit them")
     if options.new_signing_key is not None:
         print(json.dumps(new_signing_key(options.new_signing_key)))
     else:
@@ -32,13 +33,13 @@ def _seal(options):
     return seal_bundle(options.export_dir, signing_key, encryption_key, options.output)
 
 
-def _parser():
-    parser = Parser(prog="tfpar seal", description="Sign an export, encrypt it, or make keys for that.")
-    parser.add_argument("export_dir", nargs="?", help="a plain export; its files must agree with its manifest")
-    what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--signing_key", metavar=_SOURCE, help="Ed25519 private key, PEM")
-    what.add_argument("--new_signing_key", metavar="PREFIX", help="write PREFIX.private.pem and PREFIX.public.pem")
-    what.add_argument("--new_encryption_key", metavar="FILE", help="write 32 random bytes in base64")
+def _make_parser():
+    parser = Parser(prog="tfpar seal", description="Sign or encrypt an export, or generate keys.")
+    parser.add_argument("export_dir", nargs="?", help="a plain export; its files must match its manifest")
+    keys = parser.add_mutually_exclusive_group(required=True)
+    keys.add_argument("--signing_key", metavar=_SOURCE, help="Ed25519 private key, PEM")
+    keys.add_argument("--new_signing_key", metavar="PREFIX", help="write PREFIX.private.pem and PREFIX.public.pem")
+    keys.add_argument("--new_encryption_key", metavar="FILE", help="write 32 random bytes in base64")
     parser.add_argument("--encryption_key", metavar=_SOURCE, help="encrypt the files, too")
-    parser.add_argument("--output", metavar="DIR", help="where the sealed export is left; default: in place")
+    parser.add_argument("--output", metavar="DIR", help="directory of the sealed export; default: replace export_dir")
     return parser

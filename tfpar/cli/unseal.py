@@ -1,16 +1,17 @@
-"""`tfpar unseal DIR --output DIR2`: the plain export that was sealed."""
+"""`tfpar unseal DIR --output DIR2`: restores the plain export that was sealed."""
 
 import json
 
-from tfpar.cli.arguments import Parser, add_keys, given_keys
+from tfpar.cli.arguments import Parser, add_keys, read_keys
 from tfpar.export.bundle.seal import unseal_bundle
 
 
 def main(arguments: list[str]) -> None:
-    """Prints one JSON object: what was written."""
-    parser = Parser(prog="tfpar unseal", description="Give back the plain export that was sealed.")
-    parser.add_argument("export_dir", help="what tfpar seal left")
-    parser.add_argument("--output", required=True, metavar="DIR", help="where the plain export is left")
+    """Print one JSON object: a report of the plain export."""
+    parser = Parser(prog="tfpar unseal", description="Restore the plain export that was sealed.")
+    parser.add_argument("export_dir", help="the output of tfpar seal")
+    parser.add_argument("--output", required=True, metavar="DIR", help="directory of the plain export")
     add_keys(parser)
     options = parser.parse_args(arguments)
-    print(json.dumps(unseal_bundle(options.export_dir, options.output, **given_keys(options))))
+    with parser.naming_flags():
+        print(json.dumps(unseal_bundle(options.export_dir, options.output, **read_keys(options))))

@@ -6,7 +6,6 @@ import signal
 import threading
 
 from tfpar.cluster.rendezvous import unreachable_workers, wait_for_workers
-from tfpar.cluster.shared_memory import SharedMemoryCollectives
 from tfpar.cluster.start_watch import start_bounded
 from tfpar.cluster.tf_config import TfConfig, read_tf_config
 from tfpar.errors import UserError, WorkerLostError
@@ -48,6 +47,8 @@ def make(config: TfConfig, timeout_s: float, on_cpu: bool):
         ) from None
     strategy.tfpar_collectives = None
     if on_cpu and on_one_host and len(config.workers) > 1:
+        from tfpar.cluster.shared_memory import SharedMemoryCollectives  # here: it imports NumPy, which takes 0.3 s
+
         strategy.tfpar_collectives = SharedMemoryCollectives(config.workers, config.index, timeout_s)
     return strategy
 

@@ -2,6 +2,9 @@ from .bundle.directory import Bundle as Bundle
 from .bundle.directory import check_writable as check_writable
 from .bundle.directory import write_bundle as write_bundle
 from .bundle.environment_info import read_versions as read_versions
+from .bundle.keys import read_encryption_key as read_encryption_key
+from .bundle.keys import read_public_key as read_public_key
+from .bundle.keys import read_signing_key as read_signing_key
 from .bundle.seal import seal_bundle as seal_bundle
 from .bundle.seal import unseal_bundle as unseal_bundle
 from .bundle.verify import verify_bundle as verify_bundle
@@ -9,8 +12,13 @@ from .conversion.interpreter import TFLiteModel as TFLiteModel
 from .conversion.to_saved_model import saved_model as saved_model
 from .conversion.to_tflite import tflite as tflite
 from .foreign.pytorch import from_torch as from_torch
+from .foreign.pytorch import load_torch as load_torch
 from .foreign.stock_keras import from_keras as from_keras
+from .foreign.stock_keras import load_keras as load_keras
 from .formats import FORMATS as FORMATS
+from .formats import FORMS as FORMS
+from .formats import TARGETS as TARGETS
+from .formats import Format as Format
 from .generic.model_export import export_model as export_model
 from .micro.interpreter import MicroModel as MicroModel
 from .micro.interpreter import check_micro as check_micro

@@ -1,4 +1,4 @@
-"""Keys are made once, for their owner alone, and read from files or the environment only."""
+"""Keys are written once, readable only by their owner, and read only from files or the environment."""
 
 import base64
 import os
@@ -46,7 +46,7 @@ def test_keys_from_the_environment(pair, monkeypatch):
 @pytest.mark.parametrize("there", ["signer.private.pem", "signer.public.pem"])
 def test_no_signing_key_is_overwritten(tmp_path, there):
     (tmp_path / there).write_text("precious")
-    with pytest.raises(UserError, match=f"{there} is there already"):
+    with pytest.raises(UserError, match=f"{there} exists already"):
         keys.new_signing_key(str(tmp_path / "signer"))
     assert [path.name for path in tmp_path.iterdir()] == [there]
     assert (tmp_path / there).read_text() == "precious"
@@ -54,7 +54,7 @@ def test_no_signing_key_is_overwritten(tmp_path, there):
 
 def test_no_encryption_key_is_overwritten(tmp_path):
     (tmp_path / "key").write_text("precious")
-    with pytest.raises(UserError, match="key is there already"):
+    with pytest.raises(UserError, match="key exists already"):
         keys.new_encryption_key(str(tmp_path / "key"))
     assert (tmp_path / "key").read_text() == "precious"
     with pytest.raises(UserError, match="cannot be written"):
@@ -64,7 +64,7 @@ def test_no_encryption_key_is_overwritten(tmp_path):
 @pytest.mark.parametrize("source", [SECRET, "base64:" + SECRET, "env:" + SECRET, "-----BEGIN PRIVATE KEY-----\nMC4CAQ"])
 @pytest.mark.parametrize("read", [keys.read_encryption_key, keys.read_signing_key])
 def test_a_key_itself_is_refused_and_not_repeated(read, source):
-    with pytest.raises(UserError, match="must be file:PATH or env:NAME; a key itself is not taken, since") as raised:
+    with pytest.raises(UserError, match="must be file:PATH or env:NAME. A literal key is refused, since") as raised:
         read(source)
     assert source not in str(raised.value) and SECRET not in str(raised.value)
 
@@ -72,16 +72,16 @@ def test_a_key_itself_is_refused_and_not_repeated(read, source):
 def test_sources_that_are_not_there(tmp_path):
     with pytest.raises(UserError, match="no environment variable 'ABSENT_KEY'"):
         keys.read_encryption_key("env:ABSENT_KEY")
-    with pytest.raises(UserError, match="--signing_key file:.*absent cannot be read"):
+    with pytest.raises(UserError, match="`signing_key` file:.*absent cannot be read"):
         keys.read_signing_key(f"file:{tmp_path / 'absent'}")
-    with pytest.raises(UserError, match="--public_key .*absent cannot be read"):
+    with pytest.raises(UserError, match="`public_key` .*absent cannot be read"):
         keys.read_public_key(str(tmp_path / "absent"))
 
 
 @pytest.mark.parametrize("length", [0, 16, 31, 33, 64])
 def test_an_encryption_key_of_another_length(monkeypatch, length):
     monkeypatch.setenv("KEY", base64.b64encode(bytes(length)).decode())
-    with pytest.raises(UserError, match=f"must hold 32 bytes in base64, and holds {length} bytes"):
+    with pytest.raises(UserError, match=f"must hold 32 bytes in base64; got {length} bytes"):
         keys.read_encryption_key("env:KEY")
 
 

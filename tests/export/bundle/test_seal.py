@@ -1,4 +1,4 @@
-"""`seal_bundle` and `unseal_bundle`: what comes out, what is refused, and that nothing is left of what failed."""
+"""`seal_bundle` and `unseal_bundle`: outputs, refusals, and that a failure writes nothing."""
 
 import base64
 import json
@@ -78,7 +78,7 @@ def test_verified_without_and_with_the_key(plain, signing_key):
 def test_sealing_twice(plain, signing_key):
     seal_bundle(plain, signing_key)
     before = contents(plain)
-    with pytest.raises(UserError, match="is signed already; tfpar unseal gives the plain export"):
+    with pytest.raises(UserError, match="is signed already. Seal the plain export"):
         seal_bundle(plain, signing_key)
     assert contents(plain) == before
 
@@ -104,14 +104,14 @@ def test_files_that_do_not_match_are_not_signed(plain, signing_key, what):
 
 def test_the_wrong_encryption_key(plain, signing_key, tmp_path):
     seal_bundle(plain, signing_key, KEY)
-    with pytest.raises(UserError, match="below/bytes cannot be decrypted: --encryption_key is not the key"):
+    with pytest.raises(UserError, match="below/bytes cannot be decrypted: `encryption_key` is not the key"):
         unseal_bundle(plain, tmp_path / "out", KEY[::-1])
-    with pytest.raises(UserError, match="below/bytes is encrypted; give --encryption_key"):
+    with pytest.raises(UserError, match="below/bytes is encrypted; give `encryption_key`"):
         unseal_bundle(plain, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
-def test_unsealing_what_is_changed_or_not_sealed(plain, signing_key, tmp_path):
+def test_unsealing_a_changed_or_plain_export(plain, signing_key, tmp_path):
     with pytest.raises(UserError, match="is not sealed"):
         unseal_bundle(plain, tmp_path / "out")
     seal_bundle(plain, signing_key)
@@ -127,7 +127,7 @@ def test_an_output_that_would_change_the_source(plain, signing_key):
     assert set(contents(plain)) == {"manifest.json", "labels.txt", "below/bytes"}
 
 
-def test_a_strangers_directory_stays(plain, signing_key, tmp_path):
+def test_a_directory_of_other_files_is_not_replaced(plain, signing_key, tmp_path):
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "photo").touch()
     with pytest.raises(UserError, match="holds other files"):

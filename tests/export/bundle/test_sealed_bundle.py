@@ -21,9 +21,9 @@ def edit(directory, change):
     path.write_text(json.dumps(manifest))
 
 
-def flip(path, place):
+def flip(path, offset):
     content = bytearray(path.read_bytes())
-    content[place] ^= 1
+    content[offset] ^= 1
     path.write_bytes(content)
 
 
@@ -58,7 +58,7 @@ def test_a_changed_a_missing_and_an_unlisted_file(plain):
 
 
 @pytest.mark.parametrize("name", ["../secret", "below/../../secret", "/etc/hostname", "./labels.txt", "", ".", "a\0b"])
-def test_paths_that_leave_the_directory(plain, name):
+def test_paths_outside_the_directory(plain, name):
     content = b"not of this export"
     (plain.parent / "secret").write_bytes(content)
     entry = {"path": name, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
@@ -69,7 +69,7 @@ def test_paths_that_leave_the_directory(plain, name):
         Bundle(plain).read("labels.txt")
 
 
-def test_a_link_shows_nothing_but_what_was_exported(plain):
+def test_a_link_shows_only_exported_files(plain):
     """Caches of downloads link to files elsewhere; what counts is their content."""
     outside = plain.parent / "outside"
     (plain / "labels.txt").rename(outside)
@@ -99,8 +99,8 @@ def test_any_change_of_manifest_or_signature(signed, signing_key, pinned):
     public_key = signing_key.public_key() if pinned else None
     for name in ("manifest.json", "manifest.sig"):
         content = (signed / name).read_bytes()
-        for place in range(len(content)):
-            flip(signed / name, place)
+        for offset in range(len(content)):
+            flip(signed / name, offset)
             with pytest.raises(UserError, match="manifest"):
                 Bundle(signed, public_key=public_key)
             (signed / name).write_bytes(content)
@@ -121,7 +121,7 @@ def test_a_pinned_key_wants_its_own_signature(plain, signing_key, tmp_path):
     other = read_signing_key("file:" + new_signing_key(str(tmp_path / "other"))["private_key"])
     seal_bundle(plain, other)
     assert Bundle(plain).signature["trusted"] is False
-    with pytest.raises(UserError, match="the export comes from somebody else"):
+    with pytest.raises(UserError, match="someone else has signed the export"):
         Bundle(plain, public_key=signing_key.public_key())
 
 
@@ -139,7 +139,7 @@ def test_files_of_an_encrypted_bundle_cannot_change_places(encrypted):
         below["sha256"], labels["sha256"] = labels["sha256"], below["sha256"]
 
     edit(encrypted, follow)
-    with pytest.raises(UserError, match="labels.txt cannot be decrypted.*put in its place"):
+    with pytest.raises(UserError, match="labels.txt cannot be decrypted.*was replaced"):
         Bundle(encrypted, KEY).read("labels.txt")
 
 
@@ -153,8 +153,8 @@ def test_an_encrypted_file_that_is_cut_short(encrypted):
             Bundle(encrypted, KEY).read("labels.txt")
 
 
-def test_a_key_for_what_is_not_encrypted(plain):
-    with pytest.raises(UserError, match="is not encrypted, but --encryption_key is given"):
+def test_a_key_for_a_plain_export(plain):
+    with pytest.raises(UserError, match="is not encrypted, but `encryption_key` is given"):
         Bundle(plain, KEY)
 
 

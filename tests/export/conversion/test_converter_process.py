@@ -1,4 +1,4 @@
-"""What happens when the converter fails, dies or hangs."""
+"""Errors of a converter that fails, crashes or hangs."""
 
 import sys
 import textwrap
@@ -24,7 +24,7 @@ serve(convert)
 
 @pytest.fixture
 def converter(monkeypatch, tmp_path):
-    """`converter(body)` puts a function of `directory`, `format_name` in the converter's place, in its process;
+    """`converter(body)` replaces the converter, in its process, by a function of `directory`, `format_name`;
     `tmp_path / "out"` is for the file."""
     (tmp_path / "out").mkdir()
 
@@ -53,7 +53,7 @@ def test_a_failure_is_one_line_with_its_last_error(converter, dense, tmp_path):
 
 def test_death_by_a_signal(converter, dense, tmp_path):
     converter("os.kill(os.getpid(), signal.SIGSEGV)")
-    assert "died of signal 11 on the float16 file" in refused(dense, tmp_path / "out", quantize="float16")
+    assert "was killed by signal 11 on the float16 file" in refused(dense, tmp_path / "out", quantize="float16")
 
 
 def test_time_out(converter, dense, tmp_path):
@@ -65,7 +65,7 @@ def test_time_out(converter, dense, tmp_path):
 def test_the_next_file_is_converted_after_one_that_failed(converter, dense, tmp_path):
     converter("os.kill(os.getpid(), signal.SIGSEGV)\n" * 2)
     for _ in range(2):
-        assert "died of signal 11" in refused(dense, tmp_path / "out")
+        assert "was killed by signal 11" in refused(dense, tmp_path / "out")
 
 
 def test_a_converter_that_cannot_start(monkeypatch, dense, tmp_path):
@@ -80,7 +80,7 @@ def test_operations_that_tflite_lacks_are_named(tmp_path):
     hashed = keras.Model(ids, keras.layers.Hashing(10)(ids))
     (tmp_path / "out").mkdir()
     message = refused(hashed, tmp_path / "out")
-    assert "no builtin operation for tf.AsString, tf.StringToHashBucketFast. Leave the layer out" in message
+    assert "no builtin operation for tf.AsString, tf.StringToHashBucketFast. Remove the layer" in message
 
 
 def test_an_old_file_survives_a_failure(converter, dense, tmp_path):

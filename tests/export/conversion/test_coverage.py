@@ -1,4 +1,4 @@
-"""What can be built can leave: each kind of network as float32, with 8-bit weights, and in 8 bits throughout."""
+"""Each kind of network can be exported in float32, with 8-bit weights, and in 8 bits."""
 
 import keras
 import numpy as np
@@ -74,10 +74,10 @@ def rows_for(model):
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_leaves(name, tmp_path):
+def test_can_be_exported(name, tmp_path):
     keras.utils.set_random_seed(0)
     model = MODELS[name]()
-    errors, scale = {}, max(np.abs(answer).max() for answer in _answers(model))
+    errors, scale = {}, max(np.abs(output).max() for output in _predict(model))
     for quantize in ("float32", "dynamic", "int8"):
         report = tfpar.export.tflite(
             model, tmp_path / f"{quantize}.tflite", quantize=quantize, calibration=rows_for(model), tolerance=10.0
@@ -88,6 +88,6 @@ def test_leaves(name, tmp_path):
     assert errors["dynamic"] < 0.05 * scale and errors["int8"] < 0.15 * scale, (errors, scale)
 
 
-def _answers(model):
-    answers = model.predict(rows_for(model), verbose=0)
-    return answers if isinstance(answers, list) else [answers]
+def _predict(model):
+    outputs = model.predict(rows_for(model), verbose=0)
+    return outputs if isinstance(outputs, list) else [outputs]

@@ -1,4 +1,4 @@
-"""A file that is not written says why: the cause and the remedy, in one sentence."""
+"""The error for a file that is not written names the cause and a remedy in one sentence."""
 
 import keras
 import numpy as np
@@ -55,7 +55,7 @@ def test_a_random_model(tmp_path):
 
 def test_a_layer_that_sees_several_steps(tmp_path):
     message = refused(regression(K.Conv1D(4, 3, padding="causal", name="filters"), K.LSTM(4)), tmp_path, streaming=True)
-    assert "its layer 'filters' sees several steps" in message
+    assert "its layer 'filters' needs several steps" in message
     message = refused(regression(K.LSTM(4, return_sequences=True), K.Flatten(), K.Dense(1)), tmp_path, streaming=True)
     assert "cannot be streamed: its layer 'flatten" in message
 
@@ -78,12 +78,12 @@ def test_text_goes_into_a_saved_model_alone(tmp_path):
     vectorization.adapt(["a good film", "a bad film"])
     texts = keras.Input((), dtype="string", name="text")
     model = keras.Model(texts, K.LSTM(3)(K.Embedding(9, 2, mask_zero=True)(vectorization(texts))))
-    assert "'text' is text, which TFLite's builtin operations cannot take" in refused(model, tmp_path)
+    assert "'text' is text, which TFLite's builtin operations do not support" in refused(model, tmp_path)
     tfpar.export.saved_model(model, tmp_path / "m")
     serve = tf.saved_model.load(str(tmp_path / "m")).signatures["serving_default"]
-    given = tf.constant(["a bad film", "film"])
-    (found,) = serve(text=given).values()
-    np.testing.assert_allclose(found, model(given), atol=1e-6)
+    rows = tf.constant(["a bad film", "film"])
+    (found,) = serve(text=rows).values()
+    np.testing.assert_allclose(found, model(rows), atol=1e-6)
 
 
 CALIBRATIONS = {

@@ -1,4 +1,4 @@
-"""A recurrence leaves as one operation, as a loop, in chunks or unrolled, and answers the same."""
+"""A recurrence is exported as one operation, a loop, chunks or unrolled, with the same outputs."""
 
 import keras
 import numpy as np
@@ -15,17 +15,17 @@ ROWS = np.random.default_rng(0).normal(size=(12, LENGTH, FEATURES)).astype(np.fl
 def models():
     keras.utils.set_random_seed(0)
 
-    def made(*layers):
+    def make(*layers):
         inputs = x = keras.Input((None, FEATURES), name="x")
         for layer in layers:
             x = layer(x)
         return keras.Model(inputs, keras.layers.Dense(2, name="y")(x))
 
     return {
-        "lstm": made(tfpar.layers.LSTM(6)),
-        "stack": made(tfpar.layers.LSTM(6, return_sequences=True), tfpar.layers.GRU(4)),
-        "bidirectional": made(tfpar.layers.Bidirectional(tfpar.layers.LSTM(4))),
-        "dense": made(keras.layers.GlobalAveragePooling1D()),
+        "lstm": make(tfpar.layers.LSTM(6)),
+        "stack": make(tfpar.layers.LSTM(6, return_sequences=True), tfpar.layers.GRU(4)),
+        "bidirectional": make(tfpar.layers.Bidirectional(tfpar.layers.LSTM(4))),
+        "dense": make(keras.layers.GlobalAveragePooling1D()),
     }
 
 
@@ -53,7 +53,7 @@ FORMS = [
 @pytest.mark.parametrize("model, form, found, has, lacks", FORMS)
 def test_form(exported, model, form, found, has, lacks):
     report, _ = exported(model, form=form)
-    assert report["form"] == found and report["form_reason"] == "it was asked for"
+    assert report["form"] == found and report["form_reason"] == "it was requested"
     assert has <= set(report["ops"]) and not lacks & set(report["ops"])
     assert report["max_abs_error"] < 1e-6
 
@@ -83,11 +83,11 @@ def test_a_desktop_gets_the_fastest_form_and_is_told_the_others_times(exported):
 
 
 def test_a_model_without_recurrence_has_no_form_to_choose(exported):
-    assert exported("dense", target="desktop")[0]["form_reason"] == "it has no recurrent layer"
+    assert exported("dense", target="desktop")[0]["form_reason"] == "the model has no recurrent layer"
 
 
-def test_what_cannot_be_had_is_refused(models, exported):
-    with pytest.raises(UserError, match="form='loop' cannot be had in int8; it must be one of fused, unrolled"):
+def test_unsupported_forms_are_refused(models, exported):
+    with pytest.raises(UserError, match="`form` must be one of fused, unrolled for int8; got 'loop'"):
         exported("lstm", form="loop", quantize="int8")
     with pytest.raises(UserError, match="form='unrolled' needs a static number of time steps; give `sequence_length`"):
         tfpar.export.tflite(models["lstm"], "never", form="unrolled")
@@ -99,7 +99,7 @@ def test_what_cannot_be_had_is_refused(models, exported):
         exported("lstm", target="toaster")
 
 
-def test_rows_of_a_batch_are_answered_together(models, exported):
+def test_rows_of_a_batch_run_together(models, exported):
     report, path = exported("lstm", batch_size=4)
     file = tfpar.export.TFLiteModel(path)
     assert file.inputs["x"][0] == (4, LENGTH, FEATURES) and report["max_abs_error"] < 1e-6
@@ -109,8 +109,8 @@ def test_rows_of_a_batch_are_answered_together(models, exported):
 def test_several_lengths_share_weights(models, exported):
     report, path = exported("lstm", sequence_length=[7, 23])
     assert report["signatures"] == ["length_23", "length_7", "serving_default"] and report["max_abs_error"] < 1e-6
-    answers = models["lstm"].predict(ROWS[:1, :7], verbose=0)
-    np.testing.assert_allclose(tfpar.export.TFLiteModel(path, "length_7")(x=ROWS[:1, :7])["y"], answers, atol=1e-6)
+    expected = models["lstm"].predict(ROWS[:1, :7], verbose=0)
+    np.testing.assert_allclose(tfpar.export.TFLiteModel(path, "length_7")(x=ROWS[:1, :7])["y"], expected, atol=1e-6)
 
 
 def test_weights_are_in_the_file_once(tmp_path):

@@ -1,4 +1,4 @@
-"""A model that was trained in mixed precision leaves in float32."""
+"""A model that was trained in mixed precision is exported in float32."""
 
 import keras
 import numpy as np
@@ -26,8 +26,8 @@ def test_a_file_computes_in_float32(policy, cell, form, tmp_path):
     report = tfpar.export.tflite(model, tmp_path / "model.tflite", form=form, calibration={"x": X})
     assert report["max_abs_error"] < 1e-6
     file = tfpar.export.TFLiteModel(tmp_path / "model.tflite")
-    answers = np.concatenate([file(x=row[None])["y"] for row in X])
-    np.testing.assert_allclose(answers, full.predict(X, verbose=0), atol=1e-6)
+    outputs = np.concatenate([file(x=row[None])["y"] for row in X])
+    np.testing.assert_allclose(outputs, full.predict(X, verbose=0), atol=1e-6)
     assert model(X).dtype == policy.removeprefix("mixed_")  # as it was
 
 

@@ -123,7 +123,7 @@ def test_files_equal_the_model(make, tmp_path):
 
 
 def report_inputs(model):
-    return tfpar.export.conversion.serving.input_names(model)
+    return tfpar.export.conversion.serving.ServingModel(model).input_names
 
 
 def test_outputs_of_a_file_are_in_the_order_of_the_model(tmp_path):
@@ -162,10 +162,10 @@ def test_a_saved_model_of_any_kind_loads(make, ending, tmp_path):
     [
         (lambda: keras.Sequential([K.Dense(1)]), "is not built, so its inputs are unknown. Call it once"),
         (lambda: Subclassed(), "is not built, so its inputs are unknown. Call it once"),
-        (lambda: K.Dense(1), "a keras.Model is needed; got Dense"),
+        (lambda: K.Dense(1), "`model` must be a keras.Model; got Dense"),
     ],
 )
-def test_what_has_no_inputs_is_refused(make, message, tmp_path):
+def test_models_without_inputs_are_refused(make, message, tmp_path):
     with pytest.raises(UserError, match=message):
         tfpar.export.tflite(make(), tmp_path / "m.tflite")
     with pytest.raises(UserError, match=message):

@@ -1,4 +1,4 @@
-"""The signature `step`: a sequence fed piece by piece is answered as if it had come at once."""
+"""The signature `step`: steps of a sequence give the outputs of the whole sequence."""
 
 import keras
 import numpy as np
@@ -34,12 +34,12 @@ def test_steps_equal_the_whole(model, tmp_path, quantize, atol):
         "first_c": (1, 6),
         "second_h": (1, 3),
     }
-    answers = []
+    outputs = []
     for t in range(LENGTH):
         found = step(x=ROWS[:1, t : t + 1], **states)
         states = {name: found[name] for name in states}
-        answers.append(found["y"][:, 0])
-    np.testing.assert_allclose(np.stack(answers, 1), model.predict(ROWS[:1], verbose=0), atol=atol)
+        outputs.append(found["y"][:, 0])
+    np.testing.assert_allclose(np.stack(outputs, 1), model.predict(ROWS[:1], verbose=0), atol=atol)
 
 
 def test_a_step_has_no_loop(model, tmp_path):
@@ -56,7 +56,7 @@ def test_a_whole_call_begins_in_zero_states_whatever_a_stream_did(model, tmp_pat
     np.testing.assert_array_equal(whole(x=ROWS[:1])["y"], first)
 
 
-def test_what_needs_the_end_first_cannot_be_streamed(tmp_path):
+def test_layers_that_run_backward_cannot_be_streamed(tmp_path):
     inputs = keras.Input((None, FEATURES), name="x")
     backward = keras.Model(inputs, tfpar.layers.Bidirectional(tfpar.layers.LSTM(2))(inputs))
     pooled = keras.Model(inputs, keras.layers.GlobalMaxPooling1D()(inputs))

@@ -24,7 +24,7 @@ class Refuse:
             return ModuleSpec(name, self)
 
     def create_module(self, spec):
-        raise ModuleNotFoundError(f"{spec.name} is not for strangers")
+        raise ModuleNotFoundError(f"{spec.name} is not available")
 
     def exec_module(self, module):
         pass
@@ -32,8 +32,8 @@ class Refuse:
 sys.meta_path.insert(0, Refuse())
 import numpy as np, tensorflow as tf
 serve = tf.saved_model.load(sys.argv[1]).signatures["serving_default"]
-questions = np.load(sys.argv[2])
-np.savez(sys.argv[3], **{name: serve(tokens=tf.constant(questions[name]))["logits"] for name in questions.files})
+inputs = np.load(sys.argv[2])
+np.savez(sys.argv[3], **{name: serve(tokens=tf.constant(inputs[name]))["logits"] for name in inputs.files})
 inputs = {name: [spec.dtype.name, spec.shape.as_list()] for name, spec in serve.structured_input_signature[1].items()}
 outputs = {name: [spec.dtype.name, spec.shape.as_list()] for name, spec in serve.structured_outputs.items()}
 print(json.dumps([inputs, outputs, [name for name in ("tfpar", "keras") if name in sys.modules]]))
@@ -42,15 +42,15 @@ print(json.dumps([inputs, outputs, [name for name in ("tfpar", "keras") if name 
 
 @pytest.fixture(scope="module")
 def abroad(classifier, rows, tmp_path_factory):
-    """What a process without tfpar and Keras found: signature, and answers by name of the question."""
+    """Results of a process without tfpar and Keras: signature, and outputs by name of the input."""
     directory = tmp_path_factory.mktemp("abroad")
     tfpar.export.saved_model(classifier, directory / "saved_model")
-    questions = {f"{batch}x{time}": rows[5 : 5 + batch, :time] for batch in (1, 3) for time in (2, 7)}
-    np.savez(directory / "questions.npz", **questions)
-    names = (directory / name for name in ("saved_model", "questions.npz", "answers.npz"))
+    inputs = {f"{batch}x{time}": rows[5 : 5 + batch, :time] for batch in (1, 3) for time in (2, 7)}
+    np.savez(directory / "inputs.npz", **inputs)
+    names = (directory / name for name in ("saved_model", "inputs.npz", "outputs.npz"))
     done = subprocess.run([sys.executable, "-c", STRANGER, *names], capture_output=True, text=True, cwd=directory)
     assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1]), questions, dict(np.load(directory / "answers.npz"))
+    return json.loads(done.stdout.splitlines()[-1]), inputs, dict(np.load(directory / "outputs.npz"))
 
 
 def test_names_shapes_and_dtypes(abroad):
@@ -62,9 +62,9 @@ def test_names_shapes_and_dtypes(abroad):
 
 @pytest.mark.parametrize("name", ["1x2", "1x7", "3x2", "3x7"])
 def test_equals_keras(abroad, classifier, name):
-    _, questions, answers = abroad
-    assert answers[name].shape == (int(name[0]), 3)
-    np.testing.assert_allclose(answers[name], classifier(questions[name]), rtol=0, atol=1e-6)
+    _, inputs, outputs = abroad
+    assert outputs[name].shape == (int(name[0]), 3)
+    np.testing.assert_allclose(outputs[name], classifier(inputs[name]), rtol=0, atol=1e-6)
 
 
 def test_several_inputs_and_outputs(tmp_path):
@@ -89,7 +89,7 @@ def test_replaces_a_saved_model_as_a_whole(dense, tmp_path):
     assert not (tmp_path / "m" / "left_over").exists()
 
 
-def test_a_failed_save_leaves_nothing(dense, tmp_path, monkeypatch):
+def test_a_failed_save_writes_nothing(dense, tmp_path, monkeypatch):
     def save(module, path, signatures):
         tf.io.gfile.makedirs(f"{path}/variables")
         raise OSError("disk full")
@@ -100,7 +100,7 @@ def test_a_failed_save_leaves_nothing(dense, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_strangers_directory_stays(dense, tmp_path):
+def test_a_directory_of_other_files_is_not_replaced(dense, tmp_path):
     (tmp_path / "thesis.tex").write_text("years")
     with pytest.raises(UserError, match=r"saved_model\.pb"):
         tfpar.export.saved_model(dense, tmp_path)
@@ -114,7 +114,7 @@ def test_a_model_without_inputs_is_refused(tmp_path):
 
 
 def test_made_beside_a_mocked_gpu_it_runs_on_a_cpu(classifier, rows, tmp_path, monkeypatch):
-    """Where layers take cuDNN's operation, the file does not."""
+    """A file has no cuDNN op, even where the layers use it."""
     expected = classifier(rows[:3]).numpy()
     scope = tf.__internal__.eager_context.get_device_name
     monkeypatch.setattr(placement, "device_type", lambda: "CPU" if "CPU" in (scope() or "") else "GPU")

@@ -100,15 +100,15 @@ def test_a_stack_among_other_weights_is_found_by_its_prefix():
     np.testing.assert_array_equal(from_torch(weights)(ROWS), expected)
     weights.update(state_dict("lstm", prefix="decoder."))
     np.testing.assert_array_equal(from_torch(weights, "encoder")(ROWS), expected)
-    with pytest.raises(UserError, match="choose one by its prefix: 'encoder', 'decoder'"):
+    with pytest.raises(UserError, match="`prefix` must be one of 'encoder', 'decoder'"):
         from_torch(weights)
-    with pytest.raises(UserError, match="with the prefix 'head'.*there is 'encoder', 'decoder'"):
+    with pytest.raises(UserError, match="has the prefix 'head'.*there is 'encoder', 'decoder'"):
         from_torch(weights, "head")
 
 
 def test_an_rnn_needs_its_nonlinearity():
     weights = state_dict("rnn")
-    with pytest.raises(UserError, match="do not tell its `nonlinearity`; give 'tanh', PyTorch's default, or 'relu'"):
+    with pytest.raises(UserError, match="`nonlinearity` must be 'tanh', PyTorch's default, or 'relu'"):
         from_torch(weights)
     relu = from_torch(weights, nonlinearity="relu")(ROWS)
     h = np.zeros((len(ROWS), UNITS))
@@ -119,7 +119,7 @@ def test_an_rnn_needs_its_nonlinearity():
 
 
 def write_torch_file(path, arrays, code=("torch._utils", "_rebuild_tensor_v2")):
-    """What `torch.save` of PyTorch 2 writes for a dict of float32 tensors, opcode by opcode."""
+    """The output of `torch.save` of PyTorch 2 for a dict of float32 tensors, opcode by opcode."""
 
     def text(value):
         return b"X" + struct.pack("<I", len(value)) + value.encode()
@@ -146,14 +146,14 @@ def test_a_file_of_torch_save_is_read_without_running_code(tmp_path):
     np.testing.assert_array_equal(load_torch(tmp_path / "gru.pt")(ROWS), from_torch(weights)(ROWS))
     for code in (("os", "system"), ("builtins", "eval"), ("torch.nn.modules.rnn", "GRU"), ("tfpar.files", "read_file")):
         write_torch_file(tmp_path / "code.pth", weights, code)
-        with pytest.raises(UserError, match=f"the file asks for {code[0]}.{code[1]}, which is code"):
+        with pytest.raises(UserError, match=f"the file imports {code[0]}.{code[1]}, which is code"):
             load_torch(tmp_path / "code.pth")
     (tmp_path / "old.pt").write_bytes(b"\x80\x02no zip")
     with pytest.raises(UserError, match="is not a file of torch.save"):
         load_torch(tmp_path / "old.pt")
 
 
-def test_what_no_layer_here_can_be_is_refused(tmp_path):
+def test_unsupported_layers_are_refused(tmp_path):
     with pytest.raises(UserError, match="there is none"):
         from_torch({"weight": np.ones((2, 2))})
     with pytest.raises(UserError, match="proj_size"):
@@ -161,7 +161,7 @@ def test_what_no_layer_here_can_be_is_refused(tmp_path):
     with pytest.raises(UserError, match="lack 'weight_ih_l0'"):
         from_torch({"weight_hh_l0": np.ones((4 * UNITS, UNITS), np.float32)})
     odd = {"weight_ih_l0": np.ones((10, 5), np.float32), "weight_hh_l0": np.ones((10, 5), np.float32)}
-    with pytest.raises(UserError, match="are of no LSTM, GRU or RNN"):
+    with pytest.raises(UserError, match="do not fit an LSTM, GRU or RNN"):
         from_torch(odd)
     (tmp_path / "odd.safetensors").write_bytes(b"odd")
     with pytest.raises(UserError, match="cannot be read as safetensors"):

@@ -10,12 +10,12 @@ ONE = {"x": (None, 2)}
 
 
 def test_npz_by_name(tmp_path):
-    given = {"a": np.arange(3), "b": np.ones((3, 2)), "labels": np.zeros(3)}
-    np.savez(tmp_path / "f", **given)
+    arrays = {"a": np.arange(3), "b": np.ones((3, 2)), "labels": np.zeros(3)}
+    np.savez(tmp_path / "f", **arrays)
     read = read_arrays("npz", tmp_path / "f.npz", {"b": (2,), "a": ()})
     assert list(read) == ["b", "a"]
-    np.testing.assert_array_equal(read["a"], given["a"])
-    np.testing.assert_array_equal(read["b"], given["b"])
+    np.testing.assert_array_equal(read["a"], arrays["a"])
+    np.testing.assert_array_equal(read["b"], arrays["b"])
 
 
 def test_npy_as_it_is(tmp_path):
@@ -56,8 +56,8 @@ def broken(directory):
 
 CASES = [
     ("npz", "other.npz", "no array x, but y"),
-    ("npz", "array.npy", "no npz file"),
-    ("npz", "cut.npz", "no npz file"),
+    ("npz", "array.npy", "not an npz file"),
+    ("npz", "cut.npz", "not an npz file"),
     ("npy", "other.npz", ""),
     ("npy", "objects.npy", "allow_pickle"),
     ("npy", "cut.npy", ""),

@@ -1,4 +1,4 @@
-"""Exports of any model are answered for, from files of rows."""
+"""Predictions of any exported model for files of rows."""
 
 import subprocess
 import sys
@@ -38,7 +38,7 @@ def two_inputs(tmp_path_factory):
     return model, bundle_of(directory / "out", (directory / "m.tflite").read_bytes())
 
 
-def test_padded_rows_are_answered_as_by_keras(classifier_dir, classifier, rows, tmp_path):
+def test_padded_rows_equal_keras(classifier_dir, classifier, rows, tmp_path):
     predictor = load_predictor(Bundle(classifier_dir))
     np.save(tmp_path / "rows.npy", rows[:5])
     np.save(tmp_path / "short.npy", rows[2, :3].astype(np.int64))
@@ -56,10 +56,10 @@ def test_padded_rows_are_answered_as_by_keras(classifier_dir, classifier, rows, 
 def test_several_inputs_and_rows_of_a_call(two_inputs, tmp_path, count):
     model, directory = two_inputs
     generator = np.random.default_rng(0)
-    given = {"a": generator.normal(size=(count, 3)), "b": generator.integers(0, 9, (count, 2))}
-    np.savez(tmp_path / "f.npz", **given)
+    arrays = {"a": generator.normal(size=(count, 3)), "b": generator.integers(0, 9, (count, 2))}
+    np.savez(tmp_path / "f.npz", **arrays)
     found = load_predictor(Bundle(directory), "float32")(f"npz:{tmp_path / 'f.npz'}")["outputs"]["y"]
-    np.testing.assert_allclose(found, model([given["a"], given["b"]]), atol=1e-5)
+    np.testing.assert_allclose(found, model([arrays["a"], arrays["b"]]), atol=1e-5)
 
 
 def test_as_many_rows_of_each_input(two_inputs, tmp_path):
@@ -81,7 +81,7 @@ def test_an_input_that_does_not_fit_is_named(classifier_dir, tmp_path):
 
 
 @pytest.mark.parametrize("task", ["telling time", None, []])
-def test_tasks_that_nobody_answers_for(tmp_path, task):
+def test_unknown_tasks(tmp_path, task):
     with write_bundle(tmp_path / "out", {"task": task, "exports": []}):
         pass
     with pytest.raises(UserError, match="it must be for one of .*model.*text_classification"):
@@ -90,8 +90,8 @@ def test_tasks_that_nobody_answers_for(tmp_path, task):
 
 def test_predictors_import_no_tensorflow():
     program = "import importlib, sys; from tfpar.tasks.predictors import PREDICTORS\n"
-    program += "made = [getattr(importlib.import_module(f'tfpar.{m}'), n) for m, n in PREDICTORS.values()]\n"
-    program += "print(len(made), *({'tensorflow', 'keras'} & set(sys.modules)))"
+    program += "loaded = [getattr(importlib.import_module(f'tfpar.{m}'), n) for m, n in PREDICTORS.values()]\n"
+    program += "print(len(loaded), *({'tensorflow', 'keras'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == str(len(PREDICTORS))
 
@@ -102,7 +102,7 @@ def test_encrypted(classifier_dir, rows, signing_key, tmp_path):
     seal_bundle(classifier_dir, signing_key, KEY, tmp_path / "sealed")
     sealed = Bundle(tmp_path / "sealed", KEY, signing_key.public_key())
     assert load_predictor(sealed)(str(tmp_path / "rows.npy")) == plain
-    with pytest.raises(UserError, match="is encrypted; give --encryption_key"):
+    with pytest.raises(UserError, match="is encrypted; give `encryption_key`"):
         load_predictor(Bundle(tmp_path / "sealed"))
 
 

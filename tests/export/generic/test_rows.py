@@ -46,11 +46,11 @@ REFUSED = [
     (SEQUENCE, np.ones((1, 1, 4, 2)), "got the shape"),
     (SEQUENCE, np.ones((0, 4, 2)), "got the shape .0, 4, 2."),
     (SEQUENCE, np.ones((3, 0, 2)), "got the shape"),
-    (SEQUENCE, np.full((1, 4, 2), np.nan), "finite float32.*values that it does not hold"),
-    (SEQUENCE, np.full((1, 4, 2), 1e300), "values that it does not hold"),
+    (SEQUENCE, np.full((1, 4, 2), np.nan), "finite float32.*values that it cannot represent"),
+    (SEQUENCE, np.full((1, 4, 2), 1e300), "values that it cannot represent"),
     (SEQUENCE, np.ones((1, 4, 2), complex), "got complex128"),
     (TOKENS, np.ones((1, 4)), "'tokens' takes finite int32.*got float64"),
-    (TOKENS, np.full((1, 4), 2**40), "values that it does not hold"),
+    (TOKENS, np.full((1, 4), 2**40), "values that it cannot represent"),
     (TOKENS, np.full((1, 4), "a"), "got <U1"),
     (FEATURES, np.ones(3), "sizes .4., or several rows"),
     (IMAGE, np.ones((3, 4, 1)), "sizes .4, 4, 1., or several rows"),
@@ -59,6 +59,6 @@ REFUSED = [
 
 
 @pytest.mark.parametrize("rows, array, words", REFUSED)
-def test_what_does_not_fit(rows, array, words):
+def test_rows_that_do_not_fit(rows, array, words):
     with pytest.raises(UserError, match=words):
         rows.fit(array)

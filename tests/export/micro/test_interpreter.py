@@ -18,7 +18,7 @@ GENERATOR = np.random.default_rng(0)
 
 
 def sequence_classifier(shape, layers):
-    """float "rows" -> the layers -> "classes", with weights wide enough for answers that differ."""
+    """float "rows" -> the layers -> "classes", with weights that give different outputs."""
     keras.utils.set_random_seed(1)
     rows = keras.Input(shape, name="rows")
     x = rows
@@ -46,7 +46,7 @@ FORMS = {"image": "fused", "speech": "fused", "gru": "unrolled"}
 
 
 @pytest.fixture(scope="module", params=list(MODELS))
-def left(request, tmp_path_factory):
+def exported(request, tmp_path_factory):
     """(name, model, rows, path, report, content)."""
     model = MODELS[request.param]()
     rows = GENERATOR.normal(size=(48, *model.inputs[0].shape[1:])).astype(np.float32)
@@ -54,8 +54,8 @@ def left(request, tmp_path_factory):
     return request.param, model, rows, path, *left_for_micro(model, path, rows)
 
 
-def test_it_runs_in_micro_and_agrees(left):
-    name, model, rows, path, report, content = left
+def test_it_runs_in_micro_and_agrees(exported):
+    name, model, rows, path, report, content = exported
     assert [(path.parent / file).exists() for file in report["c_array"]] == [True, True]
     expected = model.predict(rows, verbose=0)
     micro = MicroModel(content, report["arena_bytes"])
@@ -67,8 +67,8 @@ def test_it_runs_in_micro_and_agrees(left):
     assert report["form"] == FORMS[name] and "TFLite Micro" in report["form_reason"]
 
 
-def test_litert_answers_the_same_file_alike(left):
-    _, _, rows, path, report, content = left
+def test_litert_agrees_on_the_same_file(exported):
+    _, _, rows, path, report, content = exported
     file = TFLiteModel(path)
     assert {str(dtype) for _, dtype in (*file.inputs.values(), *file.outputs.values())} == {"int8"}
     micro = MicroModel(content, report["arena_bytes"])
@@ -76,15 +76,15 @@ def test_litert_answers_the_same_file_alike(left):
     assert np.max(differences) < 8.5 / 256
 
 
-def test_it_forgets_between_runs(left):
-    _, _, rows, _, report, content = left
+def test_states_are_reset_between_runs(exported):
+    _, _, rows, _, report, content = exported
     micro = MicroModel(content, report["arena_bytes"])
     first, _, again = (micro(rows=rows[i : i + 1])["classes"] for i in (0, 1, 0))
     np.testing.assert_array_equal(first, again)
 
 
-def test_the_arena_is_the_smallest(left):
-    *_, path, report, _ = left
+def test_the_arena_is_the_smallest(exported):
+    *_, path, report, _ = exported
     program = (
         "import sys, pathlib, numpy as np; from tfpar.export.micro.interpreter import MicroModel\n"
         "model = MicroModel(pathlib.Path(sys.argv[1]).read_bytes(), int(sys.argv[2]))\n"
@@ -97,8 +97,8 @@ def test_the_arena_is_the_smallest(left):
     assert sizes[size].returncode == 0 and sizes[size - 16].returncode != 0
 
 
-def test_inputs_that_do_not_fit(left):
-    *_, report, content = left
+def test_inputs_that_do_not_fit(exported):
+    *_, report, content = exported
     with pytest.raises(UserError, match=r"'rows' must have the shape \(1, \d+, \d+\); got \(2, 3\)"):
         MicroModel(content, report["arena_bytes"]).set_input("rows", np.zeros((2, 3)))
 
@@ -159,14 +159,14 @@ def test_models_that_cannot_be_cut(dense):
 def test_an_operation_that_micro_lacks_is_named(tmp_path):
     model = sequence_classifier((5, 3), [keras.layers.Masking(), tfpar.layers.LSTM(4)])
     rows = GENERATOR.normal(size=(8, 5, 3)).astype(np.float32)
-    with pytest.raises(UserError, match="it has no operation REDUCE_ANY. What helps: .*another target"):
+    with pytest.raises(UserError, match="it has no operation REDUCE_ANY. Use quantize='int8', .*another target"):
         left_for_micro(model, tmp_path / "model.tflite", rows, form="fused")
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("options", [{"streaming": True}, {"sequence_length": [4, 8]}])
 def test_one_signature(dense, tmp_path, options):
-    with pytest.raises(UserError, match="TFLite Micro runs a file's first signature alone"):
+    with pytest.raises(UserError, match="TFLite Micro runs only the first signature of a file"):
         tfpar.export.tflite(dense, tmp_path / "model.tflite", target="micro", **options)
 
 
@@ -177,7 +177,7 @@ def test_without_tflite_micro(dense, tmp_path, monkeypatch):
 
 
 def test_content_that_is_no_model():
-    with pytest.raises(UserError, match="no TFLite model"):
+    with pytest.raises(UserError, match="not a TFLite model"):
         MicroModel(b"not a model at all", 1000)
 
 

@@ -25,7 +25,7 @@ class Classifier(MeasuredExport):
     def make_card_sections(self):
         return {"input": "", "pictures": "", "use": "", "limits": ""}
 
-    def write_task_files(self, directory, answers):
+    def write_task_files(self, directory, predictions):
         (directory / "labels.txt").write_text("a\nb\n")
 
     def predict_with_keras(self):

@@ -1,4 +1,4 @@
-"""Encrypted files of an export: AES-256-GCM, one nonce a file, bound to the file's place."""
+"""Encryption of an export's files: AES-256-GCM, one nonce per file, bound to the file's path."""
 
 import os
 
@@ -6,9 +6,9 @@ from tfpar.errors import UserError
 from tfpar.export.bundle.keys import import_cryptography
 
 _NONCE_BYTES = 12
-LARGEST_BYTES = 2**31 - 1  # that AESGCM takes in one piece
+LARGEST_BYTES = 2**31 - 1  # limit of AESGCM for one call
 
-# What the manifest of an encrypted export says.
+# The field "encryption" in the manifest of an encrypted export.
 ENCRYPTION = {
     "algorithm": "AES-256-GCM",
     "layout": "nonce (12 bytes), ciphertext, tag (16 bytes)",
@@ -17,12 +17,12 @@ ENCRYPTION = {
 
 
 def encrypt(content: bytes, key: bytes, name: str) -> bytes:
-    """Encrypts a file.
+    """Encrypt a file.
 
     Args:
         content: of the file.
         key: 32 bytes.
-        name: the file's path in the bundle; `decrypt` needs the same one, so that files cannot change places.
+        name: the file's path in the bundle, which `decrypt` verifies, so that files cannot be swapped.
 
     Returns:
         Nonce, ciphertext and tag.
@@ -31,16 +31,20 @@ def encrypt(content: bytes, key: bytes, name: str) -> bytes:
         UserError: the file is too large.
     """
     if len(content) > LARGEST_BYTES:
-        raise UserError(f"{name} has {len(content):,} bytes; at most {LARGEST_BYTES:,} can be encrypted: leave it out")
+        raise UserError(f"{name} has {len(content):,} bytes; at most {LARGEST_BYTES:,} can be encrypted. Remove it")
     nonce = os.urandom(_NONCE_BYTES)
     return nonce + _cipher(key).encrypt(nonce, content, name.encode())
 
 
 def decrypt(content: bytes, key: bytes, name: str) -> bytes:
-    """Gives back what `encrypt` was given.
+    """Decrypt a file.
+
+    Args:
+        content: that `encrypt` returned.
+        key, name: that `encrypt` was called with.
 
     Raises:
-        UserError: the key is another one, or the content was not encrypted under this name.
+        UserError: the key or the name differ from those used for encryption.
     """
     cipher = _cipher(key)
     from cryptography.exceptions import InvalidTag
@@ -49,8 +53,8 @@ def decrypt(content: bytes, key: bytes, name: str) -> bytes:
         return cipher.decrypt(content[:_NONCE_BYTES], content[_NONCE_BYTES:], name.encode())
     except (InvalidTag, ValueError) as error:
         raise UserError(
-            f"{name} cannot be decrypted: --encryption_key is not the key that it was encrypted with, or another file "
-            "was put in its place"
+            f"{name} cannot be decrypted: `encryption_key` is not the key that it was encrypted with, or the file was "
+            "replaced"
         ) from error
 
 

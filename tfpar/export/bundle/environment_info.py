@@ -1,10 +1,10 @@
-"""What a model was made with, for its manifest and card."""
+"""Versions of the software that a model is exported with, for its manifest and card."""
 
 import platform
 from importlib import metadata
 
 
 def read_versions() -> dict[str, str]:
-    """Versions by name."""
+    """Read the versions of tfpar, TensorFlow, Keras and Python, by name."""
     packages = {name: metadata.version(name) for name in ("tfpar", "tensorflow", "keras")}
     return {**packages, "python": platform.python_version()}

@@ -1,4 +1,4 @@
-"""Keys for sealed exports: read from files or the environment, never from a command line."""
+"""Keys of sealed exports, read from files or environment variables, never from a command line."""
 
 import base64
 import binascii
@@ -6,16 +6,21 @@ import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 from tfpar.errors import MissingExtraError, UserError
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 ENCRYPTION_KEY_BYTES = 32
 _MOST_KEY_BYTES = 1 << 16
 _PRIVATE, _PUBLIC = 0o600, 0o644
 
 
-def import_cryptography():
-    """Returns `cryptography.hazmat.primitives`, its parts loaded; raises MissingExtraError without the package."""
+def import_cryptography() -> ModuleType:
+    """Import `cryptography.hazmat.primitives` and its modules; raise MissingExtraError if it is not installed."""
     try:
         from cryptography.hazmat import primitives
         from cryptography.hazmat.primitives import serialization  # noqa: F401
@@ -27,10 +32,10 @@ def import_cryptography():
 
 
 def new_signing_key(prefix: str) -> dict[str, str]:
-    """Writes `prefix`.private.pem, for its owner alone, and `prefix`.public.pem; returns their paths.
+    """Write `prefix`.private.pem, readable only by its owner, and `prefix`.public.pem; return their paths.
 
     Raises:
-        UserError: one of them is there already, or cannot be written.
+        UserError: one of them exists already, or cannot be written.
     """
     primitives = import_cryptography()
     key = primitives.asymmetric.ed25519.Ed25519PrivateKey.generate()
@@ -43,83 +48,93 @@ def new_signing_key(prefix: str) -> dict[str, str]:
 
 
 def new_encryption_key(path: str) -> dict[str, str]:
-    """Writes a random key of 32 bytes in base64, for its owner alone; returns the path.
+    """Write a random key of 32 bytes in base64, readable only by its owner; return its path.
 
     Raises:
-        UserError: the file is there already, or cannot be written.
+        UserError: the file exists already, or cannot be written.
     """
     content = base64.b64encode(os.urandom(ENCRYPTION_KEY_BYTES)) + b"\n"
     with _new_file(Path(path), content, _PRIVATE):
         return {"encryption_key": path}
 
 
-def read_signing_key(source: str):
-    """Reads an Ed25519 private key, as PEM without a password, from "file:PATH" or "env:NAME".
+def read_signing_key(source: str) -> "Ed25519PrivateKey":
+    """Read an Ed25519 private key, as PEM without a password.
+
+    Args:
+        source: "file:PATH" or "env:NAME".
 
     Raises:
         UserError: `source` is something else, cannot be read, or holds no such key. No message repeats a key.
     """
     primitives = import_cryptography()
-    content = _read_secret("--signing_key", source)
-    expected = f"--signing_key {source} must hold an Ed25519 private key as PEM, without a password"
-    return _loaded(
+    content = _read_secret("signing_key", source)
+    expected = f"`signing_key` {source} must hold an Ed25519 private key as PEM, without a password"
+    return _load(
         lambda: primitives.serialization.load_pem_private_key(content, None),
         primitives.asymmetric.ed25519.Ed25519PrivateKey,
-        f"{expected}; tfpar seal --new_signing_key makes one",
+        f"{expected}. `tfpar seal` can write one",
     )
 
 
-def read_public_key(path: str):
-    """Reads an Ed25519 public key from a PEM file; raises UserError if it holds none."""
+def read_public_key(path: str) -> "Ed25519PublicKey":
+    """Read an Ed25519 public key from a PEM file; raise UserError if it holds none."""
     primitives = import_cryptography()
-    content = _read_file(f"--public_key {path}", Path(path))
-    return _loaded(
+    content = _read_file(f"`public_key` {path}", Path(path))
+    return _load(
         lambda: primitives.serialization.load_pem_public_key(content),
         primitives.asymmetric.ed25519.Ed25519PublicKey,
-        f"--public_key {path} must hold an Ed25519 public key as PEM, such as the .public.pem of a signing key",
+        f"`public_key` {path} must hold an Ed25519 public key as PEM, such as the .public.pem of a signing key",
     )
 
 
 def read_encryption_key(source: str) -> bytes:
-    """Reads a key of 32 bytes, in base64, from "file:PATH" or "env:NAME"; errors as of `read_signing_key`."""
-    expected = f"--encryption_key {source} must hold {ENCRYPTION_KEY_BYTES} bytes in base64"
+    """Read a key of 32 bytes in base64.
+
+    Args:
+        source: "file:PATH" or "env:NAME".
+
+    Raises:
+        UserError: as of `read_signing_key`.
+    """
+    expected = f"`encryption_key` {source} must hold {ENCRYPTION_KEY_BYTES} bytes in base64"
     try:
-        key = base64.b64decode(_read_secret("--encryption_key", source).strip(), validate=True)
+        key = base64.b64decode(_read_secret("encryption_key", source).strip(), validate=True)
     except binascii.Error:
-        raise UserError(f"{expected}, and holds no base64; tfpar seal --new_encryption_key makes one") from None
+        raise UserError(f"{expected}; got no base64. `tfpar seal` can write a key") from None
     if len(key) != ENCRYPTION_KEY_BYTES:
-        raise UserError(f"{expected}, and holds {len(key)} bytes; tfpar seal --new_encryption_key makes one")
+        raise UserError(f"{expected}; got {len(key)} bytes. `tfpar seal` can write a key")
     return key
 
 
 def _read_secret(argument, source) -> bytes:
     kind, _, name = source.partition(":")
     if kind == "file":
-        return _read_file(f"{argument} {source}", Path(name))
+        return _read_file(f"`{argument}` {source}", Path(name))
     if kind != "env" or not name.isidentifier():  # env:$KEY would be the key
         raise UserError(
-            f"{argument} must be file:PATH or env:NAME; a key itself is not taken, since other users of this machine "
-            "see command lines, and shells keep them"
+            f"`{argument}` must be file:PATH or env:NAME. A literal key is refused, since other users of this machine "
+            "see command lines, and shells store them"
         )
     if name not in os.environ:
-        raise UserError(f"{argument} {source}: there is no environment variable {name!r}")
+        raise UserError(f"`{argument}` {source}: there is no environment variable {name!r}")
     return os.fsencode(os.environ[name])
 
 
 def _read_file(argument, path) -> bytes:
-    # A FIFO is fine here: shells hand over secrets as <(command). So the read is bounded, not the kind of file.
+    # FIFOs are allowed, since shells pass secrets as <(command); so the size is limited instead of the kind of file.
     try:
         with open(path, "rb") as file:
             content = file.read(_MOST_KEY_BYTES + 1)
     except (OSError, ValueError) as error:
         raise UserError(f"{argument} cannot be read: {getattr(error, 'strerror', error)}") from error
     if len(content) > _MOST_KEY_BYTES:
-        raise UserError(f"{argument} must be a file of at most {_MOST_KEY_BYTES:,} bytes; got more. Name a key's file")
+        raise UserError(f"{argument} must be a file of at most {_MOST_KEY_BYTES:,} bytes; got more. Name a key file")
     return content
 
 
-def _loaded(load, kind, expected):
-    """What `load` returns if it is of that kind. Errors of the library are left out: they might quote the content."""
+def _load(load, kind, expected):
+    """Load a key of one kind. Errors of the library are suppressed, since they might quote the content."""
     from cryptography.exceptions import UnsupportedAlgorithm
 
     try:
@@ -127,17 +142,17 @@ def _loaded(load, kind, expected):
     except (ValueError, TypeError, UnsupportedAlgorithm):
         raise UserError(expected) from None
     if not isinstance(key, kind):
-        raise UserError(f"{expected}; it holds another kind of key")
+        raise UserError(f"{expected}; got another kind of key")
     return key
 
 
 @contextlib.contextmanager
 def _new_file(path, content, mode) -> Iterator[None]:
-    """Writes a file that was not there; it goes again if writing it, or the body, fails."""
+    """Create a file; remove it again if writing it, or the body, fails."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     except FileExistsError:
-        raise UserError(f"{path} is there already and will not be overwritten; name another one") from None
+        raise UserError(f"{path} exists already and will not be overwritten. Name another path") from None
     except OSError as error:
         raise UserError(f"{path} cannot be written: {error.strerror}") from error
     try:

@@ -1,4 +1,4 @@
-"""`labels.txt`, the names of an export's classes, and answers by it; no TensorFlow."""
+"""Reads and writes `labels.txt`, the names of an export's classes, without TensorFlow."""
 
 import json
 from pathlib import Path
@@ -12,8 +12,8 @@ _NAME = "labels.txt"
 
 
 def write_labels(directory: Path, class_names: tuple[str, ...]) -> None:
-    """Write the names, a class a line; `parse_labels` reads them."""
-    (directory / _NAME).write_bytes("".join(f"{_line(name)}\n" for name in class_names).encode("utf-8"))
+    """Write the names, one per line; `parse_labels` reads them."""
+    (directory / _NAME).write_bytes("".join(f"{_format_line(name)}\n" for name in class_names).encode("utf-8"))
 
 
 def read_labels(bundle: Bundle, classes: int) -> list[str]:
@@ -21,7 +21,7 @@ def read_labels(bundle: Bundle, classes: int) -> list[str]:
 
     Args:
         bundle: the export.
-        classes: how many the model has; -1: unknown.
+        classes: the number of the model's classes; -1: unknown.
 
     Raises:
         UserError: the file is missing, was changed, or has another number of names.
@@ -34,27 +34,34 @@ def read_labels(bundle: Bundle, classes: int) -> list[str]:
 
 
 def parse_labels(content: bytes) -> list[str]:
-    """The names in what `write_labels` wrote; raises UserError if it is not that."""
+    """Parse the content of `labels.txt`; raise UserError if `write_labels` cannot have written it."""
     try:
         lines = content.decode("utf-8").removesuffix("\n").split("\n")
         names = [json.loads(line) if line.startswith('"') else line for line in lines]
     except ValueError as error:
         raise UserError(f"{_NAME} is damaged: {error}; get the export again from where it was made") from error
     if len(set(names)) < len(names):
-        raise UserError(f"{_NAME} has {len(names)} classes, of which some have the same name; name each of its own")
+        raise UserError(f"{_NAME} has {len(names)} classes, some with the same name. Give each its own name")
     return names
 
 
-def _line(name: str) -> str:
-    """A name as it is or, if it is not one line to every reader, as a JSON string, which begins with a quote."""
+def _format_line(name: str) -> str:
+    """Return a name unchanged or, if readers could take it for several lines, as a JSON string, in quotes."""
     return json.dumps(name) if name.splitlines() != [name] or name.startswith('"') else name
 
 
 def label_probabilities(labels: list[str], probabilities: np.ndarray) -> dict:
-    """{"label": the most probable class, "probabilities": float (classes,) by label}.
+    """Name the classes of a prediction.
+
+    Args:
+        labels: of the classes.
+        probabilities: float (classes,).
+
+    Returns:
+        {"label": the most probable class, "probabilities": by label}.
 
     Raises:
-        UserError: there are not as many labels as classes.
+        UserError: the number of labels differs from the number of classes.
     """
     if len(labels) != len(probabilities):
         raise UserError(

@@ -1,4 +1,4 @@
-"""`manifest.json`: what an export says of itself, and the sha256 of each of its files."""
+"""Reads `manifest.json`, the facts about an export and the sha256 of each of its files."""
 
 import hashlib
 import json
@@ -18,7 +18,7 @@ class Manifest(dict):
         path: of the file, for errors.
 
     Raises:
-        UserError: it is no JSON object.
+        UserError: the content is not a JSON object.
     """
 
     def __init__(self, content: bytes, path: Path):
@@ -32,7 +32,7 @@ class Manifest(dict):
         super().__init__(fields)
 
     def entries(self, name: str, *keys: str) -> list[dict]:
-        """The list `name`, in which each entry has these keys, as text; raises UserError if there is none."""
+        """Return the list `name`, whose entries have these keys, with text; raise UserError if there is none."""
         entries = self.get(name)
         if not isinstance(entries, list):
             raise UserError(f"{self._path} is not an export's manifest: it has no list {name!r}")
@@ -42,7 +42,7 @@ class Manifest(dict):
         return entries
 
     def files(self) -> dict[str, str]:
-        """The sha256 of each listed file, as it is on the disk, by its path; UserError if one leaves the directory."""
+        """Return the sha256 of each listed file by its path; raise UserError if a path is outside the directory."""
         files = {entry["path"]: entry["sha256"] for entry in self.entries("files", "path", "sha256")}
         for name in files:
             path = PurePosixPath(name)
@@ -52,7 +52,7 @@ class Manifest(dict):
 
 
 def list_files(directory: Path) -> list[dict]:
-    """Path, size and sha256 of every file but the directory's own manifest and signature, sorted by path."""
+    """List path, size and sha256 of every file except the manifest and its signature, sorted by path."""
     return [
         {
             "path": path.relative_to(directory).as_posix(),

@@ -1,4 +1,4 @@
-"""The TFLite file of an export, checked and loaded from memory."""
+"""Loads the TFLite file of an export from memory after checking it."""
 
 from tfpar.checks import did_you_mean
 from tfpar.errors import UserError
@@ -7,11 +7,11 @@ from tfpar.export.conversion.interpreter import TFLiteModel
 
 
 def load_content(bundle: Bundle, format_name: str | None = None) -> tuple[str, bytes]:
-    """Reads `model.<format>.tflite`.
+    """Read `model.<format>.tflite`.
 
     Args:
         bundle: the export.
-        format_name: the format; None: the first that is there.
+        format_name: the format; None: the first in the manifest.
 
     Returns:
         The format's name, and the file's content.
@@ -21,18 +21,18 @@ def load_content(bundle: Bundle, format_name: str | None = None) -> tuple[str, b
     """
     entries = bundle.manifest.entries("exports", "format")
     formats = [entry["format"] for entry in entries if "refused" not in entry]
-    there = [name for name in formats if name != "saved_model"]
-    chosen = format_name or next(iter(there), None)
-    if chosen not in there:
-        closest = did_you_mean(chosen, there) if chosen else ""
+    available = [name for name in formats if name != "saved_model"]
+    chosen = format_name or next(iter(available), None)
+    if chosen not in available:
+        closest = did_you_mean(chosen, available) if chosen else ""
         raise UserError(
-            f"{bundle.directory} has no {chosen or 'TFLite'} file; it has {', '.join(there) or 'none'}{closest}"
+            f"{bundle.directory} has no {chosen or 'TFLite'} file; it has {', '.join(available) or 'none'}{closest}"
         )
     name = f"model.{chosen}.tflite"
     return chosen, bundle.read(name)
 
 
 def load_model(bundle: Bundle, format_name: str | None = None) -> tuple[str, TFLiteModel]:
-    """As `load_content`, but the content as a model."""
+    """Load `model.<format>.tflite` as a model; see `load_content`."""
     chosen, content = load_content(bundle, format_name)
     return chosen, TFLiteModel(content, name=f"model.{chosen}.tflite")

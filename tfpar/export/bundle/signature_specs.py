@@ -1,24 +1,28 @@
-"""One signature of a `.tflite` file, as the manifest lists it."""
+"""Specifications of a `.tflite` file's signatures for the manifest."""
 
 from tfpar.export.conversion.interpreter import TFLiteModel
 
 
-def describe_signature(file: TFLiteModel) -> dict:
-    """Returns {"inputs", "outputs"}, lists of {"name", "shape", "dtype"}; if quantised, with "scale", "zero_point"."""
+def describe_signature(file: TFLiteModel) -> dict[str, list[dict]]:
+    """Describe a signature for the manifest.
+
+    Returns:
+        {"inputs", "outputs"}, lists of {"name", "shape", "dtype"} and, if quantized, "scale" and "zero_point".
+    """
     return {
-        "inputs": _tensors(file.inputs, file.input_quantization),
-        "outputs": _tensors(file.outputs, file.output_quantization),
+        "inputs": _describe_tensors(file.inputs, file.input_quantization),
+        "outputs": _describe_tensors(file.outputs, file.output_quantization),
     }
 
 
-def _tensors(tensors, quantisation):
+def _describe_tensors(tensors, quantization):
     return [
-        {"name": name, "shape": list(shape), "dtype": str(dtype), **_scaling(quantisation[name])}
+        {"name": name, "shape": list(shape), "dtype": str(dtype), **_describe_scale(quantization[name])}
         for name, (shape, dtype) in tensors.items()
     ]
 
 
-def _scaling(quantisation):
-    if not quantisation.is_quantized:
+def _describe_scale(quantization):
+    if not quantization.is_quantized:
         return {}
-    return {"scale": quantisation.scale, "zero_point": quantisation.zero_point}
+    return {"scale": quantization.scale, "zero_point": quantization.zero_point}

@@ -1,4 +1,4 @@
-"""Asks the TFLite converter, in its own process, for a file, and bounds its time."""
+"""Runs the TFLite converter in a subprocess with a time limit."""
 
 import atexit
 import contextlib
@@ -12,12 +12,13 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
 from tfpar.errors import UserError
-from tfpar.export.conversion.converter_process import WORDS
+from tfpar.export.conversion.converter_process import LOG
 from tfpar.export.conversion.subprocess_environment import subprocess_environment
 
 COMMAND = [sys.executable, "-m", "tfpar.export.conversion.converter_process"]
@@ -26,59 +27,74 @@ _MISSING_OPERATION = re.compile(r"'(tf\.\w+)' op is neither a custom op nor a fl
 
 
 def convert(directory: Path, format_name: str, timeout_s: float, target: str = "phone") -> bytes:
-    """Converts `directory/saved_model` in another process.
+    """Convert `directory/saved_model` to a TFLite file.
 
-    For the target "micro" an int8 file takes and gives 8-bit numbers; those of other targets take and give floats.
+    Args:
+        directory: holds `saved_model/` and the file of `save_calibration`.
+        format_name: name of a `Format`.
+        timeout_s: time limit.
+        target: for "micro" the inputs and outputs of an int8 file are 8-bit integers; for other targets, floats.
+
+    Returns:
+        The content of the file.
 
     Raises:
-        UserError: the converter failed, died or took longer than `timeout_s`; the message names the operations that
-            TFLite lacks, or ends with its last words.
+        UserError: the converter failed, crashed or exceeded `timeout_s`. The message names the operations that TFLite
+            lacks, or ends with the last line of the converter's log.
     """
-    code = _converter().ask([str(directory), format_name, target], timeout_s)
+    code = _start_converter().request([str(directory), format_name, target], timeout_s)
     if code is None:
         raise UserError(f"the TFLite converter did not finish the {format_name} file within {timeout_s:.0f} s")
     if code:
-        died = f"died of signal {-code}" if code < 0 else "failed"
-        raise UserError(f"the TFLite converter {died} on the {format_name} file: {_explain(_words(directory))}")
+        failure = f"was killed by signal {-code}" if code < 0 else "failed"
+        raise UserError(f"the TFLite converter {failure} on the {format_name} file: {_explain(_read_log(directory))}")
     return (directory / "model.tflite").read_bytes()
 
 
-def save_calibration(directory: Path, rows: dict[str, list[dict[str, np.ndarray]]], float_layers=()) -> None:
-    """Writes representative inputs, rows by signature, and what stays in float32, for `convert` to read."""
+def save_calibration(
+    directory: Path, rows: dict[str, list[dict[str, np.ndarray]]], float_layers: Iterable[str] = ()
+) -> None:
+    """Write representative inputs for `convert`.
+
+    Args:
+        directory: that `convert` is called with.
+        rows: inputs by name, for each signature.
+        float_layers: names of layers that compute in float32 in an int8 file.
+    """
     with open(directory / "calibration.pickle", "wb") as file:
         pickle.dump((rows, tuple(float_layers)), file)
 
 
-def _words(directory) -> str:
-    path = directory / WORDS
+def _read_log(directory) -> str:
+    path = directory / LOG
     return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
 
 
-def _explain(words: str) -> str:
-    """Say in one line what failed, and what to do."""
-    missing = sorted(set(_MISSING_OPERATION.findall(words)))
+def _explain(log: str) -> str:
+    """Summarize a converter's log in one line, with a remedy."""
+    missing = sorted(set(_MISSING_OPERATION.findall(log)))
     if missing:
         return (
-            f"TFLite has no builtin operation for {', '.join(missing)}. Leave the layer out that needs it, or use a "
+            f"TFLite has no builtin operation for {', '.join(missing)}. Remove the layer that needs it, or use a "
             "SavedModel"
         )
-    lines = [line.strip() for line in words.splitlines() if line.strip()]
+    lines = [line.strip() for line in log.splitlines() if line.strip()]
     errors = [line for line in lines if "Error: " in line or "error: " in line]
-    said = (errors or lines or ["it said nothing"])[-1][:_LAST_CHARACTERS]
-    return f"{said}. Try a fixed `sequence_length` or another form, or use a SavedModel"
+    last = (errors or lines or ["its log is empty"])[-1][:_LAST_CHARACTERS]
+    return f"{last}. Try a fixed `sequence_length` or another form, or use a SavedModel"
 
 
 class _Converter:
-    """A process that answers one request at a time, for the process that started it."""
+    """A converter process that serves one request at a time of the process that started it."""
 
     def __init__(self):
         self._lock = threading.Lock()
-        self._words = tempfile.TemporaryFile()
+        self._log = tempfile.TemporaryFile()
         self._process = subprocess.Popen(
             COMMAND,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=self._words,
+            stderr=self._log,
             env=subprocess_environment(CUDA_VISIBLE_DEVICES="", TF_CPP_MIN_LOG_LEVEL="2"),
             start_new_session=True,
         )
@@ -88,29 +104,29 @@ class _Converter:
     def is_usable(self) -> bool:
         return self._owner == os.getpid() and self._process.poll() is None
 
-    def ask(self, request: list[str], timeout_s: float) -> int | None:
-        """The exit code of the conversion, negative for a signal; None if it took too long."""
+    def request(self, arguments: list[str], timeout_s: float) -> int | None:
+        """Run a conversion; return its exit code (negative: a signal), or None after a timeout."""
         with self._lock:
             try:
-                with contextlib.suppress(BrokenPipeError):  # then it has ended, and so has its answer
-                    self._process.stdin.write(json.dumps(request).encode() + b"\n")
+                with contextlib.suppress(BrokenPipeError):  # the process has ended, so stdout is at its end too
+                    self._process.stdin.write(json.dumps(arguments).encode() + b"\n")
                     self._process.stdin.flush()
                 ready, _, _ = select.select([self._process.stdout], [], [], timeout_s)
-                answer = self._process.stdout.readline() if ready else None
-            except BaseException:  # Ctrl-C, too, ends the conversion
+                reply = self._process.stdout.readline() if ready else None
+            except BaseException:  # includes KeyboardInterrupt: the conversion must not go on
                 self.stop()
                 raise
-            if answer:
-                return int(answer)
+            if reply:
+                return int(reply)
             self.stop()
-            if answer is None:
+            if reply is None:
                 return None
-            self._words.seek(0)
-            (Path(request[0]) / WORDS).write_bytes(self._words.read())
+            self._log.seek(0)
+            (Path(arguments[0]) / LOG).write_bytes(self._log.read())
             return self._process.returncode or 1
 
     def stop(self) -> None:
-        """Ends the process and its forks."""
+        """Kill the process and its forks."""
         if self._owner == os.getpid():
             if self._process.poll() is None:
                 os.killpg(self._process.pid, signal.SIGKILL)
@@ -120,8 +136,8 @@ class _Converter:
 _running: list[_Converter] = []
 
 
-def _converter() -> _Converter:
-    """The running process, or a new one."""
+def _start_converter() -> _Converter:
+    """Return the running process, or start a new one."""
     if not _running or not _running[-1].is_usable:
         stop_converter()
         _running.append(_Converter())
@@ -130,6 +146,6 @@ def _converter() -> _Converter:
 
 @atexit.register
 def stop_converter() -> None:
-    """Ends the process, if it runs; the next conversion starts another one."""
+    """Stop the converter process, if it runs; the next conversion starts a new one."""
     while _running:
         _running.pop().stop()

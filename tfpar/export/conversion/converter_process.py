@@ -1,9 +1,9 @@
-"""The TFLite converter's own process: it may end with a segmentation fault, or never come back.
+"""TFLite converter as a separate process, because it may crash with a segmentation fault or never return.
 
 Run as `python -m tfpar.export.conversion.converter_process`. It imports TensorFlow once and forks for each line of
 standard input, a JSON list of a directory, a format and a target. The directory holds `saved_model/` and
-`calibration.pickle`, and gets `model.tflite` and, in `words.txt`, what the converter said. Its reply is a line with the
-exit code of the fork.
+`calibration.pickle`; the fork writes `model.tflite` and its log, `log.txt`, to it. The reply is a line with the exit
+code of the fork.
 """
 
 import json
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tfpar.export.formats import CALIBRATED
 
-WORDS = "words.txt"
+LOG = "log.txt"
 
 _OPERATIONS = {
     "int8": "TFLITE_BUILTINS_INT8",
@@ -25,17 +25,17 @@ _OPERATIONS = {
 
 
 def convert_saved_model(directory: Path, format_name: str, target: str) -> None:
-    """Makes `directory/model.tflite`."""
+    """Convert `directory/saved_model` to `directory/model.tflite`."""
     with open(directory / "calibration.pickle", "rb") as file:
-        rows, float_layers = pickle.load(file)  # our own, written by the process that started this one
+        rows, float_layers = pickle.load(file)  # trusted: the parent process wrote it
     if float_layers and format_name == "int8":
-        content = _converted_but_for(float_layers, directory, rows, target)
+        content = _convert_with_float_layers(float_layers, directory, rows, target)
     else:
-        content = _converter(directory, format_name, rows, target).convert()
+        content = _make_converter(directory, format_name, rows, target).convert()
     (directory / "model.tflite").write_bytes(content)
 
 
-def _converter(directory, format_name, rows, target):
+def _make_converter(directory, format_name, rows, target):
     import tensorflow as tf
 
     converter = tf.lite.TFLiteConverter.from_saved_model(str(directory / "saved_model"), signature_keys=list(rows))
@@ -52,47 +52,47 @@ def _converter(directory, format_name, rows, target):
     return converter
 
 
-def _converted_but_for(float_layers, directory, rows, target) -> bytes:
-    """An int8 file in which the operations of some layers stay in float32."""
+def _convert_with_float_layers(float_layers, directory, rows, target) -> bytes:
+    """Convert to an int8 file in which the operations of some layers compute in float32."""
     import tensorflow as tf
 
     from tfpar.keras_private import calibrate_only
 
-    calibrator = _converter(directory, "int8", rows, target)
+    calibrator = _make_converter(directory, "int8", rows, target)
     calibrate_only(calibrator)
-    names = _output_names(calibrator.convert())
-    kept = [name for name in names if any(f"/{layer}" in name for layer in float_layers)]
+    names = _list_output_names(calibrator.convert())
+    float_nodes = [name for name in names if any(f"/{layer}" in name for layer in float_layers)]
     debugger = tf.lite.experimental.QuantizationDebugger(
-        converter=_converter(directory, "int8", rows, target),
+        converter=_make_converter(directory, "int8", rows, target),
         debug_dataset=lambda: iter(()),
-        debug_options=tf.lite.experimental.QuantizationDebugOptions(denylisted_nodes=kept),
+        debug_options=tf.lite.experimental.QuantizationDebugOptions(denylisted_nodes=float_nodes),
     )
     return debugger.get_nondebug_quantized_model()
 
 
-def _output_names(content) -> list[str]:
-    """The names of all operations' outputs, in all signatures."""
+def _list_output_names(content) -> list[str]:
+    """List the names of the outputs of all operations, in all signatures."""
     from ai_edge_litert import schema_py_generated as schema
 
     model = schema.Model.GetRootAs(content, 0)
     names = []
     for graph in map(model.Subgraphs, range(model.SubgraphsLength())):
         for operator in map(graph.Operators, range(graph.OperatorsLength())):
-            outputs = (operator.Outputs(place) for place in range(operator.OutputsLength()))
+            outputs = (operator.Outputs(index) for index in range(operator.OutputsLength()))
             names += [graph.Tensors(tensor).Name().decode() for tensor in outputs]
     return names
 
 
 def serve(convert: Callable[[Path, str, str], None]) -> None:
-    """Answers requests until standard input ends."""
-    import tensorflow  # noqa: F401 - what each fork would have to wait for
+    """Serve requests until standard input ends."""
+    import tensorflow  # noqa: F401 - imported once, before the forks
 
     for line in sys.stdin:
         directory, *options = json.loads(line)
-        print(_in_fork(convert, Path(directory), *options), flush=True)
+        print(_run_in_fork(convert, Path(directory), *options), flush=True)
 
 
-def _in_fork(convert, directory, *options) -> int:
+def _run_in_fork(convert, directory, *options) -> int:
     child = os.fork()
     if child == 0:
         _run_and_exit(convert, directory, *options)
@@ -100,12 +100,12 @@ def _in_fork(convert, directory, *options) -> int:
 
 
 def _run_and_exit(convert, directory, *options):
-    """Ends the process without the interpreter's clean-up, which belongs to the process that forked."""
+    """Run `convert` and end the process without the interpreter's clean-up, which belongs to the parent."""
     code = 1
     try:
-        with open(directory / WORDS, "wb", buffering=0) as words:
+        with open(directory / LOG, "wb", buffering=0) as log:
             for stream in (sys.stdout, sys.stderr):
-                os.dup2(words.fileno(), stream.fileno())
+                os.dup2(log.fileno(), stream.fileno())
         convert(directory, *options)
         code = 0
     except BaseException:

@@ -1,4 +1,4 @@
-"""This package's layers in the place of stock recurrent ones, on the same variables."""
+"""This package's counterparts of stock Keras recurrent layers, on the same variables."""
 
 import contextlib
 from collections.abc import Iterator
@@ -11,8 +11,8 @@ from tfpar.layers.recurrent.base import RecurrentLayer
 from tfpar.layers.recurrent.cells import COUNTERPARTS, convert_stock_layer, share_weights
 
 
-def counterpart(layer) -> RecurrentLayer | Bidirectional | None:
-    """Make this package's layer on the variables of a built stock one; None if it has no counterpart."""
+def counterpart(layer: keras.layers.Layer) -> RecurrentLayer | Bidirectional | None:
+    """Make this package's layer on the variables of a built stock layer; None if there is no counterpart."""
     if type(layer) is keras.layers.Bidirectional:
         return _bidirectional(layer)
     return convert_stock_layer(layer) if type(layer) in COUNTERPARTS else None
@@ -20,10 +20,10 @@ def counterpart(layer) -> RecurrentLayer | Bidirectional | None:
 
 @contextlib.contextmanager
 def using_counterparts(pairs: list[tuple]) -> Iterator[None]:
-    """Within this context each stock layer is computed by its counterpart.
+    """Compute each stock layer by its counterpart within this context.
 
     Args:
-        pairs: of stock layers and counterparts.
+        pairs: stock layers and their counterparts.
     """
     with contextlib.ExitStack() as stack:
         for layer, ours in pairs:

@@ -1,6 +1,8 @@
-"""Why an exported model differs from the one that was given: the most likely cause, and what to do."""
+"""Finds the most likely cause of a difference between an exported model and the Keras model, and a remedy."""
 
+from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
@@ -12,24 +14,27 @@ from tfpar.export.conversion.verify_outputs import EXAMPLE, Comparison, Excess
 from tfpar.export.formats import Format
 from tfpar.keras_private import producing_call
 
+if TYPE_CHECKING:
+    from tfpar.export.conversion.signatures import StepSignature
+
 _STREAMING_ERROR = 1e-3  # relative; rounding is far below
 
 
 def check_stateless(serving: ServingModel) -> None:
-    """Refuse a model whose layers carry states from batch to batch: a file would begin each call anew.
+    """Check that no layer carries states from batch to batch, since a file resets states in each call.
 
     Raises:
-        UserError: it has such a layer.
+        UserError: the model has such a layer.
     """
     if serving.stateful_layers:
         raise UserError(
-            f"the layer {serving.stateful_layers[0].name!r} is stateful, and a file carries none from call to call. "
+            f"the layer {serving.stateful_layers[0].name!r} is stateful, and a file has no state between calls. "
             "Use tflite with streaming=True, whose signature 'step' takes and returns the states, or stateful=False"
         )
 
 
-def find_random_output(serving: ServingModel, inputs: dict) -> str | None:
-    """Find an output that changes from call to call; None if all stay."""
+def find_random_output(serving: ServingModel, inputs: dict[str, np.ndarray]) -> str | None:
+    """Find an output that changes from call to call; None if there is none."""
     first, second = serving.outputs(inputs), serving.outputs(inputs)
     changed = (name for name in first if not np.array_equal(first[name], second[name], equal_nan=True))
     return next(changed, None)
@@ -38,12 +43,12 @@ def find_random_output(serving: ServingModel, inputs: dict) -> str | None:
 def explain_excess(
     serving: ServingModel, chosen: Format, worst: Excess, comparison: Comparison, padding: str = "any"
 ) -> str:
-    """Name the cause of an error that is not allowed, and the remedy.
+    """Name the cause of an error above the tolerance, and a remedy.
 
     Args:
         serving: the model.
-        chosen: the format, whose own remedy is named where no other cause is found.
-        worst: what exceeds its tolerance.
+        chosen: the format; its remedy is the default.
+        worst: the output that exceeds its tolerance.
         comparison: of all outputs and rows.
         padding: where masked steps may stand, see `tflite`.
     """
@@ -58,8 +63,8 @@ def explain_excess(
 
 
 def describe_random(name: str) -> str:
-    """Say that an output is random, and what to do."""
-    return f"the output {name!r} is random, it changes from call to call. Leave the layer out that draws numbers"
+    """Describe a random output and the remedy."""
+    return f"the output {name!r} is random, it changes from call to call. Remove the layer that draws random numbers"
 
 
 def _undefined(serving, comparison):
@@ -79,7 +84,7 @@ def _undefined(serving, comparison):
 def _padding(worst, chosen, comparison):
     if worst.kind == EXAMPLE or not comparison.worst(chosen, worst.allowed, [EXAMPLE]).is_allowed:
         return None
-    return f"it does so on rows that are {worst.kind}. Use form='loop', or padding='right' if there never are such rows"
+    return f"this occurs on rows that are {worst.kind}. Use form='loop', or padding='right' if no inputs are like them"
 
 
 def _padding_of_examples(padding, comparison):
@@ -97,15 +102,15 @@ def _several_recurrent_layers(serving, chosen):
     names = [layer.name for layer in serving.recurrent_layers]
     if chosen.name != "int8" or len(names) < 2:
         return None
-    return f"the errors of {', '.join(names)} add up in 8 bits: keep these layers in dynamic range, or {chosen.remedy}"
+    return f"the errors of {', '.join(names)} add up in 8 bits: quantize with dynamic, or {chosen.remedy}"
 
 
-def find_multi_step_layer(serving: ServingModel, make_steps) -> str | None:
+def find_multi_step_layer(serving: ServingModel, make_steps: "Callable[[keras.Model], StepSignature]") -> str | None:
     """Find the first layer whose output for the last step differs from that for the whole sequence.
 
     Args:
         serving: a model that is streamed.
-        make_steps: model -> `signatures.Steps` of it, on the same samples.
+        make_steps: model -> its signature, on the same samples.
 
     Returns:
         The layer's name; None if no layer differs.
@@ -123,15 +128,15 @@ def find_multi_step_layer(serving: ServingModel, make_steps) -> str | None:
 
 
 def _layer_outputs(model) -> dict[str, list]:
-    """Symbolic outputs within a functional model, by the name of their layer, from the inputs on."""
+    """List symbolic outputs within a functional model, by the name of their layer, in order from the inputs."""
     found = {}
 
     def visit(tensor):
         operation, node = producing_call(tensor)
         if operation.name in found or isinstance(operation, keras.layers.InputLayer):
             return
-        for given in node.input_tensors:
-            visit(given)
+        for input_tensor in node.input_tensors:
+            visit(input_tensor)
         found[operation.name] = node.output_tensors
 
     for output in model.outputs:

@@ -1,4 +1,4 @@
-"""Runs a `.tflite` file with LiteRT and NumPy alone, as a phone would."""
+"""Runs `.tflite` files with LiteRT and NumPy, without TensorFlow."""
 
 import time
 from collections.abc import Callable
@@ -20,10 +20,10 @@ class TFLiteModel:
         name: of the file, for errors; None: its path.
 
     Attributes:
-        input_quantization, output_quantization: `Quantization` by name.
+        input_quantization, output_quantization: `Quantization` by the name of the tensor.
 
     Raises:
-        UserError: the file cannot be read or is no TFLite model, or has no such signature.
+        UserError: the file cannot be read, is not a TFLite model, or has no such signature.
         MissingExtraError: LiteRT is not installed.
     """
 
@@ -36,12 +36,13 @@ class TFLiteModel:
             name = name or ("the content" if isinstance(file, bytes) else file)
             raise UserError(f"{name} is not a TFLite model with the signature {signature!r}: {error}") from error
         self._content, self._runner = content, runner
-        self.input_quantization = {name: _quantisation(detail) for name, detail in runner.get_input_details().items()}
-        self.output_quantization = {name: _quantisation(detail) for name, detail in runner.get_output_details().items()}
+        inputs, outputs = runner.get_input_details(), runner.get_output_details()
+        self.input_quantization = {name: _read_quantization(detail) for name, detail in inputs.items()}
+        self.output_quantization = {name: _read_quantization(detail) for name, detail in outputs.items()}
 
     @property
     def operations(self) -> list[str]:
-        """The names of the operations in the file, of all signatures and of loops' bodies, each once, sorted."""
+        """The names of the operations in the file, including those in loop bodies, without duplicates, sorted."""
         from ai_edge_litert import schema_py_generated as schema
 
         names = {value: name for name, value in vars(schema.BuiltinOperator).items() if not name.startswith("_")}
@@ -51,30 +52,38 @@ class TFLiteModel:
     @property
     def inputs(self) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
         """Shape (-1: any) and dtype of each input."""
-        return {name: _signature(detail) for name, detail in self._runner.get_input_details().items()}
+        return {name: _read_spec(detail) for name, detail in self._runner.get_input_details().items()}
 
     @property
     def outputs(self) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
         """Shape (-1: any) and dtype of each output."""
-        return {name: _signature(detail) for name, detail in self._runner.get_output_details().items()}
+        return {name: _read_spec(detail) for name, detail in self._runner.get_output_details().items()}
 
     def __call__(self, **inputs: np.ndarray) -> dict[str, np.ndarray]:
-        """Runs the model once, on real numbers, which are quantised if its inputs are; its outputs are dequantised."""
-        outputs = self._runner(**self._stored(inputs))
-        return {name: self.output_quantization[name].real(array) for name, array in outputs.items()}
+        """Run the model once on real numbers; inputs are quantized and outputs dequantized as the file requires."""
+        outputs = self._runner(**self._quantize(inputs))
+        return {name: self.output_quantization[name].dequantize(array) for name, array in outputs.items()}
 
     def latency_s(self, inputs: dict[str, np.ndarray], runs: int = 30) -> float:
-        """Median time of one run, in seconds, after a warm-up."""
-        stored = self._stored(inputs)
-        return median_seconds(lambda: self._runner(**stored), runs)
+        """Measure the median time of one run, in seconds, after a warm-up."""
+        quantized = self._quantize(inputs)
+        return median_seconds(lambda: self._runner(**quantized), runs)
 
-    def _stored(self, inputs):
-        known = self.input_quantization  # a name that the file lacks is left for LiteRT to refuse
-        return {name: known[name].stored(array) if name in known else array for name, array in inputs.items()}
+    def _quantize(self, inputs):
+        known = self.input_quantization  # LiteRT raises an error for a name that the file lacks
+        return {name: known[name].quantize(array) if name in known else array for name, array in inputs.items()}
 
 
 def list_signatures(content: bytes, name: str) -> list[str]:
-    """The names of a file's signatures; `name` is what errors call it, which are those of `TFLiteModel`."""
+    """List the names of a file's signatures.
+
+    Args:
+        content: of the file.
+        name: of the file, for errors.
+
+    Raises:
+        UserError, MissingExtraError: see `TFLiteModel`.
+    """
     try:
         return sorted(_interpreter_class()(model_content=content).get_signature_list())
     except ValueError as error:
@@ -82,7 +91,7 @@ def list_signatures(content: bytes, name: str) -> list[str]:
 
 
 def median_seconds(run: Callable[[], object], runs: int) -> float:
-    """Median time of one run, after a warm-up."""
+    """Measure the median time of one run, in seconds, after a warm-up."""
     times = []
     for _ in range(runs + 3):
         start = time.perf_counter()
@@ -110,10 +119,10 @@ def _custom_name(code) -> str | None:
     return code.customCode.decode() if isinstance(code.customCode, bytes) else code.customCode
 
 
-def _quantisation(detail):
+def _read_quantization(detail):
     scale, zero_point = detail["quantization"]
     return Quantization(np.dtype(detail["dtype"]), float(scale), int(zero_point))
 
 
-def _signature(detail):
+def _read_spec(detail):
     return tuple(int(size) for size in detail["shape_signature"]), np.dtype(detail["dtype"])

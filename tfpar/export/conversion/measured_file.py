@@ -1,4 +1,4 @@
-"""A TFLite file that was made and has passed its measurement."""
+"""A TFLite file that was converted, patched and compared with the model."""
 
 import dataclasses
 import tempfile
@@ -20,27 +20,27 @@ from tfpar.export.micro.interpreter_process import measure_in_micro
 
 @dataclasses.dataclass(frozen=True)
 class MeasuredFile:
-    """A file that has passed.
+    """A TFLite file within its tolerance.
 
     Attributes:
         content: its bytes.
-        report: {"ops", "max_abs_error"}, and "latency_ms" once it is timed; see `tflite`.
-        asked: the form that was asked for.
+        report: {"ops", "max_abs_error"}, and "latency_ms" after `measure_latencies`; see `tflite`.
+        requested_form: the form that was requested.
     """
 
     content: bytes
     report: dict
-    asked: str
+    requested_form: str
 
     @property
     def form(self) -> str:
-        """What its recurrences have become: what was asked for, but that not every cell can be fused."""
-        if self.asked != "fused" or "UNIDIRECTIONAL_SEQUENCE_LSTM" in self.report["ops"]:
-            return self.asked
+        """The form actually used: the requested one, unless the cell has no fused op."""
+        if self.requested_form != "fused" or "UNIDIRECTIONAL_SEQUENCE_LSTM" in self.report["ops"]:
+            return self.requested_form
         return "loop" if "WHILE" in self.report["ops"] else "unrolled"
 
     @classmethod
-    def made(
+    def convert(
         cls,
         chosen: Format,
         form: str,
@@ -49,10 +49,16 @@ class MeasuredFile:
         tolerance: float | None,
         timeout_s: float,
     ) -> "MeasuredFile":
-        """Converts, mends and measures a file.
+        """Convert signatures to a file, patch it and compare it with the model.
+
+        Args:
+            chosen: the format.
+            form: of the recurrences; see `tflite`.
+            signatures: by name.
+            target, tolerance, timeout_s: see `tflite`.
 
         Raises:
-            UserError: the conversion failed, or the file strays further than it may.
+            UserError: the conversion failed, or an output exceeds its tolerance.
         """
         content = _convert(chosen.name, form, signatures, target, timeout_s)
         with tempfile.TemporaryDirectory() as directory:
@@ -60,9 +66,9 @@ class MeasuredFile:
             path.write_bytes(content)
             report = _measure(path, chosen, signatures, tolerance)
         if target == "micro":
-            ((name, sequences),) = signatures.items()
-            measured, comparison = measure_in_micro(content, sequences, sequences.rows_to_compare(), timeout_s)
-            _check(name, sequences, comparison, chosen, tolerance)
+            ((name, signature),) = signatures.items()
+            measured, comparison = measure_in_micro(content, signature, timeout_s)
+            _check(name, signature, comparison, chosen, tolerance)
             report |= measured
         return cls(content, report, form)
 
@@ -70,7 +76,16 @@ class MeasuredFile:
 def measure_latencies(
     files: dict[str, MeasuredFile], signatures: Signatures, rounds: int = 5
 ) -> dict[str, MeasuredFile]:
-    """The files with their latencies, taken by turns, so that what else the machine does meanwhile meets all."""
+    """Measure the latency of each file, interleaved, so that other load on the machine affects all files alike.
+
+    Args:
+        files: by form.
+        signatures: of the files; the first one is timed.
+        rounds: number of measurements, whose median is reported.
+
+    Returns:
+        The files, with "latency_ms" in their reports.
+    """
     name, signature = next(iter(signatures.items()))
     inputs, models = signature.rows()[0], [TFLiteModel(file.content, name) for file in files.values()]
     latencies_s = np.median([[model.latency_s(inputs, runs=10) for model in models] for _ in range(rounds)], axis=0)
@@ -81,29 +96,29 @@ def measure_latencies(
 
 
 def _convert(format_name, form, signatures, target, timeout_s):
-    kind = _kind(format_name)
-    functions = {name: _trace(signature, kind, form, name) for name, signature in signatures.items()}
+    target_kind = _target_kind(format_name)
+    functions = {name: _trace(signature, target_kind, form, name) for name, signature in signatures.items()}
     rows = {name: signature.rows() for name, signature in signatures.items()}
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         try:
             tf.saved_model.save(tf.Module(), str(directory / "saved_model"), signatures=functions)
-        except AssertionError as error:  # TensorFlow's, of a table or a variable that is no weight
+        except AssertionError as error:  # from TensorFlow, for a table or a variable that is not a weight
             raise UserError(_explain_resource(signatures)) from error
         save_calibration(directory, rows, _float_layers(signatures))
         names = {name: signature.output_names for name, signature in signatures.items()}
         return patch_tflite(convert(directory, format_name, timeout_s, target), names)
 
 
-def _trace(signature, kind, form, name):
+def _trace(signature, target_kind, form, name):
     try:
-        return signature.function(kind, form)
+        return signature.function(target_kind, form)
     except (ValueError, TypeError, tf.errors.OpError) as error:
-        layer = find_multi_step_layer(signature.model, signature.of) if name == STEP else None
+        layer = find_multi_step_layer(signature.model, signature.for_model) if name == STEP else None
         if layer:
             raise UserError(
-                f"{signature.model.name} cannot be streamed: its layer {layer!r} sees several steps at once. Stream a "
-                "model without it"
+                f"{signature.model.name} cannot be streamed: its layer {layer!r} needs several steps at once. Stream "
+                "a model without it"
             ) from error
         raise UserError(f"{signature.model.name} cannot be exported: {_first_line(error)}") from error
 
@@ -126,21 +141,21 @@ def _explain_resource(signatures):
     return "a layer holds a TensorFlow resource that TFLite's builtin operations lack. Use a SavedModel"
 
 
-def _kind(format_name):
-    """What layers are told that they are exported to."""
+def _target_kind(format_name):
+    """Return the `target` of `exporting` for a format."""
     if format_name == "float16":
         return "tflite_float16"
     return "tflite_int8" if format_name in CALIBRATED else "tflite"
 
 
 def _float_layers(signatures) -> list[str]:
-    """Names of layers that compute in float32 in an int8 file, since their values span more than 8 bits hold."""
+    """List the names of layers that compute in float32 in an int8 file, because 8 bits cannot hold their range."""
     layers = (layer for signature in signatures.values() for layer in signature.model.layers)
     return sorted({layer.name for layer in layers if getattr(layer, "keep_float32", False)})
 
 
 def _measure(path, chosen, signatures, tolerance):
-    """Runs the file; raises UserError if it differs by more than it may."""
+    """Compare the file with the model; raise UserError if an output exceeds its tolerance."""
     total = Comparison()
     try:
         files = {name: TFLiteModel(path, name) for name in signatures}
@@ -150,27 +165,28 @@ def _measure(path, chosen, signatures, tolerance):
             comparison = signature.compare(files[name], signature.rows_to_compare())
             _check(name, signature, comparison, chosen, tolerance)
             total.update(comparison, f"{name}/")
-    except RuntimeError as error:  # LiteRT's, of operations that its kernels cannot run
-        raise UserError(
-            f"the {chosen.name} file does not run: {str(error)[-200:]}. Leave this format out, or use another one"
-        ) from error
+    except RuntimeError as error:  # from LiteRT, for operations that its kernels cannot run
+        raise UserError(f"the {chosen.name} file does not run: {str(error)[-200:]}. Use another format") from error
     return {"ops": operations, "max_abs_error": total.error}
 
 
 def _refuse_flex(operations, chosen):
     flex = [name for name in operations if name.startswith("Flex")]
     if flex:
-        raise UserError(f"the {chosen.name} file would need TensorFlow operations that phones lack: {', '.join(flex)}")
+        raise UserError(
+            f"the {chosen.name} file needs TensorFlow operations that LiteRT on phones lacks: {', '.join(flex)}. "
+            "Use a SavedModel"
+        )
 
 
 def _check(name, signature, comparison, chosen, tolerance):
-    """Raises RefusedFileError if an output differs by more than it may."""
+    """Raise RefusedFileError if an output exceeds its tolerance."""
     worst = comparison.worst(chosen, tolerance)
     if worst.is_allowed:
         return
-    layer = find_multi_step_layer(signature.model, signature.of) if name == STEP else None
+    layer = find_multi_step_layer(signature.model, signature.for_model) if name == STEP else None
     cause = (
-        f"its layer {layer!r} sees several steps, so one step is not enough: stream a model without it"
+        f"its layer {layer!r} needs several steps at once: stream a model without it"
         if layer
         else explain_excess(signature.model, chosen, worst, comparison, signature.padding)
     )

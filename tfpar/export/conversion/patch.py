@@ -1,24 +1,19 @@
-"""Mends a TFLite file: fused LSTMs forget between runs, but nothing within one, and 8-bit cells hold small values, too.
+"""Patches a converted TFLite file: resets LSTM states in each run, repairs quantization scales, removes redundant data.
 
-TFLite's `UNIDIRECTIONAL_SEQUENCE_LSTM` leaves h and c in its state tensors and begins the next run with them, unless
-the application resets all variables before each run. The converter cannot be told otherwise: it accepts nothing but
-constants as initial states. So the finished file gets a `SLICE` in front of each such operation, which copies zeros
-into its states whenever the model runs.
-
-The converter has the operation clip c to [-10, 10]. A trained LSTM that counts goes beyond; no limit is set.
-
-An 8-bit LSTM feeds the h that it writes into its output back as its state, so both must have one scale. Calibration
-gives three: it sees the output of every step, but the state only after the last one, which may be far smaller. LiteRT
-and TFLite Micro then each go astray, in ways of their own. The output's scale is taken for all.
-
-An 8-bit LSTM holds c in 16 bits, scaled by what calibration saw. For a range below 1 the kernel has no tanh and
-leaves its output as it was, without a word; such a scale is raised to the smallest that works.
-
-Where the steps of another cell are written out, a matmul's output may have been zero throughout calibration: h is, as
-long as all steps are masked. Its scale is then so small that XNNPACK refuses to add it to anything; it is raised, too.
-
-What each tensor between the first and the last was called in TensorFlow takes more bytes than the weights where many
-steps are written out; these names go. Equal constants are kept once.
+- State: `UNIDIRECTIONAL_SEQUENCE_LSTM` writes h and c to variable tensors, and the next run starts from them unless
+  the application resets all variables. The converter accepts only constants as initial states. The patch inserts a
+  `SLICE` before each such operation, which copies zeros into its states in every run.
+- Clipping: the converter clips c to [-10, 10]. A trained LSTM that counts exceeds this range; the patch removes the
+  limit.
+- Scale of h: an 8-bit LSTM writes h to its output and reads it back as its state, so both need one scale. Calibration
+  gives three, since it observes the output of every step but the state only after the last one. LiteRT and TFLite
+  Micro then give different wrong outputs. The patch uses the output's scale for all three.
+- Scale of c: an 8-bit LSTM stores c in 16 bits. For a range below 1 the kernel has no tanh and silently does not write
+  its output. The patch raises such a scale to the smallest one that works.
+- Scale of addends: in an unrolled cell a matmul's output may be zero throughout calibration, because h is zero while
+  all steps are masked. XNNPACK refuses to add a tensor of so small a scale; the patch raises it.
+- Size: names of inner tensors take more bytes than the weights where many steps are unrolled; the patch removes them
+  and stores equal constants once.
 """
 
 import itertools
@@ -36,7 +31,7 @@ _SLICES = (
     schema.BuiltinOperator.SPLIT_V,
     schema.BuiltinOperator.STRIDED_SLICE,
 )
-_SMALLEST_ADDEND = 2.0**-9  # of the scale of the sum; XNNPACK takes half of it
+_SMALLEST_ADDEND = 2.0**-9  # relative to the scale of the sum; XNNPACK accepts half of it
 _NUMPY_TYPES = {
     schema.TensorType.FLOAT32: np.float32,
     schema.TensorType.INT8: np.int8,
@@ -45,54 +40,62 @@ _NUMPY_TYPES = {
 
 
 def patch_tflite(content: bytes, output_names: dict[str, list[str]] | None = None) -> bytes:
-    """Patch a TFLite model, and put the outputs of each signature in the order of `output_names`."""
+    """Patch a TFLite model and order the outputs of each signature.
+
+    Args:
+        content: of the file, as the converter wrote it.
+        output_names: of each signature, in the order wanted; None: the converter's order.
+
+    Returns:
+        The content of the patched file.
+    """
     model = schema.ModelT.InitFromPackedBuf(content, 0)
     for signature in model.signatureDefs or ():
         _order_outputs(model, signature, (output_names or {}).get(signature.signatureKey.decode(), []))
     for subgraph in model.subgraphs:
-        _widen_addends(model, subgraph)
+        _raise_addend_scales(model, subgraph)
         lstms = _fused_lstms(model, subgraph)
         for operator in lstms:
             _scale_hidden_as_output(subgraph, operator)
             operator.builtinOptions.cellClip = 0.0  # none
         states = {operator.inputs[i] for operator in lstms for i in _STATE_INPUTS}
         for state in states:
-            _widen(subgraph.tensors[state])
+            _raise_cell_scale(subgraph.tensors[state])
         if states:
-            # In float16 files the states come out of a DEQUANTIZE of constant zeros, which runs once: it goes.
+            # In float16 files a DEQUANTIZE of constant zeros, which runs once, writes the states: remove it.
             rest = [op for op in subgraph.operators if not states.intersection(op.outputs)]
-            subgraph.operators = [_zeroing(model, subgraph, state) for state in sorted(states)] + rest
-        _drop_names(subgraph)
-    _share_buffers(model)
+            subgraph.operators = [_make_reset_operator(model, subgraph, state) for state in sorted(states)] + rest
+        _remove_inner_names(subgraph)
+    _deduplicate_buffers(model)
     return _pack(model)
 
 
 def _order_outputs(model, signature, names):
-    """The converter sorts outputs by name."""
+    """Restore the order of outputs, which the converter sorts by name."""
     index = {entry.name.decode(): entry for entry in signature.outputs}
     if sorted(index) == sorted(names):
         signature.outputs = [index[name] for name in names]
         model.subgraphs[signature.subgraphIndex].outputs = [entry.tensorIndex for entry in signature.outputs]
 
 
-def _drop_names(subgraph):
+def _remove_inner_names(subgraph):
     named = {*subgraph.inputs, *subgraph.outputs}
     for index, tensor in enumerate(subgraph.tensors):
         if index not in named:
             tensor.name = None
 
 
-def _share_buffers(model):
-    first, place, kept = {}, {}, []
+def _deduplicate_buffers(model):
+    index_of_content, new_index, unique = {}, {}, []
     for index, buffer in enumerate(model.buffers):
         content = None if buffer.data is None else bytes(buffer.data)
-        if content not in first or content is None:
-            first[content] = len(kept)
-            kept.append(buffer)
-        place[index] = first[content]
-    model.buffers = kept
+        if content not in index_of_content or content is None:
+            index_of_content[content] = len(unique)
+            unique.append(buffer)
+        new_index[index] = index_of_content[content]
+    model.buffers = unique
     for holder in itertools.chain(*(subgraph.tensors for subgraph in model.subgraphs), model.metadata or ()):
-        holder.buffer = place[holder.buffer]
+        holder.buffer = new_index[holder.buffer]
 
 
 def _fused_lstms(model, subgraph):
@@ -110,8 +113,8 @@ def _scale_hidden_as_output(subgraph, lstm):
             subgraph.tensors[index].quantization = output.quantization
 
 
-def _widen_addends(model, subgraph):
-    """Gives outputs of matmuls that are added to something a scale that is not out of all proportion to the sum's."""
+def _raise_addend_scales(model, subgraph):
+    """Raise the scales of matmul outputs that are too small relative to the sum that they are added to."""
     matmul_of, smallest = {}, {}  # slices of a matmul's output have its scale
     for operator in subgraph.operators:
         kind = model.operatorCodes[operator.opcodeIndex].builtinCode
@@ -130,24 +133,24 @@ def _widen_addends(model, subgraph):
             quantization.scale = [max(float(quantization.scale[0]), smallest[matmul])]
 
 
-def _widen(tensor):
-    """Lets a 16-bit cell reach at least from -1 to 1."""
+def _raise_cell_scale(tensor):
+    """Raise the scale of a 16-bit cell state to a range of at least [-1, 1]."""
     if tensor.type == schema.TensorType.INT16:
         tensor.quantization.scale = [max(float(tensor.quantization.scale[0]), _SMALLEST_CELL_SCALE)]
 
 
-def _zeroing(model, subgraph, state):
-    """An operator that copies zeros into the tensor `state`."""
+def _make_reset_operator(model, subgraph, state):
+    """Make an operator that copies zeros into the tensor `state`."""
     tensor = subgraph.tensors[state]
-    zero_point = int(tensor.quantization.zeroPoint[0]) if _is_quantised(tensor) else 0
+    zero_point = int(tensor.quantization.zeroPoint[0]) if _is_quantized(tensor) else 0
     shape = np.asarray(tensor.shape, np.int32)
     zeros = np.full(shape, zero_point, _NUMPY_TYPES[tensor.type])
     operator = schema.OperatorT()
-    operator.opcodeIndex = _slice_code(model)
+    operator.opcodeIndex = _find_or_add_slice_code(model)
     operator.inputs = [
-        _constant(model, subgraph, zeros, tensor.type, tensor.quantization),
-        _constant(model, subgraph, np.zeros_like(shape), schema.TensorType.INT32),
-        _constant(model, subgraph, shape, schema.TensorType.INT32),
+        _add_constant(model, subgraph, zeros, tensor.type, tensor.quantization),
+        _add_constant(model, subgraph, np.zeros_like(shape), schema.TensorType.INT32),
+        _add_constant(model, subgraph, shape, schema.TensorType.INT32),
     ]
     operator.outputs = [state]
     operator.builtinOptionsType = schema.BuiltinOptions.SliceOptions
@@ -155,7 +158,7 @@ def _zeroing(model, subgraph, state):
     return operator
 
 
-def _is_quantised(tensor):
+def _is_quantized(tensor):
     return (
         tensor.quantization is not None
         and tensor.quantization.zeroPoint is not None
@@ -163,17 +166,17 @@ def _is_quantised(tensor):
     )
 
 
-def _constant(model, subgraph, array, dtype, quantization=None):
-    """Adds a constant tensor and returns its index; equal bytes share one buffer."""
+def _add_constant(model, subgraph, array, dtype, quantization=None):
+    """Add a constant tensor and return its index; equal bytes share one buffer."""
     tensor = schema.TensorT()
     tensor.name = f"initial_state/{len(subgraph.tensors)}"
     tensor.shape, tensor.type, tensor.quantization = list(array.shape), dtype, quantization
-    tensor.buffer = _buffer(model, array.tobytes())
+    tensor.buffer = _find_or_add_buffer(model, array.tobytes())
     subgraph.tensors.append(tensor)
     return len(subgraph.tensors) - 1
 
 
-def _buffer(model, content):
+def _find_or_add_buffer(model, content):
     for index, buffer in enumerate(model.buffers):
         if buffer.data is not None and len(buffer.data) == len(content) and bytes(buffer.data) == content:
             return index
@@ -183,7 +186,7 @@ def _buffer(model, content):
     return len(model.buffers) - 1
 
 
-def _slice_code(model):
+def _find_or_add_slice_code(model):
     for index, code in enumerate(model.operatorCodes):
         if code.builtinCode == schema.BuiltinOperator.SLICE:
             return index

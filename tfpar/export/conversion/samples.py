@@ -1,7 +1,8 @@
-"""Inputs to calibrate 8-bit files with and to compare any file on."""
+"""Sample inputs for calibration and for comparing files with the model."""
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import keras
 import numpy as np
@@ -20,7 +21,7 @@ _RANDOM_ROWS = 8
 
 
 def sample_inputs(
-    model: "keras.Model | ServingModel", data, sequence_length: int | None = None
+    model: keras.Model | ServingModel, data: Any, sequence_length: int | None = None
 ) -> dict[str, np.ndarray]:
     """Gather rows of model inputs, all of one length.
 
@@ -29,10 +30,10 @@ def sample_inputs(
         data: a `tf.data.Dataset` of batches or single rows x, (x, y) or (x, y, sample_weight); an array; a list of one
             array for each input, or of rows; a dict of arrays by input name; a function that returns an iterator over
             lists or dicts of arrays, as `tf.lite` takes it for a representative dataset; or None for random inputs.
-        sequence_length: what open dimensions are padded or cut to; None: the longest that occurs.
+        sequence_length: size that open dimensions are padded or cut to; None: the longest that occurs.
 
     Returns:
-        By input name, (rows, ...), at most `ROWS` rows, evenly spread over `data`. Rows of weight zero are left out.
+        By input name, (rows, ...), at most `ROWS` rows, evenly spread over `data`, without rows of weight zero.
 
     Raises:
         UserError: `data` holds no row, does not fit the model's inputs, or holds NaN or infinity.
@@ -59,9 +60,9 @@ def sample_inputs(
 
 
 def rows_to_compare(
-    model: "keras.Model | ServingModel", samples: dict[str, np.ndarray], padding: str = "any"
+    model: keras.Model | ServingModel, samples: dict[str, np.ndarray], padding: str = "any"
 ) -> list[Row]:
-    """Choose rows on which files are compared with Keras, single ones; if the model has masks, some are padded.
+    """Choose single rows on which files are compared with Keras; if the model has masks, some are padded.
 
     Args:
         model: a built model.
@@ -76,22 +77,22 @@ def rows_to_compare(
     pads = {name: _padding_value(serving, tensor) for name, tensor in zip(samples, serving.inputs, strict=True)}
     if all(pad is None for pad in pads.values()):
         return rows
-    for kind, keep in _KINDS.items():
+    for kind, is_valid in _KINDS.items():
         if padding == "right" and kind not in ("right-padded", "fully masked"):
             continue
         for row in rows[: _PADDED_ROWS if kind != "fully masked" else 1]:
-            padded = {name: _padded(array, pads[name], keep) for name, array in row.inputs.items()}
+            padded = {name: _pad(array, pads[name], is_valid) for name, array in row.inputs.items()}
             rows.append(Row(kind, padded))
     return rows
 
 
-def _padded(array, pad, keep):
-    """One row (1, time, ...) whose first values stand where `keep(time)` is true, and padding elsewhere."""
+def _pad(array, pad, is_valid):
+    """Move the first values of a row (1, time, ...) to the steps where `is_valid(time)` is true; pad the others."""
     if pad is None:
         return array
-    kept = keep(array.shape[1])
+    valid = is_valid(array.shape[1])
     padded = np.full_like(array, pad)
-    padded[:, kept] = array[:, : kept.sum()]
+    padded[:, valid] = array[:, : valid.sum()]
     return padded
 
 
@@ -104,7 +105,7 @@ _KINDS: dict[str, Callable[[int], np.ndarray]] = {
 
 
 def _padding_value(serving, tensor):
-    """What a padded step of an input holds; None if the input is no sequence."""
+    """Return the value of a padded step of an input; None if the input is not a sequence."""
     dtype = np.dtype(keras.backend.standardize_dtype(tensor.dtype)) if tensor.dtype != "string" else None
     if dtype is None or tensor.shape[1:2] == ():
         return None
@@ -115,7 +116,7 @@ def _padding_value(serving, tensor):
 
 
 def _elements(serving, data) -> Iterable[tuple[object, bool]]:
-    """What `data` yields, and whether it may be a single row."""
+    """Yield the elements of `data`, and whether each may be a single row."""
     if isinstance(data, Iterator):
         raise UserError("`calibration` is an iterator, which can be read once. Give the function that makes it")
     if isinstance(data, tf.data.Dataset):
@@ -145,13 +146,13 @@ def _dataset_elements(serving, data):
 
 def _is_list_of_inputs(serving, data) -> bool:
     """Whether a list holds an array for each input; else it holds rows."""
-    if any(isinstance(part, dict | list | tuple) for part in data):
+    if any(isinstance(element, dict | list | tuple) for element in data):
         return False
     return len(data) == 1 or len(serving.inputs) > 1
 
 
 def _as_list(serving, element) -> list[np.ndarray]:
-    """The arrays of one element, in the order of the inputs."""
+    """List the arrays of one element in the order of the inputs."""
     if isinstance(element, dict):
         names = serving.input_names
         own = [serving.renamed["inputs"].get(name, name) for name in names]
@@ -159,12 +160,12 @@ def _as_list(serving, element) -> list[np.ndarray]:
         return [np.asarray(element[name]) for name in names if name in element]
     leaves = tf.nest.flatten(element)
     if len(serving.inputs) == 1 and not any(isinstance(leaf, np.ndarray) or tf.is_tensor(leaf) for leaf in leaves):
-        return [np.asarray(element)]  # a row of Python's numbers
+        return [np.asarray(element)]  # a row of Python numbers
     return [np.asarray(leaf) for leaf in leaves]
 
 
 def _as_batch(serving, element, may_be_row) -> list[np.ndarray]:
-    """The arrays of one element, with an axis of rows; raises UserError if they do not fit the inputs."""
+    """List the arrays of one element, with a batch axis; raise UserError if they do not fit the inputs."""
     arrays, names = _as_list(serving, element), serving.input_names
     if len(arrays) != len(names):
         raise UserError(f"`calibration` must yield the model's inputs {names}; got {len(arrays)} of them")
@@ -178,7 +179,7 @@ def _as_batch(serving, element, may_be_row) -> list[np.ndarray]:
 
 
 def _fits(shape, declared):
-    """Whether sizes are those that the model declares; the first after the rows, which may be time, may be less."""
+    """Whether sizes are those that the model declares; the first after the batch, which may be time, may be less."""
     if len(shape) != len(declared):
         return False
     sizes = list(zip(shape, declared, strict=True))[1:]
@@ -186,7 +187,7 @@ def _fits(shape, declared):
 
 
 def _stack(arrays, tensor, sequence_length):
-    """Rows of all batches, with dimensions that the model leaves open padded at the right by zeros to one size."""
+    """Concatenate batches; pad dimensions that the model leaves open with zeros at the right to one size."""
     shape = [
         declared or sequence_length or max((array.shape[axis] for array in arrays), default=1)
         for axis, declared in enumerate(tensor.shape[1:], start=1)
@@ -202,7 +203,7 @@ def _stack(arrays, tensor, sequence_length):
 
 
 def _random_inputs(serving, length):
-    """Standard normal floats, integers that every table of the model knows, and words of its vocabulary."""
+    """Draw standard normal floats, integers that every table of the model has, and words of its vocabulary."""
     generator = np.random.default_rng(0)
     layers = serving.layers
     tables = [layer.input_dim for layer in layers if isinstance(layer, keras.layers.Embedding)]

@@ -1,4 +1,4 @@
-"""A model of any kind as it is exported: inputs and outputs by name, computed by kernels for inference."""
+"""A Keras model prepared for export: named inputs and outputs, computed by inference kernels."""
 
 import contextlib
 import re
@@ -34,11 +34,11 @@ class ServingModel:
     the model itself is not changed.
 
     Args:
-        model: functional, sequential or subclassed, built. Several outputs of one layer are told apart by a number, and
-            names that TensorFlow or C reject are replaced.
+        model: functional, sequential or subclassed, built. Several outputs of one layer are numbered, and names that
+            TensorFlow or C reject are replaced.
 
     Attributes:
-        given: the model.
+        original: the model.
         functional: the model, or a functional model around it.
         input_names, output_names: in the order of `functional.inputs` and `functional.outputs`.
         renamed: {"inputs", "outputs"}: the model's own name by each name that differs from it.
@@ -48,8 +48,8 @@ class ServingModel:
     """
 
     def __init__(self, model: keras.Model):
-        self.given = model
-        self.functional = _functional(model)
+        self.original = model
+        self.functional = _make_functional(model)
         inputs, outputs = [t.name for t in self.functional.inputs], _keras_output_names(self.functional)
         self.input_names, self.output_names = _legal_names(inputs), _legal_names(outputs)
         self.renamed = {
@@ -59,13 +59,13 @@ class ServingModel:
                 ("outputs", self.output_names, outputs),
             )
         }
-        self._counterparts = _counterparts(self.layers)
-        self._traced = {}  # calls of the model that was given, by the shapes of its inputs
+        self._counterparts = _pair_with_counterparts(self.layers)
+        self._traced = {}  # calls of the original model, by the shapes of its inputs
 
     @property
     def name(self) -> str:
-        """The model's."""
-        return self.given.name
+        """The model's name."""
+        return self.original.name
 
     @property
     def inputs(self) -> list[keras.KerasTensor]:
@@ -74,27 +74,27 @@ class ServingModel:
 
     @property
     def layers(self) -> list[keras.layers.Layer]:
-        """All layers, those within others too."""
+        """All layers, including those within other layers."""
         return flatten_layers(self.functional)
 
     @property
     def recurrent_layers(self) -> list[RecurrentLayer]:
-        """Those that this package computes: its own, and counterparts of stock ones."""
+        """Recurrent layers of this package, including counterparts of stock layers."""
         ours = [layer for _, pair in self._counterparts for layer in flatten_layers(pair)]
         return [layer for layer in [*self.layers, *ours] if isinstance(layer, RecurrentLayer)]
 
     @property
     def has_masks(self) -> bool:
-        """Whether steps may be masked: a layer makes a mask, is given one, or is hidden in a subclassed model."""
+        """Whether steps may be masked: a layer makes a mask, receives one, or is inside a subclassed model."""
         return any(map(_makes_mask, self.layers)) or any(tensor.dtype == "bool" for tensor in self.inputs)
 
     @property
     def stateful_layers(self) -> list[keras.layers.Layer]:
-        """Those that carry states from batch to batch."""
+        """Layers that carry states from batch to batch."""
         return [layer for layer in self.layers if getattr(layer, "stateful", False) and hasattr(layer, "reset_state")]
 
     def outputs(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Run the model that was given, on the CPU, where float32 is float32.
+        """Run the original model on the CPU, since GPUs may compute float32 with less precision.
 
         Args:
             inputs: arrays by input name.
@@ -107,39 +107,39 @@ class ServingModel:
             for name, tensor in zip(self.input_names, self.inputs, strict=True)
         ]
         with self._states_of_zero(), self._legal_layer_names(), tf.device("/CPU:0"):
-            outputs = self._trace_given(tensors)(*tensors)
+            outputs = self._trace_original(tensors)(*tensors)
         return dict(zip(self.output_names, [output.numpy() for output in outputs], strict=True))
 
-    def _trace_given(self, tensors):
+    def _trace_original(self, tensors):
         shapes = tuple(tuple(tensor.shape) for tensor in tensors)
         if shapes not in self._traced:
-            function = tf.function(self._call_given, autograph=False)
+            function = tf.function(self._call_original, autograph=False)
             self._traced[shapes] = function.get_concrete_function(*[tf.TensorSpec(t.shape, t.dtype) for t in tensors])
         return self._traced[shapes]
 
-    def _call_given(self, *tensors):
-        model = self.given if isinstance(self.given, (Functional, keras.Sequential)) else self.functional
+    def _call_original(self, *tensors):
+        model = self.original if isinstance(self.original, (Functional, keras.Sequential)) else self.functional
         return keras.tree.flatten(model(self._pack(tensors), training=False))
 
     def function(
         self,
-        weights,
+        weights: Sequence,
         target: str,
         form: str = "fused",
         padding: str = "any",
         shapes: dict[str, tuple] | None = None,
         more_inputs: Sequence[tf.TensorSpec] = (),
-        around: Callable[[Callable[[], dict], dict], dict] | None = None,
-    ):
+        wrapper: Callable[[Callable[[], dict], dict], dict] | None = None,
+    ) -> Callable:
         """Trace the model for inference as a function of named inputs.
 
         Args:
-            weights: what stands in for `functional.variables`, in that order: tensors or `tf.Variable`s.
+            weights: arrays, tensors or `tf.Variable`s that replace `functional.variables`, in the same order.
             target, form, padding: see `exporting`.
             shapes: of the model's inputs, by input name; None: any number of rows of the model's own shapes.
-            more_inputs: specs of inputs beside the model's, for `around`.
-            around: called with a function that calls the model and returns its outputs by name, and the other inputs
-                by name; returns what is to be returned. None: the model's outputs.
+            more_inputs: specs of additional inputs, for `wrapper`.
+            wrapper: function that is called instead of the model, with a function that calls the model and returns its
+                outputs by name, and with the additional inputs by name; returns outputs by name. None: the model.
 
         Returns:
             A concrete function with named inputs, which returns a dict of named outputs.
@@ -163,9 +163,9 @@ class ServingModel:
                 using_counterparts(self._counterparts),
                 keras.StatelessScope(state_mapping=[(v, tf.convert_to_tensor(w)) for v, w in pairs]),
             ):
-                if around is None:
+                if wrapper is None:
                     return call()
-                return around(call, {spec.name: tensor for spec, tensor in zip(more_inputs, more, strict=True)})
+                return wrapper(call, {spec.name: tensor for spec, tensor in zip(more_inputs, more, strict=True)})
 
         with self._any_length(), self._legal_layer_names(), self._stateless():
             return tf.function(serve, autograph=False, input_signature=[*specs, *more_inputs]).get_concrete_function()
@@ -175,7 +175,7 @@ class ServingModel:
 
     @contextlib.contextmanager
     def _any_length(self) -> Iterator[None]:
-        """Let functional models take sequences of another length than they were made for: a single step, say."""
+        """Let functional models take sequences of a length that they were not built for, such as one step."""
         models = [model for model in [self.functional, *self.layers] if isinstance(model, Functional)]
         former = [model.input_spec for model in models]
         try:
@@ -188,7 +188,7 @@ class ServingModel:
 
     @contextlib.contextmanager
     def _legal_layer_names(self) -> Iterator[None]:
-        """Name layers in graphs as TensorFlow allows, which Keras leaves to the user."""
+        """Replace layer names that TensorFlow rejects in graphs, since Keras allows any."""
         with contextlib.ExitStack() as stack:
             for layer in self.layers:
                 if not _SCOPE_NAME.fullmatch(layer.name):
@@ -197,7 +197,7 @@ class ServingModel:
 
     @contextlib.contextmanager
     def _stateless(self) -> Iterator[None]:
-        """Begin each call of an exported function anew: its states are inputs and outputs, or zeros."""
+        """Make recurrent layers stateless: states of an exported function are inputs and outputs, or zeros."""
         with contextlib.ExitStack() as stack:
             for layer in self.recurrent_layers:
                 stack.enter_context(attributes_set(layer, {"stateful": False}))
@@ -205,20 +205,20 @@ class ServingModel:
 
     @contextlib.contextmanager
     def _states_of_zero(self) -> Iterator[None]:
-        """Begin stateful layers in zeros, and give them back what they carried."""
+        """Reset stateful layers, and restore their states at the end."""
         layers = self.stateful_layers
-        carried = {id(v): (v, v.numpy()) for layer in layers for v in keras.tree.flatten(layer.states or ())}
+        former = {id(v): (v, v.numpy()) for layer in layers for v in keras.tree.flatten(layer.states or ())}
         try:
             for layer in layers:
                 layer.reset_state()
             yield
         finally:
-            for variable, value in carried.values():
+            for variable, value in former.values():
                 variable.assign(value)
 
     @contextlib.contextmanager
     def cast_to_float32(self) -> Iterator[None]:
-        """Compute in float32, the dtype of the weights, a model that was trained in mixed precision."""
+        """Compute a model that was trained in mixed precision in float32, the dtype of its weights."""
         ours = [layer for _, made in self._counterparts for layer in flatten_layers(made)]
         layers = {id(layer): layer for layer in [*self.layers, *ours]}.values()
         mixed = [(layer, layer.dtype_policy) for layer in layers if layer.dtype_policy.name.startswith("mixed_")]
@@ -226,7 +226,7 @@ class ServingModel:
         try:
             for layer, _ in mixed:
                 layer.dtype_policy = "float32"
-            if mixed:  # what was traced in mixed precision stays so
+            if mixed:  # functions that were traced before compute in mixed precision
                 self._traced = {}
             yield
         finally:
@@ -235,14 +235,9 @@ class ServingModel:
                 layer.dtype_policy = policy
 
 
-def serving_model(model: "keras.Model | ServingModel") -> ServingModel:
-    """Return a `ServingModel` as it is, and make one of a Keras model."""
+def serving_model(model: keras.Model | ServingModel) -> ServingModel:
+    """Make a `ServingModel` of a Keras model; return a `ServingModel` unchanged."""
     return model if isinstance(model, ServingModel) else ServingModel(model)
-
-
-def input_names(model: keras.Model) -> list[str]:
-    """Name the inputs of a model as its exported files do."""
-    return serving_model(model).input_names
 
 
 def _makes_mask(layer) -> bool:
@@ -254,8 +249,8 @@ def _makes_mask(layer) -> bool:
     return has_own or is_subclassed or any(kwargs.get("mask") is not None for kwargs in arguments)
 
 
-def renamed_names(models: Iterable[ServingModel]) -> dict:
-    """Collect {"renamed": {"inputs", "outputs"}}: models' own names by those that had to replace them; else {}."""
+def renamed_names(models: Iterable[ServingModel]) -> dict[str, dict[str, dict[str, str]]]:
+    """Collect {"renamed": {"inputs", "outputs"}}: original names by their replacements; {} if there are none."""
     renamed = {"inputs": {}, "outputs": {}}
     for model in models:
         for kind, names in model.renamed.items():
@@ -263,18 +258,18 @@ def renamed_names(models: Iterable[ServingModel]) -> dict:
     return {"renamed": renamed} if any(renamed.values()) else {}
 
 
-def _counterparts(layers):
-    """Stock layers with counterparts; layers within a Bidirectional that has one are computed by that."""
-    pairs = [(layer, made) for layer in layers if (made := counterpart(layer)) is not None]
-    inner = {id(part) for layer, made in pairs for part in flatten_layers(layer, include_self=False)}
-    return [(layer, made) for layer, made in pairs if id(layer) not in inner]
+def _pair_with_counterparts(layers):
+    """List stock layers with their counterparts; a Bidirectional's counterpart covers the layers within it."""
+    pairs = [(layer, ours) for layer in layers if (ours := counterpart(layer)) is not None]
+    inner = {id(child) for layer, _ in pairs for child in flatten_layers(layer, include_self=False)}
+    return [(layer, ours) for layer, ours in pairs if id(layer) not in inner]
 
 
-def _functional(model) -> Functional:
+def _make_functional(model) -> Functional:
     if isinstance(model, Functional):
         return model
     if not isinstance(model, keras.Model):
-        raise UserError(f"a keras.Model is needed; got {type(model).__name__}. Make a keras.Model of it")
+        raise UserError(f"`model` must be a keras.Model; got {type(model).__name__}. Make a keras.Model of it")
     if isinstance(model, keras.Sequential) and model.built and has_functional_graph(model):
         return keras.Model(model.inputs[0], model.outputs[0], name=model.name)
     if not model.built:
@@ -286,7 +281,7 @@ def _functional(model) -> Functional:
 
 
 def _inputs_of_subclassed(model) -> dict:
-    """Symbolic inputs by argument of `call`, of the shapes that the model was built for."""
+    """Make symbolic inputs by argument of `call`, of the shapes that the model was built for."""
     shapes = build_shapes(model)
     if not shapes:
         raise UserError(
@@ -298,7 +293,7 @@ def _inputs_of_subclassed(model) -> dict:
     leaves = [shape for value in shapes.values() for shape in _shapes(value)]
     if has_table and len(leaves) > 1:
         raise UserError(
-            f"{model.name} is a {type(model).__name__} of several inputs, and which of them are integers is unknown. "
+            f"{model.name} is a {type(model).__name__} of several inputs whose dtypes are unknown. "
             "Call it on keras.Input and export keras.Model(inputs, outputs)"
         )
     dtype = "int32" if has_table and len(leaves[0]) == 2 else "float32"
@@ -321,11 +316,11 @@ def _is_shape(value) -> bool:
 def _shapes(value) -> list:
     if _is_shape(value):
         return [value]
-    return [shape for part in (value.values() if isinstance(value, dict) else value) for shape in _shapes(part)]
+    return [shape for inner in (value.values() if isinstance(value, dict) else value) for shape in _shapes(inner)]
 
 
 def _keras_output_names(model) -> list[str]:
-    """The keys of a dict of outputs; else the layers that make them."""
+    """List the keys of a dict of outputs; else the names of the layers that compute them."""
     struct = keras.tree.pack_sequence_as(outputs_structure(model), list(range(len(model.outputs))))
     if isinstance(struct, dict) and all(isinstance(index, int) for index in struct.values()):
         return [str(key) for key, _ in sorted(struct.items(), key=lambda item: item[1])]
@@ -333,7 +328,7 @@ def _keras_output_names(model) -> list[str]:
 
 
 def _legal_names(names: Iterable[str]) -> list[str]:
-    """Make names unique, and identifiers of C and Python."""
+    """Convert names to unique identifiers of C and Python."""
     legal = []
     for name in names:
         plain = make_identifier(name)

@@ -1,5 +1,7 @@
 """The signatures of a TFLite file: one sequence, sequences of several lengths, or a stream step by step."""
 
+from collections.abc import Callable
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -7,32 +9,87 @@ import tensorflow as tf
 from tfpar.errors import UserError
 from tfpar.export.conversion.samples import rows_to_compare
 from tfpar.export.conversion.serving import ServingModel, serving_model
-from tfpar.export.conversion.verify_outputs import EXAMPLE, Comparison, Row
+from tfpar.export.conversion.verify_outputs import EXAMPLE, Comparison, Row, is_comparable
 from tfpar.layers.recurrent.streaming import state_sizes, streamed
 
 DEFAULT, STEP = "serving_default", "step"
 _STREAMS_COMPARED = 4
 
+Inputs = dict[str, np.ndarray]
 
-class Sequences:
-    """Signature of whole sequences of one length, or of any: the model's inputs to its outputs.
+
+class Signature:
+    """Base class for a signature of a TFLite file.
 
     Args:
         model: a built model, of any kind.
-        shapes: of its inputs, by name.
-        samples: rows of inputs of at least that length, by name.
+        shapes: of its inputs, by name, the batch first; None: any size.
+        samples: rows of inputs, by name.
         padding: where masked steps may stand; see `tflite`.
     """
 
     def __init__(
         self,
-        model: "keras.Model | ServingModel",
+        model: keras.Model | ServingModel,
         shapes: dict[str, tuple],
-        samples: dict[str, np.ndarray],
+        samples: Inputs,
         padding: str = "any",
     ):
         self.model, self.padding = serving_model(model), padding
         self._shapes, self._samples = shapes, samples
+        self._batch = next(iter(shapes.values()))[0]
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a number of time steps is open."""
+        raise NotImplementedError
+
+    @property
+    def output_names(self) -> list[str]:
+        """The names of the outputs, in order."""
+        raise NotImplementedError
+
+    def function(self, target: str, form: str) -> Callable:
+        """Trace the concrete function to convert; see `ServingModel.function`."""
+        raise NotImplementedError
+
+    def rows(self) -> list[Inputs]:
+        """List inputs to calibrate with."""
+        raise NotImplementedError
+
+    def rows_to_compare(self) -> list[Row]:
+        """List batches to compare the file and the model on."""
+        raise NotImplementedError
+
+    def compare(self, file: Callable[..., Inputs], rows: list[Row]) -> Comparison:
+        """Compare the outputs of a file with those of the model.
+
+        Args:
+            file: function of inputs by name that returns outputs by name.
+            rows: some of `rows_to_compare()`.
+        """
+        comparison = Comparison()
+        for row in rows:
+            expected = self.model.outputs(row.inputs)
+            if is_comparable(row, expected):
+                comparison.add(row, *self._run(file, row.inputs, expected))
+        return comparison
+
+    def _run(self, file, inputs, expected) -> tuple[Inputs, Inputs]:
+        """Return the file's outputs, and those of `expected` to compare them with."""
+        return file(**inputs), expected
+
+    def _weights(self) -> list[np.ndarray]:
+        # Constants: the converter does not fuse operations on variables; see `tfpar.ops.fused_lstm`.
+        return [v.numpy() for v in self.model.functional.variables]
+
+
+class SequenceSignature(Signature):
+    """Signature of whole sequences of one length, or of any: the model's inputs to its outputs.
+
+    Args:
+        model, shapes, samples, padding: see `Signature`; sequences in `samples` are at least as long as in `shapes`.
+    """
 
     @property
     def is_open(self) -> bool:
@@ -41,16 +98,16 @@ class Sequences:
 
     @property
     def output_names(self) -> list[str]:
-        """The outputs, in the model's order."""
+        """The model's outputs, in order."""
         return self.model.output_names
 
-    def function(self, target: str, form: str):
+    def function(self, target: str, form: str) -> Callable:
         """Trace the concrete function to convert; see `ServingModel.function`."""
-        return self.model.function(_constants(self.model), target, form, self.padding, self._shapes)
+        return self.model.function(self._weights(), target, form, self.padding, self._shapes)
 
-    def rows(self) -> list[dict[str, np.ndarray]]:
+    def rows(self) -> list[Inputs]:
         """List inputs to calibrate with."""
-        batch = next(iter(self._shapes.values()))[0] or 1
+        batch = self._batch or 1
         return [
             {name: self._cut(name, array) for name, array in _batch_at(self._samples, first, batch).items()}
             for first in range(0, _row_count(self._samples), batch)
@@ -58,7 +115,7 @@ class Sequences:
 
     def rows_to_compare(self) -> list[Row]:
         """List batches to compare on, each of rows of one kind."""
-        batch = next(iter(self._shapes.values()))[0] or 1
+        batch = self._batch or 1
         samples = {name: self._cut(name, array) for name, array in self._samples.items()}
         by_kind = {}
         for row in rows_to_compare(self.model, samples, self.padding):
@@ -75,57 +132,45 @@ class Sequences:
             rows = rows if size is None else rows.take(range(size), axis)
         return rows
 
-    def compare(self, file, rows: list[Row]) -> Comparison:
-        """Compare the outputs of a file, a function of inputs by name, with those of the model."""
-        comparison = Comparison()
-        for row in rows:
-            expected = self.model.outputs(row.inputs)
-            if comparison.is_comparable(row, expected):
-                comparison.add(row, file(**row.inputs), expected)
-        return comparison
 
-
-class Steps:
+class StepSignature(Signature):
     """Signature of a stream: one time step and all states to the outputs after it and the new states, without a loop.
 
     Args:
-        model: a built model, with recurrent layers that run forward.
-        shapes: of its inputs, by name, for whole sequences.
-        samples: rows of inputs, by name.
-        padding: where masked steps may stand; see `tflite`.
+        model, shapes, samples, padding: see `Signature`; the model's recurrent layers run forward, and `shapes` are
+            those of whole sequences.
 
     Raises:
         UserError: a layer runs backward.
     """
 
+    is_open = False
+
     def __init__(
         self,
-        model: "keras.Model | ServingModel",
+        model: keras.Model | ServingModel,
         shapes: dict[str, tuple],
-        samples: dict[str, np.ndarray],
+        samples: Inputs,
         padding: str = "any",
     ):
-        self.model, self.padding, self._samples = serving_model(model), padding, samples
-        self._batch = next(iter(shapes.values()))[0]
-        self._shapes = {name: (shape[0], 1, *shape[2:]) for name, shape in shapes.items()}
+        shapes = {name: (shape[0], 1, *shape[2:]) for name, shape in shapes.items()}
+        super().__init__(model, shapes, samples, padding)
         layers = self.model.recurrent_layers
         try:
             self._states = {name: units for layer in layers for name, units in state_sizes(layer).items()}
         except ValueError as error:
             raise UserError(str(error)) from error
 
-    is_open = False
-
     @property
     def output_names(self) -> list[str]:
         """The model's outputs, in order, and the new states."""
         return [*self.model.output_names, *self._states]
 
-    def function(self, target: str, form: str):
+    def function(self, target: str, form: str) -> Callable:
         """Trace the concrete function to convert; `form` makes no difference to one step."""
         specs = [tf.TensorSpec((self._batch, units), tf.float32, name) for name, units in self._states.items()]
         return self.model.function(
-            _constants(self.model), target, "unrolled", self.padding, self._shapes, specs, self._call_step
+            self._weights(), target, "unrolled", self.padding, self._shapes, specs, self._call_step
         )
 
     @staticmethod
@@ -134,7 +179,7 @@ class Steps:
             outputs = call()
         return {**outputs, **streams.final}
 
-    def rows(self) -> list[dict[str, np.ndarray]]:
+    def rows(self) -> list[Inputs]:
         """List inputs of the first step, with states of zero, and of later steps, with small random ones."""
         generator = np.random.default_rng(0)
         rows = []
@@ -154,9 +199,9 @@ class Steps:
         padded = {row.kind: row for row in rows if row.kind != EXAMPLE}.values()
         return [Row(row.kind, _batch_at(row.inputs, 0, self._batch)) for row in [*examples, *padded]]
 
-    def of(self, model: keras.Model) -> "Steps":
-        """Make the signature of another model of the same inputs."""
-        return Steps(model, self._shapes, self._samples, self.padding)
+    def for_model(self, model: keras.Model) -> "StepSignature":
+        """Make the signature of another model with the same inputs."""
+        return StepSignature(model, self._shapes, self._samples, self.padding)
 
     def _length(self):
         return next(iter(self._samples.values())).shape[1]
@@ -165,28 +210,17 @@ class Steps:
     def _step_at(inputs, t):
         return {name: array[:, t : t + 1] for name, array in inputs.items()}
 
-    def compare(self, file, rows: list[Row]) -> Comparison:
-        """Compare the outputs of a file after the last step with those of the model for whole sequences."""
-        comparison = Comparison()
-        for row in rows:
-            outputs = self.model.outputs(row.inputs)
-            if not comparison.is_comparable(row, outputs):
-                continue
-            states = {name: np.zeros((self._batch, units), np.float32) for name, units in self._states.items()}
-            for t in range(self._length()):
-                found = file(**self._step_at(row.inputs, t), **states)
-                states = {name: found[name] for name in states}
-            expected = {name: output[:, -1:] if found[name].ndim == 3 else output for name, output in outputs.items()}
-            comparison.add(row, found, expected)
-        return comparison
+    def _run(self, file, inputs, expected):
+        """Run all steps; compare the outputs after the last one."""
+        states = {name: np.zeros((self._batch, units), np.float32) for name, units in self._states.items()}
+        for t in range(self._length()):
+            found = file(**self._step_at(inputs, t), **states)
+            states = {name: found[name] for name in states}
+        last = {name: output[:, -1:] if found[name].ndim == 3 else output for name, output in expected.items()}
+        return found, last
 
 
-Signatures = dict[str, Sequences | Steps]
-
-
-def _constants(model: ServingModel) -> list[np.ndarray]:
-    """As variables, weights would keep the converter from fusing; see `tfpar.ops.fused_lstm`."""
-    return [v.numpy() for v in model.functional.variables]
+Signatures = dict[str, Signature]
 
 
 def _row_count(samples):
@@ -194,15 +228,22 @@ def _row_count(samples):
 
 
 def _batch_at(samples, first, size):
-    """`size` rows from the `first` on; behind the last row the first comes again."""
+    """Take `size` rows from the `first` on; after the last row, start again with the first one."""
     indices = np.arange(first, first + size) % _row_count(samples)
     return {name: array[indices] for name, array in samples.items()}
 
 
 def choose_input_shapes(
-    model: "keras.Model | ServingModel", batch_size: int, length: int | None, samples
+    model: keras.Model | ServingModel, batch_size: int | None, length: int | None, samples: Inputs | None
 ) -> dict[str, tuple]:
-    """List the shapes of the model's inputs; open sizes are `length`, or those of `samples`, or stay open."""
+    """Choose the shapes of the model's inputs.
+
+    Args:
+        model: a built model.
+        batch_size: rows of each call; None: any.
+        length: size of dimensions that the model leaves open; None: as in `samples`.
+        samples: rows of inputs, by name; None: open dimensions without `length` stay open.
+    """
     serving, shapes = serving_model(model), {}
     for name, tensor in zip(serving.input_names, serving.inputs, strict=True):
         known = tensor.shape[1:] if samples is None else samples[name].shape[1:]

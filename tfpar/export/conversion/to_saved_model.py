@@ -1,6 +1,7 @@
-"""SavedModel: runs wherever TensorFlow runs, without tfpar."""
+"""Exports a model as a SavedModel, which TensorFlow runs without tfpar."""
 
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -11,19 +12,21 @@ from tfpar.errors import UserError
 from tfpar.export.conversion.diagnosis import check_stateless, explain_excess
 from tfpar.export.conversion.samples import rows_to_compare, sample_inputs
 from tfpar.export.conversion.serving import ServingModel, renamed_names, serving_model
-from tfpar.export.conversion.verify_outputs import Comparison
+from tfpar.export.conversion.verify_outputs import Comparison, is_comparable
 from tfpar.export.formats import FORMATS
 from tfpar.files import directory_written_atomically
 
-_MIXED_PRECISION = FORMATS["dynamic"]  # bfloat16 has eight bits, too
+_MIXED_PRECISION = FORMATS["dynamic"]  # bfloat16 has eight significant bits, too
 
 
 @outside_scope()
-def saved_model(model: "keras.Model | dict[str, keras.Model]", path: Path | str) -> dict:
+def saved_model(
+    model: keras.Model | ServingModel | dict[str, keras.Model | ServingModel], path: Path | str
+) -> dict[str, Any]:
     """Write a model as a SavedModel with named inputs and outputs, any batch size and any length of time.
 
-    It holds weights, lookup tables and plain TensorFlow operations, none that needs tfpar, Keras or a GPU. It is loaded
-    and compared with the model before it is written.
+    It contains weights, lookup tables and plain TensorFlow operations, none that needs tfpar, Keras or a GPU. It is
+    loaded and compared with the model before it is written.
 
     Args:
         model: a built model, of any kind; or several by the names of their signatures, which share weights if they
@@ -34,7 +37,7 @@ def saved_model(model: "keras.Model | dict[str, keras.Model]", path: Path | str)
         {"format", "path", "signatures", "max_abs_error" (over random inputs, padded rows among them)}.
 
     Raises:
-        UserError: the model is not built, is stateful, or would compute something else; the directory cannot be
+        UserError: the model is not built or is stateful, or the SavedModel's outputs differ; the directory cannot be
             written.
     """
     models = model if isinstance(model, dict) else {"serving_default": model}
@@ -54,7 +57,9 @@ def saved_model(model: "keras.Model | dict[str, keras.Model]", path: Path | str)
     }
 
 
-def saved_model_in_bundle(model: "keras.Model | dict[str, keras.Model]", directory: Path) -> dict:
+def saved_model_in_bundle(
+    model: keras.Model | ServingModel | dict[str, keras.Model | ServingModel], directory: Path
+) -> dict[str, Any]:
     """Write `directory/saved_model`; return its report, with "bytes", for the bundle's manifest."""
     name = "saved_model"
     report = saved_model(model, directory / name)
@@ -69,7 +74,7 @@ def _save(serving, directory):
     }
     module = tf.Module()
     module.weights = list(weights.values())
-    module.tables = [table for of in serving.values() for table in _resources(of)]
+    module.tables = [table for of in serving.values() for table in _list_resources(of)]
     signatures = {
         name: of.function([weights[id(v)] for v in of.functional.variables], "saved_model")
         for name, of in serving.items()
@@ -77,24 +82,24 @@ def _save(serving, directory):
     tf.saved_model.save(module, str(directory), signatures=signatures)
 
 
-def _resources(serving: ServingModel) -> list:
-    """Lookup tables and the like, which functions refer to."""
+def _list_resources(serving: ServingModel) -> list:
+    """List the lookup tables and other resources that functions refer to."""
     resources, kinds = {}, (tf.lookup.experimental.MutableHashTable, tf.saved_model.experimental.TrackableResource)
     for layer in serving.layers:
-        for part in tf.train.TrackableView(layer).descendants():
-            if isinstance(part, kinds):
-                resources[id(part)] = part
+        for child in tf.train.TrackableView(layer).descendants():
+            if isinstance(child, kinds):
+                resources[id(child)] = child
     return list(resources.values())
 
 
 def _compare(serving, directory) -> Comparison:
-    """Run the SavedModel, and raise UserError if it computes something else than the models."""
+    """Compare the SavedModel with the models; raise UserError if it exceeds the tolerance."""
     total, loaded = Comparison(), tf.saved_model.load(str(directory))
     for name, of in serving.items():
         comparison, rows = Comparison(), rows_to_compare(of, sample_inputs(of, None))
         for row in rows:
             expected = of.outputs(row.inputs)
-            if comparison.is_comparable(row, expected):
+            if is_comparable(row, expected):
                 comparison.add(row, _run(loaded.signatures[name], of, row.inputs), expected)
         is_mixed = any(layer.compute_dtype in ("bfloat16", "float16") for layer in of.layers)
         chosen = _MIXED_PRECISION if is_mixed else FORMATS["float32"]

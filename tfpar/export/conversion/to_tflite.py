@@ -1,8 +1,9 @@
-"""`tflite`: one model, one format, one verified file."""
+"""Exports a model as a verified TFLite file."""
 
 import contextlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -15,20 +16,29 @@ from tfpar.export.conversion.diagnosis import check_stateless
 from tfpar.export.conversion.measured_file import MeasuredFile, measure_latencies
 from tfpar.export.conversion.samples import sample_inputs
 from tfpar.export.conversion.serving import ServingModel, renamed_names, serving_model
-from tfpar.export.conversion.signatures import DEFAULT, STEP, Sequences, Signatures, Steps, choose_input_shapes
+from tfpar.export.conversion.signatures import (
+    DEFAULT,
+    STEP,
+    SequenceSignature,
+    Signatures,
+    StepSignature,
+    choose_input_shapes,
+)
 from tfpar.export.formats import CALIBRATED, FORMATS, FORMS, FORMS_OF, MICRO_REASONS, TARGETS, Format
 from tfpar.export.micro.c_array import write_c_array
 from tfpar.export.micro.interpreter import check_micro
 from tfpar.files import written_atomically
 from tfpar.layers.call_context import PADDINGS
 
+_NO_RECURRENCE = "the model has no recurrent layer"
+
 
 @outside_scope()
 def tflite(
-    model: keras.Model,
+    model: keras.Model | ServingModel,
     path: Path | str,
     quantize: str | None = None,
-    calibration=None,
+    calibration: Any = None,
     sequence_length: int | Sequence[int] | None = None,
     form: str = "auto",
     target: str = "phone",
@@ -37,17 +47,16 @@ def tflite(
     tolerance: float | None = None,
     timeout_s: float = 600,
     padding: str = "any",
-) -> dict:
-    """Write a model as a TFLite file, with builtin operations only, and compare it with the model.
+) -> dict[str, Any]:
+    """Write a model as a TFLite file with builtin operations only, compared with the Keras model before it is written.
 
     Forms of a recurrence: "fused", one `UNIDIRECTIONAL_SEQUENCE_LSTM` (another cell is a loop, or in 8 bits unrolled);
-    "loop" over the steps; "unrolled", the steps written out; "chunked", a loop over five unrolled steps. The last two
-    need a static length. Stock LSTM, GRU, SimpleRNN and Bidirectional are converted, too; other layers are as Keras
-    computes them.
+    "loop" over the steps; "unrolled"; "chunked", a loop over five unrolled steps. The last two need a static length.
+    Stock LSTM, GRU, SimpleRNN and Bidirectional are converted, too; all other layers are as Keras computes them.
 
     Args:
         model: a built model: functional, sequential, subclassed, or `tfpar.train.Model`.
-        path: of the file; written only if it passes.
+        path: of the file; written only if its outputs are within the tolerance.
         quantize: None or "float32", "float16", "dynamic" (8-bit weights), "int8" (8-bit weights and activations),
             "int16x8" (8-bit weights, 16-bit activations).
         calibration: representative inputs, for int8 and int16x8 and for measuring: see
@@ -56,28 +65,29 @@ def tflite(
             `calibration`; without either, any length. Several lengths become signatures "length_N", which share
             weights; "serving_default" is the longest.
         form: one of the above, or "auto", which goes by `target`.
-        target: "phone" takes the first form, the smallest, that is right; "desktop" makes all forms and takes the one
-            that is fastest on this machine; "micro" takes the first that TFLite Micro runs, and there an int8 file
-            takes and gives 8-bit numbers.
+        target: "phone" chooses the smallest form that is within the tolerance; "desktop" converts all forms and
+            chooses the fastest on this machine; "micro" chooses the first that TFLite Micro runs, and the inputs and
+            outputs of its int8 files are 8-bit integers.
         batch_size: rows of each call; a stateful model has its own.
         streaming: add a signature "step": one time step and the states "LAYER_h" (and "LAYER_c") to the outputs
-            after it and the new states. A stateful model can be exported so alone.
-        tolerance: how far an output may be from Keras', absolute; None: as far as the format allows, a share of the
+            after it and the new states. A stateful model can be exported only with it.
+        tolerance: the largest absolute difference of an output from Keras'; None: that of the format, relative to the
             output's largest value, see `FORMATS`.
-        timeout_s: what the converter may take, for each form.
-        padding: where masked steps may stand: "any"; or "right", behind all valid ones, for which the fused form is
+        timeout_s: time limit of the converter, for each form, in seconds.
+        padding: where steps may be masked: "any"; or "right", after all valid steps, for which the fused form is
             cheaper. The file is compared on such rows, too.
 
     Returns:
         {"format", "form", "form_reason", "path", "bytes", "ops", "signatures", "outputs" (names, in the model's order),
         "max_abs_error" (to Keras in float32, over at most 32 inputs of each signature), "latency_ms": {"median"} (of
-        "serving_default")}; "renamed" where names differ from the model's; "note" for what to know; for "micro" also
-        "arena_bytes", the memory that it needs, and "micro_max_abs_error", measured in TFLite Micro, and "c_array", the
-        names of two files that are written beside it: it as a C array.
+        "serving_default")}; "renamed" where names differ from the model's; "note" for remarks; for "micro" also
+        "arena_bytes", the memory of the interpreter, "micro_max_abs_error", measured in TFLite Micro, and "c_array",
+        the names of two files beside it that contain it as a C array.
 
     Raises:
-        UserError: a format that needs `calibration` has none; the model cannot take the form, or be streamed; the
-            conversion failed; TFLite Micro cannot run it. `RefusedFileError`: an output is too far from Keras'.
+        UserError: a format that needs `calibration` has none; the model does not support the form or streaming; the
+            conversion failed; TFLite Micro cannot run the file.
+        RefusedFileError: an output exceeds its tolerance.
         MissingExtraError: for "micro", tflite-micro is not installed.
         ValueError: an argument is out of range.
     """
@@ -90,14 +100,14 @@ def tflite(
     _check_inputs(serving, chosen)
     if not streaming:
         check_stateless(serving)
-    lengths = _checked_lengths(sequence_length)
+    lengths = _check_lengths(sequence_length)
     if target == "micro":
         check_micro(lengths, streaming)
     if chosen.name in CALIBRATED and calibration is None:
         raise UserError(f"quantize={chosen.name!r} needs `calibration`: a dataset of inputs like those of training.")
     samples = sample_inputs(serving, calibration, max(lengths, default=None))
     known = samples if lengths or calibration is not None else None
-    signatures = _signatures(serving, batch_size, lengths, samples, known, streaming, padding)
+    signatures = _make_signatures(serving, batch_size, lengths, samples, known, streaming, padding)
     return write_signatures(signatures, path, chosen, form, target, tolerance, timeout_s)
 
 
@@ -110,8 +120,8 @@ def write_signatures(
     target: str = "phone",
     tolerance: float | None = None,
     timeout_s: float = 600,
-) -> dict:
-    """Write a file of several signatures, which may be of several models; they share equal weights.
+) -> dict[str, Any]:
+    """Write a file of several signatures, which may be of several models; equal weights are stored once.
 
     Args:
         signatures: by name. The latency is that of the first one.
@@ -119,15 +129,15 @@ def write_signatures(
         chosen: the format.
 
     Returns:
-        As `tflite`.
+        The report, as of `tflite`.
     """
     files, failures = {}, []
     with contextlib.ExitStack() as stack:
         for signature in signatures.values():
             stack.enter_context(signature.model.cast_to_float32())
-        for name in _forms(signatures, chosen.name, form, target):
+        for name in _choose_forms(signatures, chosen.name, form, target):
             try:
-                file = MeasuredFile.made(chosen, name, signatures, target, tolerance, timeout_s)
+                file = MeasuredFile.convert(chosen, name, signatures, target, tolerance, timeout_s)
                 files.setdefault(file.form, file)
             except UserError as error:
                 failures.append(error)
@@ -142,7 +152,7 @@ def write_signatures(
     report = {
         "format": chosen.name,
         "form": best,
-        "form_reason": _reason(files, form, target) if _has_recurrence(signatures) else "it has no recurrent layer",
+        "form_reason": _explain_form(files, form, target) if _has_recurrence(signatures) else _NO_RECURRENCE,
         "path": str(path),
         "bytes": len(files[best].content),
         "signatures": sorted(signatures),
@@ -152,15 +162,15 @@ def write_signatures(
     }
     if best == "unrolled" and chosen.name in CALIBRATED and len(files[best].content) > _weights_bytes(signatures):
         report["note"] = (
-            f"larger than the model's weights in float32 ({_weights_bytes(signatures):,} bytes): the steps are "
-            "written out. dynamic is smaller"
+            f"larger than the model's weights in float32 ({_weights_bytes(signatures):,} bytes), because the steps "
+            "are unrolled. dynamic is smaller"
         )
     if target == "micro":
         report["c_array"] = write_c_array(Path(path), report["arena_bytes"], report["ops"])
     return report
 
 
-def _checked_lengths(sequence_length) -> list[int]:
+def _check_lengths(sequence_length) -> list[int]:
     lengths = sequence_length if isinstance(sequence_length, Sequence) else [sequence_length]
     return sorted({check_positive_integer("sequence_length", length) for length in lengths if length is not None})
 
@@ -169,27 +179,27 @@ def _check_inputs(serving: ServingModel, chosen: Format) -> None:
     for name, tensor in zip(serving.input_names, serving.inputs, strict=True):
         if tensor.dtype == "string":
             raise UserError(
-                f"the input {name!r} is text, which TFLite's builtin operations cannot take. Export the model "
-                "that takes the ids, keras.Model(vectorization.output, model.output), or use a SavedModel"
+                f"the input {name!r} is text, which TFLite's builtin operations do not support. Export the model "
+                "of token ids, keras.Model(vectorization.output, model.output), or use a SavedModel"
             )
         if chosen.name == "int16x8" and tf.as_dtype(tensor.dtype).is_integer:
             raise UserError(
-                "quantize='int16x8' cannot be had for integer inputs: the converter calibrates none; use int8."
+                "quantize='int16x8' does not support integer inputs, which the converter cannot calibrate. Use int8"
             )
 
 
-def _signatures(serving, batch_size, lengths, samples, known, streaming, padding):
+def _make_signatures(serving, batch_size, lengths, samples, known, streaming, padding):
     if serving.stateful_layers:
         batch_size = serving.inputs[0].shape[0]
     longest = choose_input_shapes(serving, batch_size, max(lengths, default=None), known)
-    signatures = {DEFAULT: Sequences(serving, longest, samples, padding)}
+    signatures = {DEFAULT: SequenceSignature(serving, longest, samples, padding)}
     for length in lengths if len(lengths) > 1 else ():
         shapes = choose_input_shapes(serving, batch_size, length, None)
-        signatures[f"length_{length}"] = Sequences(serving, shapes, samples, padding)
+        signatures[f"length_{length}"] = SequenceSignature(serving, shapes, samples, padding)
     if streaming:
         if not serving.recurrent_layers:
             raise UserError(f"{serving.name} has no recurrent layer, so there is no state to carry between steps")
-        signatures[STEP] = Steps(serving, longest, samples, padding)
+        signatures[STEP] = StepSignature(serving, longest, samples, padding)
     return signatures
 
 
@@ -202,13 +212,13 @@ def _has_recurrence(signatures) -> bool:
     return any(signature.model.recurrent_layers for signature in signatures.values())
 
 
-def _forms(signatures, format_name, form, target) -> list[str]:
-    """Forms to make, of which the first that passes is kept; for "desktop", the fastest."""
+def _choose_forms(signatures, format_name, form, target) -> list[str]:
+    """List the forms to try: the first within the tolerance is written or, for "desktop", the fastest."""
     is_open = any(signature.is_open for signature in signatures.values())
     possible = FORMS_OF.get(format_name, FORMS[1:])
     if form != "auto":
         if form not in possible:
-            raise UserError(f"form={form!r} cannot be had in {format_name}; it must be one of {', '.join(possible)}")
+            raise UserError(f"`form` must be one of {', '.join(possible)} for {format_name}; got {form!r}")
         if form in ("chunked", "unrolled") and is_open:
             raise UserError(f"form={form!r} needs a static number of time steps; give `sequence_length`")
         return [form]
@@ -218,12 +228,12 @@ def _forms(signatures, format_name, form, target) -> list[str]:
     return allowed[:2] if target == "phone" else allowed
 
 
-def _reason(files, form, target):
+def _explain_form(files, form, target):
     if form != "auto":
-        return "it was asked for"
+        return "it was requested"
     if target == "micro":
         return MICRO_REASONS[next(iter(files))]
     if target != "desktop":
-        return f"for target {target!r} the smallest form that its format allows was taken"
+        return f"the smallest form that the format allows, for target {target!r}"
     measured = ", ".join(f"{file.form} {file.report['latency_ms']['median']:.2f} ms" for file in files.values())
     return f"the fastest on this machine: {measured}"

@@ -1,1 +1,1 @@
-"""Models from elsewhere: stock Keras and PyTorch."""
+"""Imports third-party models: stock Keras and PyTorch."""

@@ -1,8 +1,8 @@
-"""Stacks of PyTorch's `nn.LSTM`, `nn.GRU` and `nn.RNN`, from the weights that they were saved as.
+"""Builds Keras models from saved weights of PyTorch's `nn.LSTM`, `nn.GRU` and `nn.RNN`.
 
-PyTorch keeps, for each layer and direction, weights (gates * units, inputs) and (gates * units, units) and two biases.
-Its LSTM has Keras' order of gates, i f g o. Its GRU has r z n where Keras has z r n, adds the second bias before the
-reset gate, as Keras' `reset_after` does, and so needs both.
+PyTorch has, for each layer and direction, weights (gates * units, inputs) and (gates * units, units) and two biases.
+Its LSTM has Keras' order of gates, i f g o. Its GRU has r z n where Keras has z r n. It adds the second bias before the
+reset gate, as Keras' `reset_after` does, so both biases are needed.
 """
 
 import re
@@ -21,8 +21,6 @@ from tfpar.layers.recurrent.cells import CELLS
 
 _CELLS_BY_GATES = {cell.recurrence.num_gates: cell for cell in CELLS.values() if cell.torch_name}
 _NAME = re.compile(r"(?:(?P<prefix>.+)\.)?weight_hh_l(?P<layer>\d+)")
-
-
 _NONLINEARITIES = ("tanh", "relu")
 
 
@@ -32,8 +30,8 @@ def load_torch(
     """Load a `.safetensors`, `.pt` or `.pth` file without running code of its author; see `from_torch`.
 
     Raises:
-        UserError: the file cannot be read, or holds no such stack.
-        MissingExtraError: `safetensors` is not installed, which its own files need.
+        UserError: the file cannot be read, or contains no such stack.
+        MissingExtraError: the file is a `.safetensors` file, and `safetensors` is not installed.
     """
     if Path(path).suffix in (".pt", ".pth"):
         return from_torch(read_torch_file(path), prefix, return_sequences, nonlinearity)
@@ -43,7 +41,7 @@ def load_torch(
     except ImportError as error:
         raise MissingExtraError("safetensors", "torch", "to read PyTorch's weights") from error
     try:
-        open_file(path).close()  # the library would wait for a FIFO
+        open_file(path).close()  # refuses FIFOs, on which the library would block
         weights = load_file(path)
     except (OSError, SafetensorError, ValueError, TypeError, LookupError, AttributeError) as error:
         raise UserError(f"{path} cannot be read as safetensors: {error}") from error
@@ -56,48 +54,50 @@ def from_torch(
     return_sequences: bool = True,
     nonlinearity: str | None = None,
 ) -> keras.Model:
-    """Build the stack that a PyTorch state dict describes; dropout between its layers is for training alone.
+    """Build a Keras model from the state dict of a PyTorch stack; dropout between its layers is omitted.
 
     Args:
-        weights: float arrays by PyTorch's names, "lstm.weight_ih_l0" and so on. Others are left alone.
-        prefix: what stands before the last dot, where several stacks are there; "" for none.
-        return_sequences: outputs of all steps; else of the last (of a bidirectional stack: the last of each direction).
-        nonlinearity: "tanh" or "relu", of an `nn.RNN`, whose weights do not tell which; None for LSTM and GRU.
+        weights: float arrays by PyTorch's names, "lstm.weight_ih_l0" and so on. Others are ignored.
+        prefix: the name before the last dot, if there are several stacks; "" for none.
+        return_sequences: whether to return outputs of all steps; else of the last step, in a bidirectional stack of
+            each direction.
+        nonlinearity: "tanh" or "relu" for an `nn.RNN`, whose weights do not determine it; None for LSTM and GRU.
 
     Returns:
-        A model of float (batch, time, inputs) "sequences", whatever `batch_first` was.
+        A model with the input "sequences", float (batch, time, inputs), regardless of `batch_first`.
 
     Raises:
-        UserError: there is no such stack, or several, or one with projections (`proj_size`), or weights do not fit; or
-            it is an `nn.RNN`, and `nonlinearity` is not given.
-        ValueError: `nonlinearity` is another one.
+        UserError: there is no such stack or there are several, it has projections (`proj_size`), or weights do not
+            fit; or it is an `nn.RNN`, and `nonlinearity` is missing.
+        ValueError: `nonlinearity` is not one of its values.
     """
     check_one_of("nonlinearity", nonlinearity, (None, *_NONLINEARITIES))
-    found = _stacks(weights)
+    found = _find_stacks(weights)
     if prefix is None and len(found) > 1:
-        raise UserError(f"several recurrent stacks are there; choose one by its prefix: {', '.join(map(repr, found))}")
+        raise UserError(f"`prefix` must be one of {', '.join(map(repr, found))}, since there are several stacks")
     prefix = next(iter(found), "") if prefix is None else prefix
     if prefix not in found:
-        there = f"there is {', '.join(map(repr, found))}" if found else "there is none"
-        raise UserError(f"no recurrent stack of PyTorch's with the prefix {prefix!r} (NAME.weight_hh_l0 ...): {there}")
+        available = f"there is {', '.join(map(repr, found))}" if found else "there is none"
+        raise UserError(f"no PyTorch recurrent stack has the prefix {prefix!r} (NAME.weight_hh_l0 ...): {available}")
     depth = found[prefix]
-    parts = {name.removeprefix(f"{prefix}.") if prefix else name: np.asarray(w) for name, w in weights.items()}
-    if any(name.startswith("weight_hr_l") for name in parts):
-        raise UserError(f"{prefix or 'the stack'} has projections (proj_size), which no layer here has")
-    cell, *_, (kernel, *_) = _keras_weights(parts, "l0")
+    tensors = {name.removeprefix(f"{prefix}.") if prefix else name: np.asarray(w) for name, w in weights.items()}
+    if any(name.startswith("weight_hr_l") for name in tensors):
+        raise UserError(f"{prefix or 'the stack'} has projections (proj_size), which are not supported")
+    cell, *_, (kernel, *_) = _convert_weights(tensors, "l0")
     if cell is SimpleRNN and nonlinearity is None:
         raise UserError(
-            "the weights are of an nn.RNN and do not tell its `nonlinearity`; give 'tanh', PyTorch's default, or 'relu'"
+            "`nonlinearity` must be 'tanh', PyTorch's default, or 'relu', since the weights of an nn.RNN do not "
+            "determine it"
         )
     options = {"activation": nonlinearity} if cell is SimpleRNN else {}
     inputs = x = keras.Input((None, kernel.shape[0]), name="sequences")
     for number in range(depth):
-        x = _layer(parts, number, return_sequences or number < depth - 1, x.shape[-1], options)(x)
+        x = _make_layer(tensors, number, return_sequences or number < depth - 1, x.shape[-1], options)(x)
     return keras.Model(inputs, x)
 
 
-def _stacks(weights) -> dict[str, int]:
-    """Number of layers by prefix."""
+def _find_stacks(weights) -> dict[str, int]:
+    """Return the number of layers by prefix."""
     depths = {}
     for match in filter(None, map(_NAME.fullmatch, weights)):
         prefix = match["prefix"] or ""
@@ -105,16 +105,16 @@ def _stacks(weights) -> dict[str, int]:
     return depths
 
 
-def _layer(parts, number, return_sequences, inputs, options):
-    directions = [_keras_weights(parts, f"l{number}")]
-    if f"weight_hh_l{number}_reverse" in parts:
-        directions.append(_keras_weights(parts, f"l{number}_reverse"))
+def _make_layer(tensors, number, return_sequences, inputs, options):
+    directions = [_convert_weights(tensors, f"l{number}")]
+    if f"weight_hh_l{number}_reverse" in tensors:
+        directions.append(_convert_weights(tensors, f"l{number}_reverse"))
     cell, units, use_bias, arrays = directions[0]
     if any([a.shape for a in arrays] != [a.shape for a in other] for *_, other in directions[1:]):
         raise UserError(f"the weights of the two directions of layer {number} are of different shapes")
     if arrays[0].shape[0] != inputs:
         raise UserError(
-            f"weight_ih_l{number} takes {arrays[0].shape[0]} numbers; what is below layer {number} has {inputs}"
+            f"weight_ih_l{number} must have {inputs} inputs, as layer {number} receives; got {arrays[0].shape[0]}"
         )
     layer = cell(units, return_sequences=return_sequences, use_bias=use_bias, name=f"layer_{number}", **options)
     if len(directions) == 2:
@@ -124,10 +124,10 @@ def _layer(parts, number, return_sequences, inputs, options):
     return layer
 
 
-def _keras_weights(parts, suffix):
-    """Cell, units, whether there are biases, and arrays in Keras' order."""
+def _convert_weights(tensors, suffix):
+    """Return cell, units, whether there are biases, and arrays in Keras' order."""
     try:
-        kernel, recurrent = (parts[f"weight_{kind}_{suffix}"].T.astype(np.float32) for kind in ("ih", "hh"))
+        kernel, recurrent = (tensors[f"weight_{kind}_{suffix}"].T.astype(np.float32) for kind in ("ih", "hh"))
     except KeyError as error:
         raise UserError(f"PyTorch's weights lack {error}") from error
     is_matrix = kernel.ndim == recurrent.ndim == 2 and kernel.size and recurrent.size
@@ -135,14 +135,16 @@ def _keras_weights(parts, suffix):
     gates = recurrent.shape[1] // units if is_matrix else 0
     if gates not in _CELLS_BY_GATES or recurrent.shape[1] != gates * units or kernel.shape[1] != gates * units:
         raise UserError(
-            f"weight_ih_{suffix} {kernel.T.shape} and weight_hh_{suffix} {recurrent.T.shape} are of no LSTM, GRU or RNN"
+            f"weight_ih_{suffix} {kernel.T.shape} and weight_hh_{suffix} {recurrent.T.shape} do not fit an LSTM, GRU "
+            "or RNN"
         )
     cell = _CELLS_BY_GATES[gates]
     arrays = [kernel, recurrent]
-    biases = [parts[name].astype(np.float32) for name in (f"bias_ih_{suffix}", f"bias_hh_{suffix}") if name in parts]
+    names = [name for name in (f"bias_ih_{suffix}", f"bias_hh_{suffix}") if name in tensors]
+    biases = [tensors[name].astype(np.float32) for name in names]
     if len(biases) == 1 or any(bias.shape != (gates * units,) for bias in biases):
         raise UserError(
-            f"bias_ih_{suffix} and bias_hh_{suffix} must both be there, of {gates * units} numbers, or neither"
+            f"bias_ih_{suffix} and bias_hh_{suffix} must both exist, of {gates * units} numbers, or neither"
         )
     if biases:
         arrays.append(np.stack(biases) if cell.layer is GRU else np.sum(biases, axis=0))

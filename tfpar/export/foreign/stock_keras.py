@@ -1,4 +1,4 @@
-"""Models of stock Keras layers: their LSTM, GRU, SimpleRNN and Bidirectional have counterparts in this package."""
+"""Loads models of stock Keras layers, and replaces their recurrent layers by this package's."""
 
 import warnings
 from pathlib import Path
@@ -12,15 +12,16 @@ from tfpar.export.conversion.serving import ServingModel
 from tfpar.export.conversion.verify_outputs import compare_models
 from tfpar.keras_private import is_functional
 
+UNKNOWN_CLASS_REMEDY = "Import the module or file that defines it first"
 _MAX_RELATIVE_ERROR = 1e-4
 _ROWS_COMPARED = 10  # the padded ones are the last
 
 
 def load_keras(path: Path | str) -> keras.Model:
-    """Load a `.keras` or `.h5` file; the model stays as it is, with all its layers and what they learned.
+    """Load a `.keras` or `.h5` file without changing its layers.
 
     Raises:
-        UserError: the file cannot be read, holds Python code, or has a layer whose class is not registered.
+        UserError: the file cannot be read, contains Python code, or has a layer whose class is not registered.
     """
     path = Path(path)
     if not path.is_file():
@@ -29,15 +30,15 @@ def load_keras(path: Path | str) -> keras.Model:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return keras.saving.load_model(path, compile=False)
-    except Exception as error:  # Keras raises whatever its parts do
+    except Exception as error:  # Keras raises many kinds of errors
         raise UserError(f"{path} cannot be loaded by Keras {keras.__version__}: {_explain(error)}") from error
 
 
 def from_keras(model: keras.Model) -> keras.Model:
-    """Make a model with this package's LSTM, GRU, SimpleRNN and Bidirectional in place of Keras'.
+    """Replace Keras' LSTM, GRU, SimpleRNN and Bidirectional layers by this package's, for training or export.
 
-    All other layers are the model's own, and the new layers use its variables: training one trains both. Layers that
-    have no counterpart, such as ConvLSTM2D or RNN(cell), stay as they are.
+    All other layers are shared with the model, and the new layers use its variables: training one trains both. Layers
+    without a counterpart, such as ConvLSTM2D or RNN(cell), are unchanged.
 
     Args:
         model: functional or sequential, built.
@@ -46,32 +47,32 @@ def from_keras(model: keras.Model) -> keras.Model:
         A model with the same inputs, outputs and layer names. Its outputs were compared with the model's.
 
     Raises:
-        UserError: the model is subclassed or not built, or its outputs would differ.
+        UserError: the model is subclassed or not built, or the outputs differ.
     """
     if not (isinstance(model, keras.Sequential) or is_functional(model)) or not model.built:
         raise UserError(
-            f"{model.name} is a {type(model).__name__}; a functional or sequential model that is built is needed. "
-            "Call it on keras.Input and make a keras.Model(inputs, outputs) of the result."
+            f"`model` must be a functional or sequential model that is built; got {model.name}, a "
+            f"{type(model).__name__}. Call it on keras.Input and make a keras.Model(inputs, outputs) of the result."
         )
-    converted = keras.models.clone_model(model, clone_function=_clone_or_keep, recursive=True)
+    converted = keras.models.clone_model(model, clone_function=_replace_layer, recursive=True)
     _check_equal(converted, model)
     return converted
 
 
-def _clone_or_keep(layer):
+def _replace_layer(layer):
     return counterpart(layer) or layer
 
 
 def _check_equal(converted, model):
-    """Compare both in float32 on random inputs, padded rows among them."""
+    """Compare both models in float32 on random inputs, some of them padded."""
     found, expected = ServingModel(converted), ServingModel(model)
     rows = rows_to_compare(expected, sample_inputs(expected, None))[-_ROWS_COMPARED:]
     with found.cast_to_float32(), expected.cast_to_float32():
         difference = compare_models(found, expected, rows)
     if not difference.relative_error <= _MAX_RELATIVE_ERROR:
         raise UserError(
-            f"{model.name} with this package's layers differs from Keras by {difference.error:.2g} on random inputs: "
-            f"it cannot be converted. Export it as it is, or report it with the model."
+            f"{model.name} with this package's layers differs from Keras by {difference.error:.2g} on random inputs, "
+            "so it cannot be converted. Export the original model, and report this with the model."
         )
 
 
@@ -84,7 +85,7 @@ def _explain(error):
         )
     missing = _missing_class(text)
     if missing:
-        return f"its class {missing!r} is not known here. Give the module or file that defines it with --import"
+        return f"its class {missing!r} is unknown. {UNKNOWN_CLASS_REMEDY}"
     return (text.splitlines() or [type(error).__name__])[0][:300]
 
 

@@ -1,7 +1,7 @@
 """Reads the tensors of a `.pt` or `.pth` file without PyTorch, and without running code of the file's author.
 
 A file of `torch.save` is a zip archive: `NAME/data.pkl`, a pickle that refers to `NAME/data/KEY`, the bytes of each
-storage. A pickle can call anything that it can import. This one can import what rebuilds a tensor, and nothing else.
+storage. A pickle can call anything that it can import; the unpickler here imports only functions that rebuild tensors.
 """
 
 import collections
@@ -38,7 +38,7 @@ def read_torch_file(path: Path | str) -> dict[str, np.ndarray]:
         Arrays by name. Names of a state dict within a checkpoint begin with its key and a dot.
 
     Raises:
-        UserError: the file cannot be read, or holds more than tensors, numbers and text: a whole module, for example.
+        UserError: the file cannot be read, or contains more than tensors, numbers and text, such as a whole module.
     """
     try:
         with open_file(path) as opened, zipfile.ZipFile(opened) as archive:
@@ -49,14 +49,14 @@ def read_torch_file(path: Path | str) -> dict[str, np.ndarray]:
         raise
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror or error}") from error
-    except Exception as error:  # of zipfile and pickle, on damaged or older files
+    except Exception as error:  # from zipfile and pickle, for damaged or older files
         raise UserError(
             f"{path} is not a file of torch.save: {error}. Write it with torch.save(module.state_dict(), PATH) of "
             "PyTorch 1.6 or later"
         ) from error
     arrays = dict(_arrays(content, ""))
     if not arrays:
-        raise UserError(f"{path} holds no tensor by name. Write it with torch.save(module.state_dict(), PATH)")
+        raise UserError(f"{path} contains no named tensor. Write it with torch.save(module.state_dict(), PATH)")
     return arrays
 
 
@@ -69,7 +69,7 @@ def _arrays(content, prefix):
 
 
 class _Unpickler(pickle.Unpickler):
-    """Rebuilds tensors as arrays; everything else that a pickle may ask for is refused."""
+    """Unpickler that rebuilds tensors as arrays and refuses to import anything else."""
 
     def __init__(self, file, archive, prefix):
         super().__init__(file)
@@ -85,7 +85,7 @@ class _Unpickler(pickle.Unpickler):
         if module == "torch" and (name in _DTYPES or name == _BFLOAT16):
             return name  # the kind of a storage
         raise UserError(
-            f"the file asks for {module}.{name}, which is code: it holds more than weights. Write it with "
+            f"the file imports {module}.{name}, which is code: it contains more than weights. Write it with "
             "torch.save(module.state_dict(), PATH)"
         )
 
@@ -98,9 +98,9 @@ class _Unpickler(pickle.Unpickler):
 
 
 def _rebuild_tensor(storage, offset, size, stride, *_):
-    """The array of a shape and strides (in elements) within a storage."""
+    """Make the array of a shape and strides (in elements) within a storage."""
     last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True)) if all(size) else offset - 1
     if offset < 0 or min(stride, default=0) < 0 or min(size, default=0) < 0 or last >= len(storage):
-        raise ValueError("a tensor goes beyond its storage")
+        raise ValueError("a tensor exceeds its storage")
     strides = [step * storage.itemsize for step in stride]
     return np.lib.stride_tricks.as_strided(storage[offset:], size, strides, writeable=False).copy()

@@ -1,4 +1,4 @@
-"""Reads rows of a model's inputs from NumPy's files and from lines of numbers, without TensorFlow."""
+"""Reads rows of a model's inputs from NumPy files and from lines of numbers, without TensorFlow."""
 
 import zipfile
 from pathlib import Path
@@ -9,11 +9,11 @@ from tfpar.errors import UserError
 from tfpar.files import open_file, read_file
 
 KINDS = ("npz", "npy", "csv", "tsv")
-_LARGEST_EXACT = 2.0**53  # up to here float64 holds every integer
+_LARGEST_EXACT = 2.0**53  # float64 represents every integer up to this one
 
 
 def read_arrays(kind: str, path: Path | str, shapes: dict[str, tuple[int | None, ...]]) -> dict[str, np.ndarray]:
-    """Reads arrays of inputs.
+    """Read arrays of inputs.
 
     Args:
         kind: "npz", arrays by the names of the inputs; or, for a model of one input, "npy", one array, or "csv" or
@@ -35,15 +35,15 @@ def read_arrays(kind: str, path: Path | str, shapes: dict[str, tuple[int | None,
         return readers[kind](Path(path), shapes)
     except OSError as error:
         raise UserError(f"{kind}:{path} cannot be read: {error.strerror or error}") from error
-    except Exception as error:  # of damaged files NumPy and zipfile raise whatever their parts do
+    except Exception as error:  # NumPy and zipfile raise many kinds of errors for damaged files
         why = " ".join(str(error).split()) or type(error).__name__
         raise UserError(f"{kind}:{path} cannot be read: {why}") from error
 
 
 def _read_npz(path, shapes):
     with open_file(path) as file:
-        if not zipfile.is_zipfile(file):  # np.load takes other files, too
-            raise ValueError("it is no npz file")
+        if not zipfile.is_zipfile(file):  # np.load accepts other files, too
+            raise ValueError("it is not an npz file")
         file.seek(0)
         with np.load(file) as arrays:
             missing = [name for name in shapes if name not in arrays.files]
@@ -71,9 +71,10 @@ def _read_csv(path, shapes, separator=","):
             raise ValueError(f"line {number} has {len(row)} numbers, not a multiple of the input's {step}")
     longest = max(map(len, rows), default=step)
     padded = np.stack([np.pad(row, (0, longest - len(row))) for row in rows]) if rows else np.zeros((0, step))
-    return {name: _whole(padded).reshape(len(rows), *(size or longest // step for size in shape))}
+    return {name: _to_integers(padded).reshape(len(rows), *(size or longest // step for size in shape))}
 
 
-def _whole(array):
+def _to_integers(array):
+    """Convert to int64 if all numbers are whole."""
     is_whole = (np.abs(array) < _LARGEST_EXACT) & (array == np.round(array))
     return array.astype(np.int64) if is_whole.all() else array

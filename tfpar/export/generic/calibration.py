@@ -1,15 +1,15 @@
-"""Representative inputs from files, for models that come from outside."""
+"""Reads representative inputs from files, to calibrate third-party models."""
 
 import keras
 import numpy as np
 
 from tfpar.errors import UserError
-from tfpar.export.conversion.serving import serving_model
+from tfpar.export.conversion.serving import ServingModel, serving_model
 from tfpar.export.generic.arrays import KINDS, read_arrays
 
 
-def read_calibration(source: str, model: keras.Model) -> dict[str, np.ndarray]:
-    """Reads rows of a model's inputs.
+def read_calibration(source: str, model: keras.Model | ServingModel) -> dict[str, np.ndarray]:
+    """Read rows of a model's inputs.
 
     Args:
         source: "npz:FILE", "npy:FILE" or "csv:FILE"; see `read_arrays`.
@@ -23,7 +23,7 @@ def read_calibration(source: str, model: keras.Model) -> dict[str, np.ndarray]:
     """
     kind, separator, name = source.partition(":")
     if not separator or kind not in KINDS:
-        raise UserError(f"--calibration must be npz:FILE, npy:FILE or csv:FILE; got {source!r}")
+        raise UserError(f"`calibration` must be npz:FILE, npy:FILE or csv:FILE; got {source!r}")
     serving = serving_model(model)
     tensors = dict(zip(serving.input_names, serving.inputs, strict=True))
     arrays = read_arrays(kind, name, {name: tensor.shape[1:] for name, tensor in tensors.items()})
@@ -32,5 +32,5 @@ def read_calibration(source: str, model: keras.Model) -> dict[str, np.ndarray]:
         fits = len(array) and array.ndim == len(expected) + 1 and array.dtype.kind in "fiub"
         if not fits or any(want not in (None, have) for want, have in zip(expected, array.shape[1:], strict=False)):
             shape = (None, *expected)
-            raise UserError(f"--calibration {source} has {array.shape} {array.dtype} for {name!r}; expected {shape}")
+            raise UserError(f"`calibration` {source} has {array.shape} {array.dtype} for {name!r}; expected {shape}")
     return arrays

@@ -1,4 +1,4 @@
-"""Expands what a user names as input, files, folders and tables, into single inputs of a predictor; no TensorFlow."""
+"""Expands files, folders and tables into single inputs of a predictor, without TensorFlow."""
 
 import dataclasses
 import itertools
@@ -18,14 +18,14 @@ SOURCE_KINDS = ("folder", *TABLES, "npz")
 
 @dataclasses.dataclass(frozen=True)
 class InputKind:
-    """How a task's inputs are stored.
+    """The storage of a task's inputs.
 
     Attributes:
         columns: default columns of a csv or tsv file, one for each argument of the predictor.
         arrays: names of the arrays of an npz file, one for each argument; rows are inputs.
-        suffixes: of the files that a folder is searched for.
-        is_text: an input is a text, not a path.
-        is_table: csv, tsv and npz files are inputs themselves, of many rows.
+        suffixes: of the files that are read from a folder.
+        is_text: whether an input is a text, not a path.
+        is_table: whether csv, tsv and npz files are inputs themselves, of many rows.
     """
 
     columns: tuple[str, ...]
@@ -45,9 +45,9 @@ class Item:
     """One input.
 
     Attributes:
-        name: what answers call it: a text, a path, a row, or a list of these if the predictor takes several.
+        name: in predictions: a text, a path, a row, or a list of these if the predictor takes several.
         arguments: of the predictor.
-        error: why it cannot be read; None if it can.
+        error: the reason if it cannot be read; else None.
     """
 
     name: str | list[str]
@@ -58,17 +58,17 @@ class Item:
 def expand(
     sources: Sequence[str], kind: InputKind, columns: Sequence[str] = (), encoding: str = UTF8, delimiter: str = ""
 ) -> Iterator[Item]:
-    """Yield the inputs that `sources` name, in order. A source that cannot be read becomes an item with an error.
+    """Yield the inputs of all sources in order; a source that cannot be read becomes an item with an error.
 
     Args:
-        sources: "folder:PATH", "csv:PATH", "tsv:PATH", "npz:PATH", a directory (unless inputs are texts), or inputs
-            themselves, as many in a row as the predictor takes.
+        sources: "folder:PATH", "csv:PATH", "tsv:PATH", "npz:PATH", a directory (unless inputs are texts), or single
+            inputs, as many in a row as the predictor has arguments.
         kind: of the inputs.
         columns: of csv and tsv files, instead of `kind.columns`.
         encoding, delimiter: of csv and tsv files; see `Dialect`.
 
     Raises:
-        UserError: the number of single inputs is no multiple of what the predictor takes.
+        UserError: the number of single inputs is not a multiple of the number of the predictor's arguments.
     """
     single = sum(_source_kind(source, kind) is None for source in sources)
     if single % kind.arguments:
@@ -105,11 +105,11 @@ def parse_source(source: str, expected: Sequence[str] = SOURCE_KINDS) -> tuple[s
     else:
         path = Path(source).expanduser()
         kind = "folder" if path.is_dir() else path.suffix.removeprefix(".").lower()
-    wanted = f"the data must be {' or '.join(f'{name}:PATH' for name in expected)}"
+    requirement = f"the data must be {' or '.join(f'{name}:PATH' for name in expected)}"
     if not path.exists():
-        raise UserError(f"{path} does not exist; {wanted}{did_you_mean(prefix, expected) if colon else ''}")
+        raise UserError(f"{path} does not exist; {requirement}{did_you_mean(prefix, expected) if colon else ''}")
     if kind not in expected:
-        raise UserError(f"{wanted}; got {source!r}")
+        raise UserError(f"{requirement}; got {source!r}")
     if path.is_dir() != (kind == "folder"):
         raise UserError(f"{path} is a {'directory' if path.is_dir() else 'file'}, which {kind}: does not read")
     return kind, path
@@ -118,11 +118,11 @@ def parse_source(source: str, expected: Sequence[str] = SOURCE_KINDS) -> tuple[s
 def read_rows(
     path: Path, dialect: Dialect, columns: dict[str, str], split: str | None = None
 ) -> Iterator[tuple[int, tuple[str, ...] | None, str | None]]:
-    """Yield (row number from 1, cells, None), or (number, None, why the row cannot be used).
+    """Yield (row number from 1, cells, None), or (number, None, the reason why the row cannot be used).
 
     Args:
         path: of the file.
-        dialect: how its rows are written.
+        dialect: encoding and delimiter.
         columns: argument name -> column, as `tfpar.data.readers.columns.Columns.find` takes them.
         split: only rows of this split; None: all rows.
 
@@ -132,7 +132,7 @@ def read_rows(
     number = 0
     with delimited_rows(path, dialect, wanted=columns, split_column="split") as (found, rows):
         if split is not None and found.split is None:
-            raise UserError(f"{path} has no column 'split'; leave out --split {split}")
+            raise UserError(f"{path} has no column 'split'. Omit `split` {split}")
         for row in rows:
             number += row if isinstance(row, int) else 1
             if isinstance(row, int):
@@ -150,14 +150,14 @@ def read_rows(
 def check_split(split: str | None) -> None:
     """Raise UserError unless `split` is a split's name or None."""
     if split is not None and split not in SPLITS:
-        raise UserError(f"--split must be one of {', '.join(SPLITS)}; got {split!r}{did_you_mean(split, SPLITS)}")
+        raise UserError(f"`split` must be one of {', '.join(SPLITS)}; got {split!r}{did_you_mean(split, SPLITS)}")
 
 
 def list_files(folder: Path, suffixes: Sequence[str] | None) -> list[Path]:
-    """Return all files below a folder with one of these suffixes (None: any), sorted; hidden ones are left out."""
+    """Return all files below a folder with one of these suffixes (None: any), sorted, without hidden files."""
     found = (path for path in folder.rglob("*") if suffixes is None or path.suffix.lower() in suffixes)
-    shown = (path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts))
-    return sorted(path for path in shown if path.is_file())
+    visible = (path for path in found if not any(name.startswith(".") for name in path.relative_to(folder).parts))
+    return sorted(path for path in visible if path.is_file())
 
 
 def read_text(path: Path) -> Item:
@@ -169,12 +169,12 @@ def read_text(path: Path) -> Item:
 
 
 def path_beside(table: Path, cell: str) -> str:
-    """Return the path that a cell of a table names, relative to the table's directory."""
+    """Resolve the path in a cell of a table relative to the table's directory."""
     return str(table.parent / Path(cell).expanduser())
 
 
 def _source_kind(source, kind):
-    """Kind and path; None: the source is an input itself."""
+    """Return kind and path, or None if the source is a single input."""
     prefix, colon, rest = source.partition(":")
     if kind.is_table and prefix != "folder" and not Path(source).is_dir():
         return None
@@ -215,7 +215,7 @@ def _expand_arrays(path, source, kind):
 
 def _expand_table(path, dialect, source, kind, columns):
     if len(columns) != kind.arguments:
-        raise UserError(f"--input_column must name {kind.arguments} column(s), separated by commas; got {columns}")
+        raise UserError(f"`input_column` must name {kind.arguments} column(s), separated by commas; got {columns}")
     names = ("input_column", "other_input_column")
     for number, cells, error in read_rows(path, dialect, dict(zip(names, columns, strict=False))):
         if error:

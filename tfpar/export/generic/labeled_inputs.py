@@ -1,4 +1,4 @@
-"""Reads inputs with their true answers from a user's folders and tables; no TensorFlow."""
+"""Reads labeled inputs from folders and tables, without TensorFlow."""
 
 import itertools
 from collections.abc import Iterator, Sequence
@@ -16,7 +16,7 @@ def read_class_folders(path: Path, kind: InputKind, labels: Sequence[str]) -> It
     """Yield (input, label) of PATH/LABEL/*, sorted.
 
     Raises:
-        UserError: there is no sub-folder, or one whose name is no label.
+        UserError: there is no sub-folder, or the name of one is not a label.
     """
     folders = _subfolders(path, "one for each class")
     for folder in folders:
@@ -37,15 +37,15 @@ def read_labeled_rows(
     split: str | None,
     labels: Sequence[str] | None,
 ) -> Iterator[tuple[Item, str]]:
-    """Yield (input, true answer) of the rows of a csv or tsv file; rows that cannot be used have an error.
+    """Yield (input, label) of the rows of a csv or tsv file; rows that cannot be used have an error.
 
     Args:
         path: of the file; paths in it are relative to its directory.
-        dialect: how its rows are written.
+        dialect: encoding and delimiter.
         kind: of the inputs.
-        columns: of input and true answer.
+        columns: of input and label.
         split: only rows of this split; None: all rows.
-        labels: that an answer must be one of; None: any text.
+        labels: the valid ones; None: any text.
 
     Raises:
         UserError: the file cannot be read, lacks a column, or a row has another label.
@@ -63,18 +63,19 @@ def read_labeled_rows(
 
 
 def read_person_folders(path: Path, kind: InputKind) -> tuple[list[Item], list[tuple[int, int, bool]]]:
-    """Read the pictures of PATH/PERSON/* and make all pairs of them.
+    """Read the images of PATH/PERSON/* and make all pairs of them.
 
     Returns:
-        The pictures, and pairs: two indices of pictures, and whether they show one person.
+        The images, and pairs: two indices of images, and whether they show the same person.
 
     Raises:
-        UserError: there are no two sub-folders with pictures, or none with two of them.
+        UserError: fewer than two sub-folders have images, or none has two.
     """
     people = [list_files(folder, kind.suffixes) for folder in _subfolders(path, "one for each person")]
     if sum(map(bool, people)) < 2 or max(map(len, people)) < 2:
         raise UserError(
-            f"{path} must have pictures of two people or more in a sub-folder each, two of one person at least"
+            f"{path} must have a sub-folder with images for each of at least two people, with at least two images of "
+            "one of them"
         )
     pictures = [(str(file), person) for person, files in enumerate(people) for file in files]
     pairs = itertools.combinations(range(len(pictures)), 2)
@@ -87,14 +88,13 @@ def read_person_folders(path: Path, kind: InputKind) -> tuple[list[Item], list[t
 def read_person_pairs(
     path: Path, dialect: Dialect, kind: InputKind, columns: Sequence[str] = ("0", "1", "2")
 ) -> tuple[list[Item], list[tuple[int, int, bool]]]:
-    """Read rows (picture, other picture, whether they show one person), as `read_person_folders`.
+    """Read rows (image, other image, whether they show the same person); return as `read_person_folders`.
 
     Args:
         path: of the file; paths in it are relative to its directory.
-        dialect: how its rows are written. A first row that names no file of `kind` is a
-            header.
-        kind: of the pictures.
-        columns: of both pictures and the truth value: 1, true, yes, same; or 0, false, no, different.
+        dialect: encoding and delimiter. A first row that names no file of `kind` is a header.
+        kind: of the images.
+        columns: of both images and the truth value: 1, true, yes, same; or 0, false, no, different.
     """
     wanted = dict(zip(("input_column", "other_input_column", "label_column"), columns, strict=True))
     items, index, pairs = [], {}, []

@@ -1,7 +1,8 @@
-"""Writes any Keras model in every format, each compared with the model, into one directory."""
+"""Exports any Keras model in several formats, each compared with the model."""
 
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import keras
 
@@ -10,7 +11,7 @@ from tfpar.export.bundle.directory import write_bundle
 from tfpar.export.bundle.environment_info import read_versions
 from tfpar.export.bundle.signature_specs import describe_signature
 from tfpar.export.conversion.interpreter import TFLiteModel
-from tfpar.export.conversion.serving import serving_model
+from tfpar.export.conversion.serving import ServingModel, serving_model
 from tfpar.export.conversion.to_saved_model import saved_model_in_bundle
 from tfpar.export.conversion.to_tflite import tflite
 from tfpar.export.report.refusals import (
@@ -25,38 +26,40 @@ TASK = "model"
 
 _CARD = """# {name}
 
-Made from {source}.
+Exported from {source}.
 
 | format | form | bytes | largest difference to Keras | median latency |
 |---|---|---|---|---|
 {rows}
 
-Inputs and outputs of each signature are in `manifest.json`. The TFLite files forget between runs: no variable has to be
-reset.
+Inputs and outputs of each signature are in `manifest.json`. The TFLite files reset their states in each run: no
+variable has to be reset by the application.
 {notes}{micro}"""
 
 _MICRO = """
-On a microcontroller: `{source}` and `{header}` hold the {format} file as a C array. In TFLite Micro it differs from
-Keras by {micro_max_abs_error:.1e} at most and needs an arena of {arena_bytes:,} bytes.
+On a microcontroller: `{source}` and `{header}` contain the {format} file as a C array. In TFLite Micro its outputs
+differ from Keras by at most {micro_max_abs_error:.1e}, and it needs an arena of {arena_bytes:,} bytes.
 """
 
 
-def export_model(model: keras.Model, directory: Path | str, formats: tuple[str, ...], source: str, **options) -> dict:
-    """Writes an export directory: files, manifest, card.
+def export_model(
+    model: keras.Model | ServingModel, directory: Path | str, formats: tuple[str, ...], source: str, **options: Any
+) -> dict[str, Any]:
+    """Write an export directory: files, manifest, card.
 
     Args:
         model: a built model, of any kind.
-        directory: where; a former export there is replaced.
+        directory: its path; an export that exists there is replaced.
         formats: "saved_model" and names of `tfpar.export.FORMATS`.
-        source: what the model was made from, for the card.
+        source: the file that the model was loaded from, for the card.
         **options: of `tflite`.
 
     Returns:
-        The manifest. Of a file that was refused, "exports" says why; the other files are written.
+        The manifest. For a refused file "exports" has the reason; the other files are written.
 
     Raises:
-        UserError: the directory cannot be written, the model's inputs are unknown, or every file was refused; nothing
-            is left then.
+        UserError: the directory cannot be written, the model's inputs are unknown, or every file was refused; then
+            nothing is written.
     """
     serving = serving_model(model)
     manifest = {

@@ -1,4 +1,4 @@
-"""Answers for arrays from files, with any exported model; no TensorFlow."""
+"""Runs any exported model on arrays from files, without TensorFlow."""
 
 from pathlib import Path
 
@@ -13,11 +13,11 @@ from tfpar.export.generic.rows import InputRows
 
 
 class ModelPredictor:
-    """Runs an exported model on rows of its inputs.
+    """Predictor for any exported model, on rows of its inputs.
 
     Args:
-        bundle: the export of any model.
-        format_name: "float32", ...; None for the first TFLite format that is there.
+        bundle: the export.
+        format_name: "float32", ...; None: the first TFLite format in the manifest.
 
     Attributes:
         input_kind: `InputKind`.
@@ -36,7 +36,7 @@ class ModelPredictor:
         self._inputs = {name: InputRows(name, *tensor) for name, tensor in self._model.inputs.items()}
 
     def __call__(self, source: str) -> dict:
-        """Answers for one file.
+        """Predict for one file.
 
         Args:
             source: "npz:FILE", "npy:FILE", "csv:FILE", "tsv:FILE" or the path of a file that ends so; see
@@ -51,8 +51,8 @@ class ModelPredictor:
         return {"input": source, "outputs": {name: array.tolist() for name, array in self.outputs(source).items()}}
 
     def outputs(self, source: str) -> dict[str, np.ndarray]:
-        """The outputs for one file, as `__call__`, but as arrays (rows, ...) by name."""
-        kind, path = _kind_and_path(source)
+        """Compute the outputs for one file, see `__call__`, as arrays (rows, ...) by name."""
+        kind, path = _parse_source(source)
         arrays = read_arrays(kind, path, {name: rows.row_shape for name, rows in self._inputs.items()})
         try:
             batch = {name: rows.fit(arrays[name]) for name, rows in self._inputs.items()}
@@ -64,18 +64,18 @@ class ModelPredictor:
         return self._run(batch)
 
     def _run(self, rows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Runs rows in calls of as many as the signature takes; the last call is filled up with its last row."""
+        """Run rows in batches of the signature's size; the last batch is padded with the last row."""
         count = len(next(iter(rows.values())))
         size = next(iter(self._inputs.values())).shape[0]
         size = count if size == -1 else size
-        answers = []
+        batches = []
         for first in range(0, count, size):
-            places = np.minimum(np.arange(first, first + size), count - 1)
-            answers.append(self._model(**{name: array[places] for name, array in rows.items()}))
-        return {name: np.concatenate([answer[name] for answer in answers])[:count] for name in answers[0]}
+            indices = np.minimum(np.arange(first, first + size), count - 1)
+            batches.append(self._model(**{name: array[indices] for name, array in rows.items()}))
+        return {name: np.concatenate([batch[name] for batch in batches])[:count] for name in batches[0]}
 
 
-def _kind_and_path(source):
+def _parse_source(source):
     kind, _, path = source.partition(":")
     if kind in KINDS:
         return kind, path

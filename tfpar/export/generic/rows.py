@@ -1,4 +1,4 @@
-"""Fits arrays from outside to an input of a TFLite signature."""
+"""Converts arrays to an input of a TFLite signature."""
 
 import dataclasses
 
@@ -9,7 +9,7 @@ from tfpar.errors import UserError
 
 @dataclasses.dataclass(frozen=True)
 class InputRows:
-    """An input of a signature, as rows of it are expected.
+    """An input of a signature.
 
     Attributes:
         name: of the input.
@@ -33,7 +33,7 @@ class InputRows:
         return (None, *sizes[1:]) if self.has_time else tuple(sizes)
 
     def fit(self, array: np.ndarray) -> np.ndarray:
-        """Makes an array a batch of rows.
+        """Convert an array to a batch of rows.
 
         Args:
             array: one row, or rows (rows, ...). Sequences may be shorter than the signature's.
@@ -42,7 +42,7 @@ class InputRows:
             (rows, *shape[1:]) of `dtype`, padded with zeros at the right of the time axis.
 
         Raises:
-            UserError: another shape or dtype, no row, or values that `dtype` does not hold.
+            UserError: the shape or dtype does not fit, there is no row, or `dtype` cannot represent a value.
         """
         rows = array[None] if array.ndim == len(self.shape) - 1 else array
         sizes = zip(self.row_shape, rows.shape[1:], strict=False)
@@ -50,17 +50,17 @@ class InputRows:
             raise self._error(f"got the shape {array.shape}")
         if array.dtype.kind not in ("fiub" if self.dtype.kind == "f" else "iub"):
             raise self._error(f"got {array.dtype}")
-        return self._padded(self._cast(rows))
+        return self._pad(self._cast(rows))
 
     def _cast(self, rows):
         with np.errstate(over="ignore"):
             cast = rows.astype(self.dtype)
-        holds = np.isfinite(cast).all() if self.dtype.kind == "f" else np.array_equal(cast, rows)
-        if not holds:
-            raise self._error("got values that it does not hold")
+        is_exact = np.isfinite(cast).all() if self.dtype.kind == "f" else np.array_equal(cast, rows)
+        if not is_exact:
+            raise self._error("got values that it cannot represent")
         return cast
 
-    def _padded(self, rows):
+    def _pad(self, rows):
         if not self.has_time or self.shape[1] == -1:
             return rows
         missing = self.shape[1] - rows.shape[1]

@@ -1,4 +1,4 @@
-"""A `.tflite` file as a C array, which is how a microcontroller without a file system holds it."""
+"""Writes a `.tflite` file as a C array, for microcontrollers without a file system."""
 
 import re
 from pathlib import Path
@@ -28,12 +28,12 @@ _BYTES_PER_LINE = 16
 
 
 def write_c_array(path: Path, arena_bytes: int, operations: list[str]) -> list[str]:
-    """Writes `model.int8.cc` and `model.int8.h` beside `model.int8.tflite`: the array `model_int8`.
+    """Write `model.int8.cc` and `model.int8.h` beside `model.int8.tflite`: the array `model_int8`.
 
     Args:
         path: of the `.tflite` file.
         arena_bytes: see `tfpar.export.micro.interpreter_process.MicroRun`.
-        operations: the file's, for the header's comment: a chip's interpreter has to be given each.
+        operations: the file's, for a comment in the header, since an application must register each of them.
 
     Returns:
         The names of the two files.

@@ -1,7 +1,7 @@
-"""TFLite Micro in a process of its own: it may end its process with a segmentation fault, and says why on stderr.
+"""TFLite Micro as a separate process, because it may crash with a segmentation fault and explains errors on stderr.
 
-Run as `python -m tfpar.export.micro.interpreter_process DIRECTORY TRIAL_S`; the directory holds `model.tflite` and
-`inputs.npz`, arrays (runs, *shape), and receives `outputs.npz` and `arena_bytes`.
+Run as `python -m tfpar.export.micro.interpreter_process DIRECTORY TRIAL_S`. The directory holds `model.tflite` and
+`inputs.npz`, arrays (runs, *shape); `outputs.npz` and `arena_bytes` are written to it.
 """
 
 import dataclasses
@@ -12,27 +12,33 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tfpar.errors import UserError
 from tfpar.export.conversion.subprocess_environment import subprocess_environment
-from tfpar.export.conversion.verify_outputs import Comparison
+from tfpar.export.conversion.verify_outputs import Comparison, is_comparable
 from tfpar.export.micro.interpreter import MicroModel, check_micro
 
-_LARGE_ARENA_BYTES = 64 << 20  # more than any such chip has
+if TYPE_CHECKING:
+    from tfpar.export.conversion.signatures import SequenceSignature
+
+_LARGE_ARENA_BYTES = 64 << 20  # more than any microcontroller has
 _ALIGNMENT_BYTES = 16
-_LAST_WORDS = 300  # characters
-# What TFLite Micro says of an operation that it lacks, cannot prepare, or cannot run on such tensors.
-_CULPRIT = re.compile(r"Didn't find op for builtin opcode '(\w+)'|Node (\w+) \(number \d+\w?\) failed")
+_LAST_CHARACTERS = 300
+# TFLite Micro's messages about an operation that it lacks, or that fails to prepare or run.
+_FAILED_OPERATION = re.compile(r"Didn't find op for builtin opcode '(\w+)'|Node (\w+) \(number \d+\w?\) failed")
 
 
 @dataclasses.dataclass(frozen=True)
 class MicroRun:
-    """Attributes:
-    arena_bytes: the smallest arena; all that was run, ran in it. Pointers of this machine are twice as long as a
-        chip's, so there it is less.
-    outputs: by name, (runs, *shape), dequantised.
+    """Results of running a file in TFLite Micro.
+
+    Attributes:
+        arena_bytes: the smallest arena in which all runs succeeded. A chip needs less, since its pointers are half as
+            long as those of this machine.
+        outputs: by name, (runs, *shape), dequantized.
     """
 
     arena_bytes: int
@@ -40,15 +46,16 @@ class MicroRun:
 
 
 def run_in_micro(content: bytes, inputs: dict[str, np.ndarray], timeout_s: float = 600) -> MicroRun:
-    """Runs a file in TFLite Micro, once for each row of inputs, in the smallest arena that it needs.
+    """Run a file in TFLite Micro, once for each row of inputs, in the smallest arena that suffices.
 
     Args:
         content: of the file.
         inputs: by name, (runs, *shape).
-        timeout_s: what all runs may take together.
+        timeout_s: time limit of all runs together, in seconds.
 
     Raises:
-        UserError: TFLite Micro cannot run the file, died, or took too long. The message names the operation.
+        UserError: TFLite Micro cannot run the file, crashed, or exceeded the time limit. The message names the
+            operation.
         MissingExtraError: tflite-micro is not installed.
     """
     check_micro()
@@ -61,18 +68,25 @@ def run_in_micro(content: bytes, inputs: dict[str, np.ndarray], timeout_s: float
             return MicroRun(int((directory / "arena_bytes").read_text()), dict(outputs))
 
 
-def measure_in_micro(content: bytes, sequences, rows: list, timeout_s: float):
-    """Run rows, `verify_outputs.Row`, of a `signatures.Sequences`.
+def measure_in_micro(
+    content: bytes, signature: "SequenceSignature", timeout_s: float
+) -> tuple[dict[str, Any], Comparison]:
+    """Compare the outputs of a file in TFLite Micro with those of the model.
+
+    Args:
+        content: of the file.
+        signature: its only one.
+        timeout_s: see `run_in_micro`.
 
     Returns:
-        {"arena_bytes", "micro_max_abs_error"}, and the `Comparison` with Keras.
+        {"arena_bytes", "micro_max_abs_error"}, and the comparison.
     """
-    scratch = Comparison()
-    rows = [row for row in rows if scratch.is_comparable(row, sequences.model.outputs(row.inputs))]
-    inputs = {name: np.stack([row.inputs[name] for row in rows]) for name in rows[0].inputs}
-    run = run_in_micro(content, inputs, timeout_s)
-    outputs = iter([{name: array[i] for name, array in run.outputs.items()} for i in range(len(rows))])
-    comparison = sequences.compare(lambda **_: next(outputs), rows)
+    pairs = [(row, signature.model.outputs(row.inputs)) for row in signature.rows_to_compare()]
+    pairs = [(row, expected) for row, expected in pairs if is_comparable(row, expected)]
+    inputs = {name: np.stack([row.inputs[name] for row, _ in pairs]) for name in pairs[0][0].inputs}
+    run, comparison = run_in_micro(content, inputs, timeout_s), Comparison()
+    for index, (row, expected) in enumerate(pairs):
+        comparison.add(row, {name: array[index] for name, array in run.outputs.items()}, expected)
     return {"arena_bytes": run.arena_bytes, "micro_max_abs_error": comparison.error}, comparison
 
 
@@ -87,21 +101,20 @@ def _run(directory, timeout_s):
             f"TFLite Micro did not finish within {timeout_s:.0f} s; give fewer or shorter inputs"
         ) from error
     if done.returncode:
-        raise UserError(_explanation(done.returncode, done.stderr))
+        raise UserError(_explain(done.returncode, done.stderr))
 
 
-def _explanation(returncode, words):
-    culprit = _CULPRIT.search(words)
-    if culprit is None:
-        died = f"died of signal {-returncode}" if returncode < 0 else "failed"
-        return f"TFLite Micro {died} on the file. Its last words: {words.strip()[-_LAST_WORDS:]}"
-    lacks, fails = culprit.groups()
-    before = words[: culprit.start()].strip().splitlines() or ["it does not say why"]
-    said = f"it has no operation {lacks}" if lacks else f"its {fails} fails: {before[-1]}"
+def _explain(returncode, log):
+    match = _FAILED_OPERATION.search(log)
+    if match is None:
+        failure = f"was killed by signal {-returncode}" if returncode < 0 else "failed"
+        return f"TFLite Micro {failure} on the file. The end of its log: {log.strip()[-_LAST_CHARACTERS:]}"
+    lacks, fails = match.groups()
+    before = log[: match.start()].strip().splitlines() or ["no reason is given"]
+    reason = f"it has no operation {lacks}" if lacks else f"its {fails} fails: {before[-1]}"
     return (
-        f"TFLite Micro cannot run the file: {said}. What helps: quantize='int8', a fixed `sequence_length`, a model "
-        f"without the layer that needs {lacks or fails} (of a text model, what follows its Embedding); "
-        "or another target"
+        f"TFLite Micro cannot run the file: {reason}. Use quantize='int8', a fixed `sequence_length`, a model without "
+        f"the layer that needs {lacks or fails} (of a text model, the layers after its Embedding), or another target"
     )
 
 
@@ -113,13 +126,13 @@ def _main(directory: Path, trial_s: int) -> None:
     MicroModel(content, _LARGE_ARENA_BYTES)(**rows[0])
     arena_bytes = _smallest_arena_bytes(lambda size: _survives(lambda: MicroModel(content, size)(**rows[0]), trial_s))
     model = MicroModel(content, arena_bytes)
-    answers = [model(**row) for row in rows]
-    np.savez(directory / "outputs.npz", **{name: np.stack([a[name] for a in answers]) for name in model.outputs})
+    outputs = [model(**row) for row in rows]
+    np.savez(directory / "outputs.npz", **{name: np.stack([o[name] for o in outputs]) for name in model.outputs})
     (directory / "arena_bytes").write_text(str(arena_bytes))
 
 
 def _smallest_arena_bytes(is_enough) -> int:
-    """Bisects; the largest arena is known to be enough."""
+    """Find the smallest arena by bisection; the largest one is known to suffice."""
     too_small, enough = 0, _LARGE_ARENA_BYTES // _ALIGNMENT_BYTES
     while enough - too_small > 1:
         middle = (too_small + enough) // 2
@@ -131,13 +144,13 @@ def _smallest_arena_bytes(is_enough) -> int:
 
 
 def _survives(run, trial_s) -> bool:
-    """Whether a copy of this process comes out of `run` alive and without an error."""
+    """Whether a fork of this process executes `run` without a crash or an error."""
     child = os.fork()
     if child:
         return os.waitpid(child, 0)[1] == 0
-    silence = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(silence, 1)
-    os.dup2(silence, 2)
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 1)
+    os.dup2(null, 2)
     signal.alarm(trial_s)
     try:
         run()

@@ -1,1 +1,1 @@
-"""Model cards, plots, and the words of refusals."""
+"""Model cards, plots, and reports of refused files."""

@@ -1,4 +1,4 @@
-"""The card of an exported model: what it is, what it was trained on, how well each file does."""
+"""Writes the model card of an export: model, data, and the results of each file."""
 
 from pathlib import Path
 
@@ -46,30 +46,33 @@ Training took {train_seconds:.0f} s with {versions}.
 """
 
 _MICRO = """
-`{source}` and `{header}` hold the {format} file as a C array. It runs in TFLite Micro, where its accuracy was
-measured on {examples:,} test examples; there it differs from Keras by {micro_max_abs_error:.1e} at most, and needs an
+`{source}` and `{header}` contain the {format} file as a C array. Its accuracy was measured in TFLite Micro on
+{examples:,} test examples; there its outputs differ from Keras by at most {micro_max_abs_error:.1e}, and it needs an
 arena of {arena_bytes:,} bytes.{host}
 An 8-bit input stores x as round(x / scale) + zero_point; both are in
 `manifest.json`.
 """
 
-_EMBEDDING = "\nIt takes, of each token, the row of `{}`; behind the last token, zeros."
-_FRONT_END = "\nIt takes what `{path}`, also a C array, makes of audio in float32 in an arena of {arena_bytes:,} bytes."
+_EMBEDDING = "\nIts input is the row of `{}` for each token, and zeros after the last token."
+_FRONT_END = (
+    "\nIts input is the output of `{path}`, also a C array, which processes audio in float32 in an arena of "
+    "{arena_bytes:,} bytes."
+)
 
 
-def write_card(path: Path, manifest: dict, words: dict[str, str]) -> None:
-    """Writes the card.
+def write_card(path: Path, manifest: dict, sections: dict[str, str]) -> None:
+    """Write the card.
 
     Args:
         path: of the card.
-        manifest: its facts.
-        words: "input", "pictures", "use" and "limits", by the task.
+        manifest: of the export.
+        sections: "input", "pictures", "use" and "limits", from the task.
     """
     metrics = ", ".join(f"{name} {value:.4f}" for name, value in manifest["metrics"].items())
     versions = ", ".join(f"{name} {version}" for name, version in manifest["versions"].items())
     reports = manifest["exports"]
     metric = next((name for report in reports for name in report.get("metrics", ())), "accuracy")
-    fields = {**manifest, **words, "metrics": metrics, "versions": versions, "metric": metric}
+    fields = {**manifest, **sections, "metrics": metrics, "versions": versions, "metric": metric}
     rows, micro = "\n".join(map(_row, reports)), "".join(_micro(report, manifest) for report in reports)
     content = _CARD.format(**fields, rows=rows, micro=micro, notes=describe_notes(reports))
     path.write_text(content, encoding="utf-8")

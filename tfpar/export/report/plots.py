@@ -1,18 +1,22 @@
-"""Pictures of a training run, for the card."""
+"""Plots of a training run, for the model card."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tfpar.errors import MissingExtraError
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 
 def draw_learning_curve(history: dict[str, list[float]], path: Path) -> None:
-    """Draws loss and, if it was measured, accuracy by epoch, training and validation, as a PNG.
+    """Plot loss and, if measured, accuracy by epoch, for training and validation, as a PNG.
 
     Args:
         history: `keras.callbacks.History.history`.
-        path: of the picture.
+        path: of the PNG.
     """
     metrics = [name for name in ("loss", "accuracy") if name in history]
     figure = new_figure(4.5 * len(metrics), 3.5)
@@ -27,40 +31,43 @@ def draw_learning_curve(history: dict[str, list[float]], path: Path) -> None:
     figure.savefig(path)
 
 
-def draw_confusion_matrix(labels: np.ndarray, answers: np.ndarray, class_names: tuple[str, ...], path: Path) -> None:
-    """Draws how often each class was taken for each, as a PNG.
+def draw_confusion_matrix(
+    labels: np.ndarray, predictions: np.ndarray, class_names: tuple[str, ...], path: Path
+) -> None:
+    """Plot a confusion matrix as a PNG.
 
     Args:
         labels: int (examples,), true classes.
-        answers: int (examples,), predicted classes.
+        predictions: int (examples,), predicted classes.
         class_names: by class.
-        path: of the picture.
+        path: of the PNG.
     """
     counts = np.zeros((len(class_names), len(class_names)), int)
-    np.add.at(counts, (labels, answers), 1)
+    np.add.at(counts, (labels, predictions), 1)
     size = 2.5 + 0.6 * len(class_names)
     figure = new_figure(size + 1, size)
     axes = figure.subplots()
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    for (true, answer), count in np.ndenumerate(counts):
-        color = "white" if shares[true, answer] > 0.5 else "black"
-        axes.text(answer, true, f"{count}\n{shares[true, answer]:.0%}", ha="center", va="center", color=color)
+    fractions = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    image = axes.imshow(fractions, cmap="Blues", vmin=0, vmax=1)
+    for (true, predicted), count in np.ndenumerate(counts):
+        fraction = fractions[true, predicted]
+        color = "white" if fraction > 0.5 else "black"
+        axes.text(predicted, true, f"{count}\n{fraction:.0%}", ha="center", va="center", color=color)
     ticks = range(len(class_names))
-    axes.set(xlabel="answer", ylabel="truth")
+    axes.set(xlabel="prediction", ylabel="true class")
     axes.set_xticks(ticks, class_names, rotation=45 if len(class_names) > 4 else 0)
     axes.set_yticks(ticks, class_names)
-    figure.colorbar(image, label="share of the true class")
+    figure.colorbar(image, label="fraction of the true class")
     figure.savefig(path, bbox_inches="tight")
 
 
 def draw_alignment(source: list[str], target: list[str], alignment: np.ndarray, path: Path) -> None:
-    """Draws which source tokens a translation looked at, as a PNG.
+    """Plot the attention weights of a translation as a PNG.
 
     Args:
         source, target: the tokens.
         alignment: float (target tokens, source tokens), in [0, 1].
-        path: of the picture.
+        path: of the PNG.
     """
     figure = new_figure(1.5 + 0.45 * len(source), 1.2 + 0.35 * len(target))
     axes = figure.subplots()
@@ -70,10 +77,18 @@ def draw_alignment(source: list[str], target: list[str], alignment: np.ndarray, 
     figure.savefig(path)
 
 
-def new_figure(width_in: float, height_in: float, extra: str = "recipes"):
-    """An empty Matplotlib figure; raises MissingExtraError, which names `extra`, where Matplotlib is not installed."""
+def new_figure(width_in: float, height_in: float, extra: str = "recipes") -> "Figure":
+    """Make an empty Matplotlib figure.
+
+    Args:
+        width_in, height_in: in inches.
+        extra: of tfpar that contains Matplotlib, for errors.
+
+    Raises:
+        MissingExtraError: Matplotlib is not installed.
+    """
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise MissingExtraError("matplotlib", extra, "to draw pictures") from error
+        raise MissingExtraError("matplotlib", extra, "for plots") from error
     return Figure((width_in, height_in), dpi=100, layout="constrained")

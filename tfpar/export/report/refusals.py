@@ -1,4 +1,4 @@
-"""What is reported of each file of an export: those that were written, and those that were refused."""
+"""Reports of the files of an export, written or refused."""
 
 import math
 import sys
@@ -14,15 +14,15 @@ SIGNIFICANCE = 0.05  # of the paired exact test
 
 
 def write_or_refuse(name: str, write: Callable[[], dict], path: Path) -> dict:
-    """Write one file of an export; a refusal concerns this file alone.
+    """Write one file of an export, or report why it was refused; other files are not affected.
 
     Args:
         name: of the format.
-        write: writes the file, and returns its report.
-        path: of the file; what stands there after a refusal is removed.
+        write: function that writes the file and returns its report.
+        path: of the file, which is removed after a refusal.
 
     Returns:
-        The report, or {"format", "refused": the reason, and the figures of what was measured}.
+        The report, or {"format", "refused": the reason, and the measured figures}.
     """
     print(f"exporting {name} ...", file=sys.stderr)
     try:
@@ -34,19 +34,19 @@ def write_or_refuse(name: str, write: Callable[[], dict], path: Path) -> dict:
 
 
 def is_refused(report: dict) -> bool:
-    """Whether the report is of a file that was not written."""
+    """Whether a report describes a file that was refused."""
     return "refused" in report
 
 
 def resolve_paths(directory: Path | str, reports: list[dict]) -> list[dict]:
-    """Make the paths of reports those of files in a directory."""
+    """Prepend a directory to the paths in reports."""
     return [
         {**report, "path": str(Path(directory) / report["path"])} if "path" in report else report for report in reports
     ]
 
 
 def save_weights_if_refused(models: dict[str, keras.Model], directory: Path, reports: list[dict]) -> dict:
-    """Save Keras models beside the files if one of them was refused, and no SavedModel holds the weights.
+    """Save Keras models in an export if a file was refused and no SavedModel contains the weights.
 
     Args:
         models: by the names of their files.
@@ -54,7 +54,7 @@ def save_weights_if_refused(models: dict[str, keras.Model], directory: Path, rep
         reports: of all files.
 
     Returns:
-        {"keras_files": names}, or nothing.
+        {"keras_files": names}, or {}.
     """
     if not any(map(is_refused, reports)) or any(r["format"] == "saved_model" and not is_refused(r) for r in reports):
         return {}
@@ -62,18 +62,18 @@ def save_weights_if_refused(models: dict[str, keras.Model], directory: Path, rep
 
 
 def _save(model, directory, name) -> str:
-    """Save a whole model, or its weights alone where a layer of the user's cannot be saved."""
+    """Save a whole model, or only its weights if a custom layer cannot be saved."""
     try:
         model.save(directory / f"{name}.keras")
         return f"{name}.keras"
-    except Exception:  # whatever the user's layers raise
+    except Exception:  # custom layers may raise any error
         (directory / f"{name}.keras").unlink(missing_ok=True)
         model.save_weights(directory / f"{name}.weights.h5")
         return f"{name}.weights.h5"
 
 
 def note_larger_files(reports: list[dict]) -> None:
-    """Add a note to 8-bit files that are larger than the float32 file, with the smallest file that was written."""
+    """Add a note to files that are larger than the float32 file; it names the smallest file."""
     written = {report["format"]: report for report in reports if "bytes" in report}
     files = {name: report["bytes"] for name, report in written.items() if name != "saved_model"}
     for name, size in files.items():
@@ -85,33 +85,32 @@ def note_larger_files(reports: list[dict]) -> None:
 
 
 def describe_row(report: dict, columns: int) -> str:
-    """Format the row of a table on a card for a file that was refused.
+    """Format the row of a refused file in a table on a card.
 
     Args:
-        report: the file's.
-        columns: of the table, the format and the reason among them.
+        report: of the file.
+        columns: number of columns of the table, including those of the format and the reason.
     """
     reason = " ".join(report["refused"].replace("|", "\\|").split())
     return f"| {report['format']} | not written: {reason} |" + " |" * (columns - 2)
 
 
 def describe_notes(reports: list[dict]) -> str:
-    """Format the notes on files for a card, each as a paragraph."""
+    """Format the notes on files for a card, one paragraph each."""
     return "".join(f"\n{report['format']}: {report['note']}.\n" for report in reports if "note" in report)
 
 
 def loss_by_chance(before: np.ndarray, after: np.ndarray) -> float:
-    """Test whether a file is worse than the model by more than chance, on the examples that flipped.
+    """Compute the p-value of the exact one-sided McNemar test of whether a file is worse than the model.
 
-    The exact one-sided McNemar test: of the examples that only one of both gets right, each is as likely to be lost as
-    to be won if the file is as good.
+    Under the null hypothesis an example that only one of both classifies correctly is equally likely to be lost or won.
 
     Args:
-        before: bool (examples,), which the model gets right.
-        after: bool (examples,), which the file gets right.
+        before: bool (examples,), whether the model is correct.
+        after: bool (examples,), whether the file is correct.
 
     Returns:
-        The probability of so many losses, or more, if the file is as good.
+        The probability of as many losses, or more, under the null hypothesis.
 
     >>> loss_by_chance(np.array([True, True, True, False]), np.array([False, False, False, False]))
     0.125

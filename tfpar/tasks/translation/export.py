@@ -13,7 +13,7 @@ from tfpar.export.bundle.directory import write_bundle
 from tfpar.export.bundle.signature_specs import describe_signature
 from tfpar.export.conversion.interpreter import TFLiteModel
 from tfpar.export.conversion.serving import serving_model
-from tfpar.export.conversion.signatures import Sequences
+from tfpar.export.conversion.signatures import SequenceSignature
 from tfpar.export.conversion.to_saved_model import saved_model_in_bundle
 from tfpar.export.conversion.to_tflite import write_signatures
 from tfpar.export.formats import FORMATS
@@ -151,8 +151,8 @@ class TranslatorExport:
             states, token = {name: answer[f"new_{name}"] for name in states}, targets[:, t : t + 1]
         steps = {name: np.concatenate([row[name] for row in rows]) for name in decoder_step.input_names}
         return {
-            ENCODE: Sequences(encoder, _shapes(self.encoder, 1), {"source": sources}, padding="right"),
-            DECODE_STEP: Sequences(decoder_step, _shapes(self.decoder_step, None), steps, padding="right"),
+            ENCODE: SequenceSignature(encoder, _shapes(self.encoder, 1), {"source": sources}, padding="right"),
+            DECODE_STEP: SequenceSignature(decoder_step, _shapes(self.decoder_step, None), steps, padding="right"),
         }
 
 

@@ -1,4 +1,4 @@
-"""All competitors of `tfpar bench export` answer alike, and are timed."""
+"""All competitors of `tfpar bench export` have the same outputs, and are timed."""
 
 import importlib.util
 import json
@@ -19,7 +19,7 @@ print(json.dumps(export.COMPETITORS[sys.argv[1]](True, 2, "int8", "phone")))
 
 
 @pytest.mark.parametrize("competitor", ["tfpar", *export.PEERS])
-def test_an_answer_is_timed(competitor):
+def test_inference_is_timed(competitor):
     if importlib.util.find_spec(competitor) is None:
         pytest.skip(f"needs a peer: pip install {competitor} onnx")
     run = subprocess.run([sys.executable, "-c", SMALL, competitor], capture_output=True, text=True, timeout=200)

@@ -25,7 +25,7 @@ print(json.dumps({"losses": losses, "outputs": [inference.run() for _ in range(2
 
 
 @pytest.mark.parametrize("competitor", ["tfpar", *PEERS])
-def test_each_step_lowers_the_loss_and_answers_stay(competitor):
+def test_each_step_lowers_the_loss_and_outputs_are_constant(competitor):
     package = competitor.split("_")[0]
     if importlib.util.find_spec(package) is None:
         pytest.skip(f"needs a peer: pip install {package}")
@@ -63,7 +63,7 @@ def test_seconds_are_of_one_step(monkeypatch):
     assert recurrent.seconds_per_step(recurrent.Steps(lambda: 0.0, number=8)) == 1 / 8
 
 
-def test_figures_of_a_case():
+def test_the_row_of_a_case():
     peak = 2 * 2048**3 / 0.1
     seconds = {"tfpar": 0.5, "keras": 1.0, "matmul": 0.1}
     row = recurrent.row("gru B1 T256 I128 H128", seconds)

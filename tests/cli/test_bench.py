@@ -39,7 +39,7 @@ def test_figures_that_are_known_are_not_measured_again(tfpar, tmp_path):
     assert "| lstm B1 | 1,000 | 2.00 |" in page.read_text() and picture.stat().st_size > 1000
 
 
-def test_a_run_that_is_stopped_leaves_what_it_has_measured(monkeypatch, tmp_path):
+def test_an_interrupted_run_has_written_its_results(monkeypatch, tmp_path):
     def row(suite, case, *_):
         if case != suite.CASES[0]:
             raise KeyboardInterrupt

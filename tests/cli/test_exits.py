@@ -1,4 +1,4 @@
-"""How commands and recipes end: Ctrl-C, closed pipes, results that are not finite."""
+"""Ends of commands and recipes: Ctrl-C, closed pipes, results that are not finite."""
 
 import os
 import signal

@@ -209,7 +209,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize("arguments, message", REFUSED)
-def test_refusals_leave_nothing(tfpar, files, tmp_path, arguments, message):
+def test_refusals_write_nothing(tfpar, files, tmp_path, arguments, message):
     given = [argument.replace("DIR", str(files)) for argument in arguments]
     run = tfpar("export", *given, "--export_dir", str(tmp_path / "out"))
     errors = [line for line in run.stderr.splitlines() if line.startswith("error: ")]

@@ -43,7 +43,7 @@ def test_other_formats(tfpar, export_dir):
     assert read_json(tfpar("predict", "--format", "int8", export_dir, "a film"))["format"] == "int8"
 
 
-def test_the_same_answer_whatever_was_asked_before(tfpar, export_dir):
+def test_predictions_do_not_depend_on_earlier_inputs(tfpar, export_dir):
     texts = ["glad", "a boring weak story with sad actors", "glad"]
     first, _, again = read_json(tfpar("predict", export_dir, *texts))["predictions"]
     assert first == again
@@ -90,7 +90,7 @@ def test_a_hundred_thousand_words(tfpar, export_dir):
     assert run.user_s < 3
 
 
-def test_it_answers_at_once_and_without_tensorflow(tfpar, export_dir):
+def test_it_predicts_fast_and_without_tensorflow(tfpar, export_dir):
     main = ("-X", "importtime", "-m", "tfpar")
     run = tfpar("predict", export_dir, "a film", python=main)
     assert read_json(run)["predictions"]
@@ -159,7 +159,7 @@ def test_texts_of_files(tfpar, export_dir, tmp_path):
     assert line["input"] == "csv:t.csv" and "label" in line  # a line is a text
 
 
-def test_a_bad_input_does_not_keep_others_from_answers(tfpar, export_dir, tmp_path):
+def test_a_bad_input_does_not_affect_other_predictions(tfpar, export_dir, tmp_path):
     (tmp_path / "t.csv").write_bytes(b"text,id\nfine,1\nshort\ncaf\xe9,2\ngood,3\n")
     sources = ["glad", f"csv:{tmp_path / 'gone.csv'}", f"csv:{tmp_path / 't.csv'}", f"npz:{tmp_path / 't.csv'}", "sad"]
     found = partly_answered(tfpar("predict", export_dir, *sources))
@@ -213,7 +213,7 @@ def test_faces_of_files(tfpar, small_exports, people, tmp_path):
     assert "2 by 2; got 1" in tfpar("predict", small_exports["faces"], people / "a" / "0.png").error
     assert "from -1 to 1; got 2" in tfpar("predict", small_exports["faces"], "--threshold", "2").error
     assert (
-        "--threshold is for exports that compare faces"
+        "--threshold is only for exports that compare faces"
         in tfpar("predict", small_exports["model"], "--threshold=0").error
     )
 

@@ -94,7 +94,7 @@ def test_a_crash_leaves_the_former_content(tmp_path):
     assert (tmp_path / "d" / "sign").read_text() == "former"
 
 
-def test_a_strangers_directory_stays(tmp_path):
+def test_a_directory_of_other_files_is_not_replaced(tmp_path):
     (tmp_path / "d").mkdir()
     (tmp_path / "d" / "photo").touch()
     with pytest.raises(UserError, match="holds other files"):

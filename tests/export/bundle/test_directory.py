@@ -40,7 +40,7 @@ def test_facts_may_be_added_while_it_is_written(tmp_path):
     assert Bundle(tmp_path / "b").manifest["late"] == 1
 
 
-def test_a_failure_leaves_nothing(tmp_path):
+def test_a_failure_writes_nothing(tmp_path):
     with pytest.raises(RuntimeError), write_bundle(tmp_path / "b", {}) as directory:
         (directory / "labels.txt").touch()
         raise RuntimeError

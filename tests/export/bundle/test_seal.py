@@ -111,7 +111,7 @@ def test_the_wrong_encryption_key(plain, signing_key, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_unsealing_what_is_changed_or_not_sealed(plain, signing_key, tmp_path):
+def test_unsealing_a_changed_or_plain_export(plain, signing_key, tmp_path):
     with pytest.raises(UserError, match="is not sealed"):
         unseal_bundle(plain, tmp_path / "out")
     seal_bundle(plain, signing_key)
@@ -127,7 +127,7 @@ def test_an_output_that_would_change_the_source(plain, signing_key):
     assert set(contents(plain)) == {"manifest.json", "labels.txt", "below/bytes"}
 
 
-def test_a_strangers_directory_stays(plain, signing_key, tmp_path):
+def test_a_directory_of_other_files_is_not_replaced(plain, signing_key, tmp_path):
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "photo").touch()
     with pytest.raises(UserError, match="holds other files"):

@@ -58,7 +58,7 @@ def test_a_changed_a_missing_and_an_unlisted_file(plain):
 
 
 @pytest.mark.parametrize("name", ["../secret", "below/../../secret", "/etc/hostname", "./labels.txt", "", ".", "a\0b"])
-def test_paths_that_leave_the_directory(plain, name):
+def test_paths_outside_the_directory(plain, name):
     content = b"not of this export"
     (plain.parent / "secret").write_bytes(content)
     entry = {"path": name, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
@@ -69,7 +69,7 @@ def test_paths_that_leave_the_directory(plain, name):
         Bundle(plain).read("labels.txt")
 
 
-def test_a_link_shows_nothing_but_what_was_exported(plain):
+def test_a_link_shows_only_exported_files(plain):
     """Caches of downloads link to files elsewhere; what counts is their content."""
     outside = plain.parent / "outside"
     (plain / "labels.txt").rename(outside)
@@ -153,7 +153,7 @@ def test_an_encrypted_file_that_is_cut_short(encrypted):
             Bundle(encrypted, KEY).read("labels.txt")
 
 
-def test_a_key_for_what_is_not_encrypted(plain):
+def test_a_key_for_a_plain_export(plain):
     with pytest.raises(UserError, match="is not encrypted, but `encryption_key` is given"):
         Bundle(plain, KEY)
 

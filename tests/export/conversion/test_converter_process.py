@@ -1,4 +1,4 @@
-"""What happens when the converter fails, dies or hangs."""
+"""Errors of a converter that fails, crashes or hangs."""
 
 import sys
 import textwrap

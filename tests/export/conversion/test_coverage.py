@@ -74,7 +74,7 @@ def rows_for(model):
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_leaves(name, tmp_path):
+def test_can_be_exported(name, tmp_path):
     keras.utils.set_random_seed(0)
     model = MODELS[name]()
     errors, scale = {}, max(np.abs(output).max() for output in _predict(model))

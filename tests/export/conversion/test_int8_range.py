@@ -7,7 +7,7 @@ import tfpar
 from tfpar.export.conversion.interpreter import TFLiteModel
 
 
-def test_cells_far_below_one_still_answer(tmp_path):
+def test_cells_far_below_one_still_have_outputs(tmp_path):
     # TFLite's kernel has no tanh for 16-bit cells with a range below 1, without an error.
     generator = np.random.default_rng(0)
     rows = {"features": generator.normal(0, 0.05, (32, 5, 8)).astype(np.float32)}

@@ -162,10 +162,10 @@ def test_a_saved_model_of_any_kind_loads(make, ending, tmp_path):
     [
         (lambda: keras.Sequential([K.Dense(1)]), "is not built, so its inputs are unknown. Call it once"),
         (lambda: Subclassed(), "is not built, so its inputs are unknown. Call it once"),
-        (lambda: K.Dense(1), "a keras.Model is needed; got Dense"),
+        (lambda: K.Dense(1), "`model` must be a keras.Model; got Dense"),
     ],
 )
-def test_what_has_no_inputs_is_refused(make, message, tmp_path):
+def test_models_without_inputs_are_refused(make, message, tmp_path):
     with pytest.raises(UserError, match=message):
         tfpar.export.tflite(make(), tmp_path / "m.tflite")
     with pytest.raises(UserError, match=message):

@@ -1,4 +1,4 @@
-"""Which rows calibrate and measure a file."""
+"""Sample inputs for calibration and comparison."""
 
 import keras
 import numpy as np
@@ -77,7 +77,7 @@ def test_a_declared_length_may_be_padded_to_but_not_cut_to():
 
 
 @pytest.mark.parametrize("data", [np.zeros(3), [1, np.zeros(2)], np.zeros((2, 3, 4))])
-def test_what_is_no_row_of_inputs_is_refused(model, data):
+def test_rows_that_do_not_fit_are_refused(model, data):
     with pytest.raises(UserError, match=r"'tokens' of shape \(None, None\); got \("):
         sample_inputs(model, data, None)
 

@@ -1,4 +1,4 @@
-"""How long an exported model's inputs may be."""
+"""Sequence lengths of an exported model's inputs."""
 
 import numpy as np
 import pytest

@@ -56,7 +56,7 @@ def test_a_whole_call_begins_in_zero_states_whatever_a_stream_did(model, tmp_pat
     np.testing.assert_array_equal(whole(x=ROWS[:1])["y"], first)
 
 
-def test_what_needs_the_end_first_cannot_be_streamed(tmp_path):
+def test_layers_that_run_backward_cannot_be_streamed(tmp_path):
     inputs = keras.Input((None, FEATURES), name="x")
     backward = keras.Model(inputs, tfpar.layers.Bidirectional(tfpar.layers.LSTM(2))(inputs))
     pooled = keras.Model(inputs, keras.layers.GlobalMaxPooling1D()(inputs))

@@ -89,7 +89,7 @@ def test_replaces_a_saved_model_as_a_whole(dense, tmp_path):
     assert not (tmp_path / "m" / "left_over").exists()
 
 
-def test_a_failed_save_leaves_nothing(dense, tmp_path, monkeypatch):
+def test_a_failed_save_writes_nothing(dense, tmp_path, monkeypatch):
     def save(module, path, signatures):
         tf.io.gfile.makedirs(f"{path}/variables")
         raise OSError("disk full")
@@ -100,7 +100,7 @@ def test_a_failed_save_leaves_nothing(dense, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_strangers_directory_stays(dense, tmp_path):
+def test_a_directory_of_other_files_is_not_replaced(dense, tmp_path):
     (tmp_path / "thesis.tex").write_text("years")
     with pytest.raises(UserError, match=r"saved_model\.pb"):
         tfpar.export.saved_model(dense, tmp_path)
@@ -114,7 +114,7 @@ def test_a_model_without_inputs_is_refused(tmp_path):
 
 
 def test_made_beside_a_mocked_gpu_it_runs_on_a_cpu(classifier, rows, tmp_path, monkeypatch):
-    """Where layers take cuDNN's operation, the file does not."""
+    """A file has no cuDNN op, even where the layers use it."""
     expected = classifier(rows[:3]).numpy()
     scope = tf.__internal__.eager_context.get_device_name
     monkeypatch.setattr(placement, "device_type", lambda: "CPU" if "CPU" in (scope() or "") else "GPU")

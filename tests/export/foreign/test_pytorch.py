@@ -119,7 +119,7 @@ def test_an_rnn_needs_its_nonlinearity():
 
 
 def write_torch_file(path, arrays, code=("torch._utils", "_rebuild_tensor_v2")):
-    """What `torch.save` of PyTorch 2 writes for a dict of float32 tensors, opcode by opcode."""
+    """The output of `torch.save` of PyTorch 2 for a dict of float32 tensors, opcode by opcode."""
 
     def text(value):
         return b"X" + struct.pack("<I", len(value)) + value.encode()
@@ -153,7 +153,7 @@ def test_a_file_of_torch_save_is_read_without_running_code(tmp_path):
         load_torch(tmp_path / "old.pt")
 
 
-def test_what_no_layer_here_can_be_is_refused(tmp_path):
+def test_unsupported_layers_are_refused(tmp_path):
     with pytest.raises(UserError, match="there is none"):
         from_torch({"weight": np.ones((2, 2))})
     with pytest.raises(UserError, match="proj_size"):

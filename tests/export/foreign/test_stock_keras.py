@@ -49,7 +49,7 @@ def with_state():
 @pytest.mark.parametrize(
     "make, rows", [(functional, ROWS), (nested, ROWS), (sequential, TOKENS), (with_state, 1000 + 300 * ROWS)]
 )
-def test_same_answers_from_our_layers(make, rows):
+def test_same_outputs_from_our_layers(make, rows):
     model = make()
     ours = tfpar.export.from_keras(model)
     np.testing.assert_allclose(ours(rows), model(rows), atol=1e-6)
@@ -60,7 +60,7 @@ def test_same_answers_from_our_layers(make, rows):
     assert [layer.name for layer in ours.layers] == [layer.name for layer in model.layers]
 
 
-def test_a_stock_model_of_two_layers_leaves_fused(tmp_path):
+def test_a_stock_model_of_two_layers_is_exported_fused(tmp_path):
     inputs = keras.Input((None, 5), name="x")
     x = keras.layers.LSTM(4)(keras.layers.LSTM(6, return_sequences=True)(inputs))
     path = tmp_path / "model.keras"

@@ -41,7 +41,7 @@ def test_a_chosen_tolerance(convert_to, classifier, rows, tmp_path):
     assert 1e-5 < report["max_abs_error"] < 10
 
 
-def test_8_bits_may_stray_by_a_share_of_the_answers(convert_to, classifier, rows, tmp_path, monkeypatch):
+def test_the_tolerance_of_8_bits_is_relative_to_the_outputs(convert_to, classifier, rows, tmp_path, monkeypatch):
     convert_to("int8")
     outputs = ServingModel.outputs
     # The file stays as it is, Keras' outputs become so small that its error is out of proportion.

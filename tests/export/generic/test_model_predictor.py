@@ -38,7 +38,7 @@ def two_inputs(tmp_path_factory):
     return model, bundle_of(directory / "out", (directory / "m.tflite").read_bytes())
 
 
-def test_padded_rows_are_answered_as_by_keras(classifier_dir, classifier, rows, tmp_path):
+def test_padded_rows_equal_keras(classifier_dir, classifier, rows, tmp_path):
     predictor = load_predictor(Bundle(classifier_dir))
     np.save(tmp_path / "rows.npy", rows[:5])
     np.save(tmp_path / "short.npy", rows[2, :3].astype(np.int64))
@@ -81,7 +81,7 @@ def test_an_input_that_does_not_fit_is_named(classifier_dir, tmp_path):
 
 
 @pytest.mark.parametrize("task", ["telling time", None, []])
-def test_tasks_that_nobody_answers_for(tmp_path, task):
+def test_unknown_tasks(tmp_path, task):
     with write_bundle(tmp_path / "out", {"task": task, "exports": []}):
         pass
     with pytest.raises(UserError, match="it must be for one of .*model.*text_classification"):

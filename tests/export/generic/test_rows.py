@@ -59,6 +59,6 @@ REFUSED = [
 
 
 @pytest.mark.parametrize("rows, array, words", REFUSED)
-def test_what_does_not_fit(rows, array, words):
+def test_rows_that_do_not_fit(rows, array, words):
     with pytest.raises(UserError, match=words):
         rows.fit(array)

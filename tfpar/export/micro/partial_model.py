@@ -5,6 +5,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from tfpar.export.conversion.serving import serving_model
 from tfpar.export.conversion.to_tflite import tflite
 from tfpar.export.micro.interpreter_process import run_in_micro
 
@@ -18,13 +19,13 @@ class PartialModel:
     """
 
     def __init__(self, model: keras.Model, calibration: np.ndarray):
-        (input_tensor,) = model.inputs
-        self._model, self._input, self._calibration = model, input_tensor.name, calibration
+        self._serving, self._calibration = serving_model(model), calibration
+        (self._input,) = self._serving.input_names
 
     def write(self, path: Path, format_name: str, form: str) -> dict:
         """Write the file; return the report of `tflite`."""
         return tflite(
-            self._model,
+            self._serving,
             path,
             quantize=format_name,
             calibration={self._input: self._calibration},

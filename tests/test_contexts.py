@@ -1,4 +1,4 @@
-"""What holds within a block is undone after it, whatever happens in it."""
+"""Context managers restore former values, also after an error."""
 
 import contextvars
 
@@ -18,7 +18,7 @@ class Owner:
         raise AssertionError("it would be tracked")
 
 
-def test_attributes_hide_those_of_the_class_and_come_back():
+def test_attributes_override_those_of_the_class_and_are_restored():
     owner = Owner()
     with pytest.raises(KeyError), attributes_set(owner, {"own": 2, "method": lambda: "replaced"}):
         assert (owner.own, owner.method()) == (2, "replaced")
@@ -30,7 +30,7 @@ def test_attributes_hide_those_of_the_class_and_come_back():
     assert vars(owner) == {"own": 1}
 
 
-def test_a_variable_comes_back():
+def test_a_variable_is_restored():
     variable = contextvars.ContextVar("variable", default=0)
     with pytest.raises(KeyError), variable_set(variable, 1):
         assert variable.get() == 1

@@ -1,4 +1,4 @@
-"""What runs cases in processes of their own: one that fails has its own name, and those after it still run."""
+"""Cases in separate processes: one that fails is reported by its name, and later ones still run."""
 
 import json
 import os
@@ -49,7 +49,7 @@ def test_cases_share_a_process(outcomes):
     assert len({result["process"] for (result,) in results.values()}) == 1
 
 
-def test_each_process_of_a_cluster_answers(outcomes):
+def test_each_process_of_a_cluster_reports(outcomes):
     results = outcomes(["a", "b"], processes=3)
     assert [[result["index"] for result in each] for each in results.values()] == [["0", "1", "2"]] * 2
 
@@ -92,7 +92,7 @@ def test_one_of_two_processes_hangs(outcomes):
     assert [result["index"] for result in results["b"]] == ["0", "1"]
 
 
-def test_nobody_is_left_behind(outcomes):
+def test_all_processes_are_ended(outcomes):
     """A process that hangs is ended; one that is idle, too."""
     results = outcomes(["a", "hangs", "b"])
     for name in "ab":

@@ -1,4 +1,4 @@
-"""What holds within a `with` block, and is after it as it was before."""
+"""Context managers that set values temporarily."""
 
 import contextlib
 import contextvars
@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 
 @contextlib.contextmanager
-def variable_set(variable: contextvars.ContextVar, value) -> Iterator[None]:
+def variable_set(variable: contextvars.ContextVar, value: object) -> Iterator[None]:
     """Within this context `variable.get()` is `value`."""
     token = variable.set(value)
     try:
@@ -16,10 +16,10 @@ def variable_set(variable: contextvars.ContextVar, value) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def attributes_set(owner, attributes: Mapping[str, object]) -> Iterator[None]:
-    """Within this context `owner` has these attributes of its own, which hide those of its class.
+def attributes_set(owner: object, attributes: Mapping[str, object]) -> Iterator[None]:
+    """Within this context an object has these attributes, which override those of its class.
 
-    They are set past its `__setattr__`, by which Keras and TensorFlow track what they see.
+    They are set without its `__setattr__`, by which Keras and TensorFlow track attributes.
     """
     former = {name: vars(owner)[name] for name in attributes if name in vars(owner)}
     vars(owner).update(attributes)

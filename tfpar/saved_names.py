@@ -1,9 +1,9 @@
-"""Lets Keras load files with tfpar's classes after `import tfpar` alone.
+"""Registers tfpar's classes with Keras, so that `import tfpar` alone is enough to load files with them.
 
-Keras looks the classes in a file up in its registry, where a class is once its module was imported, and imports no
-module by itself. So the registry holds a stub for each class, which imports the class when a file has it. `import
-tfpar` must not import Keras: the stubs are registered by an import hook when Keras is imported, or at once if it is
-already there.
+Keras looks up the classes of a file in its registry, to which a class is added when its module is imported, and imports
+no module itself. So the registry gets a stub for each class, which imports the class when a file contains it. `import
+tfpar` must not import Keras: the stubs are registered by an import hook when Keras is imported, or at once if it has
+been imported.
 """
 
 import importlib
@@ -42,13 +42,13 @@ _SAVED_CLASSES = {
 
 
 class _Stub:
-    """Stands in Keras' registry for a class that has not been imported."""
+    """Stub in Keras' registry for a class that has not been imported."""
 
     def __init__(self, module: str, name: str):
         self._module, self._name = module, name
 
     def from_config(self, config, custom_objects=None):
-        """Imports the class, and makes an instance of it."""
+        """Import the class, and make an instance of it."""
         from_config = getattr(importlib.import_module(self._module), self._name).from_config
         if custom_objects and "custom_objects" in inspect.signature(from_config).parameters:
             return from_config(config, custom_objects=custom_objects)
@@ -56,7 +56,7 @@ class _Stub:
 
 
 def register_saved_names() -> None:
-    """Registers the stubs with Keras, now or when it is imported."""
+    """Register the stubs with Keras, now or when it is imported."""
     keras = sys.modules.get("keras")
     if keras is None:
         sys.meta_path.insert(0, _KerasFinder())
@@ -74,7 +74,7 @@ def _register(keras):
 
 
 class _KerasFinder:
-    """Finds Keras as usual, and registers the stubs once it is executed."""
+    """Import hook that registers the stubs once Keras is executed."""
 
     def find_spec(self, name, path=None, target=None):
         if name != "keras":
@@ -85,7 +85,7 @@ class _KerasFinder:
             return spec
         execute = spec.loader.exec_module
 
-        # The finder stays until then: others look for Keras without importing it.
+        # The finder is removed only then, because others may look for Keras without importing it.
         def execute_and_register(module):
             execute(module)
             _register(module)

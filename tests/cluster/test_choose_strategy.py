@@ -1,11 +1,11 @@
-"""What is decided from a strategy's name, the replicas asked for, and the machines there are."""
+"""Choice of a strategy by its name, the requested replicas, and the machines."""
 
 import pytest
 
 from tfpar.cluster import STRATEGIES, Machines, StrategyChoice, choose_strategy
 from tfpar.errors import UserError
 
-ASKED = "it was asked for"
+ASKED = "it was requested"
 NOTHING, ONE_GPU, FOUR_GPUS, EIGHT_TPUS = Machines(), Machines(gpus=1), Machines(gpus=4), Machines(tpus=8)
 ALONE, TWO_WORKERS, TWO_WITH_GPUS = Machines(workers=1), Machines(workers=2), Machines(gpus=4, workers=2)
 TABLE = [
@@ -47,7 +47,7 @@ def test_every_strategy_is_in_the_table():
     assert {asked[0] for asked, _ in TABLE} == set(STRATEGIES)
 
 
-def test_says_what_and_why():
+def test_the_text_states_the_choice_and_the_reason():
     assert str(choose_strategy("auto", 2, NOTHING)) == "mirrored, 2 x CPU, since there are 2 CPU devices to train on"
 
 
@@ -63,31 +63,31 @@ def test_one_is_one():
 
 
 @pytest.mark.parametrize("name", ["one", "mirrored", "tpu"])
-def test_one_process_where_there_are_several(name):
+def test_one_process_is_refused_among_several(name):
     message = rf"strategy '{name}' trains in one process, but TF_CONFIG names 2 workers.* 'multiworker' or 'auto'"
     with pytest.raises(UserError, match=message):
         choose_strategy(name, 0, TWO_WORKERS)
 
 
-def test_workers_that_nobody_names():
+def test_multiworker_without_tf_config():
     with pytest.raises(UserError, match="'multiworker' needs the environment variable TF_CONFIG.*`tfpar launch"):
         choose_strategy("multiworker", 0, NOTHING)
 
 
 @pytest.mark.parametrize("name", ["auto", "multiworker"])
 @pytest.mark.parametrize("machines, there", [(TWO_WORKERS, 2), (TWO_WITH_GPUS, 8)])
-def test_replicas_that_the_workers_do_not_have(name, machines, there):
+def test_a_wrong_number_of_replicas_of_workers(name, machines, there):
     with pytest.raises(UserError, match=rf"`replicas` is 3, but 2 worker\(s\) have {there} replica\(s\). Leave it out"):
         choose_strategy(name, 3, machines)
 
 
-def test_tpus_that_are_not_there():
+def test_tpu_without_tpus():
     with pytest.raises(UserError, match="strategy 'tpu' needs a TPU, and TensorFlow finds none.*TPU_NAME"):
         choose_strategy("tpu", 0, FOUR_GPUS)
 
 
 @pytest.mark.parametrize("name", ["auto", "tpu"])
-def test_replicas_that_the_tpu_does_not_have(name):
+def test_a_wrong_number_of_replicas_of_a_tpu(name):
     with pytest.raises(UserError, match="`replicas` is 4, but there are 8 TPU cores. Leave it out."):
         choose_strategy(name, 4, EIGHT_TPUS)
 

@@ -1,4 +1,4 @@
-"""How many lanes a CPU's cores are worth."""
+"""Number of lanes for a CPU's cores."""
 
 import types
 
@@ -9,7 +9,7 @@ from tfpar.cluster import cpu_lanes, make_strategy, strategy, usable_cores
 
 
 def stand_in(replicas, here):
-    """What `cpu_lanes` asks a strategy: its replicas, and how many of them are this process'."""
+    """Make an object with the attributes that `cpu_lanes` reads: replicas, and those of this process."""
     return types.SimpleNamespace(
         num_replicas_in_sync=replicas, extended=types.SimpleNamespace(worker_devices=("CPU",) * here)
     )
@@ -31,7 +31,7 @@ def stand_in(replicas, here):
         (8, 2, 12, 3),
     ],
 )
-def test_as_many_as_cores_if_rows_are_shared_evenly(cores, replicas, batch_size, lanes, monkeypatch):
+def test_a_lane_for_each_core_if_they_divide_the_rows(cores, replicas, batch_size, lanes, monkeypatch):
     monkeypatch.setattr(strategy, "usable_cores", lambda: cores)
     assert cpu_lanes(stand_in(replicas, replicas), batch_size) == lanes
 
@@ -42,17 +42,17 @@ def test_replicas_of_other_workers_have_cores_of_their_own(cores, workers, batch
     assert cpu_lanes(stand_in(workers, 1), batch_size) == lanes
 
 
-def test_of_the_default_strategy(monkeypatch):
+def test_the_default_strategy(monkeypatch):
     monkeypatch.setattr(strategy, "usable_cores", lambda: 4)
     assert cpu_lanes(make_strategy("one"), 64) == 4
 
 
 @pytest.mark.parametrize("kind", ["GPU", "TPU"])
-def test_none_but_one_beside_an_accelerator(kind, monkeypatch):
+def test_one_lane_with_an_accelerator(kind, monkeypatch):
     monkeypatch.setattr(strategy, "usable_cores", lambda: 8)
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda asked: ["device"] if asked == kind else [])
     assert cpu_lanes(stand_in(1, 1), 64) == 1
 
 
-def test_there_is_a_core():
+def test_at_least_one_core_is_usable():
     assert usable_cores() >= 1

@@ -1,4 +1,4 @@
-"""Which GPUs each worker of a launch sees."""
+"""GPUs that each worker of a launch sees."""
 
 import pytest
 
@@ -7,19 +7,19 @@ from tfpar.errors import UserError
 
 
 @pytest.mark.parametrize(
-    "workers, each, named, shares",
+    "workers, each, named, groups",
     [
         (2, 1, "0,1", ["0", "1"]),
         (2, 2, "3,2,1,0", ["3,2", "1,0"]),
         (1, 1, "GPU-aa, GPU-bb", ["GPU-aa"]),
     ],
 )
-def test_each_has_its_own(workers, each, named, shares):
+def test_each_worker_has_its_own(workers, each, named, groups):
     divided = divide_gpus(workers, each, {"CUDA_VISIBLE_DEVICES": named})
-    assert divided == [{"CUDA_VISIBLE_DEVICES": share} for share in shares]
+    assert divided == [{"CUDA_VISIBLE_DEVICES": share} for share in groups]
 
 
-def test_unasked_all_see_what_the_launcher_sees():
+def test_by_default_all_see_what_the_launcher_sees():
     assert divide_gpus(2, None, {"CUDA_VISIBLE_DEVICES": "0"}) == [{}, {}]
 
 

@@ -1,4 +1,4 @@
-"""The launcher's parts: ports, cores, the command, lines, and the verdict."""
+"""Parts of the launcher: ports, cores, the command, lines, and the diagnosis."""
 
 import io
 import signal
@@ -9,10 +9,10 @@ import pytest
 
 from tfpar.cluster.launcher.command import find_command
 from tfpar.cluster.launcher.console import CLEAR_ROW, Console
-from tfpar.cluster.launcher.cores import Share, divide_cores
+from tfpar.cluster.launcher.cores import CoreAllocation, divide_cores
+from tfpar.cluster.launcher.diagnosis import Failure, find_last_error, first_failure
 from tfpar.cluster.launcher.ports import free_ports
 from tfpar.cluster.launcher.streams import Lines, LiveLines
-from tfpar.cluster.launcher.verdict import Failure, first_failure, last_words
 from tfpar.errors import UserError
 
 TRACEBACK = [b"Traceback (most recent call last):", b'  File "train.py", line 3, in <module>', b"    fit()"]
@@ -36,8 +36,8 @@ def test_ports_differ_and_are_free():
     ],
 )
 def test_cores_are_divided(workers, asked, usable, threads, cores):
-    assert divide_cores(workers, asked, usable, bind=True) == [Share(threads, own) for own in cores]
-    assert divide_cores(workers, asked, usable, bind=False) == [Share(threads, None)] * workers
+    assert divide_cores(workers, asked, usable, bind=True) == [CoreAllocation(threads, own) for own in cores]
+    assert divide_cores(workers, asked, usable, bind=False) == [CoreAllocation(threads, None)] * workers
 
 
 def test_too_few_cores():
@@ -47,11 +47,11 @@ def test_too_few_cores():
 
 def test_a_worker_has_as_many_threads_as_cores():
     pools = ("TF_NUM_INTEROP_THREADS", "TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS")
-    assert Share(3, None).environment == dict.fromkeys(pools, "3")
+    assert CoreAllocation(3, None).environment == dict.fromkeys(pools, "3")
 
 
 @pytest.mark.parametrize("name", ["python", "python3"])
-def test_a_bare_python_is_this_one(name):
+def test_a_bare_python_is_this_interpreter(name):
     assert find_command([name, "x.py", "-v"]) == [sys.executable, "x.py", "-v"]
 
 
@@ -97,7 +97,7 @@ def test_endless_lines_are_broken():
 
 
 def live(chunks):
-    """What was drawn, and what was taken: a line, and whether it was drawn before."""
+    """Return the rows that were drawn, and the lines with whether each was drawn before."""
     drawn, taken = [], []
     lines = LiveLines(lambda *line: taken.append(line), drawn.append)
     for chunk in chunks:
@@ -192,5 +192,5 @@ def test_the_first_cause_comes_before_any_symptom():
     assert first_failure([symptom]) is symptom
 
 
-def test_last_words_of_a_traceback_that_was_cut_off():
-    assert last_words(TRACEBACK) == []
+def test_find_last_error_of_a_traceback_that_was_cut_off():
+    assert find_last_error(TRACEBACK) == []

@@ -1,4 +1,4 @@
-"""Strategies that are made: devices, and what happens when TensorFlow has started before."""
+"""Strategies that are made: their devices, and errors if TensorFlow has started before."""
 
 import json
 import subprocess
@@ -46,7 +46,7 @@ def test_mirrored_and_too_late():
         "replicas": 2,
         "same": True,
         "devices": 2,
-        "choice": "mirrored, 2 x CPU, since it was asked for",
+        "choice": "mirrored, 2 x CPU, since it was requested",
         "too_late": "Cannot make 3 CPU devices: TensorFlow has already started with 2. "
         "Call tfpar.cluster.make_strategy before anything else uses TensorFlow, such as a tensor, a dataset, `adapt` "
         "or a model.",
@@ -54,7 +54,7 @@ def test_mirrored_and_too_late():
 
 
 def test_another_number_of_gpus_is_refused(monkeypatch):
-    """Where there are GPUs; elsewhere only the decision can be tested."""
+    """Without GPUs only the choice can be tested."""
     monkeypatch.setattr(strategy_module, "_made", {("mirrored", "GPU", 2): None})
     with pytest.raises(UserError, match="`replicas` must stay 2 in this process.* got 4. Start a new process"):
         strategy_module._check_collisions(choose_strategy("mirrored", 4, Machines(gpus=4)))
@@ -75,7 +75,7 @@ def test_refuses_odd_numbers(replicas):
 
 
 def in_cluster(monkeypatch, workers):
-    """This process becomes worker 0 of some that never come; returns their addresses."""
+    """Make this process worker 0 of a cluster whose others never start; return the addresses."""
     addresses = [f"127.0.0.1:{port}" for port in free_ports(workers)]
     config = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": 0}}
     monkeypatch.setenv("TF_CONFIG", json.dumps(config))
@@ -83,7 +83,7 @@ def in_cluster(monkeypatch, workers):
 
 
 @pytest.mark.parametrize("name", ["multiworker", "auto"])
-def test_a_worker_that_never_comes_is_named(name, monkeypatch):
+def test_a_worker_that_never_starts_is_named(name, monkeypatch):
     addresses = in_cluster(monkeypatch, 2)
     before = time.monotonic()
     with pytest.raises(WorkerMissingError, match=f"worker 1 at {addresses[1]} did not come within 2 s") as caught:
@@ -93,7 +93,7 @@ def test_a_worker_that_never_comes_is_named(name, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["one", "mirrored"])
-def test_one_process_is_refused_where_there_are_several(name, monkeypatch):
+def test_one_process_is_refused_among_several(name, monkeypatch):
     in_cluster(monkeypatch, 2)
     with pytest.raises(UserError, match="TF_CONFIG names 2 workers"):
         make_strategy(name)

@@ -1,4 +1,4 @@
-"""Workers meet before TensorFlow starts; whoever is missing is named."""
+"""Workers meet before TensorFlow starts, and missing ones are named."""
 
 import contextlib
 import socket
@@ -73,20 +73,20 @@ def test_processes_meet():
     assert [process.communicate()[0] for process in processes] == ["met\n"] * 3
 
 
-def test_nobody_leaves_before_the_late_comer_has_met_all():
+def test_all_wait_until_the_last_worker_has_met_all():
     before = time.monotonic()
     assert in_threads(free_addresses(3), pauses_s=[0, 0.3, 1.0]) == ["met"] * 3
     assert 1.0 <= time.monotonic() - before < 5
 
 
-def test_servers_that_do_not_greet_belong_to_a_cluster_that_goes_on_without_us():
+def test_servers_that_send_no_greeting_are_a_running_cluster():
     own, peer = free_addresses(2)
     with socket.create_server(("127.0.0.1", port_of(peer))):
         with pytest.raises(WorkerMissingError, match="restart all workers together"):
             wait_for_workers([own, peer], 0, 0.5)
 
 
-def test_strangers_who_call_are_not_counted():
+def test_connections_of_other_programs_are_ignored():
     addresses = free_addresses(2)
     results = []
     waiting = threading.Thread(target=lambda: results.append(outcome(addresses, 0, 1.0)))
@@ -98,7 +98,7 @@ def test_strangers_who_call_are_not_counted():
     assert isinstance(results[0], WorkerMissingError)
 
 
-def test_one_that_was_started_again_while_others_wait():
+def test_a_worker_that_is_restarted_while_others_wait():
     addresses = free_addresses(3)
     results = {}
     first = threading.Thread(target=lambda: results.update({0: outcome(addresses, 0, 20)}))
@@ -139,7 +139,7 @@ def test_several_missing_workers():
     assert list(caught.value.workers) == [1, 2]
 
 
-def test_a_port_that_is_taken():
+def test_a_port_in_use():
     addresses = free_addresses(2)
     with socket.create_server(("127.0.0.1", port_of(addresses[1]))):
         with pytest.raises(UserError, match="worker 1 cannot listen") as caught:
@@ -147,12 +147,12 @@ def test_a_port_that_is_taken():
     assert str(port_of(addresses[1])) in str(caught.value) and "another process" in str(caught.value)
 
 
-def test_a_host_of_our_own_that_does_not_exist():
+def test_an_unknown_own_host():
     with pytest.raises(UserError, match="worker 0 cannot listen at no-such-host.invalid:2222"):
         wait_for_workers(["no-such-host.invalid:2222", "127.0.0.1:1"], 0, 5)
 
 
-def test_a_peer_whose_name_is_not_known_yet_is_missing():
+def test_a_peer_with_an_unknown_host_is_missing():
     (own,) = free_addresses(1)
     with pytest.raises(WorkerMissingError, match="worker 1 at no-such-host.invalid:2222"):
         wait_for_workers([own, "no-such-host.invalid:2222"], 0, 0.2)

@@ -1,4 +1,4 @@
-"""Outside of a strategy's scope, within it."""
+"""`outside_scope` within the scope of a strategy."""
 
 import keras
 import pytest
@@ -42,12 +42,12 @@ def test_a_saved_model_can_be_loaded(strategy, tmp_path):
     assert not is_distributed(variable) and variable.numpy().tolist() == [6.0, 7.0]
 
 
-def test_nothing_changes_where_there_is_no_scope():
+def test_nothing_changes_without_a_scope():
     with outside_scope():
         assert tf.Variable(5.0).numpy() == 5.0
 
 
-def test_the_scope_is_back_after_an_error(strategy):
+def test_the_scope_is_restored_after_an_error(strategy):
     with strategy.scope():
         with pytest.raises(ValueError, match="inside"), outside_scope():
             raise ValueError("inside")

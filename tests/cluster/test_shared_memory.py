@@ -1,4 +1,4 @@
-"""What each worker of a host hands over is what all others get, as long as they are there and at the same call."""
+"""Workers of one host exchange arrays, and lost ones and other calls are errors."""
 
 import subprocess
 import sys
@@ -21,7 +21,7 @@ def addresses(workers):
 
 
 def in_threads(workers, work, timeout_s=10.0):
-    """What `work(index, collectives)` returns for each worker; the error, if it raises one."""
+    """Return the result of `work(index, collectives)` for each worker, or the error that it raises."""
     names = addresses(workers)
 
     def run(index):
@@ -61,8 +61,8 @@ def test_all_get_the_arrays_of_all(workers):
     assert in_threads(workers, work) == ["equal"] * workers
 
 
-def test_a_slow_reader_sees_what_was_written_for_it():
-    """A worker writes to the other buffer while somebody reads, and to the same one only after that."""
+def test_a_slow_reader_gets_the_arrays_of_its_call():
+    """A worker writes to the other buffer while a peer reads, and to the same one only after that."""
 
     def work(index, collectives):
         for call in range(6):
@@ -86,7 +86,7 @@ def test_other_calls_are_refused(groups):
         assert "hands over other arrays" in str(error)
 
 
-def test_a_worker_that_does_not_come_to_a_call_is_named():
+def test_a_worker_that_makes_no_call_is_named():
     def work(index, collectives):
         if index == 0:
             collectives.all_gather([[np.zeros(3)]])
@@ -109,7 +109,7 @@ def test_a_worker_that_ends_is_named_at_once():
 
 
 @pytest.mark.parametrize("index, missing", [(0, [1, 2]), (1, [0, 2]), (2, [0, 1])])
-def test_workers_that_never_come_are_named(index, missing):
+def test_workers_that_never_connect_are_named(index, missing):
     names = addresses(3)
     with pytest.raises(WorkerMissingError) as raised:
         connect_workers(names, index, 0.2)
@@ -123,7 +123,7 @@ def test_a_host_is_the_same_for_all_its_processes():
     assert host_identity() == other.stdout.strip()
 
 
-def test_elsewhere_each_process_is_a_host_of_its_own(monkeypatch):
+def test_on_other_systems_each_process_is_a_host(monkeypatch):
     monkeypatch.setattr(sys, "platform", "darwin")
     assert host_identity() != host_identity()
     assert len(host_identity()) == 16

@@ -1,4 +1,4 @@
-"""A worker that hangs while TensorFlow starts is ended, and says who was lost."""
+"""A worker that hangs while TensorFlow starts is killed, and the lost worker is named."""
 
 import signal
 import subprocess
@@ -12,10 +12,10 @@ pytestmark = pytest.mark.timeout(60)
 
 PROGRAM = """
 import sys, time
-from tfpar.cluster.start_watch import start_bounded
+from tfpar.cluster.start_watch import limited_start
 from tfpar.cluster.tf_config import TfConfig
 
-with start_bounded(TfConfig(tuple(sys.argv[2:]), 0), timeout_s=1):
+with limited_start(TfConfig(tuple(sys.argv[2:]), 0), timeout_s=1):
     time.sleep(float(sys.argv[1]))
 time.sleep(2)
 print("alive")
@@ -28,7 +28,7 @@ def run(seconds):
     return addresses, subprocess.run(command, capture_output=True, text=True, timeout=50)
 
 
-def test_one_that_hangs_is_killed():
+def test_a_hanging_worker_is_killed():
     addresses, done = run(seconds=40)
     assert done.returncode == -signal.SIGKILL
     assert done.stderr == (
@@ -37,6 +37,6 @@ def test_one_that_hangs_is_killed():
     )
 
 
-def test_one_that_has_started_lives_on():
+def test_a_started_worker_is_not_killed():
     _, done = run(seconds=0)
     assert (done.returncode, done.stdout, done.stderr) == (0, "alive\n", "")

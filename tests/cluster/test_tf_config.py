@@ -1,4 +1,4 @@
-"""TF_CONFIG is read, or refused with words that help."""
+"""TF_CONFIG is read, or refused with a helpful message."""
 
 import json
 
@@ -40,7 +40,7 @@ def test_workers(index):
     assert config.address == WORKERS[index]
 
 
-def test_a_chief_beside_the_workers_is_worker_0():
+def test_a_chief_in_addition_to_the_workers_is_worker_0():
     cluster = {"chief": ["boss:1"], "worker": ["a:1", "b:1"]}
     assert read(cluster, "chief") == TfConfig(("boss:1", "a:1", "b:1"), 0)
     assert read(cluster, "worker", 0) == TfConfig(("boss:1", "a:1", "b:1"), 1)
@@ -48,7 +48,7 @@ def test_a_chief_beside_the_workers_is_worker_0():
     assert not read(cluster, "worker", 0).is_chief
 
 
-def test_an_index_in_quotes_is_taken_as_tensorflow_takes_it():
+def test_an_index_in_quotes_is_read_as_in_tensorflow():
     assert read({"worker": WORKERS}, index="1").index == 1
 
 
@@ -59,7 +59,7 @@ def test_not_json(text):
 
 
 @pytest.mark.parametrize("text", ["[]", "{}", "3", '{"cluster": {}}', '{"cluster": [], "task": {}}'])
-def test_parts_are_missing(text):
+def test_missing_objects(text):
     assert "must hold an object" in refusal(text)
 
 

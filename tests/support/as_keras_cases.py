@@ -66,14 +66,14 @@ def make_model(model_class, make, strategy, lanes, compiled, frozen=False):
             optimizer = optimizer() if callable(optimizer) else optimizer
             model.compile(**{"loss": "mse", "jit_compile": False, **compiled, "optimizer": optimizer})
             if model.built and not isinstance(optimizer, str):
-                optimizer.build(model.trainable_variables)  # Keras starts ScheduleFreeAdamW wrongly in a graph
+                optimizer.build(model.trainable_variables)  # Keras initializes ScheduleFreeAdamW wrongly in a graph
     if model_class is tfpar.train.Model:
         model.lanes = lanes
     return model
 
 
 def difference(run, settings, **of_model):
-    """The largest difference between what `run(model)` returns, a nest of numbers, in Keras and in each setting."""
+    """Return the largest difference of the nest of numbers that `run(model)` returns between Keras and each setting."""
     of_model = {"make": dense, "compiled": {}, **of_model}
     expected = run(make_model(keras.Model, strategy=ONE, lanes=1, **of_model))
     largest = {}
@@ -86,7 +86,7 @@ def difference(run, settings, **of_model):
 
 
 def fit(model, x=X, y=Y, **arguments):
-    """Trains for two steps; returns weights and history."""
+    """Train for two steps; return weights and history."""
     start = model.get_weights()
     arguments = {"batch_size": 4, "shuffle": False, "verbose": 0, **arguments}
     history = model.fit(x, y, **arguments).history
@@ -96,7 +96,7 @@ def fit(model, x=X, y=Y, **arguments):
 
 
 def steps(optimizer):
-    """Trains without graphs, which is fast, where all parts of an update take part."""
+    """Make a case that trains eagerly, which is fast, with all parts of an update."""
     return trains(optimizer, settings=("replicas in lanes",), run_eagerly=True)
 
 
@@ -106,7 +106,7 @@ def trains(optimizer=None, settings=("one", "replicas in lanes"), data=None, **c
 
 
 class BoundsMeans(optimizers.SGD):
-    """Reads gradients before Keras clips them."""
+    """Optimizer that reads gradients before Keras clips them."""
 
     def apply(self, grads, trainable_variables=None):
         super().apply([ops.tanh(g) for g in grads], trainable_variables)
@@ -156,7 +156,7 @@ def of_each_column(y, p):
 
 
 def contrastive(y_true, y_pred):
-    """One number for each row, which depends on all rows."""
+    """Compute one number for each row, which depends on all rows."""
     return ops.logsumexp(ops.matmul(y_pred, ops.transpose(y_pred)), axis=-1) - ops.sum(y_pred * y_true, axis=-1)
 
 
@@ -172,7 +172,7 @@ class ReducesItself(keras.losses.Loss):
 
 
 def evaluates(loss):
-    """In batches of three rows: the last has two."""
+    """Make a case that evaluates in batches of three rows: the last has two."""
 
     def run(model):
         return model.evaluate(X, Y, batch_size=3, verbose=0)
@@ -201,8 +201,8 @@ def weightless(model_class):
     return model_class(inputs, keras.layers.Flatten()(inputs))
 
 
-def asks(make, compiled):
-    """All ways to ask a model."""
+def predicts(make, compiled):
+    """Make a case of all methods that return outputs."""
 
     def run(model):
         asked = [model.predict(X, batch_size=3, verbose=0), model.predict_on_batch(X)]
@@ -311,10 +311,10 @@ CASES = {
     ),
     "frozen": functools.partial(counts_warnings_of_frozen, dense),
     "without weights": functools.partial(counts_warnings_of_frozen, weightless),
-    "ask uncompiled": asks(dense, None),
-    "ask unbuilt, uncompiled": asks(unbuilt, None),
-    "ask unbuilt": asks(unbuilt, {"metrics": ["mae"]}),
-    "ask without weights": asks(weightless, {}),
+    "ask uncompiled": predicts(dense, None),
+    "ask unbuilt, uncompiled": predicts(unbuilt, None),
+    "ask unbuilt": predicts(unbuilt, {"metrics": ["mae"]}),
+    "ask without weights": predicts(weightless, {}),
     "optional input absent": takes_optional(None),
     "optional input given": takes_optional(X),
     "eager": runs_eagerly(1),

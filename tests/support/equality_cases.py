@@ -1,4 +1,4 @@
-"""Trains each case as one setting has it, and prints what came as a line of JSON: SETTING XLA CASE...
+"""Trains each case in a setting, and prints the results as a line of JSON: SETTING XLA CASE...
 
 SETTING is "one", "mirrored2", "mirrored4" or, with TF_CONFIG, "multiworker2" or "grpc2"; XLA is "xla" or "graph".
 """
@@ -32,7 +32,7 @@ def classifier(**lstm):
     return tfpar.train.Model(x, keras.layers.Dense(CLASSES)(tfpar.layers.LSTM(4, **lstm)(x)))
 
 
-def regularised():
+def regularized():
     x = keras.Input((TIME, FEATURES))
     hidden = tfpar.layers.LSTM(4, kernel_regularizer="l2", activity_regularizer="l1")(x)
     return tfpar.train.Model(x, keras.layers.Dense(CLASSES, bias_regularizer="l2")(hidden))
@@ -44,7 +44,7 @@ def dropping():
     return tfpar.train.Model(x, keras.layers.Dense(CLASSES)(tfpar.layers.Dropout(0.5, seed=2)(hidden)))
 
 
-def batch_normalised(synchronized):
+def batch_normalized(synchronized):
     x = keras.Input((TIME, FEATURES))
     hidden = keras.layers.BatchNormalization(momentum=0.7, synchronized=synchronized)(tfpar.layers.LSTM(4)(x))
     return tfpar.train.Model(x, keras.layers.Dense(CLASSES)(hidden))
@@ -62,7 +62,7 @@ def tagger(outputs=1):
 
 
 def with_table():
-    """A table so large that its gradient is moved as rows, where batches have a static shape."""
+    """Make a model with a table so large that its gradient is moved as rows if batches have a static shape."""
     tokens = keras.Input((TIME,), dtype="int32")
     hidden = tfpar.layers.LSTM(4)(keras.layers.Embedding(5000, 3)(tokens))
     return tfpar.train.Model(tokens, keras.layers.Dense(CLASSES)(hidden))
@@ -84,13 +84,13 @@ def cross_entropy(**arguments):
 
 
 def root_mean_square(y_true, y_pred):
-    """One number for a batch, which is no mean of its rows'."""
+    """Compute one number for a batch, which is no mean over its rows."""
     y_true = keras.ops.one_hot(y_true, CLASSES)
     return keras.ops.sqrt(keras.ops.mean(keras.ops.square(y_true - y_pred)))
 
 
 def planted():
-    """Infinite inputs in two of the batches, once in row 3 and once in row 5: not on the first of several replicas."""
+    """Make infinite inputs in two batches, in row 3 and in row 5: not on the first of several replicas."""
     x = X.copy()
     x[3 * BATCH + 5] = x[7 * BATCH + 3] = np.inf
     return x
@@ -102,12 +102,12 @@ CLASSIFY = {"x": X, "y": Y}
 TAG = {"x": TOKENS, "y": TAGS}
 CASES = {
     "momentum": dict(optimizer=functools.partial(SGD, momentum=0.9)),
-    "adam": dict(optimizer=ADAM, asks=True),
+    "adam": dict(optimizer=ADAM, predicts=True),
     "adamw": dict(optimizer=functools.partial(keras.optimizers.AdamW, 0.05, weight_decay=0.1, epsilon=1e-3)),
     "loss_scaling": dict(
         optimizer=lambda: keras.optimizers.LossScaleOptimizer(SGD(), initial_scale=2.0**8),
         data={"x": planted(), "y": Y},
-        metrics=None,  # the class of what is not a number depends on the compiler
+        metrics=None,  # the class of NaN depends on the compiler
     ),
     "clipnorm": dict(optimizer=functools.partial(SGD, clipnorm=0.02)),
     "global_clipnorm": dict(optimizer=functools.partial(SGD, global_clipnorm=0.05)),
@@ -130,7 +130,7 @@ CASES = {
         data={**CLASSIFY, "sample_weight": (np.arange(ROWS) % BATCH < 3).astype("float32")},
         metrics=None,
     ),
-    "masked_steps": dict(make=tagger, data=TAG, asks=True),
+    "masked_steps": dict(make=tagger, data=TAG, predicts=True),
     "ignored_class": dict(
         make=functools.partial(classifier, return_sequences=True),
         data={"x": X, "y": TAGS},
@@ -142,49 +142,57 @@ CASES = {
         loss=[cross_entropy(), cross_entropy()],
         loss_weights=[1.0, 0.3],
         metrics=None,
-        asks=True,
+        predicts=True,
     ),
-    "loss_of_a_whole_batch": dict(loss=root_mean_square, data={"x": X[: ROWS - 3], "y": Y[: ROWS - 3]}, asks=True),
+    "loss_of_a_whole_batch": dict(loss=root_mean_square, data={"x": X[: ROWS - 3], "y": Y[: ROWS - 3]}, predicts=True),
     "summed_loss": dict(loss=cross_entropy(reduction="sum"), optimizer=functools.partial(SGD, clipnorm=0.1)),
-    "batch_statistics": dict(make=functools.partial(batch_normalised, True)),
+    "batch_statistics": dict(make=functools.partial(batch_normalized, True)),
     "rows_of_a_table": dict(
         make=with_table, data=lambda: {"x": static_batches()}, fit={"batch_size": None}, optimizer=ADAM
     ),
-    "ragged_last_batch": dict(data={"x": X[: ROWS - 3], "y": Y[: ROWS - 3]}, optimizer=ADAM, asks=True),
-    "unequal_shares": dict(fit={"batch_size": 7}, make=dropping),
-    "empty_shares": dict(data={"x": X[: ROWS - 7], "y": Y[: ROWS - 7]}, make=dropping),
-    "regularisation": dict(make=regularised),
+    "ragged_last_batch": dict(data={"x": X[: ROWS - 3], "y": Y[: ROWS - 3]}, optimizer=ADAM, predicts=True),
+    "uneven_shards": dict(fit={"batch_size": 7}, make=dropping),
+    "empty_shards": dict(data={"x": X[: ROWS - 7], "y": Y[: ROWS - 7]}, make=dropping),
+    "regularization": dict(make=regularized),
     "shuffled": dict(fit={"shuffle": True}),
 }
 
 
 def run(
-    strategy, jit_compile, make=classifier, optimizer=SGD, loss=None, data=CLASSIFY, fit=None, asks=False, **compiled
+    strategy,
+    jit_compile,
+    make=classifier,
+    optimizer=SGD,
+    loss=None,
+    data=CLASSIFY,
+    fit=None,
+    predicts=False,
+    **compiled,
 ):
-    """Trains and, if it `asks`, evaluates and predicts; returns all numbers that came of it."""
+    """Train and, with `predicts`, evaluate and predict; return all results."""
     keras.utils.set_random_seed(5)
     compiled = {"loss": loss or cross_entropy(), "metrics": ["accuracy"], **compiled}
     with strategy.scope():
         model = make()
         model.compile(optimizer(), jit_compile=jit_compile, **compiled)
-    start, data = model.get_weights(), data() if callable(data) else data  # no tensors before there is a strategy
+    start, data = model.get_weights(), data() if callable(data) else data  # no tensors before the strategy is made
     fit = {"batch_size": BATCH, "epochs": EPOCHS, "shuffle": False, "verbose": 0, **(fit or {})}
     batch_logs = []
-    noting = keras.callbacks.LambdaCallback(
+    recorder = keras.callbacks.LambdaCallback(
         on_train_batch_end=lambda batch, logs: batch_logs.append(float(logs["loss"]))
     )
-    history = model.fit(**data, **fit, callbacks=[noting]).history
+    history = model.fit(**data, **fit, callbacks=[recorder]).history
     weights = model.get_weights()
-    answers = []
-    if asks:
-        predictions = keras.tree.flatten(model.predict(data["x"], 9, verbose=0))
-        answers = [model.evaluate(**data, batch_size=BATCH, verbose=0), *(p.tolist() for p in predictions)]
+    predictions = []
+    if predicts:
+        outputs = keras.tree.flatten(model.predict(data["x"], 9, verbose=0))
+        predictions = [model.evaluate(**data, batch_size=BATCH, verbose=0), *(p.tolist() for p in outputs)]
     return {
         "weights": [w.tolist() for w in weights],
         "slots": [np.asarray(v).tolist() for v in model.optimizer.variables],
         "history": history,
         "batch_logs": batch_logs,
-        "answers": answers,
+        "predictions": predictions,
         "moved": max(float(np.abs(a - b).max()) for a, b in zip(weights, start, strict=True)),
         "xla": model.jit_compile,
     }
@@ -199,7 +207,7 @@ def main():
             result = run(strategy, xla == "xla" and name != "batch_statistics", **CASES[name])
         except Exception:
             print(json.dumps({"case": name, "error": traceback.format_exc()[-3000:]}), flush=True)
-            sys.exit(1)  # collectives after one that failed fail, too
+            sys.exit(1)  # later collectives would fail too
         print(json.dumps({"case": name, **result}), flush=True)
 
 

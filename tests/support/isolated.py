@@ -1,7 +1,7 @@
-"""Runs many cases in one process, or one cluster of processes, so that none can fail or hang another.
+"""Runs many cases in one process, or in one cluster of processes, so that a failure or a hang affects one case alone.
 
-Starting TensorFlow costs more than a case, so cases share processes. A case that fails or takes too long ends them, and
-those after it get new ones.
+Starting TensorFlow takes longer than a case, so cases share processes. A case that fails or takes too long ends them,
+and later cases get new ones.
 """
 
 import ast
@@ -14,16 +14,16 @@ import tempfile
 import threading
 from pathlib import Path
 
-from tfpar.cluster.launcher.cores import Share
+from tfpar.cluster.launcher.cores import CoreAllocation
 from tfpar.cluster.launcher.ports import free_ports
 
 START_S = 120
-# Of one host, they hand over their sums in shared memory, or by gRPC as those of several hosts do.
+# Workers of one host exchange sums in shared memory, or by gRPC as workers of several hosts do.
 TWO_WORKERS = ("multiworker2", "grpc2")
 
 
 def case_names(script: Path, table: str = "CASES") -> list[str]:
-    """Cases in one of a script's tables, read without running it."""
+    """List the cases of a table in a script, without running it."""
     for node in ast.parse(script.read_text()).body:
         if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", None) == table:
             return [key.value for key in node.value.keys]
@@ -31,11 +31,11 @@ def case_names(script: Path, table: str = "CASES") -> list[str]:
 
 
 def cluster_environments(workers: int) -> list[dict]:
-    """TF_CONFIG of each worker of a cluster on this machine, and its share of threads."""
+    """Make the environment of each worker of a cluster on this machine: TF_CONFIG and thread limits."""
     addresses = [f"127.0.0.1:{port}" for port in free_ports(workers)]
     return [
         {
-            **Share(1, None).environment,
+            **CoreAllocation(1, None).environment,
             "TF_CONFIG": json.dumps({"cluster": {"worker": addresses}, "task": {"type": "worker", "index": i}}),
         }
         for i in range(workers)
@@ -43,12 +43,12 @@ def cluster_environments(workers: int) -> list[dict]:
 
 
 def environments_of(setting: str) -> list[dict]:
-    """For each process of a setting, what its environment has beside this one's."""
+    """Make the further environment variables of each process of a setting."""
     return cluster_environments(2) if setting in TWO_WORKERS else [{}]
 
 
 def strategy_of(setting: str, timeout_s: float):
-    """The strategy of a setting, in one of its processes; its name ends with how many replicas there are."""
+    """Make the strategy of a setting, whose name ends with the number of replicas, in one of its processes."""
     from tfpar.cluster import make_strategy
 
     name = setting.rstrip("0123456789")
@@ -60,24 +60,23 @@ def strategy_of(setting: str, timeout_s: float):
 
 
 def run_cases(command: list[str], names: list[str], make_environments, timeout_s: float) -> dict[str, list[dict]]:
-    """Runs cases, in order.
+    """Run cases in order.
 
     Args:
-        command: to which the names of the cases to run are added. It prints a JSON object for each, a line.
+        command: to which the names of the cases are appended. It prints one line of JSON, an object, for each.
         names: of the cases.
-        make_environments: function that returns, for each process of a new cluster, what its environment has beside
-            this one's.
+        make_environments: function that returns the further environment variables of each process of a new cluster.
         timeout_s: for each case; the first one of a process has `START_S` more.
 
     Returns:
-        For each name what each process printed; {"error": why} for one that did not.
+        For each name the object of each process; {"error": reason} if it printed none.
     """
-    results, left = {}, list(names)
-    while left:
-        with _processes([*command, *left], make_environments()) as processes:
+    results, remaining = {}, list(names)
+    while remaining:
+        with _processes([*command, *remaining], make_environments()) as processes:
             limit_s = timeout_s + START_S
-            while left:
-                name = left.pop(0)
+            while remaining:
+                name = remaining.pop(0)
                 results[name] = [process.result(limit_s) for process in processes]
                 limit_s = timeout_s
                 if any("error" in result for result in results[name]):
@@ -103,15 +102,15 @@ class _Process:
         try:
             line = self._lines.get(timeout=timeout_s)
         except queue.Empty:
-            return {"error": f"took longer than {timeout_s} s\n{self._said()}"}
+            return {"error": f"took longer than {timeout_s} s\n{self._read_stderr()}"}
         if line is None:
-            return {"error": f"the process ended\n{self._said()}"}
+            return {"error": f"the process ended\n{self._read_stderr()}"}
         try:
             return json.loads(line)
         except ValueError:
             return {"error": f"printed what is not JSON: {line!r}"}
 
-    def _said(self):
+    def _read_stderr(self):
         self._stderr.seek(0)
         return self._stderr.read()[-2000:]
 
@@ -122,8 +121,8 @@ class _Process:
 
 @contextlib.contextmanager
 def _processes(command, environments):
-    with contextlib.ExitStack() as held:
-        files = [held.enter_context(tempfile.TemporaryFile("w+", errors="replace")) for _ in environments]
+    with contextlib.ExitStack() as stack:
+        files = [stack.enter_context(tempfile.TemporaryFile("w+", errors="replace")) for _ in environments]
         processes = [_Process(command, *pair) for pair in zip(environments, files, strict=True)]
         try:
             yield processes

@@ -1,4 +1,4 @@
-"""What `Model` chooses and refuses on two replicas, and what it trains one after another, as JSON."""
+"""Prints, as JSON, choices and refusals of `Model` on two replicas, and losses of models trained alternately."""
 
 import contextlib
 import json
@@ -51,7 +51,7 @@ def in_scope(make):
 
 
 def outside():
-    """What is refused, by what is made outside of the scope."""
+    """Return the error for each kind of object that is made outside of the scope."""
     model, layer, adam = dense(tfpar.train.Model), keras.layers.Dense(3), keras.optimizers.Adam()
     layer.build((None, 4))
     metric, of_scope = keras.metrics.MeanAbsoluteError(), in_scope(lambda: dense(tfpar.train.Model))
@@ -76,7 +76,7 @@ def outside():
 
 
 def history(scope, units):
-    """Of a model of so many units, which is trained twice while other models are, too."""
+    """Yield the loss of each epoch of a model with so many units."""
     keras.utils.set_random_seed(units)
     with scope:
         x = keras.Input((None, 4))
@@ -86,7 +86,7 @@ def history(scope, units):
         yield model.fit(X, np.ones((10, 5, 3)), batch_size=4, shuffle=False, verbose=0).history["loss"][0]
 
 
-def in_turn(scopes):
+def alternately(scopes):
     models = [history(scope, units) for scope, units in zip(scopes, (2, 3), strict=True)]
     return [next(model) for model in models * 2]
 
@@ -96,7 +96,7 @@ def again():
 
 
 def adapted():
-    """Losses of a model whose statistics were learned outside of the scope, and within it."""
+    """Return losses of a model whose statistics were adapted outside of the scope, and within it."""
 
     def loss(scope_of_statistics):
         with scope_of_statistics:
@@ -113,10 +113,10 @@ def adapted():
 
 
 def stock_strategies():
-    """What is said of a second strategy of TensorFlow's own on the same devices."""
+    """Return the error of a second stock strategy on the same devices."""
     scopes = [tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope() for _ in range(2)]
     try:
-        in_turn(scopes)
+        alternately(scopes)
     except RuntimeError as error:
         return str(error)
 
@@ -146,8 +146,8 @@ results = {
     "synchronized_lanes": refused(in_lanes),
     "outside": outside(),
     "adapted": adapted(),
-    "in_turn": [in_turn([again(), again()]), in_turn([contextlib.nullcontext(), contextlib.nullcontext()])],
+    "alternately": [alternately([again(), again()]), alternately([contextlib.nullcontext(), contextlib.nullcontext()])],
     "after_failure": after_failure(),
-    "stock_strategies": stock_strategies(),  # the last: no collective works after it
+    "stock_strategies": stock_strategies(),  # last: no collective works after it
 }
 print(json.dumps(results))

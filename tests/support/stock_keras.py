@@ -1,4 +1,4 @@
-"""What `keras.Model` does where tfpar overrides it, as JSON: STRATEGY. The case that breaks things is last.
+"""Prints, as JSON, results of `keras.Model` where tfpar overrides it: STRATEGY. The last case breaks collectives.
 
 STRATEGY is "mirrored" or, with TF_CONFIG, "multiworker".
 """
@@ -27,7 +27,7 @@ SGD = functools.partial(keras.optimizers.SGD, 0.5)
 
 
 def difference(**options):
-    """Of the weights, from training on one device and on two."""
+    """Return the difference of weights trained on one device and on two."""
     arguments = (dense, keras.Model, functools.partial(SGD, **options), False)
     one, _ = trained(*arguments, x=X[:8], y=Y[:8])
     with STRATEGY.scope():
@@ -52,7 +52,7 @@ def auto():
 
 
 def several_steps_at_once():
-    """The error from `steps_per_execution`."""
+    """Return the error of `steps_per_execution`."""
 
     class Several(keras.Model):
         def compile(self, *args, **kwargs):
@@ -67,7 +67,7 @@ def several_steps_at_once():
 
 
 def infinite_on_the_second_replica():
-    """Are the weights finite after a step that `LossScaleOptimizer` ought to skip?"""
+    """Return whether weights are finite after a step that `LossScaleOptimizer` must skip."""
     x = X[:4].copy()
     x[3] = np.inf
     with STRATEGY.scope():
@@ -76,7 +76,7 @@ def infinite_on_the_second_replica():
 
 
 def accumulation_of_unequal_batches():
-    """On one device, batches of 8 and of 2 rows against one of 10: difference of the weights."""
+    """Return the difference of weights after batches of 8 and 2 rows, and after one of 10, on one device."""
     arguments = dict(x=X, y=Y, epochs=1)
     two, _ = trained(
         dense, keras.Model, functools.partial(SGD, gradient_accumulation_steps=2), False, batch_size=8, **arguments
@@ -92,7 +92,7 @@ def tagger(model_class):
 
 
 def masked_difference():
-    """Of the weights, where the first replica has ten valid steps and the second has two."""
+    """Return the difference of weights if the first replica has ten valid steps and the second two."""
     x = np.array([[1, 2, 3, 4, 5], [2, 3, 4, 5, 6], [7, 0, 0, 0, 0], [8, 0, 0, 0, 0]])
     y = np.arange(20).reshape(4, 5) % 3
     one, _ = trained(tagger, keras.Model, SGD, False, x=x, y=y)

@@ -1,4 +1,4 @@
-"""Small models and data to train, and one call that trains from the same start."""
+"""Small models and data, and a function that trains from fixed initial weights."""
 
 import keras
 import numpy as np
@@ -15,7 +15,7 @@ def functional(model_class):
 
 
 def dense(model_class):
-    """Compiles fast."""
+    """Make a model that compiles fast."""
     x = keras.Input((None, 4))
     hidden = keras.layers.Dense(4, activation="tanh")(x)
     return model_class(x, keras.layers.Dense(3)(keras.layers.GlobalAveragePooling1D()(hidden)))
@@ -35,7 +35,7 @@ def subclassed(model_class):
 
 
 def trained(make, model_class, optimizer, jit_compile, x=X, y=Y, loss=None, metrics=(), **fit):
-    """Trains `make(model_class)` from a fixed start.
+    """Train `make(model_class)` from fixed initial weights.
 
     Args:
         make: one of the functions above.
@@ -45,7 +45,7 @@ def trained(make, model_class, optimizer, jit_compile, x=X, y=Y, loss=None, metr
         x, y: data.
         loss: for `compile`; a sparse cross-entropy by default.
         metrics: for `compile`.
-        **fit: for `fit`, beside two epochs of batches of four rows in order.
+        **fit: for `fit`; by default two epochs of batches of four rows in order.
 
     Returns:
         The model and its history.
@@ -59,6 +59,6 @@ def trained(make, model_class, optimizer, jit_compile, x=X, y=Y, loss=None, metr
 
 
 def largest_difference(model, other):
-    """Largest absolute difference of the weights of two models."""
+    """Return the largest absolute difference of the weights of two models."""
     pairs = zip(model.get_weights(), other.get_weights(), strict=True)
     return max(float(np.abs(a - b).max()) for a, b in pairs)

@@ -1,7 +1,7 @@
-"""Does what users do with a model, as one setting has it, and prints what came as JSON lines: SETTING DIRECTORY CASE...
+"""Runs cases of training in a setting, and prints their results as JSON lines: SETTING DIRECTORY CASE...
 
-SETTING is "one", "mirrored2" or, with TF_CONFIG, "multiworker2". A case returns `same`, which does not depend on the
-setting, and `own`, what is said of this process.
+SETTING is "one", "mirrored2" or, with TF_CONFIG, "multiworker2". A case returns `same`, results that do not depend on
+the setting, and `own`, results of this process.
 """
 
 import contextlib
@@ -19,7 +19,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 from isolated import strategy_of
-from training import X, Y, dense
+from training import X, Y
+from worker_models import PlainMean, Size, compiled, two_headed, weights
 
 import tfpar
 from tfpar.errors import WorkerLostError
@@ -27,38 +28,16 @@ from tfpar.errors import WorkerLostError
 CONFIG = tfpar.cluster.read_tf_config()
 WORKER, WORKERS = (CONFIG.index, len(CONFIG.workers)) if CONFIG else (0, 1)
 SHORT_TIMEOUT_S = 5.0
-SGD = functools.partial(keras.optimizers.SGD, 0.5, momentum=0.9)
 FIT = {"batch_size": 4, "shuffle": False, "verbose": 0}
 CALLBACK = keras.callbacks.LambdaCallback
 
 
-def cross_entropy():
-    return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-
-
-def compiled(
-    strategy, make=dense, seed=5, optimizer=SGD, loss=None, model_class=tfpar.train.Model, seen=0, **arguments
-):
-    """A model, from the same start in every process but for a seed of None; it counts `seen` examples by `Seen`."""
-    if seed is not None:
-        keras.utils.set_random_seed(seed)
-    with strategy.scope():
-        model = make(model_class)
-        counting = {"weighted_metrics": [Seen(seen)]} if seen else {}
-        model.compile(optimizer(), loss or cross_entropy(), **{"jit_compile": False, **counting, **arguments})
-    return model
-
-
-def weights(model):
-    return [w.tolist() for w in model.get_weights()]
-
-
-def noting(batch_logs):
+def record_losses(batch_logs):
     return CALLBACK(on_train_batch_end=lambda batch, logs: batch_logs.append(float(logs["loss"])))
 
 
 def writing_callbacks(strategy, directory):
-    """Is given by every worker with a directory of its own."""
+    """Train with callbacks that write, which each worker passes with its own directory."""
     writers = [
         keras.callbacks.ModelCheckpoint(directory / "checkpoint.weights.h5", save_weights_only=True),
         keras.callbacks.BackupAndRestore(directory / "backup", delete_checkpoint=False),
@@ -67,7 +46,7 @@ def writing_callbacks(strategy, directory):
     ]
     batch_logs, printed = [], io.StringIO()
     with contextlib.redirect_stdout(printed):
-        compiled(strategy).fit(X, Y, epochs=2, callbacks=[*writers, noting(batch_logs)], **{**FIT, "verbose": 2})
+        compiled(strategy).fit(X, Y, epochs=2, callbacks=[*writers, record_losses(batch_logs)], **{**FIT, "verbose": 2})
     return {"batch_logs": batch_logs}, {
         "files": sorted(path.name for path in directory.iterdir()),
         "printed": printed.getvalue(),
@@ -81,7 +60,7 @@ def validation(strategy, directory):
 
 
 def early_stopping(strategy, directory):
-    """Weights are spoilt after each epoch, so that the first is the best."""
+    """Train with weights that are spoiled after each epoch, so that the first is the best."""
     best = []
 
     def spoil(epoch, logs):
@@ -107,14 +86,14 @@ def stopped_by_one_worker(strategy, directory):
 
 
 def stopped_in_an_epoch(strategy, directory):
-    """All workers stop at the same step."""
+    """Stop all workers at the same step."""
     model = compiled(strategy)
     model.fit(X, Y, epochs=5, callbacks=[tfpar.train.StopAtStep(4)], **FIT)
     return {"weights": weights(model)}, {"steps": int(model.optimizer.iterations.numpy())}
 
 
 def stopped_alone(strategy, directory):
-    """One worker stops in the middle of an epoch."""
+    """Stop one worker in the middle of an epoch."""
 
     def stop(batch, logs):
         model.stop_training = WORKER == 0
@@ -127,7 +106,7 @@ def stopped_alone(strategy, directory):
 
 
 def resumed(strategy, directory):
-    """Is interrupted after the second of four epochs, and goes on with other weights to begin with."""
+    """Interrupt training after the second of four epochs, and resume it from other initial weights."""
 
     class Interruption(Exception):
         pass
@@ -149,7 +128,7 @@ def resumed(strategy, directory):
     return {"weights": weights(again), "again": weights(whole)}, {
         "epochs": len(history["loss"]),
         "backed_up": backed_up,
-        "left": (directory / "backup").exists(),
+        "has_backup": (directory / "backup").exists(),
         "weights": weights(again),
         "uninterrupted": weights(whole),
         "iterations": int(again.optimizer.iterations.numpy()),
@@ -157,7 +136,7 @@ def resumed(strategy, directory):
 
 
 def within_scope(strategy, directory):
-    """All that others do outside of the scope; files that one worker writes, and a file that all write."""
+    """Call all methods within the scope; one worker writes files, and all write one file."""
     shared = directory.parent / "shared.keras"
     writers = [
         keras.callbacks.ModelCheckpoint(directory / "checkpoint.keras"),
@@ -200,7 +179,7 @@ def loaded_by_the_chief(strategy, directory):
 
 
 def later_epochs(strategy, directory):
-    """`initial_epoch` is Keras' own; Keras' own list of callbacks cannot be divided among workers."""
+    """Train from `initial_epoch`; a `CallbackList` is refused on several workers."""
     model = compiled(strategy)
     refusal = None
     if WORKERS > 1:
@@ -212,15 +191,8 @@ def later_epochs(strategy, directory):
     return {"weights": weights(model)}, {"epochs": history.epoch, "refusal": refusal}
 
 
-def two_headed(model_class):
-    x = keras.Input((None, 4))
-    hidden = keras.layers.Dense(4, activation="tanh")(x)
-    last = keras.layers.Dense(2, name="last")(hidden[:, -1])
-    return model_class(x, {"steps": keras.layers.Dense(3, name="steps")(hidden), "last": last})
-
-
 def predicting(strategy, directory, jit_compile=False, steps_per_execution=1, also_evaluates=True):
-    """Seven rows in batches of three: the last has one row, and one replica has none of it."""
+    """Predict seven rows in batches of three: the last has one row, and one replica has none of it."""
     x, y = X[:7], {"steps": np.zeros((7, 5, 3)), "last": X[:7, 0, :2]}
     model = compiled(
         strategy,
@@ -230,16 +202,16 @@ def predicting(strategy, directory, jit_compile=False, steps_per_execution=1, al
         steps_per_execution=steps_per_execution,
     )
     dataset = tf.data.Dataset.from_tensor_slices((x, y)).batch(3)
-    answers, same = [model.predict(x, 3, verbose=0)], {}
+    predictions, same = [model.predict(x, 3, verbose=0)], {}
     if also_evaluates:
-        answers.append(model.predict(dataset, verbose=0))
+        predictions.append(model.predict(dataset, verbose=0))
         same["evaluated"] = [model.evaluate(x, y, 3, verbose=0), model.evaluate(dataset, verbose=0)]
         same["history"] = model.fit(dataset, epochs=2, verbose=0).history
     return {
-        "predictions": [{name: rows.tolist() for name, rows in answer.items()} for answer in answers],
+        "predictions": [{name: rows.tolist() for name, rows in outputs.items()} for outputs in predictions],
         "weights": weights(model),
         **same,
-    }, {"rows": [len(rows) for answer in answers for rows in answer.values()]}
+    }, {"rows": [len(rows) for outputs in predictions for rows in outputs.values()]}
 
 
 def rates(strategy, directory):
@@ -283,12 +255,12 @@ def shuffled_dataset(strategy, directory):
 
 
 def distributed_dataset(strategy, directory, **arguments):
-    """Four shares of two rows: two global batches."""
+    """Train on four shards of two rows: two global batches."""
     replicas = strategy.num_replicas_in_sync
 
     def pipeline(context):
-        shares = tf.data.Dataset.from_tensor_slices((X[:8], Y[:8])).batch(4 // replicas)
-        return shares.shard(context.num_input_pipelines, context.input_pipeline_id)
+        shards = tf.data.Dataset.from_tensor_slices((X[:8], Y[:8])).batch(4 // replicas)
+        return shards.shard(context.num_input_pipelines, context.input_pipeline_id)
 
     model = compiled(strategy, metrics=["accuracy"], **arguments)
     dataset = strategy.distribute_datasets_from_function(pipeline)
@@ -296,31 +268,8 @@ def distributed_dataset(strategy, directory, **arguments):
     return {"weights": weights(model), "history": history, "evaluated": model.evaluate(dataset, verbose=0)}, {}
 
 
-class Seen(keras.metrics.Metric):
-    """How often each example was seen in the epoch; examples are known by their labels."""
-
-    def __init__(self, examples):
-        super().__init__(name="seen")
-        self.examples = examples
-        self.count = self.add_weight(shape=(examples,), initializer="zeros", name="count")
-
-    def update_state(self, y_true, y_pred, sample_weight=None):
-        self.count.assign_add(keras.ops.segment_sum(sample_weight, y_true, self.examples))
-
-    def result(self):
-        return self.count + 0.0
-
-
-class Size(keras.losses.Loss):
-    def __init__(self, reduction):
-        super().__init__("size", reduction)
-
-    def call(self, y_true, y_pred):
-        return keras.ops.mean(keras.ops.square(y_pred - 1.0), axis=-1)
-
-
 def bucketed(strategy, directory):
-    """Thirteen sequences of two lengths, six rows a batch."""
+    """Train on thirteen sequences of two lengths, six rows a batch."""
     random = np.random.default_rng(0)
     sequences = [random.integers(1, 9, length) for length in [3, 8, 5, 2, 7, 4, 1, 6, 8, 2, 3, 5, 4]]
     batches = tfpar.data.bucketed_batches(
@@ -346,11 +295,6 @@ def bucketed(strategy, directory):
     }
 
 
-class PlainMean(tfpar.train.Model):
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        return keras.ops.mean(keras.ops.square(y_pred - 1.0))
-
-
 def own_compute_loss(strategy, directory):
     model = compiled(strategy, model_class=PlainMean)
     history = model.fit(X, Y, epochs=2, validation_data=(X[:7], Y[:7]), **FIT).history
@@ -358,7 +302,7 @@ def own_compute_loss(strategy, directory):
 
 
 def unseeded(strategy, directory):
-    """Is to be the first of a process."""
+    """Train without a seed; must be the first case of a process."""
     try:
         compiled(strategy, seed=None).fit(X, Y, epochs=9, **{**FIT, "shuffle": True})
     except Exception as error:
@@ -367,7 +311,7 @@ def unseeded(strategy, directory):
 
 
 def lost(strategy, directory, signal_number):
-    """The last worker sends itself a signal; the first one says after how long it knew what had happened."""
+    """Send the last worker a signal; return after how long the first one has named it."""
     note = directory.parent / "last_worker"
 
     def send(batch, logs):
@@ -417,7 +361,7 @@ ALONE = {
 
 
 def meet(directory):
-    """So that the start of a slow process is no part of a short time limit."""
+    """Wait until all processes have started, which a short time limit does not include."""
     directory.mkdir(parents=True, exist_ok=True)
     (directory / f"started{WORKER}").touch()
     while len(list(directory.glob("started*"))) < WORKERS:
@@ -436,7 +380,7 @@ def main():
             same, own = {**CASES, **ALONE}[name](strategy, directory)
         except Exception:
             print(json.dumps({"case": name, "error": traceback.format_exc()[-3000:]}), flush=True)
-            sys.exit(1)  # collectives after one that failed fail, too
+            sys.exit(1)  # later collectives would fail too
         print(json.dumps({"case": name, "same": same, "own": own}), flush=True)
 
 

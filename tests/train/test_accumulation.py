@@ -1,4 +1,4 @@
-"""Gradient accumulation by sums: an optimizer that is given sums steps by their mean."""
+"""An optimizer that is given sums of gradients steps by their mean."""
 
 import keras
 import numpy as np
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.timeout(60)
 
 
 def built(steps=None, **options):
-    """An optimizer of one variable of two numbers, both 0, and the variable."""
+    """Make an optimizer of one variable [0, 0], and the variable."""
     variable = keras.Variable(np.zeros(2, "float32"))
     optimizer = keras.optimizers.SGD(1.0, gradient_accumulation_steps=steps, **options)
     optimizer.build([variable])
@@ -46,7 +46,7 @@ def test_accumulated_sums_are_divided_by_their_summed_weight():
 
 
 @pytest.mark.parametrize("steps", [None, 2])
-def test_what_is_clipped_is_the_mean(steps):
+def test_the_mean_is_clipped(steps):
     optimizer, variable = built(steps, clipvalue=0.5)
     for _ in range(steps or 1):
         after = step(optimizer, variable, [1.0, 3.0], 4.0)
@@ -64,7 +64,7 @@ def test_global_norms_are_clipped_as_keras_clips_them(steps, summed):
     np.testing.assert_allclose(np.asarray(variable), np.asarray(expected), rtol=1e-6)
 
 
-def test_an_optimizer_clips_in_its_own_way_if_it_has_one():
+def test_an_optimizer_clips_by_its_own_method():
     class Signs(keras.optimizers.SGD):
         def _clip_gradients(self, grads):
             return [keras.ops.sign(gradient) for gradient in grads]
@@ -79,7 +79,7 @@ def test_no_weight_is_no_step_whatever_the_gradient():
     assert step(*built(global_clipnorm=1.0), [np.nan, np.inf], 0.0) == [0.0, 0.0]
 
 
-def test_the_optimizer_is_as_before_afterwards():
+def test_the_optimizer_is_restored():
     for optimizer, _ in (built(), built(2)):
         before = dict(vars(optimizer))
         with pytest.raises(ZeroDivisionError), divided_by_weight(optimizer, tf.constant(1.0)):

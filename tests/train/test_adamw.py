@@ -1,4 +1,4 @@
-"""The optimizer that recipes share: schedule and options."""
+"""`adamw`: schedule and options."""
 
 import pytest
 

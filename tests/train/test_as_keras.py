@@ -1,4 +1,4 @@
-"""Models, optimizers and losses do on two replicas, and in lanes, what `keras.Model` does with them on one device."""
+"""Models, optimizers and losses on two replicas, and in lanes, equal `keras.Model` on one device."""
 
 import json
 import subprocess

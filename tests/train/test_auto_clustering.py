@@ -1,4 +1,4 @@
-"""What XLA compiles of a step in which cuDNN runs the recurrent layer. Traced for a GPU that is not there, not run."""
+"""Programs that XLA compiles in a step with cuDNN: traced for an absent GPU, not run."""
 
 import keras
 import pytest
@@ -17,7 +17,7 @@ def compiled_model(jit_compile, **lstm):
 
 
 def programs(model):
-    """For each function that XLA must compile, and for all else under None, the operations of a traced train step."""
+    """Return the operations of a traced train step by the XLA function that contains them, None for all others."""
     spec = (tf.TensorSpec((8, 5, 4)), tf.TensorSpec((8, 3)))
     graph = tf.function(lambda *data: model.train_step(data), autograph=False).get_concrete_function(*spec).graph
     library = graph.as_graph_def().library.function
@@ -29,7 +29,7 @@ def programs(model):
 
 
 @pytest.mark.parametrize("jit_compile", ["auto", True])
-def test_the_update_is_a_program_and_cudnn_is_left_to_auto_clustering(jit_compile):
+def test_the_update_is_a_program_and_the_rest_is_auto_clustered_around_cudnn(jit_compile):
     with tf.device("/GPU:0"):
         model = compiled_model(jit_compile)
         found = programs(model)
@@ -38,7 +38,7 @@ def test_the_update_is_a_program_and_cudnn_is_left_to_auto_clustering(jit_compil
     (update,) = [operations for operations in found.values() if "AssignSubVariableOp" in operations]
     assert "Sqrt" in update  # Adam's
     model.make_train_function()
-    assert model.train_function.__wrapped__, "it switches auto-clustering on"
+    assert model.train_function.__wrapped__, "the function does not switch auto-clustering on"
 
 
 @pytest.mark.parametrize("arguments", [{"use_cudnn": False}, {"activation": "relu"}], ids=str)
@@ -52,7 +52,7 @@ def test_without_cudnn_the_step_is_compiled_as_a_whole(arguments):
     assert {"BiasAddGrad", "Sqrt"} <= step, "backward, and Adam's update"
 
 
-def test_no_xla_where_none_is_wanted():
+def test_no_xla_with_jit_compile_false():
     with tf.device("/GPU:0"):
         model = compiled_model(False)
         found = programs(model)

@@ -13,7 +13,7 @@ def sgd():
 
 
 class Recorder(keras.callbacks.Callback):
-    """Writes down every call: its name, the first argument, and the names in the logs."""
+    """Callback that records every call: its name, the first argument, and the names in the logs."""
 
     def __init__(self):
         super().__init__()
@@ -31,7 +31,7 @@ for _name in [name for name in dir(keras.callbacks.Callback) if name.startswith(
     setattr(Recorder, _name, _recording(_name))
 
 
-def test_order_is_keras():
+def test_callbacks_are_called_in_the_order_of_keras():
     recorders = [Recorder(), Recorder()]
     for recorder, model_class in zip(recorders, (Model, keras.Model), strict=True):
         trained(dense, model_class, sgd, False, callbacks=[recorder], validation_data=(X[:4], Y[:4]))
@@ -60,7 +60,7 @@ def test_stop_at_step():
     assert model.optimizer.iterations == 4
 
 
-def test_stop_at_step_must_see_each_step():
+def test_stop_at_step_refuses_several_steps_per_execution():
     model = dense(Model)
     model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), steps_per_execution=2)
     with pytest.raises(ValueError, match="steps_per_execution=1; got 2"):
@@ -88,7 +88,7 @@ class Crash(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
-def test_a_stopped_run_goes_on(tmp_path):
+def test_a_stopped_run_is_resumed(tmp_path):
     def optimizer():
         return keras.optimizers.SGD(0.1, momentum=0.9)
 
@@ -106,8 +106,8 @@ def test_a_stopped_run_goes_on(tmp_path):
 
 
 @pytest.mark.parametrize("ours", [True, False])
-def test_a_stopped_run_goes_on_with_its_random_seeds(tmp_path, ours):
-    """Keras' own backup begins them anew: once it does not, `tfpar.train.callbacks` needs none of its own."""
+def test_a_stopped_run_is_resumed_with_its_random_seeds(tmp_path, ours):
+    """Keras' own backup resets them; once it does not, `tfpar.train.callbacks.BackupAndRestore` can go."""
 
     def dropping(model_class):
         inputs = keras.Input((5, 4))

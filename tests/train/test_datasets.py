@@ -1,4 +1,4 @@
-"""`fit` and `evaluate` of a `tf.data.Dataset`: no autotuning unless it was asked for, and no needless warning."""
+"""`fit` and `evaluate` of a `tf.data.Dataset` turn autotuning off unless it is configured, and give no warning."""
 
 import warnings
 
@@ -37,7 +37,7 @@ def test_autotuning_is_off_unless_it_is_configured(given, used):
     assert seen == [used] * 3
 
 
-def test_a_user_who_asks_to_shuffle_a_dataset_is_warned():
+def test_shuffle_with_a_dataset_warns():
     model = dense(Model)
     model.compile("sgd", "mse", run_eagerly=True)
     with pytest.warns(UserWarning, match="`shuffle=True` was passed, but will be ignored"):

@@ -1,4 +1,4 @@
-"""On N replicas `fit` ends where one device ends: weights, slots, histories, answers, for whatever is switched on.
+"""`fit` on N replicas equals that on one device: weights, slots, histories and predictions, for all options.
 
 `tests/support/equality_cases.py` has the cases: twenty steps of an LSTM each. A case that fails or hangs cannot fail
 others, and takes three minutes at most.
@@ -20,15 +20,15 @@ BASELINE = ("one", "graph")
 pytestmark = pytest.mark.timeout(1200)  # the first test waits for those that run before it; each case has its own limit
 
 
-# Two replicas do nothing else than four, and, up to where they add up, workers without XLA nothing else than with it;
-# `test_workers.py` runs those in graph mode.
+# Two replicas run the same code as four, and workers without XLA that with it except for the sums; `test_workers.py`
+# runs those in graph mode.
 ROWS = [("mirrored2", "graph"), *((setting, "xla") for setting in SETTINGS)]
 TABLE = [pytest.param(*row, name, id="-".join([*row, name])) for row in ROWS for name in case_names(SCRIPT)]
 
 
 @pytest.fixture(scope="module")
 def results(request):
-    """Function of a setting, a way and a case: what each process printed. Runs what the selected tests need."""
+    """Return a function (setting, way, case) -> output of each process; only selected cases are run."""
     wanted = {}
     for item in request.session.items:
         if item.path == request.path and hasattr(item, "callspec") and "case" in item.callspec.params:
@@ -44,7 +44,7 @@ def results(request):
 
 
 def _run(setting, way, names):
-    # What is compared is the result; time goes into compilation.
+    # Results are compared, not speed; compilation takes the time.
     fast = {"XLA_FLAGS": "--xla_backend_optimization_level=0"}
     return run_cases(
         [sys.executable, str(SCRIPT), setting, way],
@@ -58,29 +58,31 @@ def _run(setting, way, names):
 def test_equals_one_device(results, setting, way, case):
     (expected,) = results(*BASELINE, case)
     assert "error" not in expected, expected["error"]
-    assert expected["moved"] > 1e-2, "nothing was learned, so nothing was compared"
+    assert expected["moved"] > 1e-2, "the weights have not changed, so nothing was compared"
     processes = results(setting, way, case)
     assert len(processes) == (2 if setting in TWO_WORKERS else 1)
     for result in processes:
         assert "error" not in result, result["error"]
         assert result["xla"] == (way == "xla" and case != "batch_statistics")
-        for part in ("weights", "slots", "history", "batch_logs", "answers"):
-            _assert_equal(result[part], expected[part], part)
+        for name in ("weights", "slots", "history", "batch_logs", "predictions"):
+            _assert_equal(result[name], expected[name], name)
         assert result["history"] == processes[0]["history"], "workers saw different histories"
 
 
-def _assert_equal(result, expected, part):
-    """Equal to 1e-5 of the largest number in each array, or to 2e-7: gradients of a bias cancel, and it stays small
-    beside the sums of numbers about 1, each rounded to float32's 1.2e-7, that it is made of."""
+def _assert_equal(result, expected, name):
+    """Compare to 1e-5 of the largest number in each array, or to 2e-7.
+
+    A bias may stay small because its gradients cancel, while each of them is rounded to float32's 1.2e-7.
+    """
     if isinstance(expected, dict):
         assert result.keys() == expected.keys()
         result, expected = ([values[key] for key in expected] for values in (result, expected))
     assert len(result) == len(expected)
-    for ours, theirs in zip(result, expected, strict=True):
-        theirs = np.asarray(theirs, "float64")
-        finite = theirs[np.isfinite(theirs)]
+    for actual, reference in zip(result, expected, strict=True):
+        reference = np.asarray(reference, "float64")
+        finite = reference[np.isfinite(reference)]
         tolerance = max(2e-7, 1e-5 * np.abs(finite).max(initial=0))
-        np.testing.assert_allclose(ours, theirs, rtol=0, atol=tolerance, err_msg=part)
+        np.testing.assert_allclose(actual, reference, rtol=0, atol=tolerance, err_msg=name)
 
 
 @pytest.mark.parametrize("setting, way, case", [("mirrored4", "xla", "loss_scaling")])

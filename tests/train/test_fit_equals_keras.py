@@ -47,7 +47,7 @@ def test_weights_and_history(make, optimizer, jit_compile):
 
 @pytest.mark.parametrize("option", OPTIONS)
 def test_optimizer_options(option):
-    rows = 8 if option == "accumulation" else 10  # Keras takes the mean of batches, whatever their sizes
+    rows = 8 if option == "accumulation" else 10  # Keras averages batches, whatever their sizes
     ours, _ = trained(dense, Model, OPTIONS[option], True, x=X[:rows], y=Y[:rows])
     theirs, _ = trained(dense, keras.Model, OPTIONS[option], False, x=X[:rows], y=Y[:rows])
     assert largest_difference(ours, theirs) < 1e-5
@@ -56,7 +56,7 @@ def test_optimizer_options(option):
 
 
 @pytest.mark.parametrize("jit_compile", [True, False], ids=["xla", "graph"])
-def test_accumulated_batches_count_by_their_rows(jit_compile):
+def test_accumulated_batches_are_weighted_by_their_rows(jit_compile):
     """Batches of 8 and of 2 rows, accumulated, are one batch of 10."""
     accumulating = functools.partial(keras.optimizers.Adam, 0.05, gradient_accumulation_steps=2, clipnorm=0.1)
     ours, _ = trained(dense, Model, accumulating, jit_compile, batch_size=8, epochs=3)
@@ -93,7 +93,7 @@ def test_validation_and_eager():
     model.fit(X, np.zeros((10, 3)), batch_size=4, verbose=0)
 
 
-def test_eager_code_may_leave_tensorflow():
+def test_eager_code_may_use_numpy():
     losses = []
     for model_class in (Model, keras.Model):
 
@@ -121,7 +121,7 @@ def test_train_on_batch():
 
 
 @pytest.mark.parametrize("method", ["train_on_batch", "test_on_batch", "predict_on_batch"])
-def test_a_batch_that_fails_on_several_workers_says_why(monkeypatch, method):
+def test_a_batch_that_fails_on_several_workers_explains_the_failure(monkeypatch, method):
     def out_of_step(*args, **kwargs):
         raise tf.errors.InvalidArgumentError(None, None, "OutOfStepError: worker 1 hands over other arrays")
 
@@ -154,7 +154,7 @@ def test_an_own_train_step_runs_on_one_device():
     assert largest_difference(ours, plain(dense)) < 1e-5
 
 
-def test_warns_of_what_is_not_trained():
+def test_a_model_without_trainable_weights_warns():
     class Forgetful(Model):
         def build(self, _):
             self.forgotten = self.add_weight(shape=(), name="forgotten")
@@ -169,6 +169,6 @@ def test_warns_of_what_is_not_trained():
         model.fit(X[:4, 0], Y[:4], verbose=0)
 
 
-def test_a_functional_model_leaves_the_class_fit_for_subclassing():
+def test_a_functional_model_does_not_change_the_class():
     for make in (dense, subclassed, dense):
         assert isinstance(make(Model), Model)

@@ -1,4 +1,4 @@
-"""Why `Model` overrides what it does: `keras.Model` fails there. When one of these tests fails, an override can go."""
+"""`keras.Model` fails where `Model` overrides it. When one of these tests fails, an override can be removed."""
 
 import functools
 import json
@@ -42,7 +42,7 @@ def test_conditional_updates_fail(stock, option):
     assert stock[option] is not None and "merge_call" in stock[option]
 
 
-def test_several_steps_an_execution_fail(stock):
+def test_several_steps_per_execution_fail(stock):
     assert stock["steps_per_execution"] is not None
     assert "must feed a value for placeholder" in stock["steps_per_execution"]
 
@@ -51,16 +51,16 @@ def test_an_infinite_gradient_on_the_second_replica_is_not_seen(stock):
     assert stock["loss_scaling_is_finite"] is False
 
 
-def test_accumulated_batches_count_alike_whatever_their_sizes(stock):
+def test_accumulated_batches_have_the_same_weight_whatever_their_sizes(stock):
     assert stock["unequal_accumulation"] > 1e-3
 
 
-def test_shares_count_alike_whatever_is_masked_in_them(stock):
+def test_shards_have_the_same_weight_whatever_is_masked(stock):
     assert stock["masked"] > 1e-3
 
 
 def test_fit_fails_on_several_workers():
-    """One raises or both, and the other may be left waiting."""
+    """One worker raises, or both; one may hang."""
     command = [sys.executable, str(SCRIPT), "multiworker"]
     results = run_cases(command, ["fit"], functools.partial(cluster_environments, 2), timeout_s=20)["fit"]
     assert all(result.get("fit") or result.get("error") for result in results), "`fit` works on both workers"

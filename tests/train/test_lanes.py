@@ -1,4 +1,4 @@
-"""What a batch says does not depend on how many lanes compute it."""
+"""Training does not depend on the number of lanes."""
 
 import functools
 
@@ -9,7 +9,7 @@ import tensorflow as tf
 from training import X, Y, dense, functional, largest_difference, subclassed, trained
 
 import tfpar
-from tfpar.train.parts import split_rows
+from tfpar.train.microbatches import split_shard
 
 
 class TwoLanes(tfpar.train.Model):
@@ -26,13 +26,13 @@ def with_dropout(model_class):
     return model_class(x, keras.layers.Dense(3)(tfpar.layers.Dropout(0.5, seed=2)(recurrent)))
 
 
-def regularised(model_class):
+def regularized(model_class):
     x = keras.Input((None, 4))
     return model_class(x, keras.layers.Dense(3)(tfpar.layers.GRU(3, kernel_regularizer="l2")(x)))
 
 
 def with_table(model_class):
-    """Its gradient is kept as the rows that were touched."""
+    """Make a model whose gradient is sparse: the rows that were touched."""
     x = keras.Input((None,), dtype="int32")
     return model_class(x, keras.layers.Dense(3)(tfpar.layers.SimpleRNN(3)(keras.layers.Embedding(5000, 4)(x))))
 
@@ -43,7 +43,7 @@ CASES = {
     "functional": (functional, SGD, {}),
     "subclassed": (subclassed, SGD, {}),
     "dropout": (with_dropout, SGD, {}),
-    "regularised": (regularised, SGD, {}),
+    "regularized": (regularized, SGD, {}),
     "adamw": (dense, functools.partial(keras.optimizers.AdamW, 0.05, weight_decay=0.1), {}),
     "clipping": (dense, functools.partial(keras.optimizers.SGD, 0.5, global_clipnorm=0.05), {}),
     "accumulation": (dense, functools.partial(SGD, gradient_accumulation_steps=2), {}),
@@ -54,8 +54,8 @@ CASES = {
 
 @pytest.mark.parametrize("jit_compile", [False, True], ids=["graph", "xla"])
 @pytest.mark.parametrize("name", CASES)
-def test_as_one(name, jit_compile):
-    """Ten rows in batches of four: the last batch is ragged."""
+def test_lanes_equal_one_device(name, jit_compile):
+    """Ten rows in batches of four: the last batch is smaller."""
     make, optimizer, fit = CASES[name]
     train = functools.partial(trained, optimizer=optimizer, jit_compile=jit_compile, metrics=["accuracy"], **fit)
     one, expected = train(make, tfpar.train.Model)
@@ -90,12 +90,12 @@ def test_moving_statistics_are_averaged_and_seeds_advance():
 
 
 @pytest.mark.parametrize("rows, lanes, sizes", [(4, 2, [2, 2]), (5, 2, [3, 2]), (2, 3, [1, 1, 0]), (1, 2, [1, 0])])
-def test_rows_are_parted_in_order(rows, lanes, sizes):
+def test_microbatches_are_consecutive(rows, lanes, sizes):
     x = tf.reshape(tf.range(3 * rows), (rows, 3))
-    parts = split_rows((x, None), lanes)
-    assert [len(x) for _, (x, _) in parts] == sizes
-    np.testing.assert_array_equal(tf.concat([x for _, (x, _) in parts], axis=0), x)
-    assert [int(place) for place, _ in parts][: 1 + (rows > 1)] == [0, sizes[0]][: 1 + (rows > 1)]
+    microbatches = split_shard((x, None), lanes)
+    assert [len(x) for _, (x, _) in microbatches] == sizes
+    np.testing.assert_array_equal(tf.concat([x for _, (x, _) in microbatches], axis=0), x)
+    assert [int(offset) for offset, _ in microbatches][: 1 + (rows > 1)] == [0, sizes[0]][: 1 + (rows > 1)]
 
 
 def test_lanes_of_one_shape_share_a_program():

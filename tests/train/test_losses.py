@@ -1,11 +1,12 @@
-"""What the mean of a loss weighs, so that the means of shares add up to the mean of the batch."""
+"""Loss weights of microbatches, so that their means combine into the mean of the batch."""
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfpar.train.losses import BatchWeights, loss_weight, needs_batch_weights, part_of_batch, share_loss
+from tfpar.train.losses import BatchLossWeights, compute_microbatch_loss, loss_weight, needs_batch_weights
+from tfpar.train.step_context import step_context
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -22,13 +23,13 @@ def cross_entropy(**arguments):
 
 
 class OwnReduction(keras.losses.Loss):
-    """Takes the mean in a way of its own."""
+    """Loss that reduces in a way of its own."""
 
     def __call__(self, y_true, y_pred, sample_weight=None):
         return keras.ops.mean(keras.ops.square(y_pred))
 
     def call(self, y_true, y_pred):
-        raise AssertionError("is not asked")
+        raise AssertionError("must not be called")
 
 
 def logits(rows=slice(None), masked=False):
@@ -38,7 +39,7 @@ def logits(rows=slice(None), masked=False):
     return made
 
 
-# loss, is the output masked, sample weights, what it weighs
+# loss, is the output masked, sample weights, weight of the loss
 TABLE = {
     "rows": (cross_entropy, False, None, ROWS),
     "mask": (cross_entropy, True, None, VALID.sum()),
@@ -66,7 +67,7 @@ def test_loss_weight(loss, masked, weights, expected):
 
 
 @pytest.mark.parametrize("name", [name for name in TABLE if name != "own_reduction"])
-def test_means_of_shares_add_up_to_the_mean_of_the_batch(name):
+def test_means_of_microbatches_combine_into_the_mean_of_the_batch(name):
     make, masked, weights, _ = TABLE[name]
     loss = make()
     whole = loss(Y, logits(masked=masked), weights)
@@ -74,14 +75,14 @@ def test_means_of_shares_add_up_to_the_mean_of_the_batch(name):
     for rows in (slice(0, 1), slice(1, 4), slice(4, 6)):
         y_pred = logits(rows, masked)
         own = None if weights is None else weights[rows]
-        share = loss_weight(loss, Y[rows], y_pred, own)
-        sums, total = sums + share * loss(Y[rows], logits(rows, masked), own), total + share
+        weight = loss_weight(loss, Y[rows], y_pred, own)
+        sums, total = sums + weight * loss(Y[rows], logits(rows, masked), own), total + weight
     assert float(sums / total) == pytest.approx(float(whole), rel=1e-5)
 
 
 @pytest.mark.parametrize("reduction", ["sum", "sum_over_batch_size", MEAN_WITH_WEIGHT])
 @pytest.mark.parametrize("losses", [1, 2])
-def test_who_needs_the_weights_of_the_whole_batch(losses, reduction):
+def test_several_losses_and_sums_need_the_weights_of_the_whole_batch(losses, reduction):
     x = keras.Input((2,))
     model = keras.Model(x, [keras.layers.Dense(1)(x) for _ in range(losses)])
     model.compile(loss=[keras.losses.MeanSquaredError(reduction) for _ in range(losses)])
@@ -93,13 +94,13 @@ def test_an_own_loss_function_needs_none():
     assert not needs_batch_weights(None)
 
 
-def test_a_loss_that_is_no_loss_of_keras_counts_its_rows():
-    share = share_loss(lambda: tf.constant(3.0), None, {"a": np.ones((5, 2)), "b": None})
-    assert (float(share.value), float(share.weight), [float(w) for w in share.weights]) == (3.0, 5.0, [5.0])
+def test_a_loss_without_a_keras_loss_is_weighted_by_its_rows():
+    loss = compute_microbatch_loss(lambda: tf.constant(3.0), None, {"a": np.ones((5, 2)), "b": None})
+    assert (float(loss.value), float(loss.weight), [float(w) for w in loss.weights]) == (3.0, 5.0, [5.0])
 
 
-def test_a_part_of_a_batch_weighs_what_its_rows_would_if_all_parts_were_alike():
-    with part_of_batch(BatchWeights(tf.constant([4.0]), tf.constant(12.0), 3)):
-        share = share_loss(lambda: tf.constant(3.0), None, np.ones((5, 2)))
-    assert float(share.weight) == 4.0
-    assert float(share_loss(lambda: tf.constant(3.0), None, np.ones((5, 2))).weight) == 5.0
+def test_with_batch_weights_all_microbatches_have_the_same_weight():
+    with step_context(loss_weights=BatchLossWeights(tf.constant([4.0]), tf.constant(12.0), 3)):
+        loss = compute_microbatch_loss(lambda: tf.constant(3.0), None, np.ones((5, 2)))
+    assert float(loss.weight) == 4.0
+    assert float(compute_microbatch_loss(lambda: tf.constant(3.0), None, np.ones((5, 2))).weight) == 5.0

@@ -1,4 +1,4 @@
-"""What is chosen and what is refused on two replicas. That they end where one ends is tested in `test_equality.py`."""
+"""Choices and refusals on two replicas; `test_equality.py` tests that training equals that of one device."""
 
 import json
 import re
@@ -25,7 +25,7 @@ def test_auto_is_xla_under_a_strategy(results):
     assert results["auto"] is True
 
 
-def test_auto_leaves_xla_where_a_layer_asks_all_replicas(results):
+def test_auto_is_no_xla_with_synchronized_layers(results):
     assert results["auto_synchronized"] is False
 
 
@@ -39,7 +39,7 @@ def test_an_own_train_step_is_refused(results):
     assert "Override `forward_backward` instead, or use one replica" in message
 
 
-def test_synchronised_statistics_need_whole_shares_and_no_xla(results):
+def test_synchronized_statistics_need_one_lane_and_no_xla(results):
     assert "synchronized=True" in results["synchronized_xla"] and "jit_compile" in results["synchronized_xla"]
     assert "synchronized=True" in results["synchronized_lanes"] and "lanes" in results["synchronized_lanes"]
 
@@ -58,7 +58,7 @@ def test_synchronised_statistics_need_whole_shares_and_no_xla(results):
         ("fit", "The optimizer must be made outside of a strategy's scope, as the model was; .* within `with strategy"),
     ],
 )
-def test_what_is_made_outside_of_the_scope_is_refused(results, case, message):
+def test_objects_made_outside_of_the_scope_are_refused(results, case, message):
     assert re.match(message, results["outside"][case])
 
 
@@ -67,15 +67,15 @@ def test_adapted_statistics_may_come_from_outside_of_the_scope(results):
     np.testing.assert_allclose(first, second, rtol=1e-5)
 
 
-def test_models_of_other_sizes_train_one_after_another_and_by_turns(results):
-    """A notebook cell that is run twice, a fold, a search."""
-    two_replicas, one_replica = results["in_turn"]
+def test_models_of_different_sizes_train_alternately(results):
+    """As in a notebook cell that is run twice, or in cross-validation."""
+    two_replicas, one_replica = results["alternately"]
     np.testing.assert_allclose(two_replicas, one_replica, rtol=1e-5)
 
 
-def test_a_second_strategy_of_tensorflows_own_is_explained(results):
+def test_collectives_of_a_second_stock_strategy_fail_with_an_explanation(results):
     assert "there are two strategies of the same devices. Start a new process" in results["stock_strategies"]
 
 
-def test_a_step_that_failed_blocks_no_later_one(results):
-    assert results["after_failure"] == results["in_turn"][0][0]
+def test_a_failed_step_does_not_block_later_ones(results):
+    assert results["after_failure"] == results["alternately"][0][0]

@@ -1,4 +1,4 @@
-"""`predict` and `evaluate` answer as `keras.Model`'s, with XLA and without, odd last batches included."""
+"""`predict` and `evaluate` equal those of `keras.Model`, with XLA and without, with a smaller last batch too."""
 
 import keras
 import numpy as np
@@ -9,7 +9,7 @@ from tfpar.train import Model
 
 
 @pytest.fixture(scope="module")
-def theirs():
+def expected_results():
     return compiled(keras.Model, None, False)
 
 
@@ -23,14 +23,16 @@ def compiled(model_class, weights, jit_compile):
 
 
 @pytest.mark.parametrize("jit_compile", [True, False, "auto"])
-def test_as_keras(theirs, jit_compile):
-    ours = compiled(Model, theirs.get_weights(), jit_compile)
-    answers = [model.predict(X, batch_size=4, verbose=0) for model in (ours, theirs)]
+def test_equal_keras(expected_results, jit_compile):
+    ours = compiled(Model, expected_results.get_weights(), jit_compile)
+    answers = [model.predict(X, batch_size=4, verbose=0) for model in (ours, expected_results)]
     assert answers[0].shape == (10, 3)
     np.testing.assert_allclose(*answers, atol=1e-6)
     weights = np.linspace(0, 1, 10).astype("float32")
     for more in ({}, {"sample_weight": weights}):
-        results = [m.evaluate(X, Y, batch_size=4, verbose=0, return_dict=True, **more) for m in (ours, theirs)]
+        results = [
+            m.evaluate(X, Y, batch_size=4, verbose=0, return_dict=True, **more) for m in (ours, expected_results)
+        ]
         assert results[0] == pytest.approx(results[1], abs=1e-5)
 
 

@@ -1,4 +1,4 @@
-"""Files of models: `import tfpar` is enough to load them, and weights go over to Keras' layers and back."""
+"""Files of models are loaded after `import tfpar` alone, and weights can be exchanged with Keras' layers."""
 
 import importlib
 import subprocess
@@ -35,7 +35,7 @@ def make(model_class, layers, name, nested=None):
 @pytest.mark.parametrize(
     "name, nested", [*((name, None) for name in LAYERS), ("lstm", "sequential"), ("bidirectional", "model")]
 )
-def test_weights_files_fit_keras_layers_and_ours(name, nested, tmp_path):
+def test_weights_files_fit_layers_of_keras_and_of_tfpar(name, nested, tmp_path):
     makers = ((keras.Model, keras.layers), (tfpar.train.Model, tfpar.layers))
     for writer, reader in (makers, makers[::-1]):
         written, read = make(*writer, name, nested), make(*reader, name, nested)
@@ -114,7 +114,7 @@ def test_every_registered_class_is_known_by_name():
 
 @keras.saving.register_keras_serializable(package="tests")
 class OfOwnArguments(tfpar.train.Model):
-    """Calls the constructor with inputs and outputs."""
+    """Model that calls the constructor with inputs and outputs."""
 
     def __init__(self, units, **kwargs):
         x = keras.Input((5, 4))
@@ -138,7 +138,7 @@ def test_a_subclass_may_be_functional_and_stays_its_class(tmp_path):
 
 @keras.saving.register_keras_serializable(package="tests")
 class InTwoLanes(tfpar.train.Model):
-    """Has no constructor of its own, and can be functional or subclassed."""
+    """Model without a constructor of its own, functional or subclassed."""
 
     lanes = 2
 

@@ -1,4 +1,4 @@
-"""The smoothed cross-entropy of tokens is Keras' of one-hot vectors, and weighs tokens, not rows."""
+"""The smoothed cross-entropy of tokens equals Keras' of one-hot vectors, averaged over tokens."""
 
 import keras
 import numpy as np

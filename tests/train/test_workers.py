@@ -1,4 +1,4 @@
-"""Training as users do it is the same on one device, on two replicas of a process and in two processes.
+"""Training is the same on one device, on two replicas of a process and in two processes, with callbacks and data sets.
 
 `tests/support/worker_cases.py` has the cases: a few steps of a small model each. Cases share processes; one that fails
 or hangs cannot fail others.
@@ -24,7 +24,7 @@ CASES, ALONE = case_names(SCRIPT), case_names(SCRIPT, "ALONE")
 
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory):
-    """Function of a setting and a case: what each process printed."""
+    """Return a function (setting, case) -> output of each process."""
     root = str(tmp_path_factory.mktemp("workers"))
 
     def run(setting, names):
@@ -34,7 +34,7 @@ def outcomes(tmp_path_factory):
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         rows = {"multiworker2": CASES, "one": CASES, "mirrored2": CASES}
         futures = {setting: pool.submit(run, setting, names) for setting, names in rows.items()}
-        # Each gets new processes.
+        # Each has processes of its own.
         rows = [*(("multiworker2", name) for name in ALONE), ("grpc2", "killed"), ("grpc2", "suspended")]
         alone = {row: pool.submit(run, row[0], [row[1]]) for row in rows}
 
@@ -46,7 +46,7 @@ def outcomes(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def own(outcomes):
-    """Function of a setting and a case: what was said of each process."""
+    """Return a function (setting, case) -> results of each process that depend on the setting."""
 
     def of(setting, case):
         results = outcomes(setting, case)
@@ -71,23 +71,23 @@ def test_equals_one_device(outcomes, setting, case):
 
 
 def _assert_equal(result, expected, where):
-    """Nests of numbers are equal to 1e-5 of the largest number of each list of numbers."""
+    """Compare nests of numbers to 1e-5 of the largest number of each list."""
     if isinstance(expected, dict):
         assert result.keys() == expected.keys()
         for key in expected:
             _assert_equal(result[key], expected[key], f"{where}.{key}")
     elif isinstance(expected, list) and any(isinstance(item, list | dict) for item in expected):
         assert len(result) == len(expected), where
-        for place, pair in enumerate(zip(result, expected, strict=True)):
-            _assert_equal(*pair, f"{where}[{place}]")
+        for index, pair in enumerate(zip(result, expected, strict=True)):
+            _assert_equal(*pair, f"{where}[{index}]")
     else:
         tolerance = 1e-5 * max(1.0, np.abs(expected).max(initial=0))
         np.testing.assert_allclose(result, expected, rtol=0, atol=tolerance, err_msg=where)
 
 
 @pytest.mark.parametrize("case", ["writing_callbacks", "validation", "bucketed"])
-def test_logs_are_the_same_number_for_number_on_all_workers(outcomes, case):
-    """A user's own callback on each may decide by them."""
+def test_logs_are_bitwise_equal_on_all_workers(outcomes, case):
+    """A user's callback may decide by them on each worker."""
     first, second = (result["same"] for result in outcomes("multiworker2", case))
     assert first == second
 
@@ -100,7 +100,7 @@ def test_only_the_chief_writes_and_shows_progress(own):
 
 
 @pytest.mark.parametrize("setting", ["one", *SETTINGS])
-def test_files_are_written_within_the_scope_too(own, setting):
+def test_files_are_written_within_the_scope(own, setting):
     chief, *others = own(setting, "within_scope")
     checkpoints = ["checkpoint.keras", "checkpoint.weights.h5", "exported"]
     saved = ["saved.keras", "saved.weights.h5", "saved_model"]
@@ -130,15 +130,15 @@ def test_all_stop_in_the_middle_of_an_epoch(own, setting):
 
 
 @pytest.mark.parametrize("setting", ["one", *SETTINGS])
-def test_an_interrupted_run_goes_on_from_the_chiefs_backup(own, setting):
+def test_an_interrupted_run_is_resumed_from_the_chiefs_backup(own, setting):
     processes = own(setting, "resumed")
     assert [process["backed_up"] for process in processes] == [True, False][: len(processes)]
     for process in processes:
-        assert (process["epochs"], process["left"], process["iterations"]) == (2, False, 4 * 3)
+        assert (process["epochs"], process["has_backup"], process["iterations"]) == (2, False, 4 * 3)
         _assert_equal(process["weights"], process["uninterrupted"], "weights")
 
 
-def test_epochs_that_are_skipped_stay_skipped(own):
+def test_initial_epoch_skips_epochs(own):
     assert [process["epochs"] for process in own("multiworker2", "later_epochs")] == [[2, 3], [2, 3]]
 
 
@@ -159,12 +159,12 @@ def test_learning_rates_follow_the_callbacks_on_all_workers(own):
 
 
 @pytest.mark.parametrize("setting", ["one", *SETTINGS])
-def test_bucketed_batches_have_each_example_once_an_epoch(own, setting):
+def test_bucketed_batches_have_each_example_once_per_epoch(own, setting):
     for process in own(setting, "bucketed"):
         assert process["seen"] == [[1.0] * 13] * 2
         assert process["order"] == own("one", "bucketed")[0]["order"]
         half = len(process["order"]) // 2
-        assert process["order"][:half] != process["order"][half:], "an epoch is shuffled anew"
+        assert process["order"][:half] != process["order"][half:], "each epoch is shuffled differently"
 
 
 def test_workers_that_shuffle_without_a_seed_are_refused(own):
@@ -183,7 +183,7 @@ def test_a_worker_that_is_lost_ends_the_others(outcomes, setting, case, limit_s)
     assert "error" not in first, first["error"]
     assert first["own"]["after_s"] < limit_s
     address = first["own"]["addresses"][1]
-    if (setting, case) == ("grpc2", "suspended"):  # its kernel still answers for it
+    if (setting, case) == ("grpc2", "suspended"):  # its kernel still accepts connections
         assert first["own"]["workers"] == {}
         assert "a worker took too long" in first["own"]["message"]
     else:
@@ -192,7 +192,7 @@ def test_a_worker_that_is_lost_ends_the_others(outcomes, setting, case, limit_s)
 
 
 def test_a_worker_that_stops_alone_within_an_epoch_ends_all(own):
-    """The one that stops reads its metrics, and the other one waits in the next step."""
+    """One worker reads its metrics, and the other waits in the next step."""
     first, second = own("multiworker2", "stopped_alone")
     assert first["message"].startswith("a worker took too long, has given up, or is not at the same step")
     assert re.match("worker 0 at [^ ]+ no longer answers", second["message"])

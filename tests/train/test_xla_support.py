@@ -1,4 +1,4 @@
-"""Code that XLA cannot compile: found before it runs, named, and run without XLA where XLA was not asked for."""
+"""Operations that XLA cannot compile are found before they run, named, and run without XLA if that is allowed."""
 
 import warnings
 
@@ -40,7 +40,7 @@ def model_of(layer, jit_compile):
 
 
 @pytest.mark.parametrize("layer_class", [Prints, PrintsInALoop, LeavesTensorFlow])
-def test_auto_runs_without_xla_and_says_once_why(layer_class):
+def test_auto_runs_without_xla_and_warns_once(layer_class):
     model = model_of(layer_class(name="special"), "auto")
     assert model.jit_compile
     with pytest.warns(
@@ -84,7 +84,7 @@ def test_ordinary_layers_stay_with_xla():
     assert model.jit_compile
 
 
-def test_an_optimizer_without_xla_is_given_the_rows_of_a_table_once():
+def test_an_optimizer_without_xla_gets_each_touched_row_of_a_table_once():
     seen = []
 
     class Watching(keras.optimizers.Adam):

@@ -1,6 +1,6 @@
 """Devices, processes and `tf.distribute` strategies."""
 
-from tfpar.cluster.multiworker import is_chief, lost_workers_named
+from tfpar.cluster.multiworker import is_chief, name_lost_workers
 from tfpar.cluster.scope import outside_scope
 from tfpar.cluster.strategy import (
     STRATEGIES,
@@ -23,7 +23,7 @@ __all__ = [
     "cpu_lanes",
     "is_chief",
     "keep_operations_on_one_thread",
-    "lost_workers_named",
+    "name_lost_workers",
     "make_strategy",
     "outside_scope",
     "read_tf_config",

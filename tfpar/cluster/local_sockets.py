@@ -1,4 +1,4 @@
-"""Sockets between the workers of one host, which carry short messages whole, and the descriptors of open files."""
+"""Sockets between the workers of one host, for short messages and for descriptors of open files."""
 
 import contextlib
 import hashlib
@@ -15,9 +15,9 @@ _RETRY_S = 0.02
 
 
 def host_identity() -> str:
-    """16 hexadecimal digits, equal for processes whose sockets can meet: those of one Linux and one network namespace.
+    """Return 16 hexadecimal digits, equal for processes of one Linux host and one network namespace.
 
-    Elsewhere there are no such sockets, and each process has an identity of its own.
+    Other systems have no such sockets, and each process gets digits of its own.
     """
     if sys.platform != "linux":
         return os.urandom(8).hex()
@@ -26,25 +26,25 @@ def host_identity() -> str:
 
 
 def connect_workers(addresses: Sequence[str], index: int, timeout_s: float) -> dict[int, socket.socket]:
-    """Connects workers of one host, each with each.
+    """Connect all pairs of workers of one host.
 
     Args:
         addresses: "host:port" of all workers.
-        index: which of them this process is.
+        index: of this process.
         timeout_s: longest wait for the others; also the sockets' time limit.
 
     Returns:
         A socket for each other worker, by its index, in ascending order.
 
     Raises:
-        WorkerMissingError: some did not come in time.
+        WorkerMissingError: some did not connect in time.
     """
     deadline = time.monotonic() + timeout_s
     with _new_socket() as listener:
-        listener.bind(_name(addresses[index]))
+        listener.bind(_make_name(addresses[index]))
         listener.listen(len(addresses))
-        # Each calls those before it, and is called by those after it.
-        sockets = {peer: _call(addresses[peer], index, deadline) for peer in range(index)}
+        # Each connects to the workers before it, and accepts those after it.
+        sockets = {peer: _connect(addresses[peer], index, deadline) for peer in range(index)}
         while len(sockets) < len(addresses) - 1:
             listener.settimeout(max(deadline - time.monotonic(), _RETRY_S))
             try:
@@ -60,12 +60,12 @@ def connect_workers(addresses: Sequence[str], index: int, timeout_s: float) -> d
     return dict(sorted(sockets.items()))
 
 
-def _call(address, index, deadline):
-    """A socket to the worker at `address`, or None."""
+def _connect(address, index, deadline):
+    """Connect to the worker at `address`; return None if it does not listen before the deadline."""
     while time.monotonic() < deadline:
         connection = _new_socket()
         with contextlib.suppress(OSError):  # it does not listen yet
-            connection.connect(_name(address))
+            connection.connect(_make_name(address))
             connection.send(b"%d" % index)
             return connection
         connection.close()
@@ -77,6 +77,6 @@ def _new_socket():
     return socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 
 
-def _name(address):
-    """A name beside the file system, which is gone with the process."""
+def _make_name(address):
+    """Make an abstract socket name, which disappears with the process."""
     return f"\0tfpar {address}"

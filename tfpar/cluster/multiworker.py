@@ -1,41 +1,48 @@
-"""Processes that train one model together, over gRPC: their start, and what is said when one is lost."""
+"""Multi-worker strategies: several processes that train one model, and errors that name a lost one."""
 
 import contextlib
 import re
 import signal
 import threading
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from tfpar.cluster.rendezvous import unreachable_workers, wait_for_workers
-from tfpar.cluster.start_watch import start_bounded
+from tfpar.cluster.start_watch import limited_start
 from tfpar.cluster.tf_config import TfConfig, read_tf_config
 from tfpar.errors import UserError, WorkerLostError
 
+if TYPE_CHECKING:
+    import tensorflow as tf
 
-def make(config: TfConfig, timeout_s: float, on_cpu: bool):
-    """Makes a `tf.distribute.MultiWorkerMirroredStrategy`, once all workers are there.
+
+def make_multiworker_strategy(
+    config: TfConfig, timeout_s: float, on_cpu: bool
+) -> "tf.distribute.MultiWorkerMirroredStrategy":
+    """Make a `tf.distribute.MultiWorkerMirroredStrategy` once all workers have started.
 
     Args:
         config: the cluster.
-        timeout_s: longest wait for another worker, at the start and in each exchange with it.
+        timeout_s: longest wait for another worker, at the start and in each collective.
         on_cpu: whether there is no GPU.
 
     Returns:
-        The strategy; its `tfpar_collectives` are `SharedMemoryCollectives` where all workers are CPUs of one host, else
+        The strategy; its `tfpar_collectives` are `SharedMemoryCollectives` if all workers are CPUs of one host, else
         None.
 
-    A worker that is lost after all have met, while TensorFlow starts, would let it hang: then this process is killed,
-    with a line on standard error that names the lost one.
+    If a worker is lost while TensorFlow starts, TensorFlow would hang: then this process is killed, with a line on
+    standard error that names the lost worker.
 
     Raises:
         UserError: TensorFlow has started its devices before this call.
-        WorkerMissingError: another worker did not come in time.
+        WorkerMissingError: another worker did not start in time.
     """
     on_one_host = wait_for_workers(config.workers, config.index, timeout_s)
     import tensorflow as tf
 
     options = tf.distribute.experimental.CommunicationOptions(timeout_seconds=timeout_s)
     try:
-        with _signals_kept(), start_bounded(config, timeout_s):
+        with _restored_sigterm(), limited_start(config, timeout_s):
             strategy = tf.distribute.MultiWorkerMirroredStrategy(communication_options=options)
     except RuntimeError as error:
         if "at program startup" not in str(error):
@@ -54,16 +61,16 @@ def make(config: TfConfig, timeout_s: float, on_cpu: bool):
 
 
 def is_chief() -> bool:
-    """Whether this process is the one that writes checkpoints and reports; true outside a cluster."""
+    """Return whether this process writes checkpoints and reports; true outside a cluster."""
     config = read_tf_config()
     return config is None or config.is_chief
 
 
-def check_trains_together(strategy=None) -> None:
+def check_trains_together(strategy: "tf.distribute.Strategy | None" = None) -> None:
     """Refuse to train one of several workers by itself.
 
     Args:
-        strategy: of the model; by default, the one in scope.
+        strategy: of the model; None for the one in scope.
 
     Raises:
         UserError: TF_CONFIG names several workers, but `strategy` trains in one process.
@@ -80,18 +87,18 @@ def check_trains_together(strategy=None) -> None:
     )
 
 
-def is_multiworker(strategy) -> bool:
-    """Whether the replicas of a `tf.distribute.Strategy` are in several processes."""
+def is_multiworker(strategy: "tf.distribute.Strategy") -> bool:
+    """Return whether the replicas of a strategy are in several processes."""
     replicas = strategy.num_replicas_in_sync
     return replicas > 1 and replicas > len(strategy.extended.worker_devices)
 
 
 @contextlib.contextmanager
-def lost_workers_named():
-    """Within this context a collective that fails since a worker is gone raises an error that names it.
+def name_lost_workers() -> Iterator[None]:
+    """Within this context a collective that fails because a worker is lost raises an error that names it.
 
     Raises:
-        WorkerLostError: in place of TensorFlow's error, which it has as its cause.
+        WorkerLostError: instead of TensorFlow's error, which is its cause.
     """
     import tensorflow as tf
 
@@ -117,8 +124,8 @@ def lost_workers_named():
 
 
 @contextlib.contextmanager
-def _signals_kept():
-    """TensorFlow swallows SIGTERM from when the strategy is made; this puts back what stood before."""
+def _restored_sigterm() -> Iterator[None]:
+    """Restore the handler of SIGTERM on exit: TensorFlow replaces it when the strategy is made."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

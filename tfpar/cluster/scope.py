@@ -1,14 +1,15 @@
-"""Leaves the scope of a `tf.distribute` strategy for a while."""
+"""Hides a `tf.distribute` strategy temporarily."""
 
 import contextlib
+from collections.abc import Iterator
 
 
 @contextlib.contextmanager
-def outside_scope():
-    """Hide the strategy within this context, as if the block `with strategy.scope():` around it had not been entered.
+def outside_scope() -> Iterator[None]:
+    """Hide the strategy within this context, as outside of `with strategy.scope():`.
 
-    Within the scope of several workers each new variable is a broadcast, in which all workers must take part. Work that
-    only the chief does belongs outside: Keras, for one, makes variables while it saves.
+    Within the scope of several workers each new variable is a broadcast, in which all workers must take part. Work of
+    the chief alone must therefore be outside: Keras, for example, makes variables while it saves.
     """
     import tensorflow as tf
 

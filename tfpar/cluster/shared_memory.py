@@ -1,7 +1,7 @@
-"""What workers of one host tell each other, handed over in shared memory.
+"""Collectives in shared memory between the workers of one host.
 
-TensorFlow's collectives go over gRPC, through the kernel's network and several copies, even to a process on the next
-core. Here each worker writes its arrays once, where the others read them.
+TensorFlow's collectives use gRPC, with the kernel's network stack and several copies, even between processes of one
+host. Here each worker writes its arrays once, where the others read them.
 """
 
 import itertools
@@ -9,6 +9,7 @@ import mmap
 import os
 import socket
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -19,63 +20,62 @@ _MESSAGE_BYTES = 2**16
 
 
 class LostError(ConnectionError):
-    """A worker is gone, or did not answer in time. The message begins with "worker INDEX"."""
+    """Error: a worker has ended, or did not answer in time. The message begins with "worker INDEX"."""
 
 
 class OutOfStepError(ValueError):
-    """A worker is at another call."""
+    """Error: a worker makes another call."""
 
 
 class SharedMemoryCollectives:
     """Collectives of the workers of one host, each of which makes the same calls in the same order.
 
-    A worker has two buffers, which take turns. When it comes to write to one again, all others have read it: since then
-    they have sent word of their next call.
+    Double buffering: before a worker reuses a buffer it has received every peer's next message, which proves that they
+    have finished reading it.
 
     Args:
         addresses: "host:port" of all workers.
-        index: which of them this process is.
+        index: of this process.
         timeout_s: longest wait for another worker, here and in each call.
 
     Raises:
-        WorkerMissingError: another did not come in time.
+        WorkerMissingError: another worker did not connect in time.
     """
 
     def __init__(self, addresses: Sequence[str], index: int, timeout_s: float):
         self._workers, self._timeout_s, self._calls = len(addresses), timeout_s, 0
         self._sockets = connect_workers(addresses, index, timeout_s)
         self._own = [_Buffer(), _Buffer()]
-        self._theirs = {peer: [_Buffer(), _Buffer()] for peer in self._sockets}
+        self._of_peers = {peer: [_Buffer(), _Buffer()] for peer in self._sockets}
 
     def all_gather(self, groups: Sequence[Sequence[np.ndarray]]) -> list[list[np.ndarray]]:
-        """Hands this worker's arrays to all others.
+        """Exchange arrays with all other workers.
 
         Args:
-            groups: of arrays of one type. All workers have as many groups, of the same types.
+            groups: of arrays of one dtype. All workers have equally many groups, of the same dtypes.
 
         Returns:
-            For each worker, in their order, a flat array (elements,) for each group: its arrays one behind another,
-            each at the next place that is aligned: see `aligned_size`. They are in shared memory, to be read before the
-            next call and not kept.
+            For each worker, in their order, a flat array (elements,) for each group: its arrays concatenated, each at
+            the next aligned offset: see `aligned_size`. They are views of shared memory, valid until the next call.
 
         Raises:
-            LostError: another worker is gone, or did not come in time.
-            OutOfStepError: another worker is at another call.
+            LostError: another worker has ended, or did not answer in time.
+            OutOfStepError: another worker makes another call.
         """
         sizes_bytes = [sum(_space(array.nbytes) for array in group[:-1]) + group[-1].nbytes for group in groups]
         dtypes = [group[0].dtype for group in groups]
-        turn, message = self._calls % 2, np.array([self._calls, *sizes_bytes], np.int64)
+        parity, message = self._calls % 2, np.array([self._calls, *sizes_bytes], np.int64)
         self._calls += 1
-        own = self._own[turn]
+        own = self._own[parity]
         opened = own.write(groups, sum(map(_space, sizes_bytes)))
         for peer in self._sockets:
             self._send(peer, message.tobytes(), opened)
-        gathered = {peer: self._read(peer, turn, message, dtypes) for peer in self._sockets}
+        gathered = {peer: self._read(peer, parity, message, dtypes) for peer in self._sockets}
         return [gathered.get(worker) or own.read(sizes_bytes, dtypes) for worker in range(self._workers)]
 
-    def _read(self, peer, turn, own_message, dtypes):
+    def _read(self, peer, parity, own_message, dtypes):
         received, opened = self._receive(peer)
-        message, buffer = np.frombuffer(received, np.int64), self._theirs[peer][turn]
+        message, buffer = np.frombuffer(received, np.int64), self._of_peers[peer][parity]
         if message.size != own_message.size or message[0] != own_message[0]:
             raise OutOfStepError(f"worker {peer} hands over other arrays")
         if opened:
@@ -86,31 +86,31 @@ class SharedMemoryCollectives:
         try:
             socket.send_fds(self._sockets[peer], [message], descriptors)
         except OSError as error:
-            raise self._lost(peer, error) from None
+            raise self._make_error(peer, error) from None
 
     def _receive(self, peer):
         try:
             message, descriptors, _, _ = socket.recv_fds(self._sockets[peer], _MESSAGE_BYTES, 1)
         except OSError as error:
-            raise self._lost(peer, error) from None
+            raise self._make_error(peer, error) from None
         if not message:
             raise LostError(f"worker {peer} has ended")
         return message, descriptors
 
-    def _lost(self, peer, error):
+    def _make_error(self, peer, error) -> LostError:
         if isinstance(error, TimeoutError):
             return LostError(f"worker {peer} did not answer within {self._timeout_s:g} s")
         return LostError(f"worker {peer} has ended: {error}")
 
 
 class _Buffer:
-    """Memory that other processes can map, too; it grows as it is written to, and is gone with them."""
+    """Shared memory that grows as it is written to, and is freed with the processes that map it."""
 
     def __init__(self):
         self._memory, self._descriptor = b"", None
 
     def write(self, groups, size_bytes) -> list[int]:
-        """Copies arrays. Returns the file descriptor of the memory if it is new, to be opened by all readers."""
+        """Copy arrays. Return the file descriptor of the memory if it is new, for all readers to open."""
         opened = []
         if self._descriptor is None or size_bytes > len(self._memory):
             if self._descriptor is not None:
@@ -126,31 +126,31 @@ class _Buffer:
         return opened
 
     def open(self, descriptor: int) -> None:
-        """Maps what another process wrote."""
+        """Map the memory of another process."""
         self._memory = mmap.mmap(descriptor, 0)
         os.close(descriptor)
 
     def read(self, sizes_bytes, dtypes) -> list[np.ndarray]:
-        """Flat arrays of these sizes and types, one behind another."""
-        begins_bytes = itertools.accumulate(map(_space, sizes_bytes), initial=0)
+        """Return consecutive flat arrays of these sizes and dtypes."""
+        offsets_bytes = itertools.accumulate(map(_space, sizes_bytes), initial=0)
         return [
             np.frombuffer(self._memory, dtype, size_bytes // dtype.itemsize, begin)
-            for dtype, size_bytes, begin in zip(dtypes, sizes_bytes, begins_bytes, strict=False)
+            for dtype, size_bytes, begin in zip(dtypes, sizes_bytes, offsets_bytes, strict=False)
         ]
 
 
 def aligned_empty(size: int, dtype: np.dtype) -> np.ndarray:
-    """A flat array (size,) which TensorFlow takes without a copy, unlike NumPy's own."""
+    """Make a flat array (size,) that TensorFlow uses without a copy, unlike NumPy's own."""
     memory = np.empty(size * dtype.itemsize + _ALIGNMENT_BYTES, np.uint8)
     begin = -memory.ctypes.data % _ALIGNMENT_BYTES
     return memory[begin : begin + size * dtype.itemsize].view(dtype)
 
 
-def aligned_size(size, item_bytes: int):
-    """Elements from the beginning of an array of a group to that of the next one, for `size` of `item_bytes` each."""
+def aligned_size(size: Any, item_bytes: int) -> Any:
+    """Return the distance in elements to the next array of a group, after one of `size`, an int or a tensor."""
     return -(-size * item_bytes // _ALIGNMENT_BYTES) * _ALIGNMENT_BYTES // item_bytes
 
 
-def _space(size_bytes):
-    """Bytes that an array takes, with what is left free behind it."""
+def _space(size_bytes: int) -> int:
+    """Return the bytes of an array with the gap after it."""
     return aligned_size(size_bytes, 1)

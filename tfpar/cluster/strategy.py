@@ -1,11 +1,15 @@
-"""`make_strategy`: one door to the `tf.distribute` strategies, which says what it chose and why."""
+"""`make_strategy`: chooses and makes a `tf.distribute` strategy, and states why."""
 
 import dataclasses
 import os
+from typing import TYPE_CHECKING
 
 from tfpar.checks import check_one_of, check_positive_integer
 from tfpar.cluster.tf_config import read_tf_config
 from tfpar.errors import UserError
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 STRATEGIES = ("auto", "one", "mirrored", "multiworker", "tpu")
 
@@ -14,11 +18,13 @@ _made = {}
 
 @dataclasses.dataclass(frozen=True)
 class StrategyChoice:
-    """Attributes:
-    name: one of `STRATEGIES`, but for "auto".
-    replicas: number of replicas, over all workers.
-    device_type: "CPU", "GPU" or "TPU".
-    reason: why, as the end of "since ...".
+    """Chosen strategy.
+
+    Attributes:
+        name: one of `STRATEGIES`, except "auto".
+        replicas: number of replicas, over all workers.
+        device_type: "CPU", "GPU" or "TPU".
+        reason: of the choice, as the end of "since ...".
     """
 
     name: str
@@ -32,10 +38,10 @@ class StrategyChoice:
 
 @dataclasses.dataclass(frozen=True)
 class Machines:
-    """What there is to train on.
+    """Devices and processes for training.
 
     Attributes:
-        gpus, tpus: how many of them this process sees.
+        gpus, tpus: numbers of them that this process sees.
         workers: processes of the cluster; 0 without TF_CONFIG.
     """
 
@@ -45,15 +51,15 @@ class Machines:
 
 
 def choose_strategy(name: str, replicas: int, machines: Machines) -> StrategyChoice:
-    """Decides on a strategy from what was asked for and what there is.
+    """Choose a strategy for a request and the available machines.
 
     Args:
         name: one of `STRATEGIES`.
-        replicas: how many replicas were asked for; 0: all GPUs, or one CPU device.
-        machines: what there is.
+        replicas: requested number; 0: all GPUs, or one CPU device.
+        machines: devices and processes.
 
     Raises:
-        UserError: what was asked for does not exist here.
+        UserError: the request cannot be met here.
     """
     check_one_of("strategy", name, STRATEGIES)
     if name == "multiworker" or machines.workers > 1:
@@ -81,7 +87,7 @@ def _choose_multiworker(name, replicas, machines):
             "Leave it out: with strategy 'multiworker' the workers say how many there are."
         )
     device_type = "GPU" if machines.gpus else "CPU"
-    reason = "it was asked for" if name == "multiworker" else f"TF_CONFIG names {machines.workers} workers"
+    reason = "it was requested" if name == "multiworker" else f"TF_CONFIG names {machines.workers} workers"
     return StrategyChoice("multiworker", there, device_type, reason)
 
 
@@ -93,7 +99,7 @@ def _choose_tpu(name, replicas, machines):
         )
     if replicas not in (0, machines.tpus):
         raise UserError(f"`replicas` is {replicas}, but there are {machines.tpus} TPU cores. Leave it out.")
-    reason = "it was asked for" if name == "tpu" else f"there are {machines.tpus} TPU cores to train on"
+    reason = "it was requested" if name == "tpu" else f"there are {machines.tpus} TPU cores to train on"
     return StrategyChoice("tpu", machines.tpus, "TPU", reason)
 
 
@@ -104,34 +110,34 @@ def _choose_on_one_machine(name, replicas, gpus):
         raise UserError(f"`replicas` is {replicas}, but this process sees {gpus} GPU(s). Use replicas={gpus}.")
     device_type = "GPU" if gpus else "CPU"
     if name == "one":
-        return StrategyChoice("one", 1, device_type, "it was asked for")
+        return StrategyChoice("one", 1, device_type, "it was requested")
     wanted = replicas or gpus or 1
     if name == "mirrored":
-        return StrategyChoice("mirrored", wanted, device_type, "it was asked for")
+        return StrategyChoice("mirrored", wanted, device_type, "it was requested")
     if wanted == 1:
         return StrategyChoice("one", 1, device_type, f"there is one {device_type} device to train on")
     return StrategyChoice("mirrored", wanted, device_type, f"there are {wanted} {device_type} devices to train on")
 
 
-def make_strategy(name: str = "auto", replicas: int = 0, timeout_s: float = 300.0):
-    """Makes a `tf.distribute.Strategy`; on a machine without GPUs, `replicas` logical CPU devices carry a mirrored one.
+def make_strategy(name: str = "auto", replicas: int = 0, timeout_s: float = 300.0) -> "tf.distribute.Strategy":
+    """Make a `tf.distribute.Strategy`; without GPUs a mirrored one has `replicas` logical CPU devices.
 
-    A later call that asks for the same returns the same strategy, since TensorFlow numbers the collectives of each
-    strategy from the start: those of a second one on the same devices would be taken for those of the first.
+    A later call with the same arguments returns the same strategy: TensorFlow numbers the collectives of each strategy
+    from 0, so those of a second one on the same devices would be mistaken for those of the first.
 
     Args:
-        name: "one", "mirrored", "multiworker" (processes that TF_CONFIG names), "tpu", or "auto" to pick by what there
-            is: several workers, else a TPU, else the GPUs.
+        name: "one", "mirrored", "multiworker" (processes that TF_CONFIG names), "tpu", or "auto" for the
+            first of these that exist: several workers, a TPU, GPUs.
         replicas: number of replicas; 0 for all GPUs, or one CPU device.
-        timeout_s: longest wait for another worker, at the start and in each exchange with it.
+        timeout_s: longest wait for another worker, at the start and in each collective.
 
     Returns:
-        A `tf.distribute.Strategy`; its `tfpar_choice` is the `StrategyChoice`, whose text says what was chosen and why.
+        A `tf.distribute.Strategy`; its `tfpar_choice` is the `StrategyChoice`, which `str` describes.
 
     Raises:
-        UserError: what was asked for does not exist here, TensorFlow has started its devices before this call, or an
-            earlier call has made another strategy that this one would collide with.
-        WorkerMissingError: another worker did not come in time.
+        UserError: the request cannot be met here, TensorFlow has started its devices before this call, or the strategy
+            would collide with one of an earlier call.
+        WorkerMissingError: another worker did not start in time.
     """
     if replicas:
         check_positive_integer("replicas", replicas)
@@ -162,19 +168,19 @@ def _make(choice, config, timeout_s):
     from tfpar.cluster import multiworker, tpu
 
     if choice.name == "multiworker":
-        return multiworker.make(config, timeout_s, on_cpu=choice.device_type == "CPU")
+        return multiworker.make_multiworker_strategy(config, timeout_s, on_cpu=choice.device_type == "CPU")
     if choice.name == "tpu":
-        return tpu.make()
+        return tpu.make_tpu_strategy()
     devices = [f"{choice.device_type}:{i}" for i in range(choice.replicas)]
     if choice.device_type == "GPU":
         return tf.distribute.MirroredStrategy(devices)
     _split_cpu(tf, choice.replicas)
-    # Logical devices share one memory, where copies beat a ring, and a step that has failed blocks no later one.
+    # Logical devices share one memory, where copies are faster than a ring, and a failed step blocks no later one.
     return tf.distribute.MirroredStrategy(devices, tf.distribute.ReductionToOneDevice())
 
 
 def _check_collisions(choice):
-    """Refuses a second mirrored strategy of GPUs, whose collectives would be taken for those of the first."""
+    """Refuse a second mirrored strategy of GPUs, whose collectives would be mistaken for those of the first."""
     former = [replicas for name, device_type, replicas in _made if (name, device_type) == ("mirrored", "GPU")]
     if former and choice.name == "mirrored":
         raise UserError(
@@ -184,21 +190,21 @@ def _check_collisions(choice):
 
 
 def usable_cores() -> int:
-    """Cores of the CPU that this process may run on."""
+    """Return the number of CPU cores that this process may run on."""
     if hasattr(os, "sched_getaffinity"):  # Linux
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
-def cpu_lanes(strategy, global_batch_size: int) -> int:
-    """How many batch lanes keep the cores of this process busy: see `tfpar.train.Model.lanes`.
+def cpu_lanes(strategy: "tf.distribute.Strategy", global_batch_size: int) -> int:
+    """Return the number of lanes that keeps the cores of this process busy: see `tfpar.train.Model.lanes`.
 
     Args:
-        strategy: under which the model trains.
+        strategy: of the model.
         global_batch_size: rows of a batch, over all replicas.
 
     Returns:
-        Cores for each replica, as long as the lanes share its rows evenly; 1 on GPUs and TPUs.
+        Cores for each replica, or fewer so that they divide its rows evenly; 1 on GPUs and TPUs.
     """
     import tensorflow as tf
 
@@ -212,11 +218,11 @@ def cpu_lanes(strategy, global_batch_size: int) -> int:
 
 
 def keep_operations_on_one_thread() -> None:
-    """Lets each of TensorFlow's own operations run on one thread, so that lanes and replicas have a core each.
+    """Run each of TensorFlow's own operations on one thread, so that lanes and replicas have a core each.
 
-    Convolutions that spread over all cores from every lane wait for each other: a network for images trained on 1,070 a
-    second so, and on 1,420 with this. XLA's programs take their threads from the same pool, and are slower with this.
-    Call it before TensorFlow starts its devices. On a GPU it does nothing.
+    Convolutions of several lanes wait for each other if each uses all cores: a network for images trained on 1,070
+    images a second, and on 1,420 with this. XLA's programs use threads of the same pool, and are slower with this. Call
+    it before TensorFlow starts its devices. With a GPU it does nothing.
 
     Raises:
         RuntimeError: TensorFlow has started.
@@ -228,7 +234,7 @@ def keep_operations_on_one_thread() -> None:
 
 
 def _split_cpu(tf, count: int):
-    """Divides the CPU into logical devices, which TensorFlow allows only before it has started."""
+    """Divide the CPU into logical devices, which TensorFlow allows only before it has started."""
     cpu = tf.config.list_physical_devices("CPU")[0]
     present = tf.config.get_logical_device_configuration(cpu)
     if len(present or [None]) >= count:

@@ -1,4 +1,4 @@
-"""TF_CONFIG: who the workers of a cluster are, and which of them this process is."""
+"""TF_CONFIG: the workers of a cluster, and the index of this process."""
 
 import dataclasses
 import json
@@ -11,14 +11,16 @@ from tfpar.errors import UserError
 EXAMPLE = '{"cluster": {"worker": ["host0:2222", "host1:2222"]}, "task": {"type": "worker", "index": 0}}'
 ADDRESS = re.compile(r"(?:\[(?P<ipv6>[^\[\]\s]+)\]|(?P<host>[^:\[\]\s]+)):(?P<port>[0-9]{1,5})")
 
-_LONGEST_SHOWN = 500
+_MAX_SHOWN_CHARACTERS = 500
 
 
 @dataclasses.dataclass(frozen=True)
 class TfConfig:
-    """Attributes:
-    workers: "host:port" of each worker, the chief first.
-    index: place of this process in `workers`.
+    """Workers of a cluster.
+
+    Attributes:
+        workers: "host:port" of each worker, the chief first.
+        index: of this process in `workers`.
     """
 
     workers: tuple[str, ...]
@@ -26,29 +28,29 @@ class TfConfig:
 
     @property
     def is_chief(self) -> bool:
-        """Is this the worker that writes checkpoints and reports?"""
+        """Whether this is the worker that writes checkpoints and reports."""
         return self.index == 0
 
     @property
     def address(self) -> str:
-        """Where this process listens."""
+        """Address at which this process listens."""
         return self.workers[self.index]
 
 
 def read_tf_config(environment: Mapping[str, str] | None = None) -> TfConfig | None:
-    """Reads TF_CONFIG.
+    """Read TF_CONFIG.
 
-    A cluster may name a "chief" beside its workers, as TensorFlow allows; it is then worker 0, and the first of the
+    A cluster may name a "chief" in addition to its workers, as in TensorFlow; it is then worker 0, and the first of the
     "worker" job is worker 1.
 
     Args:
-        environment: where to look for TF_CONFIG; this process' environment by default.
+        environment: variables with TF_CONFIG; None for those of this process.
 
     Returns:
         The cluster, or None if TF_CONFIG is unset or empty.
 
     Raises:
-        UserError: TF_CONFIG is not what TensorFlow would understand, or names tasks other than workers.
+        UserError: TF_CONFIG is invalid, or names tasks other than workers.
     """
     text = (os.environ if environment is None else environment).get("TF_CONFIG", "")
     if not text.strip():
@@ -56,14 +58,16 @@ def read_tf_config(environment: Mapping[str, str] | None = None) -> TfConfig | N
     try:
         config = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise UserError(f"TF_CONFIG is not JSON ({error}); got {_start(text)!r}. Expected such as {EXAMPLE}") from error
-    cluster, task = _part(config, "cluster"), _part(config, "task")
-    chief, workers = _jobs(cluster)
-    return TfConfig(tuple(chief + workers), _index(task, chief, workers))
+        raise UserError(
+            f"TF_CONFIG is not JSON ({error}); got {_truncate(text)!r}. Expected such as {EXAMPLE}"
+        ) from error
+    cluster, task = _get_object(config, "cluster"), _get_object(config, "task")
+    chief, workers = _read_jobs(cluster)
+    return TfConfig(tuple(chief + workers), _read_index(task, chief, workers))
 
 
 def split_address(address: str) -> tuple[str, int]:
-    """Splits "host:port", or "[host]:port" where the host is an IPv6 address.
+    """Split "host:port", or "[host]:port" for an IPv6 address.
 
     Raises:
         UserError: there is no host, or no port from 1 to 65535.
@@ -74,44 +78,44 @@ def split_address(address: str) -> tuple[str, int]:
     return parts["ipv6"] or parts["host"], int(parts["port"])
 
 
-def _part(config, name):
+def _get_object(config, name):
     if not isinstance(config, dict) or not isinstance(config.get(name), dict):
-        raise UserError(f"TF_CONFIG must hold an object {name!r}, as in {EXAMPLE}; got {_start(repr(config))}")
+        raise UserError(f"TF_CONFIG must hold an object {name!r}, as in {EXAMPLE}; got {_truncate(repr(config))}")
     return config[name]
 
 
-def _start(text):
-    return text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + "..."
+def _truncate(text):
+    return text if len(text) <= _MAX_SHOWN_CHARACTERS else text[:_MAX_SHOWN_CHARACTERS] + "..."
 
 
-def _jobs(cluster):
-    """The addresses of the chief, if it has a job of its own, and of the workers."""
-    strange = sorted(set(cluster) - {"chief", "worker"})
-    if strange:
-        raise UserError(f"the cluster in TF_CONFIG may have the jobs 'worker' and 'chief' alone; got {strange}")
+def _read_jobs(cluster):
+    """Return the addresses of the chief, if it has a job of its own, and of the workers."""
+    unknown = sorted(set(cluster) - {"chief", "worker"})
+    if unknown:
+        raise UserError(f"the cluster in TF_CONFIG may have the jobs 'worker' and 'chief' alone; got {unknown}")
     chief, workers = (cluster.get(job, []) for job in ("chief", "worker"))
     for job, addresses in (("chief", chief), ("worker", workers)):
         if not isinstance(addresses, list) or not all(isinstance(address, str) for address in addresses):
             raise UserError(f"job {job!r} in TF_CONFIG must be a list of addresses 'host:port'; got {addresses!r}")
     if len(chief) > 1:
         raise UserError(f"TF_CONFIG may name one chief; got {chief}")
-    everyone = chief + workers
-    if not everyone:
+    addresses = chief + workers
+    if not addresses:
         raise UserError(f"the cluster in TF_CONFIG has no workers; expected such as {EXAMPLE}")
-    for address in everyone:
+    for address in addresses:
         split_address(address)
-    twice = sorted({address for address in everyone if everyone.count(address) > 1})
+    twice = sorted({address for address in addresses if addresses.count(address) > 1})
     if twice:
         raise UserError(f"each worker in TF_CONFIG needs an address of its own; got {', '.join(twice)} more than once")
     return chief, workers
 
 
-def _index(task, chief, workers):
-    """The place of this task among all workers."""
+def _read_index(task, chief, workers):
+    """Return the index of this task among all workers."""
     job, index = task.get("type"), task.get("index")
     if job not in ("chief", "worker"):
         raise UserError(f"the task type in TF_CONFIG must be 'worker' or 'chief'; got {job!r}")
-    if isinstance(index, str) and re.fullmatch("[0-9]{1,9}", index):  # TensorFlow takes "0" for 0
+    if isinstance(index, str) and re.fullmatch("[0-9]{1,9}", index):  # TensorFlow accepts "0" for 0
         index = int(index)
     count = len(chief if job == "chief" else workers)
     if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index < count:

@@ -1,13 +1,17 @@
-"""TPUs: found by `TPUClusterResolver`, which asks the TPU VM itself, or Cloud by the name in TPU_NAME."""
+"""TPUs: found by `TPUClusterResolver` on a TPU VM, or in Cloud by the name in TPU_NAME."""
 
 import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 
 def connect() -> int:
-    """Starts the TPU system, if there is one.
+    """Start the TPU system, if there is one.
 
     Returns:
-        Number of TPU cores; 0 if there is none, or none that answers.
+        Number of TPU cores; 0 if there is none, or it does not answer.
     """
     import tensorflow as tf
 
@@ -21,8 +25,8 @@ def connect() -> int:
     return len(tf.config.list_logical_devices("TPU"))
 
 
-def make():
-    """Makes a `tf.distribute.TPUStrategy` of all cores."""
+def make_tpu_strategy() -> "tf.distribute.TPUStrategy":
+    """Make a `tf.distribute.TPUStrategy` of all cores."""
     import tensorflow as tf
 
     connect()

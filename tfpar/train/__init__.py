@@ -1,4 +1,4 @@
-"""Training: the `keras.Model` whose `fit` is right on N replicas, and what goes with it."""
+"""Training: a `keras.Model` whose `fit` is the same on N replicas as on one, losses, callbacks and an optimizer."""
 
 from tfpar.train.callbacks import StopAtStep, Throughput, finished_epochs, logging_callbacks
 from tfpar.train.crossentropy import SmoothedCrossentropy

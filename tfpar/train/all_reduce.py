@@ -1,103 +1,133 @@
-"""Sums over all replicas: what they tell each other in a training step."""
+"""Sums of tensors over all replicas in a training step."""
 
-import itertools
+import dataclasses
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import tensorflow as tf
 
-from tfpar.cluster.shared_memory import OutOfStepError, aligned_empty, aligned_size
-from tfpar.train.row_gradients import as_tensor, in_own_place, numbered
+from tfpar.cluster.shared_memory import OutOfStepError, SharedMemoryCollectives, aligned_empty, aligned_size
+from tfpar.train.row_gradients import as_tensor, pad_to_all_replicas, restore_indices
+from tfpar.train.types import Nest
 
 
-def all_reduce_sum(nest, moves_rows: bool = False):
-    """Sums a nest of tensors, with None for what is absent, over all replicas; called in a replica.
+def all_reduce_sum(nest: Nest, moves_rows: bool = False) -> Nest:
+    """Sum a nest of tensors, with None for absent ones, over all replicas; called in a replica.
 
-    With one replica it returns them as they are. Workers of one host hand them over in shared memory, others by
+    With one replica they are returned unchanged. Workers of one host exchange them in shared memory, others by
     TensorFlow's collectives. The sum has the same bits on all.
 
     Args:
         nest: of tensors and `tf.IndexedSlices`.
-        moves_rows: move the latter as they are, which needs equally many rows on each replica, and not the whole
-            tables. In shared memory rows are always moved.
+        moves_rows: exchange the latter as rows, which needs equally many on each replica, and not as dense tables. In
+            shared memory they are always exchanged as rows.
     """
     context = tf.distribute.get_replica_context()
     if context.num_replicas_in_sync == 1:
         return nest
+    leaves = tf.nest.flatten(nest)
     collectives = getattr(tf.distribute.get_strategy(), "tfpar_collectives", None)
     if collectives is not None:
-        return _in_shared_memory(nest, collectives)
-    return _by_tensorflow(nest, context, moves_rows)
+        sums = _sum_in_shared_memory(leaves, collectives)
+    else:
+        sums = _sum_by_tensorflow(leaves, context, moves_rows)
+    return tf.nest.pack_sequence_as(nest, [restore_indices(*pair) for pair in zip(sums, leaves, strict=True)])
 
 
-def _by_tensorflow(nest, context, moves_rows):
-    given = tf.nest.flatten(nest)
-    flat = [in_own_place(leaf, context) if moves_rows else as_tensor(leaf) for leaf in given]
+def _sum_by_tensorflow(leaves, context, moves_rows) -> list:
+    flat = [pad_to_all_replicas(leaf, context) if moves_rows else as_tensor(leaf) for leaf in leaves]
     tensors = tf.nest.flatten(flat, expand_composites=True)
-    # TensorFlow packs what one call is given, which must be of one type.
-    for dtype in sorted({t.dtype.name for t in tensors if t is not None}):
-        places = [place for place, t in enumerate(tensors) if t is not None and t.dtype.name == dtype]
-        summed = context.all_reduce(tf.distribute.ReduceOp.SUM, [tensors[place] for place in places])
-        for place, tensor in zip(places, summed, strict=True):
-            tensors[place] = tensor
-    flat = tf.nest.pack_sequence_as(flat, tensors, expand_composites=True)
-    return tf.nest.pack_sequence_as(nest, [numbered(*pair) for pair in zip(flat, given, strict=True)])
+    # TensorFlow packs the tensors of one call, which must be of one dtype.
+    for indices in _group_by_dtype(tensors, range(len(tensors))):
+        sums = context.all_reduce(tf.distribute.ReduceOp.SUM, [tensors[index] for index in indices])
+        for index, tensor in zip(indices, sums, strict=True):
+            tensors[index] = tensor
+    return tf.nest.pack_sequence_as(flat, tensors, expand_composites=True)
 
 
-def _in_shared_memory(nest, collectives):
-    """Tensors are added; a table's rows are put behind those of the workers before."""
-    leaves = tf.nest.flatten(nest)
-    bare = [tf.IndexedSlices(leaf.values, leaf.indices) if _is_rows(leaf) else leaf for leaf in leaves]
-    tensors = tf.nest.flatten(bare, expand_composites=True)
-    rows = {id(part) for leaf in bare if _is_rows(leaf) for part in (leaf.values, leaf.indices)}
-    dense = [place for place, t in enumerate(tensors) if t is not None and id(t) not in rows]
-    # One group, and so one result, for all dense tensors of a type: each result costs Python's time.
-    types = sorted({tensors[place].dtype.name for place in dense})
-    sums = [[place for place in dense if tensors[place].dtype.name == name] for name in types]
-    joined = [[place] for place, t in enumerate(tensors) if id(t) in rows]
+def _group_by_dtype(tensors, indices) -> list[list[int]]:
+    """Group indices of tensors by their dtype, in the order of its name; those of None are left out."""
+    indices = [index for index in indices if tensors[index] is not None]
+    names = sorted({tensors[index].dtype.name for index in indices})
+    return [[index for index in indices if tensors[index].dtype.name == name] for name in names]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Layout:
+    """Which tensors are exchanged together.
+
+    Attributes:
+        dense: groups of indices of tensors of one dtype, which are added. One group, and so one result, for each dtype,
+            because each result costs Python's time.
+        rows: indices of the values and indices of `tf.IndexedSlices`, which are concatenated.
+    """
+
+    dense: list[list[int]]
+    rows: list[int]
+
+    @property
+    def groups(self) -> list[list[int]]:
+        """All groups, in the order of exchange."""
+        return [*self.dense, *([index] for index in self.rows)]
+
+
+def _sum_in_shared_memory(leaves, collectives: SharedMemoryCollectives) -> list:
+    """Add tensors; concatenate rows of tables in the order of the workers."""
+    flat = [tf.IndexedSlices(leaf.values, leaf.indices) if _is_rows(leaf) else leaf for leaf in leaves]
+    tensors = tf.nest.flatten(flat, expand_composites=True)
+    of_rows = {id(tensor) for leaf in flat if _is_rows(leaf) for tensor in (leaf.values, leaf.indices)}
+    dense = [index for index, tensor in enumerate(tensors) if id(tensor) not in of_rows]
+    rows = [index for index, tensor in enumerate(tensors) if id(tensor) in of_rows]
+    layout = _Layout(_group_by_dtype(tensors, dense), rows)
+    results = _exchange(tensors, layout, collectives)
+    for group, result in zip(layout.dense, results, strict=False):
+        for index, tensor in zip(group, _unpack(result, [tensors[index] for index in group]), strict=True):
+            tensors[index] = tensor
+    for index, result in zip(layout.rows, results[len(layout.dense) :], strict=True):
+        tensors[index] = tf.reshape(result, [-1, *tensors[index].shape[1:]])
+    return tf.nest.pack_sequence_as(flat, tensors, expand_composites=True)
+
+
+def _exchange(tensors, layout: _Layout, collectives: SharedMemoryCollectives) -> list[tf.Tensor]:
+    """Exchange tensors with the other workers; return a flat tensor for each group of the layout."""
 
     def reduce(*arrays):
         arrays = iter(arrays)
-        groups = [list(itertools.islice(arrays, len(group))) for group in sums + joined]
+        groups = [[next(arrays) for _ in group] for group in layout.groups]
         of_workers = list(zip(*collectives.all_gather(groups), strict=True))
-        return [*map(_added, of_workers[: len(sums)]), *map(_joined, of_workers[len(sums) :])]
+        count = len(layout.dense)
+        return [*map(_add_flat, of_workers[:count]), *map(_concatenate_flat, of_workers[count:])]
 
-    dtypes = [tensors[group[0]].dtype for group in sums + joined]
-    flat = tf.numpy_function(reduce, [tensors[place] for place in itertools.chain(*sums, *joined)], dtypes)
-    for group, result in zip(sums, flat, strict=False):
-        for place, tensor in zip(group, _unpacked(result, [tensors[p] for p in group]), strict=True):
-            tensors[place] = tensor
-    for (place,), result in zip(joined, flat[len(sums) :], strict=True):
-        tensors[place] = tf.reshape(result, [-1, *tensors[place].shape[1:]])
-    reduced = tf.nest.pack_sequence_as(bare, tensors, expand_composites=True)
-    return tf.nest.pack_sequence_as(nest, [numbered(*pair) for pair in zip(reduced, leaves, strict=True)])
+    arguments = [tensors[index] for group in layout.groups for index in group]
+    return tf.numpy_function(reduce, arguments, [tensors[group[0]].dtype for group in layout.groups])
 
 
-def _is_rows(leaf):
+def _is_rows(leaf) -> bool:
     return isinstance(leaf, tf.IndexedSlices)
 
 
-def _added(flat):
-    """Sum of arrays (elements,), in the order of the workers."""
-    if any(array.size != flat[0].size for array in flat):
+def _add_flat(arrays: Sequence[np.ndarray]) -> np.ndarray:
+    """Add arrays (elements,), in the order of the workers."""
+    if any(array.size != arrays[0].size for array in arrays):
         raise OutOfStepError("another worker hands over other arrays")
-    total = aligned_empty(flat[0].size, flat[0].dtype)
-    with np.errstate(all="ignore"):  # sums overflow, as those of TensorFlow do, and what is between arrays is not read
-        np.add(*flat[:2], out=total)
-        for other in flat[2:]:
+    total = aligned_empty(arrays[0].size, arrays[0].dtype)
+    with np.errstate(all="ignore"):  # sums overflow as TensorFlow's do, and gaps between arrays hold any bits
+        np.add(*arrays[:2], out=total)
+        for other in arrays[2:]:
             total += other
     return total
 
 
-def _joined(flat):
-    """Arrays (elements,) of all workers, in their order."""
-    return np.concatenate(flat, out=aligned_empty(sum(array.size for array in flat), flat[0].dtype))
+def _concatenate_flat(arrays: Sequence[np.ndarray]) -> np.ndarray:
+    """Concatenate arrays (elements,) of all workers, in their order."""
+    return np.concatenate(arrays, out=aligned_empty(sum(array.size for array in arrays), arrays[0].dtype))
 
 
-def _unpacked(flat, like):
-    """The tensors of a group, of the shapes of `like`; TensorFlow does not copy them, since they are aligned."""
-    begin = 0
+def _unpack(flat: tf.Tensor, like: Sequence[tf.Tensor]) -> Iterator[tf.Tensor]:
+    """Yield the tensors of a group, of the shapes of `like`; TensorFlow does not copy them, since they are aligned."""
+    offset = 0
     for tensor in like:
         size = tf.size(tensor) if tensor.shape.num_elements() is None else tensor.shape.num_elements()
         shape = tf.shape(tensor) if tensor.shape.num_elements() is None else tensor.shape
-        yield tf.ensure_shape(tf.reshape(flat[begin : begin + size], shape), tensor.shape)
-        begin += aligned_size(size, tensor.dtype.size)
+        yield tf.ensure_shape(tf.reshape(flat[offset : offset + size], shape), tensor.shape)
+        offset += aligned_size(size, tensor.dtype.size)

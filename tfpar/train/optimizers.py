@@ -1,4 +1,4 @@
-"""The optimizer that recipes share."""
+"""Optimizer for recipes."""
 
 import keras
 
@@ -13,16 +13,16 @@ def adamw(
     ema: float = 0.0,
     warmup_fraction: float = 0.1,
 ) -> keras.optimizers.Optimizer:
-    """AdamW with a linear warm-up and a cosine to zero.
+    """Make AdamW with a linear warm-up and a cosine decay to zero.
 
     Args:
         learning_rate: the peak.
-        steps: how many updates training will make.
+        steps: number of updates of the whole training.
         weight_decay: decoupled decay.
-        clip_norm: bound on the global norm of the gradient, after the all-reduce; 0 for none.
-        accumulate_steps: batches whose gradients make one update.
-        ema: momentum of a moving average of the weights, which `fit` leaves in the model at its end; 0 for none.
-        warmup_fraction: share of the steps before the peak.
+        clip_norm: bound on the global norm of the all-reduced gradient; 0 for none.
+        accumulate_steps: batches whose gradients are accumulated for one update.
+        ema: momentum of a moving average of the weights, which replaces the weights at the end of `fit`; 0 for none.
+        warmup_fraction: fraction of the steps before the peak.
 
     Returns:
         A `keras.optimizers.AdamW`.

@@ -1,4 +1,4 @@
-"""Files of a model that trains in several processes."""
+"""Saves a model that trains in several processes."""
 
 import contextlib
 import functools
@@ -15,18 +15,18 @@ from tfpar.cluster.multiworker import is_multiworker
 class SavedByWorkers:
     """Mixin of a `keras.Model` whose methods may be called within a scope, on one worker or on all.
 
-    Where all workers save to the same file, the last one's is there as a whole. `export` writes a directory, on the
-    chief alone.
+    If all workers save to the same file, each write is atomic and the last one counts. `export` writes a directory, on
+    the chief alone.
     """
 
     @functools.wraps(keras.Model.save)
     def save(self, filepath, *args, **kwargs):
-        with outside_scope(), self._written_whole(filepath, kwargs) as path:
+        with outside_scope(), self._write_atomically(filepath, kwargs) as path:
             super().save(path, *args, **kwargs)
 
     @functools.wraps(keras.Model.save_weights)
     def save_weights(self, filepath, *args, **kwargs):
-        with outside_scope(), self._written_whole(filepath, kwargs) as path:
+        with outside_scope(), self._write_atomically(filepath, kwargs) as path:
             super().save_weights(path, *args, **kwargs)
 
     @functools.wraps(keras.Model.load_weights)
@@ -41,7 +41,7 @@ class SavedByWorkers:
                 super().export(*args, **kwargs)
 
     @contextlib.contextmanager
-    def _written_whole(self, filepath, options):
+    def _write_atomically(self, filepath, options):
         """Yield the path to write to, whose file then becomes `filepath`."""
         path = Path(filepath)
         is_file = path.suffix in (".keras", ".h5") and path.parent.is_dir() and options.get("zipped") is not False

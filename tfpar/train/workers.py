@@ -1,21 +1,22 @@
-"""`fit` in several processes: files are written once, all begin alike and end together, and a lost worker is named."""
+"""`fit`, `evaluate` and `predict` in several processes: what the chief alone does, and what all do together."""
 
 import contextlib
 import functools
 import inspect
+from collections.abc import Callable, Iterator
 
 import keras
 import tensorflow as tf
 
-from tfpar.cluster import is_chief, lost_workers_named, read_tf_config
+from tfpar.cluster import is_chief, name_lost_workers, read_tf_config
 from tfpar.cluster.shared_memory import OutOfStepError
 from tfpar.keras_private import initial_epoch, set_initial_epoch
 from tfpar.train.all_reduce import all_reduce_sum
-from tfpar.train.replica import own_components
-from tfpar.train.shares import DIFFERENT_BATCHES
+from tfpar.train.replica import local_components
+from tfpar.train.sharding import DIFFERENT_BATCHES
 
-# What these do is write or send something, which one process must do for all.
-OF_THE_CHIEF = (
+# These write or send something, which one process must do for all.
+CHIEF_CALLBACKS = (
     keras.callbacks.BackupAndRestore,
     keras.callbacks.CSVLogger,
     keras.callbacks.ModelCheckpoint,
@@ -37,15 +38,18 @@ ABORTED = (
 )
 
 
-def run_on_workers(method, args, kwargs):
-    """Calls a model's `fit`, `evaluate` or `predict` as one of several workers, each of which calls it likewise.
+def run_on_workers(method: Callable, args: tuple, kwargs: dict) -> object:
+    """Call a model's `fit`, `evaluate` or `predict` as one of several workers, each of which makes the same call.
 
-    Progress is shown, and callbacks that write are run, by the chief alone; what they restored goes to all. Other
-    callbacks run on every worker: their logs are the same everywhere.
+    The chief alone shows progress and runs callbacks that write; all workers get the weights that these restored.
+    Other callbacks run on every worker: their logs are the same everywhere.
 
     Args:
         method: bound method.
-        args, kwargs: of the call.
+        args, kwargs: arguments of the call.
+
+    Returns:
+        What the method returns.
 
     Raises:
         ValueError: `callbacks` is a `keras.callbacks.CallbackList`.
@@ -62,54 +66,54 @@ def run_on_workers(method, args, kwargs):
             )
     else:
         callbacks = [callbacks] if isinstance(callbacks, keras.callbacks.Callback) else list(callbacks or ())
-        mine = [c for c in callbacks if chief or not isinstance(c, OF_THE_CHIEF)]
-        call.arguments["callbacks"] = [*mine, _OneMind()]
+        own = [c for c in callbacks if chief or not isinstance(c, CHIEF_CALLBACKS)]
+        call.arguments["callbacks"] = [*own, SyncCallback()]
     return method(*call.args, **call.kwargs)
 
 
-class _OneMind(keras.callbacks.Callback):
-    """Has all workers begin with the chief's weights and epoch, and stop after the same epoch."""
+class SyncCallback(keras.callbacks.Callback):
+    """Callback that broadcasts the chief's weights and epoch at the start, and stops all workers after one epoch."""
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict | None = None) -> None:
         model, self._strategy = self.model, self.model.distribute_strategy
         epoch = tf.constant(initial_epoch(model), tf.int64)
-        take = functools.partial(_take_the_chiefs, model)
-        agreed = tf.function(lambda: self._everywhere(take, epoch), autograph=False)()
-        set_initial_epoch(model, int(agreed))
-        self._summed = tf.function(lambda flag: self._everywhere(all_reduce_sum, flag), autograph=False)
+        broadcast = functools.partial(_broadcast_from_chief, model)
+        chief_epoch = tf.function(lambda: self._run_on_replicas(broadcast, epoch), autograph=False)()
+        set_initial_epoch(model, int(chief_epoch))
+        self._sum = tf.function(lambda flag: self._run_on_replicas(all_reduce_sum, flag), autograph=False)
 
-    def on_epoch_end(self, epoch, logs=None):
-        self.model.stop_training = bool(self._summed(tf.constant(int(self.model.stop_training), tf.int64)))
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        self.model.stop_training = bool(self._sum(tf.constant(int(self.model.stop_training), tf.int64)))
 
-    def _everywhere(self, function, number):
-        # An all-reduce takes only what was made in the replica.
-        return self._strategy.first_result(self._strategy.everywhere(lambda: function(tf.identity(number))))
+    def _run_on_replicas(self, function, number):
+        # An all-reduce takes only tensors that were made in the replica.
+        return self._strategy.first_result(self._strategy.run_without_batch(lambda: function(tf.identity(number))))
 
 
-def _take_the_chiefs(model, number):
-    """Gives all variables the chief's values; returns the chief's number. Called in a replica."""
+def _broadcast_from_chief(model, number):
+    """Assign the chief's values to all variables, and return the chief's number; called in a replica."""
     variables = [*model.variables, *model.optimizer.variables]
-    is_chiefs = tf.distribute.get_replica_context().replica_id_in_sync_group == 0
-    with own_components(variables):
+    is_first = tf.distribute.get_replica_context().replica_id_in_sync_group == 0
+    with local_components(variables):
         values = [tf.cast(v, tf.float64 if tf.as_dtype(v.dtype).is_floating else tf.int64) for v in variables]
-    number, *values = all_reduce_sum([tf.where(is_chiefs, v, tf.zeros_like(v)) for v in (number, *values)])
-    with own_components(variables):
+    number, *values = all_reduce_sum([tf.where(is_first, v, tf.zeros_like(v)) for v in (number, *values)])
+    with local_components(variables):
         for variable, value in zip(variables, values, strict=True):
             variable.assign(tf.cast(value, variable.dtype))
     return number
 
 
 @contextlib.contextmanager
-def failures_explained():
-    """Within this context, what TensorFlow says when workers do not work together is said in plain words.
+def explain_failures() -> Iterator[None]:
+    """Within this context TensorFlow's errors of workers that do not cooperate become errors that say the cause.
 
     Raises:
-        WorkerLostError: another worker is gone.
+        WorkerLostError: another worker has ended.
         ValueError: the workers do not read the same batches.
-        RuntimeError: they are not at the same step, or this process has collectives that failed before.
+        RuntimeError: they are not at the same step, or collectives of this process have failed before.
     """
     try:
-        with lost_workers_named():
+        with name_lost_workers():
             yield
     except tf.errors.InvalidArgumentError as error:
         if DIFFERENT_BATCHES in str(error):

@@ -1,7 +1,9 @@
 """Finds operations that XLA cannot compile while a function is traced, before anything of it runs."""
 
 import functools
+from collections.abc import Iterable
 
+import keras
 import tensorflow as tf
 
 from tfpar.keras_private import kernel_devices
@@ -10,31 +12,31 @@ _XLA_DEVICES = {"XLA_CPU_JIT", "XLA_GPU_JIT"}
 
 
 class NotCompilableError(Exception):
-    """XLA has no kernel for an operation.
+    """Error: XLA has no kernel for an operation.
 
     Args:
         node: `NodeDef` of the operation.
     """
 
-    def __init__(self, node):
+    def __init__(self, node: tf.compat.v1.NodeDef):
         super().__init__(node.op)
         self.node = node
 
-    def describe(self, layers) -> str:
-        """Names the layer that the operation belongs to, if it is one of `layers`, and the operation."""
+    def describe(self, layers: Iterable[keras.layers.Layer]) -> str:
+        """Name the operation, and the layer of `layers` that it belongs to, if any."""
         scopes = self.node.name.split("/")[:-1]
         names = {layer.name for layer in layers}
-        # TensorFlow numbers a scope that is entered again.
+        # TensorFlow appends a number to a scope that is entered again.
         found = [name for scope in scopes for name in (scope, scope.rpartition("_")[0]) if name in names]
-        place = f"The layer {found[-1]!r}" if found else "The model"
-        return f"{place} contains the operation {self.node.op!r} ({self.node.name})"
+        owner = f"The layer {found[-1]!r}" if found else "The model"
+        return f"{owner} contains the operation {self.node.op!r} ({self.node.name})"
 
 
 def check_compilable(graph: tf.Graph) -> None:
-    """Looks at the operations of a graph, and at those of functions that it calls.
+    """Check the operations of a graph, and those of functions that it calls.
 
     Raises:
-        NotCompilableError: for the first one that runs on a CPU and has no kernel for XLA.
+        NotCompilableError: for the first one that has a kernel for CPUs but none for XLA.
     """
     definition = graph.as_graph_def()
     functions = {function.signature.name: function.node_def for function in definition.library.function}
@@ -61,7 +63,7 @@ def _is_compilable(operation: str) -> bool:
 
 @functools.cache
 def _register_xla_kernels():
-    """TensorFlow registers XLA's kernels when it first uses XLA: this translates a function, and compiles nothing."""
+    """Let TensorFlow register XLA's kernels, which it does when it first uses XLA; nothing is compiled."""
     with tf.init_scope():
         identity = tf.function(lambda x: x, jit_compile=True, autograph=False)
         identity.experimental_get_compiler_ir(tf.TensorSpec((), tf.float32))(stage="hlo")

@@ -1,19 +1,19 @@
-"""Starts the workers of a cluster on this machine, and sees to it that they end together.
+"""Starts the workers of a cluster on this machine, and ends them together.
 
-    ports       free ones for the workers' servers
-    cores       which of them each worker gets
-    command     what the user wrote, found on this machine
-    guard       kills the workers if the launcher itself is killed
-    become      the first instants of a worker's process
-    worker      a worker's process and its output
-    console     the launcher's standard error, shared by all
-    verdict     which of several failures was the cause
-    streams     the launcher's ends of their pipes
-    signals     that ask the launcher to stop
-    pump        carries the workers' output to the console
-    supervisor  waits for the workers, and stops them
-    report      what is said in the end
-    run         puts the parts together
+    run          starts all, and returns the outcome
+    command      finds the user's command
+    ports        free ports for the workers' servers
+    cores, gpus  divides them among the workers
+    worker       a worker's process and its output
+    exec_worker  the program that becomes the user's command in a worker's process
+    guard        kills the workers if the launcher is killed
+    supervisor   waits for the workers, and stops them
+    signals      signals that stop the launcher
+    pump         copies the workers' output to the console
+    streams      the launcher's ends of the workers' pipes
+    console      the launcher's standard error, shared by all workers
+    diagnosis    finds the cause among several failures
+    report       prints the outcome
 
 Plain Python: TensorFlow is started by the workers alone.
 """

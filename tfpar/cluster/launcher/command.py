@@ -1,4 +1,4 @@
-"""What the user wants to run, found on this machine."""
+"""Finds the user's command on this machine."""
 
 import os
 import shutil
@@ -9,7 +9,7 @@ from tfpar.errors import UserError
 
 
 def find_command(command: Sequence[str]) -> list[str]:
-    """Replaces the program's name by its path; a bare `python` is the interpreter that runs this.
+    """Replace the program's name by its path; a bare `python` is this interpreter.
 
     Raises:
         UserError: there is no command, no such program, or it cannot be run.

@@ -1,4 +1,4 @@
-"""The launcher's standard error: whole lines of all workers, and the chief's progress bar below them."""
+"""Writes whole lines of all workers to the launcher's standard error, and the chief's progress bar below them."""
 
 import os
 from typing import BinaryIO
@@ -7,10 +7,10 @@ CLEAR_ROW = b"\r\x1b[K"
 
 
 class Console:
-    """Collects what is to be written until `flush`.
+    """Output that is buffered until `flush`.
 
     Args:
-        stream: where to write.
+        stream: to write to.
     """
 
     def __init__(self, stream: BinaryIO):
@@ -20,14 +20,14 @@ class Console:
         self.is_broken = False
 
     def line(self, text: bytes) -> None:
-        """A whole line, above the open row if there is one."""
+        """Write a whole line, above the open row if there is one."""
         if self._row:
             self._pending += CLEAR_ROW + text + b"\n" + self._row.replace(b"\b", b"")
         else:
             self._pending += text + b"\n"
 
     def draw_row(self, text: bytes) -> None:
-        """Shows `text` as the row that is still open, in place of what it showed before."""
+        """Replace the open row by `text`."""
         if text.startswith(self._row):
             self._pending += text[len(self._row) :]
         else:
@@ -35,13 +35,13 @@ class Console:
         self._row = text
 
     def end_row(self) -> None:
-        """What the row shows now stays."""
+        """End the open row."""
         if self._row:
             self._pending += b"\n"
         self._row = b""
 
     def flush(self) -> None:
-        """Writes. If nobody reads any more, this is noted in `is_broken`, and nothing is written from then on."""
+        """Write the buffer. If the stream is closed, set `is_broken`, after which nothing is written."""
         pending, self._pending = self._pending, bytearray()
         if self.is_broken or not pending:
             return
@@ -50,6 +50,6 @@ class Console:
             self._stream.flush()
         except OSError:
             self.is_broken = True
-            # Python flushes at its exit what is left in the stream's own buffer, and would end with a code of its own.
+            # At exit Python flushes the stream's own buffer, and a failure would change the exit code.
             with open(os.devnull, "wb") as nowhere:
                 os.dup2(nowhere.fileno(), self._stream.fileno())

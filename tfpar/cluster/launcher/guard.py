@@ -1,8 +1,8 @@
-"""Kills the workers if the launcher is killed in a way that it cannot answer to.
+"""Kills the workers if the launcher is killed by a signal that it cannot handle.
 
-A process of its own waits for the end of a pipe whose other end the launcher holds: however the launcher ends, the
-kernel closes it. Unlike a parent-death signal it reaches the workers' children too, whole process groups, and works on
-any Unix. Workers enter themselves before they become the user's command, so that none can be missed.
+A separate process waits for the end of a pipe whose other end the launcher holds: however the launcher ends, the kernel
+closes it. Unlike a parent-death signal this reaches whole process groups, with the workers' children, on any Unix.
+Workers register before they execute the user's command, so that none can be missed.
 """
 
 import contextlib
@@ -11,14 +11,14 @@ import signal
 import subprocess
 import sys
 
-FAREWELL = b"done"
+DONE = b"done"
 
 
 class Guard:
-    """Context manager around the workers' lives. `entry` is the descriptor where they enter their process groups."""
+    """Context manager around the workers' lives; workers write their process group to the descriptor `registration`."""
 
     def __enter__(self):
-        reading, self.entry = os.pipe()
+        reading, self.registration = os.pipe()
         try:
             command = [sys.executable, "-I", "-S", __file__]
             self._process = subprocess.Popen(command, stdin=reading, start_new_session=True)
@@ -27,20 +27,20 @@ class Guard:
         return self
 
     def __exit__(self, kind, error, traceback):
-        """Without an error, all workers have ended by now, and there is nothing left to guard."""
+        """Dismiss the guard unless there is an error: without one, all workers have ended."""
         if kind is None:
             with contextlib.suppress(BrokenPipeError):
-                os.write(self.entry, FAREWELL + b"\n")
-        os.close(self.entry)
+                os.write(self.registration, DONE + b"\n")
+        os.close(self.registration)
         self._process.wait()
 
 
 def main() -> None:
-    """Waits until nobody holds the pipe any more."""
+    """Wait until the pipe is closed, then kill the registered groups unless the guard was dismissed."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     lines = sys.stdin.buffer.read().split()
-    if FAREWELL in lines:
+    if DONE in lines:
         return
     for group in lines:
         with contextlib.suppress(ProcessLookupError, PermissionError):

@@ -1,4 +1,4 @@
-"""Free ports for the workers' servers."""
+"""Finds free ports for the workers' servers."""
 
 import contextlib
 import socket
@@ -7,10 +7,10 @@ LOOPBACK = "127.0.0.1"
 
 
 def free_ports(count: int) -> list[int]:
-    """Returns `count` different ports of the loopback interface that nobody listens on.
+    """Find `count` different ports of the loopback interface that no process listens on.
 
-    They are held together while they are chosen, so that they differ, and are free when this returns.
+    All are bound until the last one is chosen, so that they differ, and are free when this returns.
     """
-    with contextlib.ExitStack() as held:
-        sockets = [held.enter_context(socket.create_server((LOOPBACK, 0))) for _ in range(count)]
-        return [one.getsockname()[1] for one in sockets]
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.create_server((LOOPBACK, 0))) for _ in range(count)]
+        return [each.getsockname()[1] for each in sockets]

@@ -1,4 +1,4 @@
-"""Carries what the workers say to the console."""
+"""Copies the workers' output to the console."""
 
 import selectors
 import time
@@ -8,16 +8,16 @@ from tfpar.cluster.launcher.console import Console
 from tfpar.cluster.launcher.worker import Worker
 
 TICK_S = 0.1
-# More reads than it takes to empty a full pipe, or a pseudo-terminal, which gives a few kilobytes at once.
+# Enough reads to empty a full pipe, or a pseudo-terminal, which returns a few kilobytes at once.
 PIPE_CHUNKS = 64
 
 
 class Pump:
-    """One thread reads all pipes, so that whole lines of one worker alternate with whole lines of another.
+    """Reader of all pipes in one thread, so that whole lines of the workers alternate.
 
     Args:
-        workers: whose output it is.
-        console: to be flushed after each round.
+        workers: whose output is copied.
+        console: flushed after each round.
     """
 
     def __init__(self, workers: Sequence[Worker], console: Console):
@@ -28,33 +28,33 @@ class Pump:
                 self._selector.register(stream, selectors.EVENT_READ, stream)
 
     @property
-    def is_dry(self) -> bool:
-        """Has everybody closed their end?"""
+    def is_closed(self) -> bool:
+        """Whether all workers have closed their ends."""
         return not self._selector.get_map()
 
     def tick(self) -> None:
-        """Waits for output, for one tick at most, and shows it."""
-        if self.is_dry:
+        """Wait for output, for one tick at most, and show it."""
+        if self.is_closed:
             time.sleep(TICK_S)
         for key, _ in self._selector.select(TICK_S):
             self._read(key.data)
         self._console.flush()
 
     def tick_while(self, condition: Callable[[], bool], limit_s: float) -> None:
-        """Goes on while `condition` holds, for `limit_s` at most."""
+        """Repeat `tick` while `condition` holds, for `limit_s` at most."""
         deadline = time.monotonic() + limit_s
         while condition() and time.monotonic() < deadline:
             self.tick()
 
     def drain(self, worker: Worker) -> None:
-        """Shows all that a worker said before its end; what it has left behind may speak for ever."""
+        """Show what a worker wrote before its end; other processes of its group may write forever."""
         for stream in worker.streams:
             for _ in range(PIPE_CHUNKS):
                 if stream not in self._selector.get_map() or not self._read(stream):
                     break
 
     def close(self) -> None:
-        """Closes our ends; a line that was begun is shown as it is."""
+        """Close the launcher's ends; an incomplete line is shown."""
         for key in list(self._selector.get_map().values()):
             self._end(key.data)
         self._console.end_row()

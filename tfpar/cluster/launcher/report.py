@@ -1,13 +1,13 @@
-"""What the launcher says in the end, and its exit code."""
+"""Prints how a launch ended, and chooses its exit code."""
 
 import dataclasses
 import signal
 from collections.abc import Sequence
 
 from tfpar.cluster.launcher.console import Console
+from tfpar.cluster.launcher.diagnosis import Failure, first_failure
 from tfpar.cluster.launcher.signals import Signals
 from tfpar.cluster.launcher.supervisor import Supervisor
-from tfpar.cluster.launcher.verdict import Failure, first_failure
 from tfpar.cluster.launcher.worker import Worker
 from tfpar.errors import USER_ERROR_EXIT_CODE
 
@@ -16,9 +16,11 @@ SHOWN_LINES = 20
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """Attributes:
-    exit_code: the launcher's.
-    result: the chief's last line on standard output if all went well, without its newline; None if there is none.
+    """Outcome of a launch.
+
+    Attributes:
+        exit_code: of the launcher.
+        result: the chief's last line on standard output, without its newline, if all workers succeeded; else None.
     """
 
     exit_code: int
@@ -26,34 +28,34 @@ class Outcome:
 
 
 def report(workers: Sequence[Worker], supervisor: Supervisor, console: Console, signals: Signals) -> Outcome:
-    """Tells how it ended, on the console."""
+    """Print on the console how a launch ended, and return its outcome."""
     failures = supervisor.failures
     if len(failures) == len(workers) and all(failure.returncode == USER_ERROR_EXIT_CODE for failure in failures):
-        outcome = _users_error(workers, console)
+        outcome = _report_user_errors(workers, console)
     else:
-        went_well = not (failures or supervisor.complaint or signals.received or console.is_broken)
+        is_success = not (failures or supervisor.timeout_message or signals.received or console.is_broken)
         for worker in workers:
             worker.show_held_errors()
-            if not went_well:
+            if not is_success:
                 worker.show_last_line()
-        if went_well:
+        if is_success:
             outcome = Outcome(0, workers[0].last_line)
         elif signals.received:
             console.line(b"error: stopped by %s" % signal.Signals(signals.received[0]).name.encode())
             outcome = Outcome(128 + signals.received[0])
         elif console.is_broken:
             outcome = Outcome(128 + signal.SIGPIPE)
-        elif supervisor.complaint:
-            console.line(b"error: " + supervisor.complaint.encode())
+        elif supervisor.timeout_message:
+            console.line(b"error: " + supervisor.timeout_message.encode())
             outcome = Outcome(1)
         else:
-            outcome = _failure(first_failure(failures), console)
+            outcome = _report_failure(first_failure(failures), console)
     console.flush()
     return outcome
 
 
-def _users_error(workers, console):
-    """All workers have found the same mistake, or each its own; each mistake is shown once."""
+def _report_user_errors(workers, console) -> Outcome:
+    """Print each user error once: all workers report the same, or each its own."""
     found = dict.fromkeys(line for worker in workers for line in worker.held_errors)
     for worker in workers:
         worker.show_last_line()
@@ -62,8 +64,8 @@ def _users_error(workers, console):
     return Outcome(USER_ERROR_EXIT_CODE)
 
 
-def _failure(guilty: Failure, console):
-    console.line(f"error: {guilty}{':' if guilty.lines else ''}".encode())
-    for line in guilty.lines[-SHOWN_LINES:]:
-        console.line(b"[worker %d] " % guilty.index + line)
-    return Outcome(guilty.exit_code)
+def _report_failure(cause: Failure, console) -> Outcome:
+    console.line(f"error: {cause}{':' if cause.lines else ''}".encode())
+    for line in cause.lines[-SHOWN_LINES:]:
+        console.line(b"[worker %d] " % cause.index + line)
+    return Outcome(cause.exit_code)

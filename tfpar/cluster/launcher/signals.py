@@ -1,4 +1,4 @@
-"""Signals that ask the launcher to stop."""
+"""Records signals that stop the launcher."""
 
 import signal
 
@@ -6,7 +6,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Signals:
-    """Context manager that notes them in `received` instead of ending this process."""
+    """Context manager that appends signals to `received` instead of ending this process."""
 
     def __init__(self):
         self.received: list[int] = []

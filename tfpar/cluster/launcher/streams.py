@@ -1,4 +1,4 @@
-"""The launcher's ends of the workers' pipes, and what cuts their bytes into lines."""
+"""The launcher's ends of the workers' pipes, and splitters of their bytes into lines."""
 
 import os
 import re
@@ -12,20 +12,20 @@ class Stream:
 
     Args:
         fd: its descriptor; owned.
-        lines: what cuts the bytes.
+        lines: splitter of the bytes, `Lines` or `LiveLines`.
     """
 
-    def __init__(self, fd: int, lines):
+    def __init__(self, fd: int, lines: "Lines | LiveLines"):
         os.set_blocking(fd, False)
         self.fd = fd
         self._lines = lines
 
     def fileno(self) -> int:
-        """For selectors."""
+        """Return the descriptor, for selectors."""
         return self.fd
 
     def read(self) -> int | None:
-        """Takes what is there; returns how many bytes, or None once everybody has closed the other end."""
+        """Read available bytes; return how many, or None once the other end is closed."""
         try:
             data = os.read(self.fd, CHUNK_BYTES)
         except BlockingIOError:
@@ -36,58 +36,58 @@ class Stream:
         return len(data) or None
 
     def close(self) -> None:
-        """Hands on the line that was begun."""
+        """End an incomplete line, and close the descriptor."""
         self._lines.end()
         os.close(self.fd)
 
 
 class Lines:
-    """Cuts bytes into lines.
+    """Splitter of bytes into lines.
 
     Args:
-        take: is called with each line, without its newline.
+        add_line: is called with each line, without its newline.
         limit_bytes: longer lines are broken.
     """
 
-    def __init__(self, take: Callable[[bytes], None], limit_bytes: int | None = CHUNK_BYTES):
-        self._take = take
+    def __init__(self, add_line: Callable[[bytes], None], limit_bytes: int | None = CHUNK_BYTES):
+        self._add_line = add_line
         self._limit_bytes = limit_bytes
         self._rest = b""
 
     def feed(self, data: bytes) -> None:
-        """Takes more bytes."""
+        """Add bytes."""
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
-            self._take(line)
+            self._add_line(line)
         if self._limit_bytes and len(self._rest) > self._limit_bytes:
             self.end()
 
     def end(self) -> None:
-        """There is no more: the rest is a line too."""
+        """End the input: the rest is a line too."""
         if self._rest:
-            self._take(self._rest)
+            self._add_line(self._rest)
         self._rest = b""
 
 
 class LiveLines:
-    """Cuts bytes into lines as a terminal does: a row is shown before it is complete, and may be written anew.
+    """Splitter of bytes into lines as in a terminal: a row is drawn before it is complete, and may be overwritten.
 
     Args:
-        take: is called with each complete line, and whether it was drawn while it grew.
-        draw: is called with the row as it is so far.
+        add_line: is called with each complete line, and whether it was drawn before.
+        draw: is called with the incomplete row.
     """
 
     PIECE = re.compile(rb"([^\r\n]*)([\r\n]?)")
 
-    def __init__(self, take: Callable[[bytes, bool], None], draw: Callable[[bytes], None]):
-        self._take = take
+    def __init__(self, add_line: Callable[[bytes, bool], None], draw: Callable[[bytes], None]):
+        self._add_line = add_line
         self._draw = draw
         self._row = b""
         self._drawn = False
         self._returned = False
 
     def feed(self, data: bytes) -> None:
-        """Takes more bytes."""
+        """Add bytes."""
         for text, end in self.PIECE.findall(data):
             if text and self._returned:
                 self._row, self._returned = b"", False
@@ -100,7 +100,7 @@ class LiveLines:
             self._returned = self._returned or end == b"\r"
 
     def end(self) -> None:
-        """There is no more."""
+        """End the input."""
         if self._row:
             self._complete()
 
@@ -109,4 +109,4 @@ class LiveLines:
         self._row, self._drawn, self._returned = b"", False, False
         if drawn:
             self._draw(row)
-        self._take(row, drawn)
+        self._add_line(row, drawn)

@@ -6,25 +6,27 @@ import time
 from collections.abc import Sequence
 
 from tfpar.cluster.launcher.console import Console
+from tfpar.cluster.launcher.diagnosis import Failure, first_failure
 from tfpar.cluster.launcher.pump import TICK_S, Pump
 from tfpar.cluster.launcher.signals import Signals
-from tfpar.cluster.launcher.verdict import Failure, first_failure
 from tfpar.cluster.launcher.worker import Worker
 from tfpar.cluster.rendezvous import unreachable_workers
 from tfpar.errors import USER_ERROR_EXIT_CODE
 
-# How long a failure that may not be the cause is given to be joined by others.
+# Wait for further failures after one that may not be the cause.
 SETTLE_S = 5.0
-# How long what a worker leaves behind is given to end, and output to arrive that was written before an end.
+# Wait for other processes of a worker's group to end, and for output that was written before an end.
 LEFTOVER_S = 1.0
 
 
 @dataclasses.dataclass(frozen=True)
 class Limits:
-    """Attributes:
-    start_s: until all workers listen on their ports; None for no limit.
-    finish_s: from the chief's success to the others'.
-    grace_s: from SIGTERM to SIGKILL.
+    """Time limits of a launch.
+
+    Attributes:
+        start_s: until all workers listen on their ports; None for no limit.
+        finish_s: from the chief's success to the others'.
+        grace_s: from SIGTERM to SIGKILL.
     """
 
     start_s: float | None = None
@@ -33,18 +35,18 @@ class Limits:
 
 
 class Supervisor:
-    """Sees a launch through.
+    """Waits for the workers of a launch, and stops all if one fails.
 
     Args:
         workers: all of them, started.
-        addresses: where each is to listen.
-        limits: how long to wait for what.
-        console: where the workers' output goes.
-        signals: those that this process gets.
+        addresses: "host:port" at which each listens.
+        limits: time limits.
+        console: for the workers' output.
+        signals: received by this process.
 
     Attributes:
-        failures: in the order in which they were seen.
-        complaint: what took too long; None if nothing did.
+        failures: in the order in which they were observed.
+        timeout_message: states which limit was exceeded; None if none was.
     """
 
     def __init__(
@@ -56,7 +58,7 @@ class Supervisor:
         signals: Signals,
     ):
         self.failures: list[Failure] = []
-        self.complaint: str | None = None
+        self.timeout_message: str | None = None
         self._workers = workers
         self._addresses = addresses
         self._limits = limits
@@ -65,14 +67,14 @@ class Supervisor:
         self._pump = Pump(workers, console)
         self._started_at = time.monotonic()
         self._failed_at = self._chief_ended_at = None
-        self._to_start = set() if limits.start_s is None or len(workers) == 1 else {w.index for w in workers}
+        self._not_listening = set() if limits.start_s is None or len(workers) == 1 else {w.index for w in workers}
 
     def run(self) -> None:
-        """Returns when no worker runs any more, nor anything that one has left behind."""
+        """Wait until no process of any worker runs."""
         while not self._is_over():
             self._pump.tick()
-            self._note_ends()
-            self.complaint = None if self.failures else self._late_finish() or self._late_start()
+            self._record_ends()
+            self.timeout_message = None if self.failures else self._check_finish() or self._check_start()
         self._stop()
         self._pump.close()
 
@@ -80,16 +82,16 @@ class Supervisor:
         return [worker for worker in self._workers if worker.returncode is None]
 
     def _is_over(self):
-        if self.complaint or self._signals.received or self._console.is_broken:
+        if self.timeout_message or self._signals.received or self._console.is_broken:
             return True
         if not self.failures or not self._running():
             return not self._running()
-        guilty = first_failure(self.failures)
-        # Others may find the user's error too.
-        is_certain = not guilty.is_symptom and guilty.returncode != USER_ERROR_EXIT_CODE
+        cause = first_failure(self.failures)
+        # Other workers may report the same user error.
+        is_certain = not cause.is_symptom and cause.returncode != USER_ERROR_EXIT_CODE
         return is_certain or time.monotonic() - self._failed_at > SETTLE_S
 
-    def _note_ends(self):
+    def _record_ends(self):
         known = {failure.index for failure in self.failures}
         ended = [worker for worker in self._workers if worker.returncode and worker.index not in known]
         for worker in sorted(ended, key=lambda worker: worker.returncode > 0):  # killed ones end without delay
@@ -99,9 +101,9 @@ class Supervisor:
         if self._workers[0].returncode == 0:
             self._chief_ended_at = self._chief_ended_at or time.monotonic()
         for worker in self._workers:
-            worker.look()
+            worker.poll()
 
-    def _late_finish(self):
+    def _check_finish(self):
         if self._chief_ended_at is None or time.monotonic() - self._chief_ended_at <= self._limits.finish_s:
             return None
         late = [worker.index for worker in self._running()]
@@ -109,36 +111,36 @@ class Supervisor:
             return None
         return f"{_names(late)} did not finish within {self._limits.finish_s:g} s of the chief, worker 0"
 
-    def _late_start(self):
-        if not self._to_start:
+    def _check_start(self):
+        if not self._not_listening:
             return None
         silent = unreachable_workers(self._addresses, -1, timeout_s=TICK_S)
-        self._to_start &= set(silent) & {worker.index for worker in self._running()}
-        if not self._to_start or time.monotonic() - self._started_at <= self._limits.start_s:
+        self._not_listening &= set(silent) & {worker.index for worker in self._running()}
+        if not self._not_listening or time.monotonic() - self._started_at <= self._limits.start_s:
             return None
-        names = _names(sorted(self._to_start))
+        names = _names(sorted(self._not_listening))
         return f"{names} did not listen on the port in TF_CONFIG within {self._limits.start_s:g} s"
 
     def _stop(self):
-        """Ends all processes: SIGTERM to all if some still run, and in the end SIGKILL to whatever is left."""
+        """End all processes: SIGTERM to all if some still run, and SIGKILL to those that remain."""
         if self._running():
             for worker in self._workers:
                 worker.signal(signal.SIGTERM)
-        asked = len(self._signals.received)  # whoever asks once more to stop is tired of waiting
+        asked = len(self._signals.received)  # a further signal ends the wait
         self._pump.tick_while(
             lambda: self._running() and len(self._signals.received) == asked,
             self._limits.grace_s,
         )
         self._pump.tick_while(
-            lambda: any(worker.lives for worker in self._workers) and len(self._signals.received) == asked,
+            lambda: any(worker.is_alive for worker in self._workers) and len(self._signals.received) == asked,
             LEFTOVER_S,
         )
         for worker in self._workers:
-            if worker.lives:
+            if worker.is_alive:
                 worker.signal(signal.SIGKILL)
         for worker in self._running():
             worker.wait()
-        self._pump.tick_while(lambda: not self._pump.is_dry, LEFTOVER_S)
+        self._pump.tick_while(lambda: not self._pump.is_closed, LEFTOVER_S)
 
 
 def _names(indices):

@@ -1,4 +1,4 @@
-"""A worker's process and its output."""
+"""Runs a worker's process and reads its output."""
 
 import collections
 import contextlib
@@ -13,14 +13,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tfpar.cluster.launcher.console import Console
-from tfpar.cluster.launcher.cores import Share
+from tfpar.cluster.launcher.cores import CoreAllocation
 from tfpar.cluster.launcher.streams import CHUNK_BYTES, Lines, LiveLines, Stream
 
-BECOME = Path(__file__).with_name("become.py")
+EXEC_WORKER = Path(__file__).with_name("exec_worker.py")
 TAIL_LINES = 200
 USER_ERROR_LINE = b"error: "
 HOLD_S = 3.0
-# Notes and warnings of TensorFlow's C++ files, from before it heeds TF_CPP_MIN_LOG_LEVEL.
+# Notes and warnings of TensorFlow's C++ files, written before it reads TF_CPP_MIN_LOG_LEVEL.
 EARLY_LOG = re.compile(
     rb"WARNING: All log messages before absl::InitializeLog\(\) "
     rb"|[IW]\d{4} \d\d:\d\d:\d+\.\d+ +\d+ \S+\.(?:cc|h|cu):\d+\] "
@@ -28,18 +28,17 @@ EARLY_LOG = re.compile(
 
 
 class Worker:
-    """One process in a session, and thus a process group, of its own.
+    """Process of a worker, in a session and thus a process group of its own.
 
     Args:
-        index: its place among the workers; 0 is the chief.
-        command: what to run: a path and arguments.
-        environment: all of its environment.
-        share: its cores.
-        entry: descriptor of the guard.
-        console: where its output goes.
-        terminal: descriptor of a terminal whose size its own standard error, a pseudo-terminal, is to have; None for a
-            pipe.
-        hides_early_log: leave `EARLY_LOG` out.
+        index: of the worker; 0 is the chief.
+        command: path of the program, and its arguments.
+        environment: the complete environment.
+        allocation: its cores.
+        registration: descriptor of the guard.
+        console: for its output.
+        terminal: descriptor of a terminal: its standard error is a pseudo-terminal of that size; None for a pipe.
+        hides_early_log: drop lines that match `EARLY_LOG`.
     """
 
     def __init__(
@@ -47,8 +46,8 @@ class Worker:
         index: int,
         command: Sequence[str],
         environment: Mapping[str, str],
-        share: Share,
-        entry: int,
+        allocation: CoreAllocation,
+        registration: int,
         console: Console,
         terminal: int | None = None,
         hides_early_log: bool = False,
@@ -63,38 +62,38 @@ class Worker:
         self._console = console
         self._prefix = b"[worker %d] " % index
         self._group_ended = False
-        stdout, its_stdout = os.pipe()
-        stderr, its_stderr = os.pipe() if terminal is None else _pseudo_terminal(terminal, len(self._prefix))
-        cores = ",".join(map(str, share.cores or ()))
+        stdout, worker_stdout = os.pipe()
+        stderr, worker_stderr = os.pipe() if terminal is None else _open_pseudo_terminal(terminal, len(self._prefix))
+        cores = ",".join(map(str, allocation.cores or ()))
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", BECOME, str(entry), cores, *command],
+                [sys.executable, "-I", "-S", EXEC_WORKER, str(registration), cores, *command],
                 stdin=subprocess.DEVNULL,
-                stdout=its_stdout,
-                stderr=its_stderr,
+                stdout=worker_stdout,
+                stderr=worker_stderr,
                 env=environment,
                 start_new_session=True,
-                pass_fds=[entry],
+                pass_fds=[registration],
             )
         finally:
-            os.close(its_stdout)
-            os.close(its_stderr)
-        lines = Lines(self._take_stdout, limit_bytes=None if self.is_chief else CHUNK_BYTES)
-        live = Lines(self._take_stderr) if terminal is None else LiveLines(self._take_stderr, self._draw)
+            os.close(worker_stdout)
+            os.close(worker_stderr)
+        lines = Lines(self._add_stdout_line, limit_bytes=None if self.is_chief else CHUNK_BYTES)
+        live = Lines(self._add_stderr_line) if terminal is None else LiveLines(self._add_stderr_line, self._draw)
         self.streams = [Stream(stdout, lines), Stream(stderr, live)]
 
     @property
     def returncode(self) -> int | None:
-        """As of `subprocess`; None while it runs."""
+        """The return code as in `subprocess`; None while it runs."""
         return self._process.poll()
 
     def wait(self) -> None:
-        """Returns when it has ended."""
+        """Wait until it has ended."""
         self._process.wait()
 
     @property
-    def lives(self) -> bool:
-        """Does it, or a process that it has left behind in its group, still run?"""
+    def is_alive(self) -> bool:
+        """Whether it, or another process of its group, still runs."""
         if self.returncode is None:
             return True
         if not self._group_ended:
@@ -102,9 +101,9 @@ class Worker:
         return not self._group_ended
 
     def signal(self, number: int) -> bool:
-        """Sends a signal to its group; False if nobody is there.
+        """Send a signal to its group, and return whether the group exists.
 
-        A group that has ended is not asked again, since its number may be given to strangers.
+        A group that has ended gets no more signals, since its number may be reused for other processes.
         """
         if self._group_ended:
             return False
@@ -115,27 +114,26 @@ class Worker:
         return True
 
     def show_held_errors(self) -> None:
-        """Shows the user's mistakes that it found; they are held back since all workers may find the same."""
+        """Show its lines of user errors, which are held back since all workers may report the same."""
         for line in self.held_errors:
             self._console.line(self._prefix + line)
         self.held_errors.clear()
 
-    def look(self) -> None:
-        """Notes that its group has ended, while the group's number is still its own; shows errors that it outlived.
+    def poll(self) -> None:
+        """Record that its group has ended, while the number is still the group's; show errors that it has survived.
 
-        To be called often.
+        Call this often.
         """
-        lives = self.lives
-        if lives and self.held_errors and time.monotonic() - self._held_at > HOLD_S:
+        if self.is_alive and self.held_errors and time.monotonic() - self._held_at > HOLD_S:
             self.show_held_errors()
 
     def show_last_line(self) -> None:
-        """Shows the last line of standard output among all others."""
+        """Show the last line of standard output among all others."""
         if self.last_line is not None:
             self._console.line(self._prefix + self.last_line)
         self.last_line = None
 
-    def _take_stderr(self, line, shown=False):
+    def _add_stderr_line(self, line, shown=False):
         if self._hides_early_log and not shown and EARLY_LOG.match(line):
             return
         self.tail.append(line.removesuffix(b"\r").rpartition(b"\r")[2])
@@ -147,7 +145,7 @@ class Worker:
         else:
             self._show(line)
 
-    def _take_stdout(self, line):
+    def _add_stdout_line(self, line):
         if self.is_chief and line.strip():
             self.show_last_line()
             self.last_line = line
@@ -161,11 +159,11 @@ class Worker:
         self._console.draw_row(self._prefix + row)
 
 
-def _pseudo_terminal(terminal, prefix_width):
-    """Both ends of one that is as wide as `terminal` less the prefix, and changes no bytes."""
-    mine, theirs = os.openpty()
-    tty.setraw(theirs)
+def _open_pseudo_terminal(terminal: int, prefix_width: int) -> tuple[int, int]:
+    """Open a raw pseudo-terminal that is as wide as `terminal` less the prefix; return both ends."""
+    launcher_end, worker_end = os.openpty()
+    tty.setraw(worker_end)
     with contextlib.suppress(OSError, termios.error):
         rows, columns = termios.tcgetwinsize(terminal)
-        termios.tcsetwinsize(theirs, (rows, max(columns - prefix_width, 20)))
-    return mine, theirs
+        termios.tcsetwinsize(worker_end, (rows, max(columns - prefix_width, 20)))
+    return launcher_end, worker_end

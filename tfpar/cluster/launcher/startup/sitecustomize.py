@@ -1,4 +1,4 @@
-"""Refuses to train in a worker whose program makes no multi-worker strategy, and shows a user's mistake as one line.
+"""Refuses to train in a worker whose program makes no multi-worker strategy, and prints a `UserError` as one line.
 
 Without such a strategy each worker would train a model of its own, and all would write the same files. Python imports a
 module of this name before the user's program. This one acts once the program imports Keras.
@@ -6,9 +6,11 @@ module of this name before the user's program. This one acts once the program im
 
 import functools
 import importlib
+import importlib.machinery
 import importlib.util
 import os
 import sys
+import types
 
 
 class KerasFinder:
@@ -17,7 +19,7 @@ class KerasFinder:
     def __init__(self):
         self._asks_others = False
 
-    def find_spec(self, name, path=None, target=None):
+    def find_spec(self, name: str, path: object = None, target: object = None) -> importlib.machinery.ModuleSpec | None:
         if name != "keras" or self._asks_others:
             return None
         self._asks_others = True
@@ -37,8 +39,8 @@ class KerasFinder:
         return spec
 
 
-def guard_training(keras) -> None:
-    """Have `fit`, `train_on_batch` and the optimizers' `apply` check the strategy first.
+def guard_training(keras: types.ModuleType) -> None:
+    """Make `fit`, `train_on_batch` and the optimizers' `apply` check the strategy first.
 
     Args:
         keras: the module.
@@ -62,8 +64,8 @@ def _guarded(method):
     return check_and_call
 
 
-def show_exception(kind, error, traceback) -> None:
-    """End the program by a mistake of the user's as commands do: one line on stderr, and exit code 2."""
+def show_exception(kind: type, error: BaseException, traceback: types.TracebackType | None) -> None:
+    """End the program at a `UserError` as commands do: one line on stderr, and exit code 2."""
     errors = sys.modules.get("tfpar.errors")
     if errors is None or not isinstance(error, errors.UserError):
         return sys.__excepthook__(kind, error, traceback)

@@ -1,7 +1,7 @@
-"""Which of several failures was the cause, and which came of it.
+"""Finds the cause among several workers' failures.
 
 When a worker fails, its peers lose their connections and fail soon after; at times they even end before it does, while
-it still cleans up. So a failure that speaks of a lost peer is a symptom, if there is another that does not.
+it still cleans up. So a failure whose message is of a lost peer is a symptom if another failure is not.
 """
 
 import dataclasses
@@ -21,10 +21,12 @@ LOG_LINE = re.compile(rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+: [IWE] |[IWE]\d{4} 
 
 @dataclasses.dataclass(frozen=True)
 class Failure:
-    """Attributes:
-    index: of the worker.
-    returncode: as of `subprocess`: negative for a signal.
-    lines: the end of its standard error.
+    """Failure of a worker.
+
+    Attributes:
+        index: of the worker.
+        returncode: as in `subprocess`: negative for a signal.
+        lines: the last lines of its standard error.
     """
 
     index: int
@@ -33,15 +35,15 @@ class Failure:
 
     @property
     def exit_code(self) -> int:
-        """As a shell gives it: 128 and the signal's number for one that was killed."""
+        """The exit code as in a shell: 128 plus the signal's number for a killed worker."""
         return self.returncode if self.returncode >= 0 else 128 - self.returncode
 
     @property
     def is_symptom(self) -> bool:
-        """Did it end for the loss of a peer? A killed worker did not, save by its own abort()."""
+        """Whether it failed because a peer was lost. A killed worker did not, unless by its own abort()."""
         if self.returncode < 0 and self.returncode != -signal.SIGABRT:
             return False
-        return any(SYMPTOM.search(line) for line in last_words(self.lines))
+        return any(SYMPTOM.search(line) for line in find_last_error(self.lines))
 
     def __str__(self):
         if self.returncode >= 0:
@@ -53,12 +55,12 @@ class Failure:
         return f"worker {self.index} was killed by {name} (signal {-self.returncode})"
 
 
-def last_words(lines: Sequence[bytes]) -> Sequence[bytes]:
-    """The lines that say why a process ended.
+def find_last_error(lines: Sequence[bytes]) -> Sequence[bytes]:
+    """Return the lines that state why a process ended.
 
-    These are the exception, which begins where the indented frames of the last traceback end, or what follows the last
-    "error: ", or else the last twenty lines. Logs of TensorFlow's threads, which complain of lost connections while any
-    process ends, are left out, save for the fatal ones.
+    These are the exception, which begins after the indented frames of the last traceback, or the lines from the last
+    "error: " on, or else the last twenty lines. Logs of TensorFlow's threads, which report lost connections whenever a
+    process ends, are removed unless they are fatal.
     """
     lines = [line for line in lines if not LOG_LINE.match(line)]
     starts = [number for number, line in enumerate(lines) if line.startswith((TRACEBACK, b"error: "))]
@@ -72,9 +74,9 @@ def last_words(lines: Sequence[bytes]) -> Sequence[bytes]:
 
 
 def first_failure(failures: Sequence[Failure]) -> Failure:
-    """The earliest that is not a symptom, or the earliest.
+    """Return the earliest failure that is not a symptom, or the earliest.
 
     Args:
-        failures: in the order in which they were seen.
+        failures: in the order in which they were observed.
     """
     return min(failures, key=lambda failure: failure.is_symptom)

@@ -1,16 +1,16 @@
-"""Which rows of a batch are whose, and whether all were handed the same batch."""
+"""Shards of a batch are consecutive, and workers with different batches are stopped."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfpar.train.shares import DIFFERENT_BATCHES, check_for_tpu, check_same_batch, part_of_rows
+from tfpar.train.sharding import DIFFERENT_BATCHES, check_for_tpu, check_same_batch, slice_rows
 
 pytestmark = pytest.mark.timeout(60)
 
 
 @pytest.mark.parametrize(
-    "rows, parts, sizes",
+    "rows, count, sizes",
     [
         (6, 1, [6]),
         (6, 2, [3, 3]),
@@ -21,32 +21,32 @@ pytestmark = pytest.mark.timeout(60)
         (0, 2, [0, 0]),
     ],
 )
-@pytest.mark.parametrize("part_is_known", [True, False])
-@pytest.mark.parametrize("rows_are_known", [True, False])
-def test_parts_are_consecutive_and_as_even_as_can_be(rows, parts, sizes, part_is_known, rows_are_known):
+@pytest.mark.parametrize("index_is_static", [True, False])
+@pytest.mark.parametrize("rows_are_static", [True, False])
+def test_slices_are_consecutive_and_as_even_as_the_rows_allow(rows, count, sizes, index_is_static, rows_are_static):
     x = np.arange(3 * rows).reshape(rows, 3)
-    spec = tf.TensorSpec((rows if rows_are_known else None, 3), tf.int64)
+    spec = tf.TensorSpec((rows if rows_are_static else None, 3), tf.int64)
 
-    def cut(x, part):
-        return part_of_rows((x, None, {"y": x[:, 0]}), part, parts)
+    def cut(x, index):
+        return slice_rows((x, None, {"y": x[:, 0]}), index, count)
 
-    places, cuts = [], []
-    for part in range(parts):
-        given = part if part_is_known else tf.constant(part)
+    offsets, slices = [], []
+    for index in range(count):
+        argument = index if index_is_static else tf.constant(index)
         function = tf.function(cut, autograph=False)
-        signature = (spec, part) if part_is_known else (spec, tf.TensorSpec((), tf.int32))
+        signature = (spec, index) if index_is_static else (spec, tf.TensorSpec((), tf.int32))
         concrete = function.get_concrete_function(*signature)
-        place, (mine, nothing, labels) = function(tf.constant(x), given)
-        assert nothing is None and mine.shape[0] == labels["y"].shape[0]
-        if rows_are_known and rows and rows % parts == 0:
-            assert concrete.structured_outputs[1][0].shape == (rows // parts, 3), "XLA wants to know"
-        places.append(int(place))
-        cuts.append(mine.numpy())
-    assert [len(mine) for mine in cuts] == sizes
-    assert [place for place, size in zip(places, sizes, strict=True) if size] == [
-        sum(sizes[:part]) for part, size in enumerate(sizes) if size
+        offset, (own, absent, labels) = function(tf.constant(x), argument)
+        assert absent is None and own.shape[0] == labels["y"].shape[0]
+        if rows_are_static and rows and rows % count == 0:
+            assert concrete.structured_outputs[1][0].shape == (rows // count, 3), "XLA needs a static shape"
+        offsets.append(int(offset))
+        slices.append(own.numpy())
+    assert [len(own) for own in slices] == sizes
+    assert [offset for offset, size in zip(offsets, sizes, strict=True) if size] == [
+        sum(sizes[:index]) for index, size in enumerate(sizes) if size
     ]
-    np.testing.assert_array_equal(np.concatenate(cuts), x)
+    np.testing.assert_array_equal(np.concatenate(slices), x)
 
 
 def summed(fingerprints):
@@ -60,12 +60,12 @@ def test_one_batch_passes(fingerprints):
 
 
 @pytest.mark.parametrize("fingerprints", [[7, 8], [0, 255], [255] * 255 + [254], [0] * 255 + [1], [1, 2, 3, 2]])
-def test_two_batches_do_not(fingerprints):
+def test_different_batches_are_refused(fingerprints):
     with pytest.raises(tf.errors.InvalidArgumentError, match=DIFFERENT_BATCHES[:40]):
         check_same_batch(summed(fingerprints), len(fingerprints))
 
 
-def test_nothing_is_checked_where_no_one_may_differ():
+def test_nothing_is_checked_in_one_process():
     check_same_batch([], 2)
 
 

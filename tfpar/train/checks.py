@@ -1,0 +1,82 @@
+"""Checks of a model before it trains, evaluates or predicts."""
+
+from collections.abc import Iterator
+
+import keras
+import tensorflow as tf
+
+from tfpar.keras_private import flatten_layers
+
+
+def check_scope(model: keras.Model) -> None:
+    """Refuse a model that is partly made outside of its strategy's scope.
+
+    Args:
+        model: `tfpar.train.Model`, whose method was called within a scope or outside of any.
+
+    Raises:
+        ValueError: the scope, the model's variables and those of its optimizer do not belong to one strategy.
+    """
+    replicas = model.distribute_strategy.num_replicas_in_sync
+    for owner, variables in _variables_by_owner(model):
+        for variable in variables:
+            if isinstance(variable.value, tf.distribute.DistributedValues) != (replicas > 1):
+                raise ValueError(_describe_scope_error(owner, variable, replicas))
+
+
+def check_synchronized_layers(model: keras.Model) -> None:
+    """Refuse layers that synchronize replicas within the forward pass, if XLA or lanes are in use.
+
+    Raises:
+        ValueError: names the layer.
+    """
+    names = find_synchronized_layers(model)
+    if names and (model.jit_compile or model.lanes > 1):
+        raise ValueError(
+            f"{names[0]} has synchronized=True, for which replicas must meet in the middle of the forward pass. "
+            f"XLA cannot compile that, and lanes do not meet: use compile(jit_compile=False) and lanes=1, or "
+            f"synchronized=False; got jit_compile={model.jit_compile}, lanes={model.lanes}."
+        )
+
+
+def check_runs_own_step(model: keras.Model) -> None:
+    """Refuse to run a subclass's own `train_step` on several replicas; called in a replica.
+
+    Raises:
+        ValueError: there are several replicas.
+    """
+    replicas = tf.distribute.get_strategy().num_replicas_in_sync
+    if replicas > 1:
+        raise ValueError(
+            f"{type(model).__name__} has its own `train_step`, which cannot run on {replicas} replicas: gradients "
+            "are summed over replicas between forward_backward and apply_gradients. Override `forward_backward` "
+            "instead, or use one replica."
+        )
+
+
+def find_synchronized_layers(model: keras.Model) -> list[str]:
+    """List the names of layers that synchronize replicas within the forward pass; none on one replica."""
+    if model.distribute_strategy.num_replicas_in_sync == 1:
+        return []
+    return [layer.name for layer in flatten_layers(model) if getattr(layer, "synchronized", False)]
+
+
+def _describe_scope_error(owner, variable, replicas) -> str:
+    if replicas == 1:
+        return (
+            f"The {owner} must be made outside of a strategy's scope, as the model was; its variable {variable.path!r} "
+            "was made within one. Build and compile the model within `with strategy.scope():`."
+        )
+    return (
+        f"The {owner} of a model on {replicas} replicas must be made within `with strategy.scope():`; its variable "
+        f"{variable.path!r} was made outside of it. Build the model, make its optimizer and metrics, and call "
+        "`compile` within the scope."
+    )
+
+
+def _variables_by_owner(model) -> Iterator[tuple[str, list[keras.Variable]]]:
+    # Variables that `adapt` sets are constant in training.
+    adapted = {id(v) for layer in flatten_layers(model) if hasattr(layer, "adapt") for v in layer.variables}
+    yield "layers", [variable for variable in model.variables if id(variable) not in adapted]
+    yield "optimizer", model.optimizer.variables if getattr(model, "optimizer", None) else []
+    yield "metrics", [variable for metric in model.metrics for variable in metric.variables]

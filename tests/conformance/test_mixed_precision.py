@@ -26,6 +26,6 @@ def test_close_to_float32(row, policy):
 
 @pytest.mark.parametrize("policy", TOLERANCES)
 @pytest.mark.parametrize("row", SINGLE, ids=str)
-def test_answers_in_the_compute_type(row, policy):
+def test_outputs_have_the_compute_dtype(row, policy):
     layer = built(row, layers, dtype=policy, return_state=True)
     assert {str(output.dtype.name) for output in layer(inputs())} == {policy.removeprefix("mixed_")}

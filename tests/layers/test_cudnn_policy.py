@@ -15,7 +15,7 @@ REASON = "the device is a GPU; batches that are not right-padded run by the trai
 
 
 def traced(layer, *, device="/GPU:0", training=True, masked=True, jit_compile=False, shape=(None, None, 4), **call):
-    """The graph of a training step of a layer: forward, and gradients by its input and weights."""
+    """Trace the graph of a training step of a layer: forward, and gradients by its input and weights."""
     layer.build(shape)
 
     def step(x, mask=None):
@@ -37,7 +37,7 @@ def operations(graph):
     return {node.op for node in nodes}
 
 
-TAKEN = {
+SUPPORTED = {
     "lstm": lambda: layers.LSTM(3),
     "gru": lambda: layers.GRU(3),
     "no_bias": lambda: layers.LSTM(3, use_bias=False),
@@ -48,11 +48,11 @@ TAKEN = {
     "float16": lambda: layers.LSTM(3, dtype="mixed_float16"),
     "bfloat16": lambda: layers.GRU(3, dtype="mixed_bfloat16"),
     "float64": lambda: layers.LSTM(3, dtype="float64"),
-    "asked_for": lambda: layers.LSTM(3, use_cudnn=True),
+    "requested": lambda: layers.LSTM(3, use_cudnn=True),
 }
 
 
-@pytest.mark.parametrize("make", TAKEN.values(), ids=TAKEN.keys())
+@pytest.mark.parametrize("make", SUPPORTED.values(), ids=SUPPORTED.keys())
 def test_a_traced_step_for_a_gpu_has_cudnn_and_its_gradient(make):
     found = operations(traced(make()))
     assert {FORWARD, BACKWARD} <= found
@@ -131,7 +131,7 @@ def test_a_batch_of_known_shape_without_a_mask_needs_no_second_body_in_a_traced_
     assert {FORWARD, BACKWARD} <= found and not {"If", "StatelessIf", "While", "StatelessWhile"} & found
 
 
-def test_a_layer_says_what_it_takes():
+def test_explain():
     layer = layers.LSTM(3, name="reader")
     with tf.device("/GPU:0"):
         assert layer.explain() == f"reader: lstm by the cudnn kernel, since {REASON}"
@@ -186,7 +186,7 @@ IMPOSSIBLE = {
 
 
 @pytest.mark.parametrize("make, obstacle", IMPOSSIBLE.values(), ids=IMPOSSIBLE.keys())
-def test_asking_for_what_cudnn_never_runs_is_an_error_at_construction(make, obstacle):
+def test_requesting_cudnn_for_an_unsupported_layer_is_an_error_at_construction(make, obstacle):
     message = f"use_cudnn=True was specified, but cuDNN is not supported here: .*{obstacle}.*use_cudnn='auto'"
     with pytest.raises(ValueError, match=message):
         make()
@@ -197,7 +197,7 @@ def test_asking_for_what_cudnn_never_runs_is_an_error_at_construction(make, obst
     [({"device": "/CPU:0"}, "the device is a CPU"), ({"jit_compile": True}, "XLA compiles the step")],
     ids=["cpu", "xla"],
 )
-def test_asking_for_cudnn_where_it_cannot_run_is_an_error_in_the_trace(options, obstacle):
+def test_requesting_cudnn_where_it_cannot_run_is_an_error_in_the_trace(options, obstacle):
     with pytest.raises(ValueError, match=f"use_cudnn=True was specified.*{obstacle}.*use_cudnn='auto'"):
         traced(layers.LSTM(3, use_cudnn=True), **options)
 
@@ -223,12 +223,12 @@ def test_a_saved_model_from_a_gpus_scope_runs_on_a_cpu(tmp_path, monkeypatch):
     serve = tf.saved_model.load(str(tmp_path / "model")).signatures["serving_default"]
     assert not any(name.startswith("Cudnn") for name in operations(serve.graph.as_graph_def()))
     x = np.random.default_rng(0).normal(size=(2, 5, 4)).astype("float32")
-    (answer,) = serve(features=tf.constant(x)).values()
-    np.testing.assert_allclose(answer, model(x), atol=1e-6)
+    (output,) = serve(features=tf.constant(x)).values()
+    np.testing.assert_allclose(output, model(x), atol=1e-6)
 
 
 @pytest.mark.parametrize("use_cudnn", ["auto", True, False])
-def test_a_saved_layer_keeps_what_was_asked_for(use_cudnn, tmp_path):
+def test_a_saved_layer_keeps_use_cudnn(use_cudnn, tmp_path):
     model = keras.Sequential([keras.Input((None, 4)), layers.LSTM(3, use_cudnn=use_cudnn)])
     model.save(tmp_path / "model.keras")
     assert keras.models.load_model(tmp_path / "model.keras").layers[0].use_cudnn == use_cudnn

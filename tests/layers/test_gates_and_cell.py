@@ -39,7 +39,7 @@ def test_is_called(path, name, monkeypatch):
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_another_memory_cell_changes_the_answer(path, monkeypatch):
+def test_another_memory_cell_changes_the_output(path, monkeypatch):
     plain = outputs(path)
     monkeypatch.setattr(lstm, "memory_cell", lambda gates, cell, activation: (gates.output, cell))
     assert np.abs(outputs(path) - plain).max() > 0.1

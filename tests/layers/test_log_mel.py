@@ -110,7 +110,7 @@ def distorted_by(spectrogram, **one):
 
 
 def ridge():
-    """A tone in band 20."""
+    """Make a tone in band 20."""
     return np.eye(40, dtype=np.float32)[np.full((64, 10), 20)]
 
 

@@ -33,9 +33,9 @@ def exported(layer, form="loop", **arguments):
     return body(tf.constant(SEQUENCES)), len(loops)
 
 
-def assert_close(answers, expected):
-    for answer, wanted in zip(tf.nest.flatten(answers), tf.nest.flatten(expected), strict=True):
-        np.testing.assert_allclose(answer, wanted, atol=1e-6)
+def assert_close(outputs, expected):
+    for output, value in zip(tf.nest.flatten(outputs), tf.nest.flatten(expected), strict=True):
+        np.testing.assert_allclose(output, value, atol=1e-6)
 
 
 @pytest.mark.parametrize("mask", [None, MASK], ids=["unmasked", "masked"])
@@ -44,9 +44,9 @@ def assert_close(answers, expected):
 def test_one_loop(cell, options, mask):
     layer = layers.Bidirectional(CELLS[cell](**options))
     expected = layer(SEQUENCES, mask=mask)
-    answers, loops = exported(layer, mask=mask)
+    outputs, loops = exported(layer, mask=mask)
     assert loops == 1
-    assert_close(answers, expected)
+    assert_close(outputs, expected)
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
@@ -54,9 +54,9 @@ def test_states_in_and_out(cell):
     layer = layers.Bidirectional(CELLS[cell](return_state=True), merge_mode=None)
     states = [tf.constant(GENERATOR.normal(size=(BATCH, UNITS)), "float32") for _ in range(4 if cell == "lstm" else 2)]
     expected = layer(SEQUENCES, initial_state=states)
-    answers, loops = exported(layer, initial_state=states)
+    outputs, loops = exported(layer, initial_state=states)
     assert loops == 1
-    assert_close(answers, expected)
+    assert_close(outputs, expected)
 
 
 OTHERS = {
@@ -71,18 +71,18 @@ OTHERS = {
 def test_layers_of_different(what):
     layer = layers.Bidirectional(layers.LSTM(UNITS), backward_layer=OTHERS[what])
     expected = layer(SEQUENCES)
-    answers, loops = exported(layer)
+    outputs, loops = exported(layer)
     assert loops == (1 if what == "loops" else 2)
-    assert_close(answers, expected)
+    assert_close(outputs, expected)
 
 
 @pytest.mark.parametrize(("form", "loops"), [("chunked", 2), ("unrolled", 0)])
 def test_other_forms_do_not(form, loops):
     layer = layers.Bidirectional(layers.LSTM(UNITS))
     expected = layer(SEQUENCES)
-    answers, found = exported(layer, form)
+    outputs, found = exported(layer, form)
     assert found == loops
-    assert_close(answers, expected)
+    assert_close(outputs, expected)
 
 
 def test_stateful_layers_carry_their_states():
@@ -91,6 +91,6 @@ def test_stateful_layers_carry_their_states():
     layer(inputs), same(inputs)
     same.set_weights(layer.get_weights())
     for _ in range(2):
-        answers, loops = exported(layer)
+        outputs, loops = exported(layer)
         assert loops == 1
-        assert_close(answers, same(SEQUENCES))
+        assert_close(outputs, same(SEQUENCES))

@@ -8,13 +8,13 @@ from tfpar.layers.recurrent.placement import device_type, within_xla
 
 def asked_within(function_of_ask, *arguments, **options):
     """Return `device_type()` and `within_xla()` where `function_of_ask` calls its argument, traced."""
-    answers = []
+    results = []
 
     def ask():
-        answers.append((device_type(), within_xla()))
+        results.append((device_type(), within_xla()))
 
     tf.function(lambda *args: function_of_ask(ask, *args), autograph=False, **options).get_concrete_function(*arguments)
-    return answers
+    return results
 
 
 @pytest.mark.parametrize("scope", ["/GPU:0", "/gpu:1", "/job:worker/replica:0/task:3/device:GPU:0"])

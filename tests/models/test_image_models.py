@@ -28,7 +28,7 @@ def trained(outputs, inputs, loss, epochs=1, lanes=1):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_classifier_learns_is_saved_and_leaves(kind, tmp_path):
+def test_a_classifier_learns_is_saved_and_exported(kind, tmp_path):
     classifier = image_classifier(kind, num_classes=4, hidden=16, dropout_rate=0.1, **SMALL)
     assert classifier.output_shape == (None, 4)
     loss = tfpar.train.SmoothedCrossentropy(label_smoothing=0.1)
@@ -48,19 +48,19 @@ def test_a_classifier_learns_is_saved_and_leaves(kind, tmp_path):
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_mean_over_views_of_a_classifier(kind, tmp_path):
     classifier = image_classifier(kind, num_classes=4, hidden=16, **SMALL)
-    answering = mean_over_views(classifier)
+    averaged = mean_over_views(classifier)
     images = DATA.test.images[:3].astype("float32")
     logits = classifier.predict(tfpar.tasks.image_classification.ShiftedViews()(images), verbose=0).reshape(5, 3, 4)
     by_view = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
-    answers = answering.predict(images, verbose=0)
-    np.testing.assert_allclose(answers, by_view.mean(axis=0), atol=1e-6)
-    assert np.abs(answers - by_view[0]).max() > 1e-4  # predictions differ between the views
+    predictions = averaged.predict(images, verbose=0)
+    np.testing.assert_allclose(predictions, by_view.mean(axis=0), atol=1e-6)
+    assert np.abs(predictions - by_view[0]).max() > 1e-4  # predictions differ between the views
 
-    report = tfpar.export.tflite(answering, tmp_path / "model.tflite", calibration=batches())
+    report = tfpar.export.tflite(averaged, tmp_path / "model.tflite", calibration=batches())
     assert report["max_abs_error"] < 1e-5
     assert ("UNIDIRECTIONAL_SEQUENCE_LSTM" in report["ops"]) == (kind != "cnn")
     classifier.get_layer("logits").bias.assign([9.0, 0.0, 0.0, 0.0])  # the layers are the classifier's
-    assert (answering.predict(images, verbose=0).argmax(axis=-1) == 0).all()
+    assert (averaged.predict(images, verbose=0).argmax(axis=-1) == 0).all()
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -121,7 +121,7 @@ def test_pixels_are_normalized_inside():
         (dict(kind="mlp"), "kind='mlp'"),
         (dict(cell="lstmm"), "cell='lstmm'"),
         (dict(width=0), "width=0"),
-        (dict(stages=4), "4 need 16 pixels in height and width; got 8 x 8"),
+        (dict(stages=4), "at least 16 pixels; got 8 x 8"),
         (dict(num_classes=0), "num_classes=0"),
         (dict(dropout_rate=1.0), "dropout=1.0"),
     ],

@@ -17,7 +17,7 @@ def cross_entropy():
 
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
 @pytest.mark.parametrize("bidirectional", [False, True])
-def test_learns_and_initialises(cell, bidirectional):
+def test_learns_and_initializes(cell, bidirectional):
     classifier = text_classifier(**SMALL, cell=cell, bidirectional=bidirectional, members=2)
     autoencoder = sequence_autoencoder(classifier)
     directions = 2 if bidirectional else 1

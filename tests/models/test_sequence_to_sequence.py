@@ -35,7 +35,7 @@ def models(request):
     return made
 
 
-def answers_of(models):
+def functions_of(models):
     """`encode` and `decode_step` as functions of named arrays."""
 
     encoder, decoder_step = ServingModel(models.encoder), ServingModel(models.decoder_step)
@@ -51,13 +51,13 @@ def answers_of(models):
 
 def test_all_steps_at_once_are_one_after_the_other(models):
     logits = models.model([SOURCE, TARGET])
-    encode, decode_step = answers_of(models)
+    encode, decode_step = functions_of(models)
     states = encode(source=SOURCE)
     constants = {"source": SOURCE, **{name: states.pop(name) for name in ("memory", "keys")}}
     for t in range(TARGET.shape[1]):
-        answer = decode_step(token=TARGET[:, t : t + 1], **constants, **states)
-        states = {name: answer[f"new_{name}"] for name in states}
-        np.testing.assert_allclose(answer["log_probabilities"], keras.ops.log_softmax(logits[:, t]), atol=2e-5)
+        outputs = decode_step(token=TARGET[:, t : t + 1], **constants, **states)
+        states = {name: outputs[f"new_{name}"] for name in states}
+        np.testing.assert_allclose(outputs["log_probabilities"], keras.ops.log_softmax(logits[:, t]), atol=2e-5)
 
 
 def test_padding_of_the_source_changes_nothing(models):
@@ -72,7 +72,7 @@ def test_searches_of_tensorflow_and_of_numpy_agree(models, beam_size, coverage_p
     tokens, ranks = Decoder(models, **options)(SOURCE)
     for row, source in enumerate(SOURCE):
         source = source[source > 0][None]
-        found = beam_search(*answers_of(models), source, **options)
+        found = beam_search(*functions_of(models), source, **options)
         np.testing.assert_allclose(ranks[row], [one.rank for one in found], rtol=1e-4)
         assert [one.tokens.tolist() for one in found] == [
             ids[: len(one.tokens)].tolist() for ids, one in zip(tokens[row].numpy(), found, strict=True)
@@ -83,7 +83,7 @@ def test_searches_of_tensorflow_and_of_numpy_agree(models, beam_size, coverage_p
 
 def test_a_beam_as_wide_as_the_vocabulary_finds_the_best_of_all(models):
     """Of all translations of at most two tokens, by their log-probabilities; no beam is wide enough to lose one."""
-    encode, decode_step = answers_of(models)
+    encode, decode_step = functions_of(models)
     source = SOURCE[1:2, :4]
     options = dict(begin_id=BEGIN, end_id=END, beam_size=VOCABULARY, max_length=2, length_penalty=0.0)
     best = beam_search(encode, decode_step, source, **options)[0]

@@ -35,9 +35,9 @@ def test_padding_changes_nothing(pooling, bidirectional):
 
 
 def test_poolings_differ():
-    answers = [logits(text_classifier(**SMALL, pooling=pooling)) for pooling in POOLINGS]
-    for n, one in enumerate(answers):
-        assert all(np.abs(one - other).max() > 1e-6 for other in answers[:n])
+    outputs = [logits(text_classifier(**SMALL, pooling=pooling)) for pooling in POOLINGS]
+    for n, one in enumerate(outputs):
+        assert all(np.abs(one - other).max() > 1e-6 for other in outputs[:n])
 
 
 def test_members_are_independent():
@@ -59,7 +59,7 @@ def test_members_begin_differently_and_seeds_repeat():
     assert np.abs(logits(one)[:, 0] - logits(one)[:, 1]).max() > 1e-4
 
 
-def test_the_first_member_is_that_of_a_committee_of_one():
+def test_the_first_member_is_that_of_an_ensemble_of_one():
     np.testing.assert_allclose(
         logits(text_classifier(**SMALL, members=2))[:, :1], logits(text_classifier(**SMALL)), atol=1e-6
     )

@@ -17,7 +17,7 @@ def count(operations, kind):
 
 
 def graphs(loop, recurrence):
-    """The graph that computes the recurrent kernel's gradient, and the bodies of its loops in order."""
+    """Trace the graph that computes the recurrent kernel's gradient, and the bodies of its loops in order."""
 
     @tf.function(autograph=False)
     def function(x_proj, kernel):

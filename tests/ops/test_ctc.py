@@ -15,7 +15,7 @@ def logits(batch=3, steps=5, classes=3):
 
 
 def collapsed(path):
-    """A path without repeats and blanks."""
+    """Remove repeats and blanks from a path."""
     return tuple(symbol for symbol, _ in itertools.groupby(path) if symbol)
 
 

@@ -247,6 +247,25 @@ def runs_eagerly(steps):
     return lambda: difference(run, ("one", "replicas"), compiled={"run_eagerly": True, "steps_per_execution": steps})
 
 
+def sparse(model_class):
+    inputs = keras.Input((4,), sparse=True)
+    return model_class(inputs, keras.layers.Dense(1)(inputs))
+
+
+def takes_sparse(batch_size, eagerly):
+    """Seven rows in batches that do not divide evenly, the last one smaller than the number of replicas."""
+    x = tf.sparse.from_dense(X[:7] * (X[:7] > 0))
+    batches = tf.data.Dataset.from_tensor_slices((x, Y[:7])).batch(batch_size)
+
+    def run(model):
+        history = model.fit(batches, verbose=0).history
+        rows = model.predict(batches.map(lambda x, y: x), verbose=0)
+        return [model.get_weights(), *history.values(), model.evaluate(batches, verbose=0), rows]
+
+    settings = SETTINGS if eagerly else ("one", "replicas")
+    return lambda: difference(run, settings, make=sparse, compiled={"run_eagerly": eagerly})
+
+
 SGD = functools.partial(optimizers.SGD, 0.1)
 CASES = {
     "Adadelta": steps(functools.partial(optimizers.Adadelta, 1.0)),
@@ -317,6 +336,8 @@ CASES = {
     "ask without weights": predicts(weightless, {}),
     "optional input absent": takes_optional(None),
     "optional input given": takes_optional(X),
+    "sparse": takes_sparse(5, eagerly=False),
+    "sparse, fewer rows than replicas": takes_sparse(3, eagerly=True),
     "eager": runs_eagerly(1),
     "eager, several steps at once": runs_eagerly(3),
 }

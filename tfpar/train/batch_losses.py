@@ -90,7 +90,8 @@ def gather_arguments(arguments: LossArguments, offset: tf.Tensor) -> LossArgumen
         offset: of the shard's first row in the batch, int32 scalar.
 
     Raises:
-        ValueError: the batch was distributed before `fit` received it, so that offsets are unknown.
+        ValueError: the batch was distributed before `fit` received it, so that offsets are unknown; or it has ragged
+            tensors.
     """
     if tf.distribute.get_strategy().num_replicas_in_sync == 1:
         return arguments
@@ -101,6 +102,11 @@ def gather_arguments(arguments: LossArguments, offset: tf.Tensor) -> LossArgumen
             "tf.distribute.DistributedDataset; pass the tf.data.Dataset itself."
         )
     leaves = tf.nest.flatten(arguments)
+    if any(isinstance(leaf, tf.RaggedTensor) for leaf in leaves):
+        raise ValueError(
+            "The `loss` must be a mean over rows to be given ragged targets or outputs on several replicas; got one of "
+            "the whole batch. Give it dense tensors (`to_tensor()` and a mask), or train on one device."
+        )
     padded = [None if leaf is None else _pad_rows(_as_number(leaf), offset, rows) for leaf in leaves]
     pairs = zip(all_reduce_sum(padded), leaves, strict=True)
     return tf.nest.pack_sequence_as(arguments, [None if t is None else tf.cast(t, leaf.dtype) for t, leaf in pairs])

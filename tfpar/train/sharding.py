@@ -137,12 +137,24 @@ def slice_rows(batch: Nest, index: int | tf.Tensor, count: int) -> tuple[tf.Tens
     def cut(tensor):
         if tensor is None:
             return None
+        if isinstance(tensor, tf.SparseTensor):
+            return _slice_sparse_rows(tensor, offset, size)
         part = tensor[offset : offset + size]
         if isinstance(size, int) and isinstance(part, tf.Tensor) and rows % count == 0:
             part = tf.ensure_shape(part, [size, *part.shape[1:]])  # static for XLA, also where `index` is not
         return part
 
     return tf.convert_to_tensor(offset, tf.int32), tf.nest.map_structure(cut, batch)
+
+
+def _slice_sparse_rows(tensor: tf.SparseTensor, offset, size) -> tf.SparseTensor:
+    """Return `tensor[offset : offset + size]`, which a `tf.SparseTensor` does not offer."""
+    shape = tensor.dense_shape
+    offset = tf.minimum(tf.cast(offset, tf.int64), shape[0])  # a shard may have no rows
+    begin = tf.concat([offset[None], tf.zeros_like(shape[1:])], 0)
+    rows = tf.sparse.slice(tensor, begin, tf.concat([tf.cast(size, tf.int64)[None], shape[1:]], 0))
+    rows.set_shape([None, *tensor.shape[1:]])
+    return rows
 
 
 def fingerprint_terms() -> list[tf.Tensor]:
@@ -167,7 +179,8 @@ def check_same_batch(sums: list[tf.Tensor], replicas: int) -> None:
 
 def _compute_fingerprint(batch) -> tf.Tensor:
     """Hash the first values of a batch to a number below `_FINGERPRINTS`, float32."""
-    hashes = [_hash(tf.reshape(leaf, [-1])[:_SAMPLED_VALUES]) for leaf in tf.nest.flatten(batch) if tf.is_tensor(leaf)]
+    leaves = tf.nest.flatten(batch, expand_composites=True)  # components of sparse and ragged tensors
+    hashes = [_hash(tf.reshape(leaf, [-1])[:_SAMPLED_VALUES]) for leaf in leaves if tf.is_tensor(leaf)]
     return tf.cast(tf.math.floormod(tf.add_n(hashes), _FINGERPRINTS), tf.float32)
 
 

@@ -16,10 +16,10 @@ from tfpar.checks import check_one_of
 from tfpar.errors import MissingExtraError, UserError
 from tfpar.export.foreign.torch_file import read_torch_file
 from tfpar.files import open_file
-from tfpar.layers import Bidirectional, SimpleRNN
+from tfpar.layers import GRU, Bidirectional, SimpleRNN
 from tfpar.layers.recurrent.cells import CELLS
 
-_LAYERS_BY_GATES = {cell.recurrence.num_gates: cell.layer for cell in CELLS.values() if cell.torch_name}
+_CELLS_BY_GATES = {cell.recurrence.num_gates: cell for cell in CELLS.values() if cell.torch_name}
 _NAME = re.compile(r"(?:(?P<prefix>.+)\.)?weight_hh_l(?P<layer>\d+)")
 _NONLINEARITIES = ("tanh", "relu")
 
@@ -133,11 +133,12 @@ def _convert_weights(tensors, suffix):
     is_matrix = kernel.ndim == recurrent.ndim == 2 and kernel.size and recurrent.size
     units = recurrent.shape[0] if is_matrix else 0
     gates = recurrent.shape[1] // units if is_matrix else 0
-    if gates not in _LAYERS_BY_GATES or recurrent.shape[1] != gates * units or kernel.shape[1] != gates * units:
+    if gates not in _CELLS_BY_GATES or recurrent.shape[1] != gates * units or kernel.shape[1] != gates * units:
         raise UserError(
             f"weight_ih_{suffix} {kernel.T.shape} and weight_hh_{suffix} {recurrent.T.shape} do not fit an LSTM, GRU "
             "or RNN"
         )
+    cell = _CELLS_BY_GATES[gates]
     arrays = [kernel, recurrent]
     names = [name for name in (f"bias_ih_{suffix}", f"bias_hh_{suffix}") if name in tensors]
     biases = [tensors[name].astype(np.float32) for name in names]
@@ -146,7 +147,7 @@ def _convert_weights(tensors, suffix):
             f"bias_ih_{suffix} and bias_hh_{suffix} must both exist, of {gates * units} numbers, or neither"
         )
     if biases:
-        arrays.append(np.stack(biases) if gates == 3 else np.sum(biases, axis=0))
-    if gates == 3:  # r z n to z r n
-        arrays = [np.concatenate([a[..., units : 2 * units], a[..., :units], a[..., 2 * units :]], -1) for a in arrays]
-    return _LAYERS_BY_GATES[gates], units, bool(biases), arrays
+        arrays.append(np.stack(biases) if cell.layer is GRU else np.sum(biases, axis=0))
+    by_gate = [np.split(array, gates, axis=-1) for array in arrays]
+    arrays = [np.concatenate([split[index] for index in cell.torch_gate_order], axis=-1) for split in by_gate]
+    return cell.layer, units, bool(biases), arrays

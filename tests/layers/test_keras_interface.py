@@ -57,3 +57,16 @@ def test_a_cell_has_the_weights():
     layer = layers.LSTM(4)
     layer(np.ones((2, 5, 3), "float32"))
     assert [layer.cell.kernel, layer.cell.recurrent_kernel, layer.cell.bias] == layer.weights
+
+
+@pytest.mark.parametrize("name", ["LSTM", "GRU", "SimpleRNN"])
+def test_single_rows_of_several_lengths(name):
+    """Keras traces anew for the second length, with one row and an unknown number of steps."""
+    inputs = keras.Input((None,), dtype="int32")
+    embedded = keras.layers.Embedding(9, 3, mask_zero=True)(inputs)
+    model = keras.Model(inputs, keras.layers.Dense(1)(getattr(layers, name)(4)(embedded)))
+    model.compile("sgd", "mse", jit_compile=False)
+    for row in ([[5, 6]], [[5, 6, 0, 0]], [[5, 6, 0]]):
+        x = np.array(row)
+        np.testing.assert_allclose(model.predict(x, verbose=0), model(x), atol=1e-6)
+        assert np.isfinite(model.train_on_batch(x, np.ones((1, 1))))

@@ -220,6 +220,8 @@ def _row(mask, t):
 
 def select(is_valid: tf.Tensor | None, valid: Tensors, masked: Tensors) -> Tensors:
     """Select rows of `valid` where `is_valid`, bool (batch,), and of `masked` elsewhere; None selects `valid`."""
-    if is_valid is None:
-        return tuple(valid)
-    return tuple(tf.where(is_valid[:, None], v, m) for v, m in zip(valid, masked, strict=True))
+    if is_valid is not None:
+        valid = [tf.where(is_valid[:, None], v, m) for v, m in zip(valid, masked, strict=True)]
+    for tensor, loop_variable in zip(valid, masked, strict=True):
+        tensor.set_shape(loop_variable.shape)  # a static number of rows stays one within a loop
+    return tuple(valid)

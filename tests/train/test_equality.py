@@ -20,10 +20,25 @@ BASELINE = ("one", "graph")
 pytestmark = pytest.mark.timeout(1200)  # the first test waits for those that run before it; each case has its own limit
 
 
-# Two replicas run the same code as four, and workers without XLA that with it except for the sums; `test_workers.py`
-# runs those in graph mode.
+# All cases on two replicas without XLA, and on each other setting those that use what only it has. The rest is slow: two
+# replicas run the same code as four, and workers without XLA that with it except for the sums.
 ROWS = [("mirrored2", "graph"), *((setting, "xla") for setting in SETTINGS)]
-TABLE = [pytest.param(*row, name, id="-".join([*row, name])) for row in ROWS for name in case_names(SCRIPT)]
+MECHANISMS = {
+    "one": ("adam", "accumulation"),
+    "mirrored4": ("loss_scaling", "uneven_shards"),
+    "multiworker2": ("adam", "rows_of_a_table"),
+    "grpc2": ("rows_of_a_table",),
+}
+
+
+def _row(setting, way, name):
+    is_fast = way == "graph" or name in MECHANISMS[setting]
+    return pytest.param(
+        setting, way, name, id="-".join([setting, way, name]), marks=() if is_fast else pytest.mark.slow
+    )
+
+
+TABLE = [_row(*row, name) for row in ROWS for name in case_names(SCRIPT)]
 
 
 @pytest.fixture(scope="module")

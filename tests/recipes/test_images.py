@@ -92,6 +92,7 @@ def test_faces_are_compared(run_recipe, tmp_path):
     assert done.returncode == 2 and "2 by 2; got 1" in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("recipe", "flags"),
     [
@@ -114,6 +115,7 @@ def test_what_can_be_trained(run_recipe, recipe, flags):
     assert not list(run_recipe.directory.iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", ["image_classification", "faces"])
 def test_two_replicas_train_the_same_weights_as_one(run_recipe, recipe):
     one = run_recipe(recipe, "--smoke").result
@@ -122,6 +124,7 @@ def test_two_replicas_train_the_same_weights_as_one(run_recipe, recipe):
     assert two["weights_abs_sum"] == pytest.approx(one["weights_abs_sum"], rel=1e-5)
 
 
+@pytest.mark.slow
 def test_a_folder_of_ones_own(run_recipe):
     for number in range(24):
         save(run_recipe.directory / "mine" / "ab"[number % 2] / f"{number}.png", number, (20 + number % 3, 20))

@@ -20,7 +20,9 @@ FLAGS = {
 }
 
 
-@pytest.mark.parametrize("recipe", FLAGS)
+@pytest.mark.parametrize(
+    "recipe", ["sentiment", *(pytest.param(name, marks=pytest.mark.slow) for name in list(FLAGS)[1:])]
+)
 def test_two_workers_train_the_same_weights_as_one(run_recipe, recipe):
     flags = ["--smoke", "--noxla", *FLAGS[recipe]]
     one = run_recipe(recipe, *flags).result

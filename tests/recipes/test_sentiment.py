@@ -77,6 +77,7 @@ def test_two_replicas_train_the_same_weights_as_one(smoke, sentiment):
     assert result["compilations"] == 0
 
 
+@pytest.mark.slow
 def test_two_replicas_train_the_same_weights_as_one_under_xla(sentiment_process):
     flags = ("--smoke", "--nobidirectional")  # half as much to compile
     one = sentiment_process(*flags).result  # programs are counted from TensorFlow's start: no forks
@@ -89,11 +90,13 @@ def test_two_replicas_train_the_same_weights_as_one_under_xla(sentiment_process)
     assert (one["compilations"], two["compilations"]) == (3, 6)
 
 
+@pytest.mark.slow
 def test_another_seed_trains_other_weights(smoke, sentiment):
     result = sentiment(*SMOKE, "--seed", 2).result
     assert result["weights_abs_sum"] != pytest.approx(smoke["weights_abs_sum"], rel=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "flags",
     [

@@ -1,5 +1,7 @@
 """recipes/sentiment.py on a user's own file."""
 
+import pytest
+
 SMALL = "--noxla --units 8 --embedding_size 8 --buckets 2 --export= --batch_size 16".split()
 
 
@@ -24,6 +26,7 @@ def test_csv_with_rows_that_cannot_be_used(sentiment):
     assert result["epochs"] == 1
 
 
+@pytest.mark.slow
 def test_tsv_with_numbered_columns(sentiment):
     lines = [f'{label}\t"{text}' for text, label in rows(300)]
     (sentiment.directory / "mine.tsv").write_text("\n".join(lines))
@@ -37,6 +40,7 @@ def test_tsv_with_numbered_columns(sentiment):
     assert list((sentiment.directory / "logs").rglob("events.out.tfevents.*"))
 
 
+@pytest.mark.slow
 def test_steps_come_before_epochs(sentiment):
     lines = [f"{text}\t{label}" for text, label in rows(300)]
     (sentiment.directory / "mine.tsv").write_text("\n".join(["text\tlabel", *lines]))

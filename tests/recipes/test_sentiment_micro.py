@@ -11,6 +11,8 @@ import tensorflow as tf
 import tfpar
 from tfpar.errors import UserError
 
+pytestmark = pytest.mark.slow
+
 FLAGS = "--smoke --noxla --target micro --export saved_model,int8 --max_tokens 12 --pooling attention".split()
 
 

@@ -13,6 +13,7 @@ def history(sentiment):
         return list(csv.DictReader(file))
 
 
+@pytest.mark.slow
 def test_a_killed_run_ends_like_one_that_was_not(sentiment):
     killed = sentiment(*FLAGS, kill_at_epoch=1)
     assert killed.returncode == -signal.SIGKILL and killed.stdout == ""

@@ -77,6 +77,7 @@ def check_answers(left, tmp_path):
     assert "is not a WAV file" in done.stderr and "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_a_stream_answers_step_by_step(run_recipe, tmp_path):
     from tfpar.export.conversion.interpreter import TFLiteModel
     from tfpar.tasks.speech_recognition.stream_speed import stream
@@ -92,6 +93,7 @@ def test_a_stream_answers_step_by_step(run_recipe, tmp_path):
     np.testing.assert_allclose(stream(TFLiteModel(left / "model.float32.tflite", "step"), frames), whole, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_chip_hears(run_recipe, tmp_path):
     left = tmp_path / "left"
     flags = ("--model", "lstm", "--streaming", "--target", "micro", "--export", "saved_model,int8")
@@ -112,6 +114,7 @@ def test_a_chip_hears(run_recipe, tmp_path):
     np.testing.assert_allclose(list(answer["probabilities"].values()), expected[0], atol=0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "flags", ["--model lstm --cell gru --precision mixed_bfloat16", "--model cnn --noaugment", "--dataset folder:clips"]
 )
@@ -129,6 +132,7 @@ def test_what_can_be_trained(run_recipe, flags):
         assert result["examples"] == {"train": 8, "validation": 2, "test": 2}
 
 
+@pytest.mark.slow
 def test_two_replicas_train_the_same_weights_as_one(run_recipe):
     flags = ("--smoke", "--noxla", "--model", "lstm", "--seed", 3)
     one = run_recipe("speech", *flags).result
@@ -136,6 +140,7 @@ def test_two_replicas_train_the_same_weights_as_one(run_recipe):
     assert two["weights_abs_sum"] == pytest.approx(one["weights_abs_sum"], rel=1e-4)
 
 
+@pytest.mark.slow
 def test_strings_of_digits(run_recipe, tmp_path):
     left = tmp_path / "left"
     flags = ("--task", "digits", "--model", "cnn_lstm", "--export_dir", left, "--export", "float32")

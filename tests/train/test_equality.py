@@ -20,8 +20,8 @@ BASELINE = ("one", "graph")
 pytestmark = pytest.mark.timeout(1200)  # the first test waits for those that run before it; each case has its own limit
 
 
-# All cases on two replicas without XLA, and on each other setting those that use what only it has. The rest is slow: two
-# replicas run the same code as four, and workers without XLA that with it except for the sums.
+# All cases on two replicas without XLA, and on each other setting those that use what only it has. The rest is slow:
+# two replicas run the same code as four, and workers without XLA that with it except for the sums.
 ROWS = [("mirrored2", "graph"), *((setting, "xla") for setting in SETTINGS)]
 MECHANISMS = {
     "one": ("adam", "accumulation"),

@@ -62,6 +62,19 @@ def _check_regular(mode: int) -> None:
 
 
 @contextlib.contextmanager
+def _full_disk_named(path: Path) -> Iterator[None]:
+    """Raise an OSError that names `path` if the body fails because the disk is full, also for errors of TensorFlow."""
+    try:
+        yield
+    except Exception as error:
+        code = getattr(error, "errno", None)
+        if code not in (errno.ENOSPC, errno.EDQUOT) and os.strerror(errno.ENOSPC) not in str(error):
+            raise
+        code = code or errno.ENOSPC
+        raise OSError(code, os.strerror(code), str(path)) from error
+
+
+@contextlib.contextmanager
 def written_atomically(path: Path) -> Iterator[Path]:
     """Yield the path of a temporary file beside `path`; it becomes `path` if the body succeeds, else it is removed.
 
@@ -71,7 +84,8 @@ def written_atomically(path: Path) -> Iterator[Path]:
     os.close(descriptor)
     temporary = Path(name)
     try:
-        yield temporary
+        with _full_disk_named(path):
+            yield temporary
         # mkstemp makes files private; a shared cache or an export must be readable like any other file.
         temporary.chmod(0o666 & ~_umask())
         os.replace(temporary, path)
@@ -96,7 +110,8 @@ def directory_written_atomically(path: Path, signed_by: str) -> Iterator[Path]:
     temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
     try:
         temporary.chmod(0o777 & ~_umask())
-        yield temporary
+        with _full_disk_named(path):
+            yield temporary
         if path.exists():
             former = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".old", dir=path.parent))
             os.replace(path, former)

@@ -1,8 +1,11 @@
 """Files and directories that appear whole or not at all."""
 
+import errno
+import functools
 import os
 
 import pytest
+import tensorflow as tf
 
 from tfpar.errors import UserError
 from tfpar.files import check_writable_directory, directory_written_atomically, written_atomically
@@ -137,3 +140,16 @@ def test_a_relative_path(tmp_path, monkeypatch):
 def test_the_check_leaves_no_trace(tmp_path):
     check_writable_directory(tmp_path / "parent" / "d", "sign")
     assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("writer", [written_atomically, functools.partial(directory_written_atomically, signed_by="x")])
+@pytest.mark.parametrize("program", ["python", "tensorflow"])
+def test_a_full_disk_is_named_and_nothing_is_left(writer, program, tmp_path):
+    with pytest.raises(OSError, match="No space left on device") as raised, writer(tmp_path / "out"):
+        if program == "python":
+            with open("/dev/full", "wb", buffering=0) as file:
+                file.write(b"1")
+        else:
+            tf.io.write_file("/dev/full", "1")
+    assert (raised.value.errno, raised.value.filename) == (errno.ENOSPC, str(tmp_path / "out"))
+    assert not list(tmp_path.iterdir())

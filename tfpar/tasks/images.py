@@ -1,7 +1,7 @@
 """Settings and training steps that tasks on images share."""
 
 import dataclasses
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from tfpar.errors import UserError
 from tfpar.tasks import training
@@ -54,10 +54,11 @@ class ImageConfig(FileGroups):
         return {"cnn": convolutions, "row_lstm": recurrent, "cnn_lstm": f"{convolutions}, then {recurrent}"}[self.model]
 
 
-class ImageTask(Task):
-    """Base class for tasks on images; `data` is a `tfpar.data.images.dataset.ImageData`."""
+ImageConfigT = TypeVar("ImageConfigT", bound=ImageConfig)
 
-    config: ImageConfig
+
+class ImageTask(Task[ImageConfigT]):
+    """Base class for tasks on images; `data` is a `tfpar.data.images.dataset.ImageData`."""
 
     def packages(self) -> tuple[Package, ...]:
         return (PILLOW,)

@@ -66,7 +66,7 @@ class FaceRecognitionConfig(ImageConfig):
             raise UserError("--target micro is not for faces: directions need more than 8 bits; use phone or desktop")
 
 
-class FaceRecognition(ImageTask):
+class FaceRecognition(ImageTask[FaceRecognitionConfig]):
     """Verification of faces of unseen people ("open"), or classification of known people ("closed")."""
 
     name = "faces"

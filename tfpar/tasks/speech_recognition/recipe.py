@@ -68,7 +68,7 @@ class SpeechRecognitionConfig(FileGroups):
             raise UserError(f"--target micro needs --model lstm and --task word; {got}")
 
 
-class SpeechRecognition(Task):
+class SpeechRecognition(Task[SpeechRecognitionConfig]):
     """Recognition of words or of strings of digits; `data` is a `SpeechData`."""
 
     name = "speech"

@@ -66,7 +66,7 @@ class TextClassificationConfig(TableFiles):
         return [*recurrent, self.wide] if self.wide else recurrent
 
 
-class TextClassification(Task):
+class TextClassification(Task[TextClassificationConfig]):
     """Classification of texts; `data` is a `TokenizedTexts`."""
 
     name = "sentiment"

@@ -65,7 +65,7 @@ class TranslationConfig(TableFiles):
         }
 
 
-class Translation(Task):
+class Translation(Task[TranslationConfig]):
     """Translation of sentences; `data` is a `TokenizedPairs`."""
 
     name = "translation"

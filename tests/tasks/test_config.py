@@ -6,6 +6,7 @@ from tfpar.tasks.config import FORMATS, Config
 from tfpar.tasks.image_classification import ImageClassificationConfig
 from tfpar.tasks.runner import describe_call, summarize
 from tfpar.tasks.speech_recognition import SpeechRecognitionConfig
+from tfpar.tasks.startup import formats_to_export
 from tfpar.tasks.text_classification import TextClassification, TextClassificationConfig
 from tfpar.tasks.translation import TranslationConfig
 
@@ -25,6 +26,11 @@ def test_a_smoke_run_exports_only_to_a_given_directory():
     assert TextClassificationConfig(smoke=True, export=("float32",)).export == ()
     assert TextClassificationConfig(smoke=True, export_dir="x").export == FORMATS
     assert TextClassificationConfig(smoke=True, export=["float32"], export_dir="x").export == ("float32",)
+
+
+def test_nothing_is_exported_without_a_directory():
+    assert formats_to_export(TextClassificationConfig(export_dir="x")) == FORMATS
+    assert formats_to_export(TextClassificationConfig(export_dir=None)) == ()
 
 
 def test_replace_changes_what_depends_on_a_setting():

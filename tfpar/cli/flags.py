@@ -27,9 +27,11 @@ def define_flags(config_class: type[Config]) -> None:
 
 def read_config(config_class: type[Config]) -> Config:
     """Make the settings from the parsed flags, and set the flags' defaults to those that hold with them."""
-    given = {name: FLAGS[name].value for name in settings_of(config_class) if FLAGS[name].present}
-    lists = {name: tuple(filter(None, value)) for name, value in given.items() if isinstance(value, list)}
-    config = config_class(**(given | lists))
+    given: dict[str, Any] = {name: FLAGS[name].value for name in settings_of(config_class) if FLAGS[name].present}
+    for name, value in given.items():
+        if isinstance(value, list):
+            given[name] = tuple(filter(None, value))
+    config = config_class(**given)
     for name in settings_of(config_class):
         default = config.default(name)
         FLAGS.set_default(name, list(default) if isinstance(default, tuple) else default)
@@ -37,6 +39,7 @@ def read_config(config_class: type[Config]) -> Config:
 
 
 def _define_flag(name: str, entry: Setting, kind: type, default: Any) -> None:
+    bounds: dict[str, Any] = dict(lower_bound=entry.minimum, upper_bound=entry.maximum)
     if kind is tuple:
         flags.DEFINE_list(name, list(default), entry.help)
         _check_list(name, entry.choices)
@@ -45,9 +48,9 @@ def _define_flag(name: str, entry: Setting, kind: type, default: Any) -> None:
     elif kind is bool:
         flags.DEFINE_bool(name, default, entry.help)
     elif kind is int:
-        flags.DEFINE_integer(name, default, entry.help, entry.minimum, entry.maximum)
+        flags.DEFINE_integer(name, default, entry.help, **bounds)
     elif kind is float:
-        flags.DEFINE_float(name, default, entry.help, entry.minimum, entry.maximum)
+        flags.DEFINE_float(name, default, entry.help, **bounds)
     else:
         flags.DEFINE_string(name, default, entry.help)
     if entry.multiple_of > 1:

@@ -1,6 +1,7 @@
 """Blocks of image models: encoders from pixels to a vector of features."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -90,7 +91,8 @@ class ImageEncoder:
 
     def _recurrent_layer(self, name, seed):
         def one_direction(go_backwards, seed):
-            return LAYERS[self.cell](
+            layer: Callable[..., keras.layers.Layer] = LAYERS[self.cell]
+            return layer(
                 self.units,
                 kernel_initializer=keras.initializers.GlorotUniform(seed),
                 recurrent_initializer=keras.initializers.Orthogonal(seed=seed + 1),

@@ -1,6 +1,7 @@
 """An ensemble of recurrent text classifiers in one network."""
 
 import dataclasses
+from collections.abc import Callable
 
 import keras
 import numpy as np
@@ -140,7 +141,8 @@ def _logits(member, tokens, token_scores, index, seed):
 
 def _recurrent(member, last_only, name, seed):
     def one_direction(go_backwards, seed):
-        return CELLS[member.cell](
+        layer: Callable[..., keras.layers.Layer] = CELLS[member.cell]
+        return layer(
             member.units,
             kernel_initializer=keras.initializers.GlorotUniform(seed),
             recurrent_initializer=keras.initializers.Orthogonal(seed=seed + 1),

@@ -52,7 +52,7 @@ class Task(abc.ABC, Generic[ConfigT]):
 
     name: ClassVar[str]
     config_class: ClassVar[type[Config]]
-    example_input: ClassVar[str]
+    example_input: str
     evaluates_in_scope: ClassVar[bool] = True
 
     def __init__(self, config: ConfigT):

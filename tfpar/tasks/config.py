@@ -139,19 +139,19 @@ class Config:
 
     def is_given(self, name: str) -> bool:
         """Return whether a setting was an argument."""
-        return name in self._given
+        return name in vars(self)["_given"]
 
     def default(self, name: str) -> Any:
         """Return the value that a setting has unless it is given, with the other settings as they are."""
-        return self._defaults[name]
+        return vars(self)["_defaults"][name]
 
     def given(self) -> dict[str, Any]:
         """Return the settings that were arguments, by name."""
-        return dict(self._given)
+        return dict(vars(self)["_given"])
 
     def replace(self, **changes: Any) -> typing.Self:
         """Return a copy with changed settings; what depends on them changes, too, unless it was given."""
-        return type(self)(**(self._given | changes))
+        return type(self)(**(self.given() | changes))
 
     def _assign(self, values):
         for name, value in values.items():
@@ -191,7 +191,8 @@ def check_setting(config_class: type[Config], name: str, value: Any) -> None:
     if value is None and entry.default is None:
         return
     number = {int: numbers.Integral, float: numbers.Real}.get(expected)
-    if not isinstance(value, number or expected) or (number and isinstance(value, bool)):
+    kind: Any = number or expected
+    if not isinstance(value, kind) or (number and isinstance(value, bool)):
         raise TypeError(f"`{name}` must be of type {expected.__name__}; got {value!r}.")
     if number:
         _check_number(name, value, entry)

@@ -59,6 +59,7 @@ def _run_steps(steps: Task, session: Session, command: str) -> dict[str, Any]:
     if formats := formats_to_export(steps.config):
         facts = _facts(steps, data, result, command)
         exporter = steps.make_exporter(model, data, evaluation, history, facts)
+        assert steps.config.export_dir is not None
         exports = exporter.write(steps.config.export_dir, formats, gate=not steps.config.smoke)
     return {**result, "exports": exports}
 

@@ -72,9 +72,9 @@ class FaceRecognition(ImageTask[FaceRecognitionConfig]):
     name = "faces"
     config_class = FaceRecognitionConfig
 
-    @property
-    def example_input(self) -> str:
-        return "one.png other.png" if self.config.task == "open" else "image.png"
+    def __init__(self, config: FaceRecognitionConfig):
+        super().__init__(config)
+        self.example_input = "one.png other.png" if config.task == "open" else "image.png"
 
     def load(self, replicas: int) -> Any:
         from tfpar.tasks.face_recognition.people import split_by_person

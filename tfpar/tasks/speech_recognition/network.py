@@ -1,6 +1,7 @@
 """Speech recognizers from waveforms to logits, with the front end inside."""
 
 import dataclasses
+from collections.abc import Callable
 
 import keras
 
@@ -61,7 +62,8 @@ class _Builder:
         return self.normalize_and_activate(keras.layers.Dense(self.units, **self.weights(), name="projected"), x)
 
     def recurrent(self, name, return_sequences=True, go_backwards=False):
-        return CELLS[self.cell](
+        layer: Callable[..., keras.layers.Layer] = CELLS[self.cell]
+        return layer(
             self.units,
             kernel_initializer=keras.initializers.GlorotUniform(self.next_seed()),
             recurrent_initializer=keras.initializers.Orthogonal(seed=self.next_seed()),

@@ -3,7 +3,7 @@
 import functools
 import warnings
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import keras
 import tensorflow as tf
@@ -14,6 +14,16 @@ from tfpar.train.checks import find_synchronized_layers
 from tfpar.train.execution import with_auto_clustering
 from tfpar.train.replica import all_variables, local_components
 from tfpar.train.xla_support import NotCompilableError, check_compilable
+
+
+@runtime_checkable
+class CudnnLayer(Protocol):
+    """A layer that may use cuDNN, such as `tfpar.layers.LSTM`."""
+
+    @property
+    def takes_cudnn(self) -> bool:
+        """Whether cuDNN would train the layer here."""
+
 
 # Type checkers see the methods that `super()` finds in the model.
 _Mixed: Any = keras.Model if TYPE_CHECKING else object
@@ -36,7 +46,7 @@ class XlaPolicy(_Mixed):
 
     @jit_compile.setter
     def jit_compile(self, value: bool | str) -> None:
-        uses_cudnn = any(getattr(layer, "takes_cudnn", False) for layer in flatten_layers(self))
+        uses_cudnn = any(map(_takes_cudnn, flatten_layers(self)))
         self._clusters_around_cudnn = bool(value) and uses_cudnn
         self._jit_is_auto, self._is_resolving_auto = self._is_resolving_auto, False
         keras.Model.jit_compile.fset(self, bool(value) and not uses_cudnn)
@@ -101,5 +111,9 @@ class XlaPolicy(_Mixed):
     def _supports_xla(self) -> bool:
         """Resolve `jit_compile="auto"`."""
         self._is_resolving_auto = True
-        supported = (layer.supports_jit or getattr(layer, "takes_cudnn", False) for layer in flatten_layers(self))
+        supported = (layer.supports_jit or _takes_cudnn(layer) for layer in flatten_layers(self))
         return all(supported) and not find_synchronized_layers(self)
+
+
+def _takes_cudnn(layer: object) -> bool:
+    return isinstance(layer, CudnnLayer) and layer.takes_cudnn

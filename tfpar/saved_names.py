@@ -86,7 +86,7 @@ class _KerasFinder:
         spec = next(filter(None, (finder.find_spec(name, path, target) for finder in others)), None)
         if spec is None or spec.loader is None:
             return spec
-        loader: Any = spec.loader
+        loader: Any = spec.loader  # its methods are replaced
         execute = loader.exec_module
 
         # The finder is removed only then, because others may look for Keras without importing it.

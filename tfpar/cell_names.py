@@ -25,7 +25,7 @@ def is_reference(text: str) -> bool:
     [True, True, False, False]
     """
     module, _, name = text.rpartition(":")
-    return name.isidentifier() and (_is_file(module) or all(part.isidentifier() for part in module.split(".")))
+    return name.isidentifier() and (_is_file(module) or all(map(str.isidentifier, module.split("."))))
 
 
 def is_user_cell(text: str) -> bool:

@@ -43,6 +43,9 @@ def _define_flag(name: str, entry: Setting, kind: type, default: Any) -> None:
     if kind is tuple:
         flags.DEFINE_list(name, list(default), entry.help)
         _check_list(name, entry.choices)
+    elif entry.other_choice:
+        help = f"<{'|'.join(entry.list_choices())}>: {entry.help}"
+        flags.DEFINE(_OpenEnumParser(entry), name, default, help, serializer=flags.ArgumentSerializer())
     elif entry.choices:
         flags.DEFINE_enum(name, default, list(entry.choices), entry.help)
     elif kind is bool:
@@ -57,6 +60,23 @@ def _define_flag(name: str, entry: Setting, kind: type, default: Any) -> None:
         flags.register_validator(
             name, lambda value: value % entry.multiple_of == 0, message=f"must be a multiple of {entry.multiple_of}"
         )
+
+
+class _OpenEnumParser(flags.EnumParser):
+    """Parser of a flag with choices and other values.
+
+    Args:
+        entry: a setting with `other_choice`.
+    """
+
+    def __init__(self, entry: Setting):
+        super().__init__(entry.choices)
+        self._entry = entry
+
+    def parse(self, argument: str) -> str:
+        if not self._entry.allows(argument):
+            raise ValueError(f"value should be one of <{'|'.join(self._entry.list_choices())}>")
+        return argument
 
 
 def _check_list(name, choices):

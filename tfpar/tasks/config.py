@@ -8,9 +8,10 @@ import math
 import numbers
 import types
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar
 
+from tfpar import cell_names
 from tfpar.checks import did_you_mean
 from tfpar.cluster import STRATEGIES
 from tfpar.export import formats
@@ -32,6 +33,8 @@ class Setting:
         minimum, maximum: bounds of a number, inclusive; None: unbounded.
         choices: allowed values, or of a tuple: allowed members; empty: any.
         multiple_of: factor that divides the value; 1: any.
+        other_choice: what is allowed besides `choices`, for messages; "": nothing.
+        is_other_choice: whether a word is that.
     """
 
     default: Any
@@ -40,12 +43,33 @@ class Setting:
     maximum: float | None = None
     choices: tuple[str, ...] = ()
     multiple_of: int = 1
+    other_choice: str = ""
+    is_other_choice: Callable[[str], bool] | None = None
+
+    def allows(self, word: Any) -> bool:
+        """Return whether a word is one of the choices."""
+        return word in self.choices or (self.is_other_choice is not None and self.is_other_choice(word))
+
+    def list_choices(self) -> tuple[str, ...]:
+        """Return the choices for messages."""
+        return (*self.choices, self.other_choice) if self.other_choice else self.choices
 
 
 def setting(default: Any, help: str, minimum: float | None = None, maximum: float | None = None, **options: Any) -> Any:
     """Make a dataclass field of a `Config`; the arguments are those of `Setting`."""
     return dataclasses.field(
         default=_NOT_GIVEN, metadata={"setting": Setting(default, help, minimum, maximum, **options)}
+    )
+
+
+def cell_setting(*choices: str) -> Any:
+    """Make the setting of the recurrent cell: one of `choices`, the first by default, a registered name or a class."""
+    return setting(
+        choices[0],
+        "Recurrent cell; module:Class or FILE.py:Class is a layer of your own.",
+        choices=choices,
+        other_choice=cell_names.REFERENCE,
+        is_other_choice=cell_names.is_user_cell,
     )
 
 
@@ -65,7 +89,7 @@ class Config:
     SMOKE: ClassVar[Mapping[str, Any]] = {}
 
     dataset: str = setting("", "A bundled set's name, tfds:NAME, csv:PATH, tsv:PATH or folder:PATH.")
-    cell: str = setting("lstm", "Recurrent cell.", choices=("lstm", "gru", "rnn"))
+    cell: str = cell_setting(*cell_names.BUILT_IN)
     dropout: float = setting(0.5, "Fraction of features dropped before the output.", 0, 0.99)
     seed: int = setting(1, "Of initial weights, dropout and shuffling.", 0, 2**31 - 1)
     strategy: str = setting("auto", "How training is spread over devices.", choices=tuple(STRATEGIES))
@@ -137,6 +161,11 @@ class Config:
             UserError: two settings exclude each other.
         """
 
+    @property
+    def cell_title(self) -> str:
+        """The cell in words: the acronym, or the name of the user's class."""
+        return self.cell.rpartition(":")[2] if cell_names.is_user_cell(self.cell) else self.cell.upper()
+
     def is_given(self, name: str) -> bool:
         """Return whether a setting was an argument."""
         return name in vars(self)["_given"]
@@ -197,9 +226,10 @@ def check_setting(config_class: type[Config], name: str, value: Any) -> None:
     if number:
         _check_number(name, value, entry)
     for word in value if expected is tuple else [value]:
-        if entry.choices and word not in entry.choices:
+        if entry.choices and not entry.allows(word):
+            allowed = ", ".join(entry.list_choices())
             raise ValueError(
-                f"`{name}` must be {'some' if expected is tuple else 'one'} of {', '.join(entry.choices)}; got {word!r}"
+                f"`{name}` must be {'some' if expected is tuple else 'one'} of {allowed}; got {word!r}"
                 f"{did_you_mean(str(word), entry.choices)}."
             )
 

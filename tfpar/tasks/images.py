@@ -50,7 +50,7 @@ class ImageConfig(FileGroups):
         """Return the kind and size of the network in words."""
         convolutions = f"{2 * self.stages} convolutions, {self.width} channels in the first"
         direction = "bidirectional " if self.bidirectional else ""
-        recurrent = f"{self.layers} {direction}{self.cell.upper()} of {self.units} units over the rows"
+        recurrent = f"{self.layers} {direction}{self.cell_title} of {self.units} units over the rows"
         return {"cnn": convolutions, "row_lstm": recurrent, "cnn_lstm": f"{convolutions}, then {recurrent}"}[self.model]
 
 

@@ -46,6 +46,9 @@ def run(task: type[Task], config: Config | None = None, *, command: str | None =
 
 
 def _run_steps(steps: Task, session: Session, command: str) -> dict[str, Any]:
+    from tfpar.layers.recurrent.cells import find_layer
+
+    find_layer(steps.config.cell)  # a layer that cannot be imported is refused before data are loaded
     data = steps.load(session.replicas)
     with session.strategy.scope():
         model = steps.build(data)

@@ -238,7 +238,7 @@ class SpeechRecognition(Task[SpeechRecognitionConfig]):
 
     def describe_model(self) -> str:
         config = self.config
-        units = f"{config.cell.upper()} of {config.units} units"
+        units = f"{config.cell_title} of {config.units} units"
         network = {
             "cnn": f"convolutions, {config.width} channels at first",
             "lstm": f"{units}, " + ("two, forward" if config.streaming else "both ways"),

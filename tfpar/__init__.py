@@ -18,12 +18,14 @@ __version__ = "0.1.0"
 __all__ = ["__version__", "cluster", "data", "export", "from_keras", "layers", "models", "tasks", "train"]
 
 
-def __getattr__(name: str):
-    if name == "from_keras":  # in `export`, since it verifies the model; it serves training, too
-        return importlib.import_module("tfpar.export").from_keras
-    if name in __all__:
-        return importlib.import_module(f"tfpar.{name}")
-    raise AttributeError(f"module 'tfpar' has no attribute {name!r}")
+if not TYPE_CHECKING:  # for type checkers, all names are imported above, and any other name is an error
+
+    def __getattr__(name: str) -> object:
+        if name == "from_keras":  # in `export`, since it verifies the model; it serves training, too
+            return importlib.import_module("tfpar.export").from_keras
+        if name in __all__:
+            return importlib.import_module(f"tfpar.{name}")
+        raise AttributeError(f"module 'tfpar' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

@@ -29,7 +29,8 @@ def check_positive_integer(name: str, value: Any) -> int:
 
 def check_fraction(name: str, value: Any) -> float:
     """Return `value` if it is in [0, 1); raise ValueError otherwise."""
-    if not isinstance(value, numbers.Real) or not 0 <= value < 1:
+    is_number = isinstance(value, numbers.Real)
+    if not is_number or not 0 <= value < 1:
         raise ValueError(
             f"Received an invalid value for argument `{name}`, expected a number in [0, 1). Received: {name}={value!r}"
         )
@@ -52,6 +53,7 @@ def find_non_finite(value: object, name: str = "") -> str | None:
     >>> find_non_finite({"metrics": {"loss": [1.0, float("nan")]}})
     'metrics.loss.1 is nan'
     """
+    entries: Iterable[tuple[Any, Any]]
     if isinstance(value, dict):
         entries = value.items()
     elif isinstance(value, list | tuple):

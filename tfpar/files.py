@@ -2,13 +2,13 @@
 
 import contextlib
 import errno
+import io
 import os
 import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
 
 from tfpar.errors import UserError
 
@@ -23,7 +23,7 @@ _MOST_BYTES = 8 << 30
 _MOST_BYTES_UNSIZED = 1 << 20  # of files whose size is 0 because the kernel generates their content, as in /proc
 
 
-def open_file(path: Path | str) -> BinaryIO:
+def open_file(path: Path | str) -> io.BufferedReader:
     """Open a regular file for reading; refuse FIFOs and devices, which may block or never end.
 
     Raises:

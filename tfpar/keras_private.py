@@ -8,6 +8,7 @@ import contextlib
 import functools
 import inspect
 from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import keras
 import tensorflow as tf
@@ -30,6 +31,12 @@ class TrainerHooks:
 
     A subclass has `_build_from_batch(batch)` and `_supports_xla() -> bool`.
     """
+
+    if TYPE_CHECKING:
+
+        def _build_from_batch(self, batch: Any) -> None: ...
+
+        def _supports_xla(self) -> bool: ...
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
         """Build before the first step, from the specs of an epoch's iterator or from one batch."""
@@ -199,7 +206,8 @@ def single_device_updates(optimizer: keras.optimizers.Optimizer) -> Iterator[Non
     Methods that its own class overrides stay in force: only TensorFlow's hooks behind them are replaced.
     """
     with contextlib.ExitStack() as stack:
-        stack.enter_context(_class_set(optimizer, _single_device_class(type(optimizer))))
+        own_class: Any = type(optimizer)
+        stack.enter_context(_class_set(optimizer, _single_device_class(own_class)))
         if getattr(type(optimizer), "_tf_apply", None) is keras.optimizers.LossScaleOptimizer._tf_apply:
             stack.enter_context(attributes_set(optimizer, {"_tf_apply": optimizer._common_apply}))
         yield

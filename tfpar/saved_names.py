@@ -9,6 +9,7 @@ been imported.
 import importlib
 import inspect
 import sys
+from typing import Any
 
 _SAVED_CLASSES = {
     "tfpar.layers": (
@@ -85,7 +86,8 @@ class _KerasFinder:
         spec = next(filter(None, (finder.find_spec(name, path, target) for finder in others)), None)
         if spec is None or spec.loader is None:
             return spec
-        execute = spec.loader.exec_module
+        loader: Any = spec.loader  # its methods are replaced
+        execute = loader.exec_module
 
         # The finder is removed only then, because others may look for Keras without importing it.
         def execute_and_register(module):
@@ -94,5 +96,5 @@ class _KerasFinder:
             if self in sys.meta_path:
                 sys.meta_path.remove(self)
 
-        spec.loader.exec_module = execute_and_register
+        loader.exec_module = execute_and_register
         return spec

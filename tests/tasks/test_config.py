@@ -6,6 +6,7 @@ from tfpar.tasks.config import FORMATS, Config
 from tfpar.tasks.image_classification import ImageClassificationConfig
 from tfpar.tasks.runner import describe_call, summarize
 from tfpar.tasks.speech_recognition import SpeechRecognitionConfig
+from tfpar.tasks.startup import formats_to_export
 from tfpar.tasks.text_classification import TextClassification, TextClassificationConfig
 from tfpar.tasks.translation import TranslationConfig
 
@@ -27,6 +28,11 @@ def test_a_smoke_run_exports_only_to_a_given_directory():
     assert TextClassificationConfig(smoke=True, export=["float32"], export_dir="x").export == ("float32",)
 
 
+def test_nothing_is_exported_without_a_directory():
+    assert formats_to_export(TextClassificationConfig(export_dir="x")) == FORMATS
+    assert formats_to_export(TextClassificationConfig(export_dir=None)) == ()
+
+
 def test_replace_changes_what_depends_on_a_setting():
     config = ImageClassificationConfig(dropout=0.2)
     assert config.replace(model="row_lstm").epochs == 120
@@ -37,7 +43,13 @@ def test_replace_changes_what_depends_on_a_setting():
 @pytest.mark.parametrize(
     "config_class, settings, error, words",
     [
-        (Config, {"cell": "lsmt"}, ValueError, "`cell` must be one of lstm, gru, rnn; got 'lsmt'; did you mean 'lstm'"),
+        (
+            Config,
+            {"cell": "lsmt"},
+            ValueError,
+            "`cell` must be one of lstm, gru, rnn, module:Class; got 'lsmt'; did you mean 'lstm'",
+        ),
+        (Config, {"cell": "lstm:"}, ValueError, "`cell` must be one of lstm, gru, rnn, module:Class; got 'lstm:'"),
         (Config, {"export": ("flaot32",)}, ValueError, "`export` must be some of .* did you mean 'float32'"),
         (Config, {"epochs": 0}, ValueError, r"`epochs` must be finite and in \[1, inf\]; got 0"),
         (Config, {"learning_rate": float("nan")}, ValueError, "`learning_rate` must be finite"),
@@ -53,6 +65,14 @@ def test_replace_changes_what_depends_on_a_setting():
 def test_a_wrong_setting(config_class, settings, error, words):
     with pytest.raises(error, match=words):
         config_class(**settings)
+
+
+def test_a_cell_may_be_a_class_of_the_user():
+    for config_class in (Config, TranslationConfig):
+        for cell in ("peephole:PeepholeLSTM", "cells/peephole.py:PeepholeLSTM"):
+            config = config_class(cell=cell)
+            assert (config.cell, config.cell_title) == (cell, "PeepholeLSTM")
+    assert Config().cell_title == "LSTM"
 
 
 def test_a_call_is_described_by_what_was_given():

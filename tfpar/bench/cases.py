@@ -39,8 +39,12 @@ class Case(NamedTuple):
     def parse(cls, text: str) -> "Case":
         """Parse the output of `str`."""
         match = re.fullmatch(r"(\w+) B(\d+) T(\d+) I(\d+) H(\d+)(?: L(\d+))?(?: V(\d+))?( inference)?", text)
+        if match is None:
+            raise ValueError(f"`text` must be the output of `str`; got {text!r}.")
         cell, *sizes, layers, vocabulary, inference = match.groups()
-        return cls(cell, *map(int, sizes), int(layers or 1), int(vocabulary or 0), inference is not None)
+        batch, time, features, units = map(int, sizes)
+        layers, vocabulary = int(layers or 1), int(vocabulary or 0)
+        return cls(cell, batch, time, features, units, layers, vocabulary, inference is not None)
 
     @property
     def flops(self) -> int:

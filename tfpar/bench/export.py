@@ -27,7 +27,9 @@ RUNS = 200
 
 
 def _parse_case(case):
-    network, units, format_name, target = re.fullmatch(r"(\w+) (\d+) .*, (\w+)( phone)?", case).groups()
+    match = re.fullmatch(r"(\w+) (\d+) .*, (\w+)( phone)?", case)
+    assert match is not None  # `CASES` has no other
+    network, units, format_name, target = match.groups()
     return network == "bilstm", int(units), format_name, "phone" if target else "desktop"
 
 

@@ -26,9 +26,10 @@ def resident_bytes() -> int | None:
 
 def peak_resident_bytes(step: Callable[[], object], steps: int) -> int | None:
     """Measure the peak of `resident_bytes` during some steps, by polling in another thread."""
-    samples, ended = [resident_bytes()], threading.Event()
-    if samples[0] is None:
+    before, ended = resident_bytes(), threading.Event()
+    if before is None:
         return None
+    samples: list[int] = [before]
 
     def watch():
         while not ended.wait(_INTERVAL_S):

@@ -59,7 +59,8 @@ def seconds_per_step(steps: Steps, timed_s: float = TIMED_S) -> float:
     """Measure the median time of a step in seconds, after a few steps of compilation and memory allocation."""
     for _ in range(math.ceil(WARM_UP_STEPS / steps.number)):
         steps.run()
-    seconds, end = [], time.perf_counter() + timed_s
+    seconds: list[float] = []
+    end = time.perf_counter() + timed_s
     while len(seconds) * steps.number < FEWEST_STEPS or time.perf_counter() < end:
         start = time.perf_counter()
         steps.run()
@@ -81,7 +82,7 @@ def measure(competitor: str, case: Case) -> dict:
     steps = COMPETITORS[competitor](case)
     seconds = seconds_per_step(steps)
     peak = peak_resident_bytes(steps.run, math.ceil(FEWEST_STEPS / steps.number))
-    return {"seconds": seconds, "memory_bytes": None if peak is None else peak - before}
+    return {"seconds": seconds, "memory_bytes": None if peak is None or before is None else peak - before}
 
 
 if __name__ == "__main__":

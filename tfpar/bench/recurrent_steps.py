@@ -1,7 +1,7 @@
 """Training steps and forward passes of a recurrent network in each framework, in its usual way."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -54,7 +54,8 @@ def keras_step(case: Case, whose: str, jit_compile: bool) -> Steps:
     dataset = tf.data.Dataset.from_tensors(batch).repeat()
     model.fit(dataset, steps_per_epoch=STEPS_PER_EXECUTION, verbose=0)
     batches = iter(dataset)
-    return Steps(lambda: float(model.train_function(batches)["loss"]), STEPS_PER_EXECUTION)
+    train: Any = model.train_function  # `fit` made it
+    return Steps(lambda: float(train(batches)["loss"]), STEPS_PER_EXECUTION)
 
 
 def _layer(cell, whose):

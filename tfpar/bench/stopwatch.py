@@ -24,7 +24,7 @@ def run_interleaved(commands: dict[str, list[str]], rounds: int, timeout_s: floa
     Raises:
         UserError: a run failed or exceeded the time limit.
     """
-    results = {name: [] for name in commands}
+    results: dict[str, list[dict]] = {name: [] for name in commands}
     for number in range(rounds):
         for name in list(commands) if number % 2 == 0 else reversed(list(commands)):
             results[name].append(_run(name, commands[name], timeout_s))

@@ -12,7 +12,7 @@ from tfpar.bench import STEPS_PER_EXECUTION
 from tfpar.bench.classifiers import Sequences, Texts
 from tfpar.bench.epochs import dataset_of, seconds_per_epoch
 
-CASES = {
+CASES: dict[str, Texts | Sequences] = {
     "lstm": Texts(bidirectional=False),
     "bilstm": Texts(bidirectional=True),
     "row_bilstm": Sequences(4032, time=28, features=28, units=128, hidden=128, classes=10, batch=64),

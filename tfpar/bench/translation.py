@@ -30,10 +30,11 @@ def batches() -> list[tuple]:
     """
     generator = np.random.default_rng(0)
     lengths = np.clip(generator.normal(8.5, 3.5, PAIRS), 2, 30).astype(int)
-    sides = lengths, np.clip(lengths + generator.normal(1, 2, PAIRS), 2, 32).astype(int)
-    shapes = translation_boundaries(*sides, max_buckets=8)
-    plan = plan_pairs(find_buckets(*sides, shapes), shapes, rows_per_batch(shapes, TOKENS), generator)
-    return [_batch(generator, *(side[rows] for side in sides), *shapes[bucket]) for bucket, rows in plan]
+    target_lengths = np.clip(lengths + generator.normal(1, 2, PAIRS), 2, 32).astype(int)
+    shapes = translation_boundaries(lengths, target_lengths, max_buckets=8)
+    buckets = find_buckets(lengths, target_lengths, shapes)
+    plan = plan_pairs(buckets, shapes, rows_per_batch(shapes, TOKENS), generator)
+    return [_batch(generator, lengths[rows], target_lengths[rows], *shapes[bucket]) for bucket, rows in plan]
 
 
 def _batch(generator, source_lengths, target_lengths, source_length, target_length):
@@ -69,7 +70,7 @@ def time_torch(attention: str, epoch: list[tuple]) -> float:
     import torch
 
     torch.manual_seed(0)
-    network = _torch_network(torch)
+    network = _torch_network()
     optimizer = torch.optim.AdamW(network.parameters(), LEARNING_RATE)
     smoothed = torch.nn.CrossEntropyLoss(label_smoothing=SMOOTHING, reduction="none")
     tensors = [[torch.from_numpy(tokens.astype(np.int64)) for tokens in (*x, y)] for x, y, _ in epoch]
@@ -87,8 +88,9 @@ def time_torch(attention: str, epoch: list[tuple]) -> float:
     return seconds_per_epoch(run, TIMED_EPOCHS)
 
 
-def _torch_network(torch):
-    nn = torch.nn
+def _torch_network():
+    import torch
+    from torch import nn
 
     class Network(nn.Module):
         def __init__(self):

@@ -105,7 +105,7 @@ def _row(suite, case, peers, rounds):
     row = {**suite.row(case, medians), "seconds": medians["tfpar"], "ratio": {name: ratios[name] for name in peers}}
     # The other results of our own runs, such as the form of a file.
     row.update({name: value for name, value in runs["tfpar"][-1].items() if name not in ("seconds", "memory_bytes")})
-    memory = {name: [run.get("memory_bytes") for run in runs[name]] for name in ("tfpar", *peers)}
+    memory: dict[str, list] = {name: [run.get("memory_bytes") for run in runs[name]] for name in ("tfpar", *peers)}
     known = {name: statistics.median(of) for name, of in memory.items() if None not in of}
     row.update({"memory_bytes": known} if known else {})
     ratios_text = ", ".join(f"{name} {ratio:.2f}" for name, ratio in row["ratio"].items())

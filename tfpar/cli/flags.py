@@ -27,9 +27,11 @@ def define_flags(config_class: type[Config]) -> None:
 
 def read_config(config_class: type[Config]) -> Config:
     """Make the settings from the parsed flags, and set the flags' defaults to those that hold with them."""
-    given = {name: FLAGS[name].value for name in settings_of(config_class) if FLAGS[name].present}
-    lists = {name: tuple(filter(None, value)) for name, value in given.items() if isinstance(value, list)}
-    config = config_class(**(given | lists))
+    given: dict[str, Any] = {name: FLAGS[name].value for name in settings_of(config_class) if FLAGS[name].present}
+    for name, value in given.items():
+        if isinstance(value, list):
+            given[name] = tuple(filter(None, value))
+    config = config_class(**given)
     for name in settings_of(config_class):
         default = config.default(name)
         FLAGS.set_default(name, list(default) if isinstance(default, tuple) else default)
@@ -37,23 +39,44 @@ def read_config(config_class: type[Config]) -> Config:
 
 
 def _define_flag(name: str, entry: Setting, kind: type, default: Any) -> None:
+    bounds: dict[str, Any] = dict(lower_bound=entry.minimum, upper_bound=entry.maximum)
     if kind is tuple:
         flags.DEFINE_list(name, list(default), entry.help)
         _check_list(name, entry.choices)
+    elif entry.other_choice:
+        help = f"<{'|'.join(entry.list_choices())}>: {entry.help}"
+        flags.DEFINE(_OpenEnumParser(entry), name, default, help, serializer=flags.ArgumentSerializer())
     elif entry.choices:
         flags.DEFINE_enum(name, default, list(entry.choices), entry.help)
     elif kind is bool:
         flags.DEFINE_bool(name, default, entry.help)
     elif kind is int:
-        flags.DEFINE_integer(name, default, entry.help, entry.minimum, entry.maximum)
+        flags.DEFINE_integer(name, default, entry.help, **bounds)
     elif kind is float:
-        flags.DEFINE_float(name, default, entry.help, entry.minimum, entry.maximum)
+        flags.DEFINE_float(name, default, entry.help, **bounds)
     else:
         flags.DEFINE_string(name, default, entry.help)
     if entry.multiple_of > 1:
         flags.register_validator(
             name, lambda value: value % entry.multiple_of == 0, message=f"must be a multiple of {entry.multiple_of}"
         )
+
+
+class _OpenEnumParser(flags.EnumParser):
+    """Parser of a flag with choices and other values.
+
+    Args:
+        entry: a setting with `other_choice`.
+    """
+
+    def __init__(self, entry: Setting):
+        super().__init__(entry.choices)
+        self._entry = entry
+
+    def parse(self, argument: str) -> str:
+        if not self._entry.allows(argument):
+            raise ValueError(f"value should be one of <{'|'.join(self._entry.list_choices())}>")
+        return argument
 
 
 def _check_list(name, choices):

@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 from tfpar.checks import find_non_finite
 from tfpar.cli.arguments import Parser, add_dialect, add_keys, read_keys
@@ -25,7 +26,7 @@ def main(arguments: list[str]) -> None:
     from tfpar.export.bundle.directory import Bundle
     from tfpar.tasks.predictors import load_predictor
 
-    errors = []
+    errors: list[str] = []
     with parser.naming_flags():
         predictor = load_predictor(Bundle(options.export_dir, **read_keys(options)), options.format)
         if options.threshold is not None:
@@ -75,7 +76,8 @@ def _make_parser():
 def _read_lines():
     """Yield the lines of standard input as they arrive."""
     if sys.stdin is not None:
-        sys.stdin.reconfigure(encoding="utf-8", errors="surrogateescape")
+        stdin: Any = sys.stdin  # typeshed's `TextIO` has no `reconfigure`
+        stdin.reconfigure(encoding="utf-8", errors="surrogateescape")
         for line in sys.stdin:
             yield line.rstrip("\n")
 

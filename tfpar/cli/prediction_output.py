@@ -25,8 +25,8 @@ def print_predictions(output: str, format_name: str, predictions: Iterable[dict]
             print_json(prediction)
     elif output == "csv":
         rows = [row for prediction in predictions for row in _rows(prediction)]
-        columns = dict.fromkeys(itertools.chain(["input"], *rows))
-        columns = [*(name for name in columns if name != "error"), "error"]
+        names = dict.fromkeys(itertools.chain(["input"], *rows))
+        columns = [*(name for name in names if name != "error"), "error"]
         writer = csv.DictWriter(sys.stdout, columns, restval="", lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)

@@ -24,7 +24,7 @@ _PLAIN = {
 }
 
 
-def run_recipe(main: Callable[[], dict], choose_defaults: Callable[[], None] = lambda: None) -> None:
+def run_recipe(main: Callable[[], dict], choose_defaults: Callable[[], object] = lambda: None) -> None:
     """Parse flags, run `main` and print what it returns as the last line on stdout. Ends the process.
 
     All other output goes to stderr. In a cluster only the chief prints the result. Exit codes: see
@@ -78,7 +78,9 @@ def _improve(message):
     for python, plain in _PLAIN.items():
         message = re.sub(python, plain, message)
     flag = re.match(r"flag --(\w+)=(.*?): ", message)
-    choices = getattr(flags.FLAGS[flag[1]].parser, "enum_values", ()) if flag and flag[1] in flags.FLAGS else ()
+    if flag is None or flag[1] not in flags.FLAGS:
+        return message
+    choices = getattr(flags.FLAGS[flag[1]].parser, "enum_values", ())
     return message + did_you_mean(flag[2], choices) if choices else message
 
 

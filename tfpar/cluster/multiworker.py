@@ -112,10 +112,10 @@ def name_lost_workers() -> Iterator[None]:
     try:
         yield
     except tf.errors.UnknownError as error:
-        lost = re.search(r"LostError: (worker ([0-9]+) .*)", error.message)
-        if not lost:
+        found = re.search(r"LostError: (worker ([0-9]+) .*)", error.message)
+        if not found or config is None:
             raise
-        raise WorkerLostError({int(lost[2]): config.workers[int(lost[2])]}, lost[1]) from error
+        raise WorkerLostError({int(found[2]): config.workers[int(found[2])]}, found[1]) from error
     except symptoms as error:
         if config is None or len(config.workers) < 2:
             raise

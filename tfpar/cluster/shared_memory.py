@@ -107,7 +107,8 @@ class _Buffer:
     """Shared memory that grows as it is written to, and is freed with the processes that map it."""
 
     def __init__(self):
-        self._memory, self._descriptor = b"", None
+        self._memory: mmap.mmap | bytes = b""
+        self._descriptor: int | None = None
 
     def write(self, groups, size_bytes) -> list[int]:
         """Copy arrays. Return the file descriptor of the memory if it is new, for all readers to open."""

@@ -23,6 +23,7 @@ def limited_start(config: TfConfig, timeout_s: float) -> Iterator[None]:
     """Within this context this process is killed after `timeout_s`, with the lost worker named on standard error."""
     arguments = [str(os.getpid()), str(timeout_s), str(config.index), *config.workers]
     watch = subprocess.Popen([sys.executable, "-c", _WATCH, *arguments], stdin=subprocess.PIPE)
+    assert watch.stdin is not None
     try:
         yield
     finally:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 STRATEGIES = ("auto", "one", "mirrored", "multiworker", "tpu")
 
-_made = {}
+_made: dict = {}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,6 +8,7 @@ from tfpar.layers.log_mel import LogMelSpectrogram
 from tfpar.layers.pooling import MaxPooling, MeanPooling
 from tfpar.layers.recurrent.base import RecurrentLayer
 from tfpar.layers.recurrent.bidirectional import Bidirectional
+from tfpar.layers.recurrent.cells import register_cell
 from tfpar.layers.recurrent.gru import GRU
 from tfpar.layers.recurrent.lstm import LSTM
 from tfpar.layers.recurrent.simple_rnn import SimpleRNN
@@ -28,4 +29,5 @@ __all__ = [
     "RecurrentLayer",
     "SimpleRNN",
     "TokenDropout",
+    "register_cell",
 ]

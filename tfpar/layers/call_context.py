@@ -10,7 +10,7 @@
 import contextlib
 import contextvars
 import dataclasses
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
@@ -52,7 +52,7 @@ def call_context() -> CallContext:
     return _context.get()
 
 
-def call_context_with(**changes: object) -> contextlib.AbstractContextManager[None]:
+def call_context_with(**changes: Any) -> contextlib.AbstractContextManager[None]:
     """Within this context, `call_context()` has these fields changed."""
     return variable_set(_context, dataclasses.replace(_context.get(), **changes))
 

@@ -1,13 +1,15 @@
 """Blocks of image models: encoders from pixels to a vector of features."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import keras
 
 from tfpar import layers
 from tfpar.checks import check_fraction, check_one_of, check_positive_integer
-from tfpar.layers.recurrent.cells import LAYERS
+from tfpar.layers.recurrent.base import RecurrentLayer
+from tfpar.layers.recurrent.cells import find_layer
 
 KINDS = ("cnn", "row_lstm", "cnn_lstm")
 
@@ -23,7 +25,7 @@ class ImageEncoder:
         mean, deviation: of the pixels, for their normalization.
         width: channels of the first stage; each further stage doubles them.
         stages: number of stages of convolutions; each halves height and width.
-        cell: "lstm", "gru" or "rnn".
+        cell: "lstm", "gru", "rnn", "module:Class" or a subclass of `tfpar.layers.RecurrentLayer`.
         units: of each recurrent layer and direction.
         recurrent_layers: number of stacked recurrent layers.
         bidirectional: run the recurrent layers in both directions.
@@ -36,7 +38,7 @@ class ImageEncoder:
     deviation: float = 255.0
     width: int = 32
     stages: int = 2
-    cell: str = "lstm"
+    cell: str | type[RecurrentLayer] = "lstm"
     units: int = 128
     recurrent_layers: int = 1
     bidirectional: bool = True
@@ -44,7 +46,7 @@ class ImageEncoder:
 
     def __post_init__(self):
         check_one_of("kind", self.kind, KINDS)
-        check_one_of("cell", self.cell, tuple(LAYERS))
+        find_layer(self.cell)
         for name in ("width", "stages", "units", "recurrent_layers"):
             check_positive_integer(name, getattr(self, name))
         if self.kind != "row_lstm" and min(self.image_shape[:2]) < 2**self.stages:
@@ -90,7 +92,8 @@ class ImageEncoder:
 
     def _recurrent_layer(self, name, seed):
         def one_direction(go_backwards, seed):
-            return LAYERS[self.cell](
+            layer: Callable[..., keras.layers.Layer] = find_layer(self.cell)
+            return layer(
                 self.units,
                 kernel_initializer=keras.initializers.GlorotUniform(seed),
                 recurrent_initializer=keras.initializers.Orthogonal(seed=seed + 1),

@@ -25,7 +25,8 @@ from keras import ops
 
 from tfpar import layers
 from tfpar.checks import check_one_of, check_positive_integer
-from tfpar.layers.recurrent.cells import LAYERS
+from tfpar.layers.recurrent.base import RecurrentLayer
+from tfpar.layers.recurrent.cells import find_layer
 
 CELLS = ("lstm", "gru")
 ATTENTIONS = ("luong", "bahdanau", "multi_head")
@@ -54,7 +55,7 @@ class SequenceToSequence:
 def sequence_to_sequence(
     *,
     vocabulary_size: int,
-    cell: str = "lstm",
+    cell: str | type[RecurrentLayer] = "lstm",
     units: int = 256,
     embedding_size: int = 256,
     encoder_layers: int = 1,
@@ -70,7 +71,7 @@ def sequence_to_sequence(
 
     Args:
         vocabulary_size: number of token ids, of source and target alike; 0 is padding.
-        cell: one of `CELLS`.
+        cell: one of `CELLS`, "module:Class" or a subclass of `tfpar.layers.RecurrentLayer`.
         units: of each decoder layer, and of both directions of an encoder layer together.
         embedding_size: number of features of a token.
         encoder_layers, decoder_layers: number of stacked layers, with residual connections after the first.
@@ -84,14 +85,20 @@ def sequence_to_sequence(
     Raises:
         ValueError: an argument is out of range.
     """
-    check_one_of("cell", cell, CELLS)
+    layer_class = find_layer(cell, CELLS)
     check_one_of("attention", attention, ATTENTIONS)
+    if input_feeding and cell not in CELLS:
+        raise ValueError(
+            f"`cell` must be one of {', '.join(CELLS)} for `input_feeding`, which steps a stock cell of Keras; "
+            f"got {cell!r}."
+        )
     check_positive_integer("encoder_layers", encoder_layers)
     check_positive_integer("decoder_layers", decoder_layers)
     if units % (2 * _HEADS):
         raise ValueError(f"`units` must be a multiple of {2 * _HEADS}; got {units}")
     network = _Network(
         _Settings(vocabulary_size, cell, units, embedding_size, attention, tied, layer_norm, input_feeding, dropout),
+        layer_class,
         (encoder_layers, decoder_layers),
         seed,
     )
@@ -100,7 +107,7 @@ def sequence_to_sequence(
 
 class _Settings(NamedTuple):
     vocabulary_size: int
-    cell: str
+    cell: str | type[RecurrentLayer]
     units: int
     embedding_size: int
     attention: str
@@ -113,8 +120,8 @@ class _Settings(NamedTuple):
 class _Network:
     """The layers of encoder and decoder, and their composition."""
 
-    def __init__(self, settings, depths, seed):
-        self.settings = settings
+    def __init__(self, settings, layer_class, depths, seed):
+        self.settings, self.layer_class = settings, layer_class
         self._seeds = iter(range(1000 * seed, 1000 * seed + 1000))
         units, embedding_size = settings.units, settings.embedding_size
         self.embedding = keras.layers.ReversibleEmbedding(
@@ -145,7 +152,7 @@ class _Network:
         }
 
     def _recurrent(self, units, name, **options):
-        return LAYERS[self.settings.cell](
+        return self.layer_class(
             units,
             kernel_initializer=keras.initializers.GlorotUniform(next(self._seeds)),
             recurrent_initializer=keras.initializers.Orthogonal(seed=next(self._seeds)),
@@ -189,7 +196,8 @@ class _Network:
     @property
     def states(self) -> list[dict[str, int]]:
         """Number of features of each state, by name, for each decoder layer."""
-        kinds = "hc" if self.settings.cell == "lstm" else "h"
+        num_states = self.encoder[0].forward_layer.recurrence.num_states
+        kinds = ["h", "c", *range(2, num_states)][:num_states]
         states = [{f"state_{n}_{kind}": self.settings.units for kind in kinds} for n in range(len(self.decoder))]
         if self.settings.input_feeding:
             states[0] = {"state_0_fed": self.settings.embedding_size, **states[0]}

@@ -7,7 +7,8 @@ import numpy as np
 
 from tfpar import layers
 from tfpar.checks import check_one_of, check_positive_integer
-from tfpar.layers.recurrent.cells import LAYERS
+from tfpar.layers.recurrent.base import RecurrentLayer
+from tfpar.layers.recurrent.cells import LAYERS, find_layer
 
 CELLS = LAYERS
 
@@ -20,7 +21,7 @@ class _Member:
 
     vocabulary_size: int
     num_classes: int
-    cell: str
+    cell: type[RecurrentLayer]
     units: int
     embedding_size: int
     bidirectional: bool
@@ -36,7 +37,7 @@ def text_classifier(
     *,
     vocabulary_size: int,
     num_classes: int,
-    cell: str = "lstm",
+    cell: str | type[RecurrentLayer] = "lstm",
     units: int = 64,
     embedding_size: int = 128,
     bidirectional: bool = True,
@@ -60,7 +61,7 @@ def text_classifier(
     Args:
         vocabulary_size: number of token ids; 0 is padding, 1 the unknown token.
         num_classes: number of classes.
-        cell: one of `CELLS`.
+        cell: one of `CELLS`, "module:Class" or a subclass of `tfpar.layers.RecurrentLayer`.
         units: of each recurrent layer and direction.
         embedding_size: number of learned features of a token.
         bidirectional: run the recurrent layers in both directions.
@@ -82,14 +83,13 @@ def text_classifier(
     Raises:
         ValueError: an argument is out of range.
     """
-    check_one_of("cell", cell, tuple(CELLS))
     check_one_of("pooling", pooling, POOLINGS)
     for name, value in (("members", members), ("recurrent_layers", recurrent_layers), ("num_classes", num_classes)):
         check_positive_integer(name, value)
     member = _Member(
         vocabulary_size=vocabulary_size,
         num_classes=num_classes,
-        cell=cell,
+        cell=find_layer(cell),
         units=units,
         embedding_size=embedding_size,
         bidirectional=bidirectional,
@@ -140,7 +140,7 @@ def _logits(member, tokens, token_scores, index, seed):
 
 def _recurrent(member, last_only, name, seed):
     def one_direction(go_backwards, seed):
-        return CELLS[member.cell](
+        return member.cell(
             member.units,
             kernel_initializer=keras.initializers.GlorotUniform(seed),
             recurrent_initializer=keras.initializers.Orthogonal(seed=seed + 1),

@@ -49,8 +49,9 @@ class Activation:
 
     def derivative(self, residual: tf.Tensor) -> tf.Tensor:
         """Return f'(x) from the residual."""
-        if self.saves_output:
-            return self._derivative_from_output(residual)
+        from_output = self._derivative_from_output
+        if from_output is not None:
+            return from_output(residual)
         with tf.GradientTape() as tape:
             tape.watch(residual)
             y = self.function(residual)

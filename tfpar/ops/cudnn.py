@@ -13,7 +13,7 @@ References:
     (the lengths).
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 import tensorflow as tf
 
@@ -33,7 +33,7 @@ class _Mode(NamedTuple):
 _MODES = {LSTM: _Mode("lstm", (0, 1, 2, 3)), GRU: _Mode("gru", (1, 0, 2))}
 
 
-def is_supported(recurrence: Recurrence) -> bool:
+def is_supported(recurrence: Recurrence) -> TypeGuard[GRU | LSTM]:
     """Whether cuDNN computes this recurrence, if its activations are tanh and sigmoid."""
     return type(recurrence) in _MODES
 

@@ -4,6 +4,8 @@ Arguments and results are those of `tfpar.ops.time_loop.time_loop`; without `ret
 the outputs of all steps.
 """
 
+from typing import cast
+
 import tensorflow as tf
 
 from tfpar.ops.recurrence import PairedWeights, Recurrence, RecurrentWeights, Tensors
@@ -20,9 +22,10 @@ def inference_loop(
 ) -> tuple[tf.Tensor | None, Tensors]:
     """Run one loop over all steps: the smallest graph."""
     steps = tf.shape(x_proj)[0]
+    step_weights = cast(RecurrentWeights, weights)  # forward, a step only projects by them
 
     def body(t, states, outputs):
-        new, _ = recurrence.step(_gather_step(x_proj, t), states, weights, None)
+        new, _ = recurrence.step(_gather_step(x_proj, t), states, step_weights, None)
         states = select(_gather_step(mask, t), new, states)
         return t + 1, states, tuple(stack.write(t, states[0]) for stack in outputs)
 

@@ -75,7 +75,7 @@ def time_loop(
 
             d_x_proj, d_initial_states = _backward(step_gradient, d_sequence, d_final_states, gates, mask, order)
             d_x_proj = tf.ensure_shape(d_x_proj, x_proj.shape)
-            residuals = [order.rows_after(stack) for stack in stacks.residuals]
+            residuals = tuple(order.rows_after(stack) for stack in stacks.residuals)
             d_weights = recurrence.weight_gradients(d_x_proj, residuals, order.rows_before(stacks.outputs), dropout)
             return d_x_proj, tf.reduce_sum(d_x_proj, [0, 1]), *d_initial_states, *d_weights[: len(present)]
 
@@ -221,7 +221,7 @@ def _row(mask, t):
 def select(is_valid: tf.Tensor | None, valid: Tensors, masked: Tensors) -> Tensors:
     """Select rows of `valid` where `is_valid`, bool (batch,), and of `masked` elsewhere; None selects `valid`."""
     if is_valid is not None:
-        valid = [tf.where(is_valid[:, None], v, m) for v, m in zip(valid, masked, strict=True)]
+        valid = tuple(tf.where(is_valid[:, None], v, m) for v, m in zip(valid, masked, strict=True))
     for tensor, loop_variable in zip(valid, masked, strict=True):
         tensor.set_shape(loop_variable.shape)  # a static number of rows stays one within a loop
     return tuple(valid)

@@ -2,12 +2,14 @@
 
 import abc
 import dataclasses
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from tfpar.tasks.config import Config
 from tfpar.tasks.packages import Package
 
 SPLITS = ("train", "validation", "test")
+
+ConfigT = TypeVar("ConfigT", bound=Config)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Exporter(Protocol):
         """Write the directory; return a report for each format."""
 
 
-class Task(abc.ABC):
+class Task(abc.ABC, Generic[ConfigT]):
     """One task with its settings: the steps that `tfpar.tasks.run` takes.
 
     Args:
@@ -50,10 +52,10 @@ class Task(abc.ABC):
 
     name: ClassVar[str]
     config_class: ClassVar[type[Config]]
-    example_input: ClassVar[str]
+    example_input: str
     evaluates_in_scope: ClassVar[bool] = True
 
-    def __init__(self, config: Config):
+    def __init__(self, config: ConfigT):
         if not isinstance(config, self.config_class):
             raise TypeError(f"`config` must be of type {self.config_class.__name__}; got {config!r}.")
         self.config = config

@@ -8,9 +8,10 @@ import math
 import numbers
 import types
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar
 
+from tfpar import cell_names
 from tfpar.checks import did_you_mean
 from tfpar.cluster import STRATEGIES
 from tfpar.export import formats
@@ -32,6 +33,8 @@ class Setting:
         minimum, maximum: bounds of a number, inclusive; None: unbounded.
         choices: allowed values, or of a tuple: allowed members; empty: any.
         multiple_of: factor that divides the value; 1: any.
+        other_choice: what is allowed besides `choices`, for messages; "": nothing.
+        is_other_choice: whether a word is that.
     """
 
     default: Any
@@ -40,12 +43,33 @@ class Setting:
     maximum: float | None = None
     choices: tuple[str, ...] = ()
     multiple_of: int = 1
+    other_choice: str = ""
+    is_other_choice: Callable[[str], bool] | None = None
+
+    def allows(self, word: Any) -> bool:
+        """Return whether a word is one of the choices."""
+        return word in self.choices or (self.is_other_choice is not None and self.is_other_choice(word))
+
+    def list_choices(self) -> tuple[str, ...]:
+        """Return the choices for messages."""
+        return (*self.choices, self.other_choice) if self.other_choice else self.choices
 
 
 def setting(default: Any, help: str, minimum: float | None = None, maximum: float | None = None, **options: Any) -> Any:
     """Make a dataclass field of a `Config`; the arguments are those of `Setting`."""
     return dataclasses.field(
         default=_NOT_GIVEN, metadata={"setting": Setting(default, help, minimum, maximum, **options)}
+    )
+
+
+def cell_setting(*choices: str) -> Any:
+    """Make the setting of the recurrent cell: one of `choices`, the first by default, a registered name or a class."""
+    return setting(
+        choices[0],
+        "Recurrent cell; module:Class or FILE.py:Class is a layer of your own.",
+        choices=choices,
+        other_choice=cell_names.REFERENCE,
+        is_other_choice=cell_names.is_user_cell,
     )
 
 
@@ -65,7 +89,7 @@ class Config:
     SMOKE: ClassVar[Mapping[str, Any]] = {}
 
     dataset: str = setting("", "A bundled set's name, tfds:NAME, csv:PATH, tsv:PATH or folder:PATH.")
-    cell: str = setting("lstm", "Recurrent cell.", choices=("lstm", "gru", "rnn"))
+    cell: str = cell_setting(*cell_names.BUILT_IN)
     dropout: float = setting(0.5, "Fraction of features dropped before the output.", 0, 0.99)
     seed: int = setting(1, "Of initial weights, dropout and shuffling.", 0, 2**31 - 1)
     strategy: str = setting("auto", "How training is spread over devices.", choices=tuple(STRATEGIES))
@@ -137,21 +161,26 @@ class Config:
             UserError: two settings exclude each other.
         """
 
+    @property
+    def cell_title(self) -> str:
+        """The cell in words: the acronym, or the name of the user's class."""
+        return self.cell.rpartition(":")[2] if cell_names.is_user_cell(self.cell) else self.cell.upper()
+
     def is_given(self, name: str) -> bool:
         """Return whether a setting was an argument."""
-        return name in self._given
+        return name in vars(self)["_given"]
 
     def default(self, name: str) -> Any:
         """Return the value that a setting has unless it is given, with the other settings as they are."""
-        return self._defaults[name]
+        return vars(self)["_defaults"][name]
 
     def given(self) -> dict[str, Any]:
         """Return the settings that were arguments, by name."""
-        return dict(self._given)
+        return dict(vars(self)["_given"])
 
     def replace(self, **changes: Any) -> typing.Self:
         """Return a copy with changed settings; what depends on them changes, too, unless it was given."""
-        return type(self)(**(self._given | changes))
+        return type(self)(**(self.given() | changes))
 
     def _assign(self, values):
         for name, value in values.items():
@@ -191,14 +220,16 @@ def check_setting(config_class: type[Config], name: str, value: Any) -> None:
     if value is None and entry.default is None:
         return
     number = {int: numbers.Integral, float: numbers.Real}.get(expected)
-    if not isinstance(value, number or expected) or (number and isinstance(value, bool)):
+    kind: Any = number or expected
+    if not isinstance(value, kind) or (number and isinstance(value, bool)):
         raise TypeError(f"`{name}` must be of type {expected.__name__}; got {value!r}.")
     if number:
         _check_number(name, value, entry)
     for word in value if expected is tuple else [value]:
-        if entry.choices and word not in entry.choices:
+        if entry.choices and not entry.allows(word):
+            allowed = ", ".join(entry.list_choices())
             raise ValueError(
-                f"`{name}` must be {'some' if expected is tuple else 'one'} of {', '.join(entry.choices)}; got {word!r}"
+                f"`{name}` must be {'some' if expected is tuple else 'one'} of {allowed}; got {word!r}"
                 f"{did_you_mean(str(word), entry.choices)}."
             )
 

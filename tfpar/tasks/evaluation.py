@@ -50,7 +50,7 @@ class Evaluation:
     """
 
     bundle: Bundle
-    predictor: object
+    predictor: Any
     data: str
     input_column: str | None = None
     label_column: str | None = None
@@ -162,7 +162,7 @@ def _model(evaluation):
     except UserError as error:
         raise UserError(f"{error}; this model needs an npz file with the arrays {arrays}") from error
     outputs = predictor.outputs(f"npz:{path}")
-    metrics = {}
+    metrics: dict[str, float] = {}
     for name, output in outputs.items():
         truth = truths[name]
         is_indices = truth.shape == output.shape[:-1] and truth.dtype.kind in "iu"
@@ -217,10 +217,11 @@ def _pair_cosines(evaluation):
         items, pairs = read_person_pairs(
             path, evaluation.dialect(name), predictor.input_kind, _pair_columns(evaluation)
         )
-    embeddings, unreadable = {}, []
+    embeddings: dict[int, np.ndarray] = {}
+    unreadable: list[dict] = []
     for index, item in enumerate(items):
         _try(item, lambda *given, index=index: embeddings.__setitem__(index, predictor.embedding(*given)), unreadable)
-    cosines = {True: [], False: []}
+    cosines: dict[bool, list[float]] = {True: [], False: []}
     for one, other, is_same in pairs:
         if one in embeddings and other in embeddings:
             cosines[is_same].append(float(embeddings[one] @ embeddings[other]))
@@ -244,7 +245,8 @@ def _pair_columns(evaluation):
 
 def _predict(examples: Iterable[tuple[Item, str]], predictor) -> tuple[list[str], list[dict], list[dict]]:
     """Return labels, predictions, and the inputs that cannot be read."""
-    truths, predictions, unreadable = [], [], []
+    truths, predictions = [], []
+    unreadable: list[dict] = []
 
     def predict(*arguments):
         prediction = predictor(*arguments)

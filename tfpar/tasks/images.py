@@ -1,7 +1,7 @@
 """Settings and training steps that tasks on images share."""
 
 import dataclasses
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from tfpar.errors import UserError
 from tfpar.tasks import training
@@ -50,14 +50,15 @@ class ImageConfig(FileGroups):
         """Return the kind and size of the network in words."""
         convolutions = f"{2 * self.stages} convolutions, {self.width} channels in the first"
         direction = "bidirectional " if self.bidirectional else ""
-        recurrent = f"{self.layers} {direction}{self.cell.upper()} of {self.units} units over the rows"
+        recurrent = f"{self.layers} {direction}{self.cell_title} of {self.units} units over the rows"
         return {"cnn": convolutions, "row_lstm": recurrent, "cnn_lstm": f"{convolutions}, then {recurrent}"}[self.model]
 
 
-class ImageTask(Task):
-    """Base class for tasks on images; `data` is a `tfpar.data.images.dataset.ImageData`."""
+ImageConfigT = TypeVar("ImageConfigT", bound=ImageConfig)
 
-    config: ImageConfig
+
+class ImageTask(Task[ImageConfigT]):
+    """Base class for tasks on images; `data` is a `tfpar.data.images.dataset.ImageData`."""
 
     def packages(self) -> tuple[Package, ...]:
         return (PILLOW,)

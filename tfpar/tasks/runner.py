@@ -46,6 +46,9 @@ def run(task: type[Task], config: Config | None = None, *, command: str | None =
 
 
 def _run_steps(steps: Task, session: Session, command: str) -> dict[str, Any]:
+    from tfpar.layers.recurrent.cells import find_layer
+
+    find_layer(steps.config.cell)  # a layer that cannot be imported is refused before data are loaded
     data = steps.load(session.replicas)
     with session.strategy.scope():
         model = steps.build(data)
@@ -59,6 +62,7 @@ def _run_steps(steps: Task, session: Session, command: str) -> dict[str, Any]:
     if formats := formats_to_export(steps.config):
         facts = _facts(steps, data, result, command)
         exporter = steps.make_exporter(model, data, evaluation, history, facts)
+        assert steps.config.export_dir is not None
         exports = exporter.write(steps.config.export_dir, formats, gate=not steps.config.smoke)
     return {**result, "exports": exports}
 

@@ -53,6 +53,7 @@ def start(config: Config, *packages: Package) -> Session:
     from tfpar import export
 
     if formats_to_export(config):
+        assert config.export_dir is not None
         export.check_writable(config.export_dir)
     if config.model_dir:
         check_usable_directory(Path(config.model_dir), "--model_dir")
@@ -69,8 +70,8 @@ def start(config: Config, *packages: Package) -> Session:
 
 
 def formats_to_export(config: Config) -> tuple[str, ...]:
-    """Return the formats that this process exports: in a cluster only the chief exports."""
-    return config.export if cluster.is_chief() else ()
+    """Return the formats that this process exports: none without a directory, and in a cluster only on the chief."""
+    return config.export if config.export_dir is not None and cluster.is_chief() else ()
 
 
 def _needed_packages(config) -> Iterator[Package]:

@@ -92,8 +92,8 @@ def _exchange(tensors, layout: _Layout, collectives: SharedMemoryCollectives) ->
     """Exchange tensors with the other workers; return a flat tensor for each group of the layout."""
 
     def reduce(*arrays):
-        arrays = iter(arrays)
-        groups = [[next(arrays) for _ in group] for group in layout.groups]
+        remaining = iter(arrays)
+        groups = [[next(remaining) for _ in group] for group in layout.groups]
         of_workers = list(zip(*collectives.all_gather(groups), strict=True))
         count = len(layout.dense)
         return [*map(_add_flat, of_workers[:count]), *map(_concatenate_flat, of_workers[count:])]
@@ -112,7 +112,7 @@ def _add_flat(arrays: Sequence[np.ndarray]) -> np.ndarray:
         raise OutOfStepError("another worker hands over other arrays")
     total = aligned_empty(arrays[0].size, arrays[0].dtype)
     with np.errstate(all="ignore"):  # sums overflow as TensorFlow's do, and gaps between arrays hold any bits
-        np.add(*arrays[:2], out=total)
+        np.add(arrays[0], arrays[1], out=total)
         for other in arrays[2:]:
             total += other
     return total

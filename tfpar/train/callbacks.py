@@ -24,8 +24,8 @@ class Throughput(keras.callbacks.Callback):
     def __init__(self, examples: int):
         super().__init__()
         self._examples = examples
-        self._batches_s = []
-        self._epochs_s = []
+        self._batches_s: list[float] = []
+        self._epochs_s: list[float] = []
 
     def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
         self._start = time.perf_counter()

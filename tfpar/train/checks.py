@@ -1,11 +1,23 @@
 """Checks of a model before it trains, evaluates or predicts."""
 
 from collections.abc import Iterator
+from typing import Protocol, runtime_checkable
 
 import keras
 import tensorflow as tf
 
 from tfpar.keras_private import flatten_layers
+
+
+@runtime_checkable
+class SynchronizedLayer(Protocol):
+    """A layer that may synchronize replicas within the forward pass, such as `keras.layers.BatchNormalization`.
+
+    Attributes:
+        synchronized: whether it does.
+    """
+
+    synchronized: bool
 
 
 def check_scope(model: keras.Model) -> None:
@@ -58,7 +70,11 @@ def find_synchronized_layers(model: keras.Model) -> list[str]:
     """List the names of layers that synchronize replicas within the forward pass; none on one replica."""
     if model.distribute_strategy.num_replicas_in_sync == 1:
         return []
-    return [layer.name for layer in flatten_layers(model) if getattr(layer, "synchronized", False)]
+    return [layer.name for layer in flatten_layers(model) if _is_synchronized(layer)]
+
+
+def _is_synchronized(layer: object) -> bool:
+    return isinstance(layer, SynchronizedLayer) and layer.synchronized
 
 
 def _describe_scope_error(owner, variable, replicas) -> str:

@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from tfpar import keras_private
 from tfpar.train.all_reduce import all_reduce_sum
-from tfpar.train.batch_losses import gather_arguments, splits_by_rows
+from tfpar.train.batch_losses import LossArguments, gather_arguments, splits_by_rows
 from tfpar.train.losses import BatchLossWeights, MicrobatchLoss, compute_model_loss, needs_batch_weights
 from tfpar.train.microbatches import run_statelessly, split_shard
 from tfpar.train.replica import all_variables, local_components, metric_and_other_variables
@@ -36,7 +36,7 @@ def compute_batch_loss_weights(
 
     weights, own = model.compile_with_xla(compute_weights)(offset, rows)
     weights = all_reduce_sum(weights)
-    arguments = [None] * (weights.shape[0] - 1)
+    arguments: list[LossArguments | None] = [None] * (weights.shape[0] - 1)
     for index, of_shard in zip(unsplit, own, strict=True):
         arguments[index] = gather_arguments(of_shard, offset)
     return BatchLossWeights(weights[:-1], weights[-1], microbatches, arguments)

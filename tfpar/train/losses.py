@@ -13,7 +13,7 @@ before the backward pass: `BatchLossWeights`.
 import contextlib
 import functools
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
@@ -90,7 +90,7 @@ def compute_model_loss(
     return compute_microbatch_loss(compute_loss, keras_private.compiled_loss(model), x), y_pred
 
 
-def compute_microbatch_loss(compute_loss: Callable[[], tf.Tensor], container: object | None, x: Nest) -> MicrobatchLoss:
+def compute_microbatch_loss(compute_loss: Callable[[], tf.Tensor], container: Any, x: Nest) -> MicrobatchLoss:
     """Compute a microbatch's loss as one device would.
 
     Args:
@@ -98,7 +98,8 @@ def compute_microbatch_loss(compute_loss: Callable[[], tf.Tensor], container: ob
         container: Keras' container of the losses, or None.
         x: the microbatch's inputs, a nest of tensors (rows, ...).
     """
-    batch, records = current_step().loss_weights, []
+    batch = current_step().loss_weights
+    records: list[_Record] = []
     # Keras divides losses by the strategy's number of replicas.
     with keras_private.without_strategy(), _recorded(container, records, batch):
         value = compute_loss()

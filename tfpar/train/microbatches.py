@@ -80,7 +80,8 @@ class MicrobatchFunction:
         self._forward_backward = forward_backward
         self._metric_variables = metric_variables
         self._variables = variables
-        self.statistics, self.seeds = [], []
+        self.statistics: list[keras.Variable] = []
+        self.seeds: list[keras.Variable] = []
 
     def __call__(self, offset: tf.Tensor, rows) -> tuple[MicrobatchSums, list]:
         """Return the sums, and the values of `seeds`."""

@@ -3,7 +3,8 @@
 import contextlib
 import functools
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -13,7 +14,7 @@ from tfpar import keras_private
 from tfpar.cluster import outside_scope
 from tfpar.cluster.multiworker import check_trains_together
 from tfpar.keras_private import Functional, TrainerHooks, flatten_layers
-from tfpar.train import evaluation, step
+from tfpar.train import evaluation, keras_signatures, step
 from tfpar.train.accumulation import add_accumulated_weight
 from tfpar.train.checks import check_runs_own_step, check_scope, check_synchronized_layers
 from tfpar.train.execution import make_predict_function, make_step_function, without_autotuning
@@ -60,7 +61,14 @@ class Model(SavedByWorkers, XlaPolicy, TrainerHooks, keras.Model):
 
     lanes = 1
 
-    def __init__(self, *args, **kwargs):
+    # Keras sets these, and has no annotations.
+    train_function: Callable | None
+    test_function: Callable | None
+    predict_function: Callable | None
+    if TYPE_CHECKING:
+        compile = keras_signatures.compile
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         if not isinstance(self, Functional) and (len(args) == 2 or "outputs" in kwargs):
             # Keras would change the bases of `Model` for good, and nothing else could be subclassed.
             self.__class__ = _functional_class(type(self))
@@ -98,28 +106,28 @@ class Model(SavedByWorkers, XlaPolicy, TrainerHooks, keras.Model):
         """Update the metrics by one replica's rows, and return the logs."""
         return evaluation.test_step(self, data)
 
-    @functools.wraps(keras.Model.fit)
-    def fit(self, *args, **kwargs):
+    @keras_signatures.overrides(keras_signatures.fit)
+    def fit(self, *args: Any, **kwargs: Any) -> Any:
         return self._on_dataset(super().fit, args, kwargs)
 
-    @functools.wraps(keras.Model.evaluate)
-    def evaluate(self, *args, **kwargs):
+    @keras_signatures.overrides(keras_signatures.evaluate)
+    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
         return self._on_dataset(super().evaluate, args, kwargs)
 
-    @functools.wraps(keras.Model.predict)
-    def predict(self, *args, **kwargs):
+    @keras_signatures.overrides(keras_signatures.predict)
+    def predict(self, *args: Any, **kwargs: Any) -> Any:
         return self._on_dataset(super().predict, args, kwargs)
 
-    @functools.wraps(keras.Model.train_on_batch)
-    def train_on_batch(self, *args, **kwargs):
+    @keras_signatures.overrides(keras_signatures.train_on_batch)
+    def train_on_batch(self, *args: Any, **kwargs: Any) -> Any:
         return self._on_batch(super().train_on_batch, args, kwargs)
 
-    @functools.wraps(keras.Model.test_on_batch)
-    def test_on_batch(self, *args, **kwargs):
+    @keras_signatures.overrides(keras_signatures.test_on_batch)
+    def test_on_batch(self, *args: Any, **kwargs: Any) -> Any:
         return self._on_batch(super().test_on_batch, args, kwargs)
 
-    @functools.wraps(keras.Model.predict_on_batch)
-    def predict_on_batch(self, *args, **kwargs):
+    @keras_signatures.overrides(keras_signatures.predict_on_batch)
+    def predict_on_batch(self, *args: Any, **kwargs: Any) -> Any:
         return self._on_batch(super().predict_on_batch, args, kwargs)
 
     def _on_batch(self, method, args, kwargs):
@@ -140,13 +148,13 @@ class Model(SavedByWorkers, XlaPolicy, TrainerHooks, keras.Model):
                 return run_on_workers(method, call.args, call.kwargs)
             return method(*call.args, **call.kwargs)
 
-    @functools.wraps(keras.Model.save_weights)
-    def save_weights(self, *args, **kwargs):
+    @keras_signatures.overrides(keras_signatures.save_weights)
+    def save_weights(self, *args: Any, **kwargs: Any) -> Any:
         with _named_as_in_keras():
             super().save_weights(*args, **kwargs)
 
-    @functools.wraps(keras.Model.load_weights)
-    def load_weights(self, *args, **kwargs):
+    @keras_signatures.overrides(keras_signatures.load_weights)
+    def load_weights(self, *args: Any, **kwargs: Any) -> Any:
         try:
             with _named_as_in_keras():
                 super().load_weights(*args, **kwargs)
@@ -203,7 +211,7 @@ class Model(SavedByWorkers, XlaPolicy, TrainerHooks, keras.Model):
 class FunctionalModel(Model, Functional):
     """Class of `Model(inputs, outputs)`."""
 
-    def __init__(self, inputs: Nest, outputs: Nest, name: str | None = None, **kwargs):
+    def __init__(self, inputs: Nest, outputs: Nest, name: str | None = None, **kwargs: Any) -> None:
         Functional.__init__(self, inputs, outputs, name=name, **kwargs)
 
 
@@ -258,7 +266,7 @@ class Sequential(Model, keras.Sequential):
     (None, 1)
     """
 
-    def __init__(self, layers: Sequence[keras.layers.Layer] | None = None, **kwargs):
+    def __init__(self, layers: Sequence[keras.layers.Layer] | None = None, **kwargs: Any) -> None:
         keras.Sequential.__init__(self, layers, **kwargs)
 
 

@@ -79,6 +79,6 @@ def pad_to_all_replicas(gradient: Gradient | None, context: tf.distribute.Replic
 
 def restore_indices(summed: Gradient | None, gradient: Gradient | None) -> Gradient | None:
     """Cast the row indices of a sum back to integers, given one of the gradients that were padded and summed."""
-    if not isinstance(summed, tf.IndexedSlices):
+    if not isinstance(summed, tf.IndexedSlices) or gradient is None:
         return summed
     return tf.IndexedSlices(summed.values, tf.cast(summed.indices, tf.int32), gradient.dense_shape)

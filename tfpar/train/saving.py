@@ -1,41 +1,45 @@
 """Saves a model that trains in several processes."""
 
 import contextlib
-import functools
 import os
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import keras
 
 from tfpar.cluster import is_chief, outside_scope
 from tfpar.cluster.multiworker import is_multiworker
+from tfpar.train import keras_signatures
+
+# Type checkers see the methods that `super()` finds in the model.
+_Mixed: Any = keras.Model if TYPE_CHECKING else object
 
 
-class SavedByWorkers:
+class SavedByWorkers(_Mixed):
     """Mixin of a `keras.Model` whose methods may be called within a scope, on one worker or on all.
 
     If all workers save to the same file, each write is atomic and the last one counts. `export` writes a directory, on
     the chief alone.
     """
 
-    @functools.wraps(keras.Model.save)
-    def save(self, filepath, *args, **kwargs):
+    @keras_signatures.overrides(keras_signatures.save)
+    def save(self, filepath: keras_signatures.FilePath, *args: Any, **kwargs: Any) -> None:
         with outside_scope(), self._write_atomically(filepath, kwargs) as path:
             super().save(path, *args, **kwargs)
 
-    @functools.wraps(keras.Model.save_weights)
-    def save_weights(self, filepath, *args, **kwargs):
+    @keras_signatures.overrides(keras_signatures.save_weights)
+    def save_weights(self, filepath: keras_signatures.FilePath, *args: Any, **kwargs: Any) -> None:
         with outside_scope(), self._write_atomically(filepath, kwargs) as path:
             super().save_weights(path, *args, **kwargs)
 
-    @functools.wraps(keras.Model.load_weights)
-    def load_weights(self, *args, **kwargs):
+    @keras_signatures.overrides(keras_signatures.load_weights)
+    def load_weights(self, *args: Any, **kwargs: Any) -> None:
         with outside_scope():
             super().load_weights(*args, **kwargs)
 
-    @functools.wraps(keras.Model.export)
-    def export(self, *args, **kwargs):
+    @keras_signatures.overrides(keras_signatures.export)
+    def export(self, *args: Any, **kwargs: Any) -> None:
         if is_chief() or not is_multiworker(self.distribute_strategy):
             with outside_scope():
                 super().export(*args, **kwargs)

@@ -3,6 +3,7 @@
 import functools
 import warnings
 from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import keras
 import tensorflow as tf
@@ -15,7 +16,20 @@ from tfpar.train.replica import all_variables, local_components
 from tfpar.train.xla_support import NotCompilableError, check_compilable
 
 
-class XlaPolicy:
+@runtime_checkable
+class CudnnLayer(Protocol):
+    """A layer that may use cuDNN, such as `tfpar.layers.LSTM`."""
+
+    @property
+    def takes_cudnn(self) -> bool:
+        """Whether cuDNN would train the layer here."""
+
+
+# Type checkers see the methods that `super()` finds in the model.
+_Mixed: Any = keras.Model if TYPE_CHECKING else object
+
+
+class XlaPolicy(_Mixed):
     """Mixin of a `keras.Model` for which `jit_compile` compiles each program of a step by XLA.
 
     cuDNN's operations are no part of XLA. If layers use them, `jit_compile` is False, programs without recurrences are
@@ -31,21 +45,22 @@ class XlaPolicy:
         return super().jit_compile
 
     @jit_compile.setter
-    def jit_compile(self, value: bool | str):
-        uses_cudnn = any(getattr(layer, "takes_cudnn", False) for layer in flatten_layers(self))
+    def jit_compile(self, value: bool | str) -> None:
+        uses_cudnn = any(map(_takes_cudnn, flatten_layers(self)))
         self._clusters_around_cudnn = bool(value) and uses_cudnn
         self._jit_is_auto, self._is_resolving_auto = self._is_resolving_auto, False
         keras.Model.jit_compile.fset(self, bool(value) and not uses_cudnn)
 
-    def __setattr__(self, name, value):
+    def __setattr__(self, name: str, value: Any) -> None:
         if name == "jit_compile":
             # TensorFlow would skip an assignment of the value that "auto" resolves to.
-            type(self).jit_compile.fset(self, value)
+            declared: Any = type(self).jit_compile
+            declared.fset(self, value)
         else:
             super().__setattr__(name, value)
 
     @functools.wraps(keras.Model.compile_from_config)
-    def compile_from_config(self, config):
+    def compile_from_config(self, config: dict[str, Any]) -> None:
         super().compile_from_config(config)
         self._jit_is_auto = True  # a file does not distinguish what "auto" resolved to from an explicit value
 
@@ -96,5 +111,9 @@ class XlaPolicy:
     def _supports_xla(self) -> bool:
         """Resolve `jit_compile="auto"`."""
         self._is_resolving_auto = True
-        supported = (layer.supports_jit or getattr(layer, "takes_cudnn", False) for layer in flatten_layers(self))
+        supported = (layer.supports_jit or _takes_cudnn(layer) for layer in flatten_layers(self))
         return all(supported) and not find_synchronized_layers(self)
+
+
+def _takes_cudnn(layer: object) -> bool:
+    return isinstance(layer, CudnnLayer) and layer.takes_cudnn

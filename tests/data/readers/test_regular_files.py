@@ -85,7 +85,7 @@ def test_a_key_may_come_through_a_fifo_and_has_an_end(fifo):
     if os.fork() == 0:
         fifo.write_text("QUJD")
         os._exit(0)
-    with pytest.raises(UserError, match="holds 3 bytes"):
+    with pytest.raises(UserError, match="got 3 bytes"):
         read_encryption_key(f"file:{fifo}")
 
 
@@ -95,5 +95,5 @@ def test_files_that_are_too_large_or_made_up_as_they_are_read(tmp_path):
     with pytest.raises(OSError, match="it has 9,663,676,416 bytes"):
         read_file(tmp_path / "large")
     assert read_file("/proc/self/status").startswith(b"Name:")
-    with pytest.raises(OSError, match="this is no path"):
+    with pytest.raises(OSError, match="this is not a path"):
         read_file("a\0b")

@@ -66,7 +66,8 @@ class Supervisor:
         self._signals = signals
         self._pump = Pump(workers, console)
         self._started_at = time.monotonic()
-        self._failed_at = self._chief_ended_at = None
+        self._failed_at: float | None = None
+        self._chief_ended_at: float | None = None
         self._not_listening = set() if limits.start_s is None or len(workers) == 1 else {w.index for w in workers}
 
     def run(self) -> None:
@@ -86,6 +87,7 @@ class Supervisor:
             return True
         if not self.failures or not self._running():
             return not self._running()
+        assert self._failed_at is not None  # it is set with the first failure
         cause = first_failure(self.failures)
         # Other workers may report the same user error.
         is_certain = not cause.is_symptom and cause.returncode != USER_ERROR_EXIT_CODE
@@ -93,10 +95,11 @@ class Supervisor:
 
     def _record_ends(self):
         known = {failure.index for failure in self.failures}
-        ended = [worker for worker in self._workers if worker.returncode and worker.index not in known]
-        for worker in sorted(ended, key=lambda worker: worker.returncode > 0):  # killed ones end without delay
+        pairs = [(worker, worker.returncode) for worker in self._workers]
+        ended = [(worker, code) for worker, code in pairs if code and worker.index not in known]
+        for worker, code in sorted(ended, key=lambda pair: pair[1] > 0):  # killed ones end without delay
             self._pump.drain(worker)
-            self.failures.append(Failure(worker.index, worker.returncode, list(worker.tail)))
+            self.failures.append(Failure(worker.index, code, list(worker.tail)))
             self._failed_at = self._failed_at or time.monotonic()
         if self._workers[0].returncode == 0:
             self._chief_ended_at = self._chief_ended_at or time.monotonic()
@@ -112,14 +115,15 @@ class Supervisor:
         return f"{_names(late)} did not finish within {self._limits.finish_s:g} s of the chief, worker 0"
 
     def _check_start(self):
-        if not self._not_listening:
+        limit_s = self._limits.start_s
+        if limit_s is None or not self._not_listening:
             return None
         silent = unreachable_workers(self._addresses, -1, timeout_s=TICK_S)
         self._not_listening &= set(silent) & {worker.index for worker in self._running()}
-        if not self._not_listening or time.monotonic() - self._started_at <= self._limits.start_s:
+        if not self._not_listening or time.monotonic() - self._started_at <= limit_s:
             return None
         names = _names(sorted(self._not_listening))
-        return f"{names} did not listen on the port in TF_CONFIG within {self._limits.start_s:g} s"
+        return f"{names} did not listen on the port in TF_CONFIG within {limit_s:g} s"
 
     def _stop(self):
         """End all processes: SIGTERM to all if some still run, and SIGKILL to those that remain."""

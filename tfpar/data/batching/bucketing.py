@@ -17,7 +17,7 @@ FILLING_TOKEN = 1  # a filling row has one real token: an all-padding row makes 
 
 
 def bucket_boundaries(
-    lengths: Sequence[int], max_buckets: int = 6, multiple: int = 4, batch_size: int = 1
+    lengths: Sequence[int] | np.ndarray, max_buckets: int = 6, multiple: int = 4, batch_size: int = 1
 ) -> tuple[int, ...]:
     """Return the boundaries with which the fewest positions are fed.
 
@@ -37,11 +37,11 @@ def bucket_boundaries(
     Raises:
         ValueError: no lengths, or an argument below 1.
     """
-    lengths = check_lengths(lengths)
+    checked = check_lengths(lengths)
     for name, value in (("max_buckets", max_buckets), ("multiple", multiple), ("batch_size", batch_size)):
         if value < 1:
             raise ValueError(f"`{name}` must be 1 or more; got {value}")
-    rounded, counts = np.unique(-(-lengths // multiple) * multiple, return_counts=True)
+    rounded, counts = np.unique(-(-checked // multiple) * multiple, return_counts=True)
     seen = np.concatenate([[0], np.cumsum(counts)])  # examples in the first j rounded lengths
     sizes = len(rounded)
     total = np.concatenate([[0], np.full(sizes, np.iinfo(np.int64).max // 2)])
@@ -69,7 +69,10 @@ def _trace_back(choices: list[np.ndarray], rounded: np.ndarray) -> tuple[int, ..
 
 
 def plan_epoch(
-    lengths: Sequence[int], boundaries: Sequence[int], batch_size: int, rng: np.random.Generator | None = None
+    lengths: Sequence[int] | np.ndarray,
+    boundaries: Sequence[int],
+    batch_size: int,
+    rng: np.random.Generator | None = None,
 ) -> list[tuple[int, np.ndarray]]:
     """Assign the examples to batches, each example once.
 
@@ -98,7 +101,7 @@ def plan_epoch(
     return plan
 
 
-def input_order(lengths: Sequence[int], boundaries: Sequence[int], batch_size: int) -> np.ndarray:
+def input_order(lengths: Sequence[int] | np.ndarray, boundaries: Sequence[int], batch_size: int) -> np.ndarray:
     """Return the index of the example in each row of the unshuffled batches.
 
     Put predictions back by: `order = input_order(...); rows = order >= 0; result[order[rows]] = predictions[rows]`.
@@ -117,7 +120,7 @@ def make_row_table(plan: list[tuple[int, np.ndarray]], batch_size: int) -> np.nd
     return rows
 
 
-def padding_fraction(lengths: Sequence[int], boundaries: Sequence[int], batch_size: int) -> float:
+def padding_fraction(lengths: Sequence[int] | np.ndarray, boundaries: Sequence[int], batch_size: int) -> float:
     """Return the fraction of positions without a token of an example, including filling rows."""
     bucket_of = _bucket_of(lengths, boundaries, batch_size)
     batches = -(-np.bincount(bucket_of, minlength=len(boundaries)) // batch_size)
@@ -126,7 +129,7 @@ def padding_fraction(lengths: Sequence[int], boundaries: Sequence[int], batch_si
 
 def bucketed_batches(
     sequences: Sequence[np.ndarray],
-    labels: Sequence[int],
+    labels: Sequence[int] | np.ndarray,
     *,
     batch_size: int,
     boundaries: Sequence[int],
@@ -167,7 +170,7 @@ def bucketed_batches(
             f"batch_size={batch_size}, replicas={replicas}"
         )
     lengths = check_lengths([len(sequence) for sequence in sequences])
-    labels = _check_labels(labels, len(lengths), num_classes)
+    classes = _check_labels(labels, len(lengths), num_classes)
     batches = len(plan_epoch(lengths, boundaries, batch_size))
     epochs = iter(range(first_epoch, np.iinfo(np.int64).max))
 
@@ -177,7 +180,7 @@ def bucketed_batches(
         return np.array([boundary for boundary, _ in plan], np.int32), make_row_table(plan, batch_size)
 
     time = boundaries[0] if len(boundaries) == 1 else None
-    return as_dataset(next_plan, _batch_maker(sequences, labels, (batch_size, time)), batches, batch_size)
+    return as_dataset(next_plan, _batch_maker(sequences, classes, (batch_size, time)), batches, batch_size)
 
 
 def _batch_maker(sequences: Sequence[np.ndarray], labels: np.ndarray, shape: tuple):
@@ -186,44 +189,44 @@ def _batch_maker(sequences: Sequence[np.ndarray], labels: np.ndarray, shape: tup
 
     # One example more, for filling rows.
     filling = len(sequences)
-    tokens, labels = Ragged([*sequences, [FILLING_TOKEN]]), tf.constant(np.append(labels, 0), tf.int32)
+    tokens, classes = Ragged([*sequences, [FILLING_TOKEN]]), tf.constant(np.append(labels, 0), tf.int32)
 
     def make(boundary, rows):
         examples = tf.where(rows < 0, filling, tf.cast(rows, tf.int32))
         ids, _ = tokens.gather(examples, boundary)
-        return tf.ensure_shape(ids, shape), tf.gather(labels, examples), tf.cast(rows >= 0, tf.float32)
+        return tf.ensure_shape(ids, shape), tf.gather(classes, examples), tf.cast(rows >= 0, tf.float32)
 
     return make
 
 
-def check_lengths(lengths: Sequence[int]) -> np.ndarray:
+def check_lengths(lengths: Sequence[int] | np.ndarray) -> np.ndarray:
     """Return the lengths as int64 (sequences,); raise ValueError if there is none, or one below 1."""
-    lengths = np.asarray(lengths, np.int64)
-    if lengths.ndim != 1 or lengths.size == 0:
-        raise ValueError(f"`lengths` must be a list of one length per sequence; got shape {lengths.shape}")
-    if lengths.min() < 1:
-        raise ValueError(f"every sequence needs at least one token; sequence {int(lengths.argmin())} has none")
-    return lengths
+    array = np.asarray(lengths, np.int64)
+    if array.ndim != 1 or array.size == 0:
+        raise ValueError(f"`lengths` must be a list of one length per sequence; got shape {array.shape}")
+    if array.min() < 1:
+        raise ValueError(f"every sequence needs at least one token; sequence {int(array.argmin())} has none")
+    return array
 
 
-def _check_labels(labels: Sequence[int], examples: int, num_classes: int | None) -> np.ndarray:
-    labels = np.asarray(labels)
-    if labels.shape != (examples,) or labels.dtype.kind not in "iu":
+def _check_labels(labels: Sequence[int] | np.ndarray, examples: int, num_classes: int | None) -> np.ndarray:
+    array = np.asarray(labels)
+    if array.shape != (examples,) or array.dtype.kind not in "iu":
         raise ValueError(
-            f"`labels` must hold one whole number per sequence, {examples}; got {labels.dtype} {labels.shape}"
+            f"`labels` must hold one whole number per sequence, {examples}; got {array.dtype} {array.shape}"
         )
-    if num_classes is not None and not (0 <= labels.min() and labels.max() < num_classes):
-        raise ValueError(f"`labels` must lie in 0 ... {num_classes - 1}; got {labels.min()} ... {labels.max()}")
-    return labels.astype(np.int32)
+    if num_classes is not None and not (0 <= array.min() and array.max() < num_classes):
+        raise ValueError(f"`labels` must lie in 0 ... {num_classes - 1}; got {array.min()} ... {array.max()}")
+    return array.astype(np.int32)
 
 
-def _bucket_of(lengths: Sequence[int], boundaries: Sequence[int], batch_size: int) -> np.ndarray:
+def _bucket_of(lengths: Sequence[int] | np.ndarray, boundaries: Sequence[int], batch_size: int) -> np.ndarray:
     """Return the bucket of each example: the first boundary that is not below its length."""
     if batch_size < 1:
         raise ValueError(f"`batch_size` must be 1 or more; got {batch_size}")
-    lengths, limits = check_lengths(lengths), np.asarray(boundaries, np.int64)
+    checked, limits = check_lengths(lengths), np.asarray(boundaries, np.int64)
     if limits.ndim != 1 or limits.size == 0 or limits[0] < 1 or np.any(np.diff(limits) <= 0):
         raise ValueError(f"`boundaries` must be positive and ascend; got {boundaries}")
-    if lengths.max() > limits[-1]:
-        raise ValueError(f"`boundaries` must cover the longest sequence, {lengths.max()}; got {boundaries}")
-    return np.searchsorted(limits, lengths)
+    if checked.max() > limits[-1]:
+        raise ValueError(f"`boundaries` must cover the longest sequence, {checked.max()}; got {boundaries}")
+    return np.searchsorted(limits, checked)

@@ -9,7 +9,7 @@ import numpy as np
 class Ragged:
     """Sequences in one flat array, so that a batch is a single gather."""
 
-    def __init__(self, sequences: Sequence[np.ndarray]):
+    def __init__(self, sequences: Sequence[np.ndarray | Sequence[int]]):
         import tensorflow as tf
 
         lengths = np.array([len(sequence) for sequence in sequences])

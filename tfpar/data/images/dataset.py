@@ -109,11 +109,11 @@ def assemble(
     _check_classes(collected, keys, splits, missing)
     check_cut(collected.where, keys, splits, missing)
     images = _resize_all(collected.images, image_size)
-    labels, splits = np.array(collected.labels, np.int32), np.array(splits)
+    labels, split_of = np.array(collected.labels, np.int32), np.array(splits)
     rule = describe_cut(missing, "images", collected.grouped_by, collected.advice)
     return ImageData(
         name=name,
-        **{split: LabeledImages(images[splits == split], labels[splits == split]) for split in SPLITS},
+        **{split: LabeledImages(images[split_of == split], labels[split_of == split]) for split in SPLITS},
         class_names=collected.class_names,
         split_rule=join_rules(collected.given_rule, rule),
         notice=notice,
@@ -126,12 +126,13 @@ def _resize_all(images: list[np.ndarray], image_size: int) -> np.ndarray:
     shapes = {image.shape[:2] for image in images}
     channels = max(image.shape[2] for image in images)
     if len(shapes) > 1:
-        size = (image_size or DEFAULT_SIZE,) * 2
+        height = width = image_size or DEFAULT_SIZE
     else:
-        (size,) = shapes
+        ((height, width),) = shapes
         if image_size:
-            size = tuple(max(1, round(side * image_size / max(size))) for side in size)
-    return np.stack([resize_and_pad(image, *size, channels) for image in images])
+            longer = max(height, width)
+            height, width = (max(1, round(side * image_size / longer)) for side in (height, width))
+    return np.stack([resize_and_pad(image, height, width, channels) for image in images])
 
 
 def _check_classes(collected: CollectedImages, keys: list[str], splits: list[str], missing: tuple[str, ...]) -> None:

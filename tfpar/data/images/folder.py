@@ -41,7 +41,7 @@ def read_image_folder(path: Path, group: str = "") -> CollectedImages:
         advice=ONE_BY_ONE,
     )
     names = {entry.name for folder in splits.values() for entry in visible_folders(folder)}
-    class_names = []
+    class_names: list[str] = []
     for name in sorted(names, key=_natural):
         found = [
             _read_class(folder / name, split, groups, collected, len(class_names)) for split, folder in splits.items()

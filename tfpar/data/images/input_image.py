@@ -7,7 +7,7 @@ from tfpar.errors import UserError
 from tfpar.files import read_file
 
 
-def read_image(image: str | np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
+def read_image(image: str | np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """Read an image as a model's input.
 
     Args:
@@ -21,17 +21,17 @@ def read_image(image: str | np.ndarray, shape: tuple[int, int, int]) -> np.ndarr
     Raises:
         UserError: the file cannot be read, or is no such image.
     """
-    shape = tuple(map(int, shape))
+    height, width, channels = map(int, shape)
     if isinstance(image, np.ndarray):
-        pixels = _check_pixels(image, shape)
-        return resize_and_pad(pixels, *shape).astype(np.float32)
+        pixels = _check_pixels(image, (height, width, channels))
+        return resize_and_pad(pixels, height, width, channels).astype(np.float32)
     try:
         pixels = decode_image(read_file(image))
     except OSError as error:
         raise UserError(f"{image} cannot be read: {error.strerror}; an input must be an image file") from error
     except UndecodableImageError as error:
         raise UserError(f"{image} is no image that can be read, or is damaged: {error}") from error
-    return resize_and_pad(pixels, *shape).astype(np.float32)
+    return resize_and_pad(pixels, height, width, channels).astype(np.float32)
 
 
 def _check_pixels(array, shape):

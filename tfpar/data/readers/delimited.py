@@ -95,7 +95,7 @@ def _split_off_header(path, rows, wanted, split_column, hint):
 def _suggest_delimiter(line: str, dialect: Dialect, columns: int) -> str:
     """Return a hint for a first line that another delimiter splits into more fields."""
     counts = {mark: line.count(mark) for mark in _DELIMITERS}
-    best = max(counts, key=counts.get)
+    best = max(counts, key=lambda mark: counts[mark])
     if best == dialect.delimiter or counts[best] + 1 < columns or line.count(dialect.delimiter) + 1 >= columns:
         return ""
     return f"; its first line has {counts[best]} times {best!r}: give --delimiter {_DELIMITERS[best]}"

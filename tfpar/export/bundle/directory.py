@@ -130,6 +130,8 @@ class Bundle:
             raise UserError(f"{path} cannot be read: {error.strerror}") from error
         if hashlib.sha256(content).hexdigest() != sha256:
             raise ChangedFileError(name, f"its sha256 is not the one in {MANIFEST}")
-        if not self.is_readable:
+        if not self.is_encrypted:
+            return content
+        if self._encryption_key is None:
             raise UserError(f"{path} is encrypted; give `encryption_key`")
-        return decrypt(content, self._encryption_key, name) if self.is_encrypted else content
+        return decrypt(content, self._encryption_key, name)

@@ -23,7 +23,7 @@ def load_content(bundle: Bundle, format_name: str | None = None) -> tuple[str, b
     formats = [entry["format"] for entry in entries if "refused" not in entry]
     available = [name for name in formats if name != "saved_model"]
     chosen = format_name or next(iter(available), None)
-    if chosen not in available:
+    if chosen is None or chosen not in available:
         closest = did_you_mean(chosen, available) if chosen else ""
         raise UserError(
             f"{bundle.directory} has no {chosen or 'TFLite'} file; it has {', '.join(available) or 'none'}{closest}"

@@ -106,13 +106,15 @@ class _Converter:
 
     def request(self, arguments: list[str], timeout_s: float) -> int | None:
         """Run a conversion; return its exit code (negative: a signal), or None after a timeout."""
+        stdin, stdout = self._process.stdin, self._process.stdout
+        assert stdin is not None and stdout is not None
         with self._lock:
             try:
                 with contextlib.suppress(BrokenPipeError):  # the process has ended, so stdout is at its end too
-                    self._process.stdin.write(json.dumps(arguments).encode() + b"\n")
-                    self._process.stdin.flush()
-                ready, _, _ = select.select([self._process.stdout], [], [], timeout_s)
-                reply = self._process.stdout.readline() if ready else None
+                    stdin.write(json.dumps(arguments).encode() + b"\n")
+                    stdin.flush()
+                ready, _, _ = select.select([stdout], [], [], timeout_s)
+                reply = stdout.readline() if ready else None
             except BaseException:  # includes KeyboardInterrupt: the conversion must not go on
                 self.stop()
                 raise

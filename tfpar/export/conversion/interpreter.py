@@ -33,8 +33,8 @@ class TFLiteModel:
             self._interpreter = _interpreter_class()(model_content=content, num_threads=1)
             runner = self._interpreter.get_signature_runner(signature)
         except ValueError as error:
-            name = name or ("the content" if isinstance(file, bytes) else file)
-            raise UserError(f"{name} is not a TFLite model with the signature {signature!r}: {error}") from error
+            described = name or ("the content" if isinstance(file, bytes) else file)
+            raise UserError(f"{described} is not a TFLite model with the signature {signature!r}: {error}") from error
         self._content, self._runner = content, runner
         inputs, outputs = runner.get_input_details(), runner.get_output_details()
         self.input_quantization = {name: _read_quantization(detail) for name, detail in inputs.items()}

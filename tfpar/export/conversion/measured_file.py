@@ -3,6 +3,7 @@
 import dataclasses
 import tempfile
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import tensorflow as tf
@@ -16,6 +17,17 @@ from tfpar.export.conversion.signatures import STEP, Signatures
 from tfpar.export.conversion.verify_outputs import Comparison
 from tfpar.export.formats import CALIBRATED, Format
 from tfpar.export.micro.interpreter_process import measure_in_micro
+
+
+@runtime_checkable
+class FloatLayer(Protocol):
+    """A layer that may compute in float32 in an int8 file, such as `tfpar.layers.LogMelSpectrogram`.
+
+    Attributes:
+        keep_float32: whether it does.
+    """
+
+    keep_float32: bool
 
 
 @dataclasses.dataclass(frozen=True)
@@ -151,7 +163,11 @@ def _target_kind(format_name):
 def _float_layers(signatures) -> list[str]:
     """List the names of layers that compute in float32 in an int8 file, because 8 bits cannot hold their range."""
     layers = (layer for signature in signatures.values() for layer in signature.model.layers)
-    return sorted({layer.name for layer in layers if getattr(layer, "keep_float32", False)})
+    return sorted({layer.name for layer in layers if _keeps_float32(layer)})
+
+
+def _keeps_float32(layer: object) -> bool:
+    return isinstance(layer, FloatLayer) and layer.keep_float32
 
 
 def _measure(path, chosen, signatures, tolerance):

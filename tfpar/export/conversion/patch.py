@@ -86,7 +86,9 @@ def _remove_inner_names(subgraph):
 
 
 def _deduplicate_buffers(model):
-    index_of_content, new_index, unique = {}, {}, []
+    index_of_content: dict[bytes | None, int] = {}
+    new_index: dict[int, int] = {}
+    unique: list = []
     for index, buffer in enumerate(model.buffers):
         content = None if buffer.data is None else bytes(buffer.data)
         if content not in index_of_content or content is None:
@@ -115,7 +117,8 @@ def _scale_hidden_as_output(subgraph, lstm):
 
 def _raise_addend_scales(model, subgraph):
     """Raise the scales of matmul outputs that are too small relative to the sum that they are added to."""
-    matmul_of, smallest = {}, {}  # slices of a matmul's output have its scale
+    matmul_of: dict[int, int] = {}  # slices of a matmul's output have its scale
+    smallest: dict[int, float] = {}
     for operator in subgraph.operators:
         kind = model.operatorCodes[operator.opcodeIndex].builtinCode
         if kind == schema.BuiltinOperator.FULLY_CONNECTED:

@@ -60,7 +60,7 @@ class ServingModel:
             )
         }
         self._counterparts = _pair_with_counterparts(self.layers)
-        self._traced = {}  # calls of the original model, by the shapes of its inputs
+        self._traced: dict = {}  # calls of the original model, by the shapes of its inputs
 
     @property
     def name(self) -> str:
@@ -251,7 +251,7 @@ def _makes_mask(layer) -> bool:
 
 def renamed_names(models: Iterable[ServingModel]) -> dict[str, dict[str, dict[str, str]]]:
     """Collect {"renamed": {"inputs", "outputs"}}: original names by their replacements; {} if there are none."""
-    renamed = {"inputs": {}, "outputs": {}}
+    renamed: dict[str, dict[str, str]] = {"inputs": {}, "outputs": {}}
     for model in models:
         for kind, names in model.renamed.items():
             renamed[kind] |= names

@@ -117,7 +117,7 @@ class SequenceSignature(Signature):
         """List batches to compare on, each of rows of one kind."""
         batch = self._batch or 1
         samples = {name: self._cut(name, array) for name, array in self._samples.items()}
-        by_kind = {}
+        by_kind: dict[str, list[Inputs]] = {}
         for row in rows_to_compare(self.model, samples, self.padding):
             by_kind.setdefault(row.kind, []).append(row.inputs)
         return [

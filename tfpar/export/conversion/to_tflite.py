@@ -131,7 +131,8 @@ def write_signatures(
     Returns:
         The report, as of `tflite`.
     """
-    files, failures = {}, []
+    files: dict[str, MeasuredFile] = {}
+    failures: list[UserError] = []
     with contextlib.ExitStack() as stack:
         for signature in signatures.values():
             stack.enter_context(signature.model.cast_to_float32())
@@ -192,7 +193,7 @@ def _make_signatures(serving, batch_size, lengths, samples, known, streaming, pa
     if serving.stateful_layers:
         batch_size = serving.inputs[0].shape[0]
     longest = choose_input_shapes(serving, batch_size, max(lengths, default=None), known)
-    signatures = {DEFAULT: SequenceSignature(serving, longest, samples, padding)}
+    signatures: Signatures = {DEFAULT: SequenceSignature(serving, longest, samples, padding)}
     for length in lengths if len(lengths) > 1 else ():
         shapes = choose_input_shapes(serving, batch_size, length, None)
         signatures[f"length_{length}"] = SequenceSignature(serving, shapes, samples, padding)

@@ -98,7 +98,7 @@ def from_torch(
 
 def _find_stacks(weights) -> dict[str, int]:
     """Return the number of layers by prefix."""
-    depths = {}
+    depths: dict[str, int] = {}
     for match in filter(None, map(_NAME.fullmatch, weights)):
         prefix = match["prefix"] or ""
         depths[prefix] = max(depths.get(prefix, 0), int(match["layer"]) + 1)

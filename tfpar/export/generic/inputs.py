@@ -117,7 +117,7 @@ def parse_source(source: str, expected: Sequence[str] = SOURCE_KINDS) -> tuple[s
 
 def read_rows(
     path: Path, dialect: Dialect, columns: dict[str, str], split: str | None = None
-) -> Iterator[tuple[int, tuple[str, ...] | None, str | None]]:
+) -> Iterator[tuple[int, tuple[str, ...], None] | tuple[int, None, str]]:
     """Yield (row number from 1, cells, None), or (number, None, the reason why the row cannot be used).
 
     Args:
@@ -173,7 +173,7 @@ def path_beside(table: Path, cell: str) -> str:
     return str(table.parent / Path(cell).expanduser())
 
 
-def _source_kind(source, kind):
+def _source_kind(source: str, kind: InputKind) -> tuple[str, Path] | None:
     """Return kind and path, or None if the source is a single input."""
     prefix, colon, rest = source.partition(":")
     if kind.is_table and prefix != "folder" and not Path(source).is_dir():
@@ -218,7 +218,7 @@ def _expand_table(path, dialect, source, kind, columns):
         raise UserError(f"`input_column` must name {kind.arguments} column(s), separated by commas; got {columns}")
     names = ("input_column", "other_input_column")
     for number, cells, error in read_rows(path, dialect, dict(zip(names, columns, strict=False))):
-        if error:
+        if cells is None:
             name = f"{source} row {number}"
             yield Item(name, error=f"{name}: {error}")
         else:

@@ -53,7 +53,7 @@ def read_labeled_rows(
     wanted = dict(zip(("input_column", "label_column"), columns, strict=True))
     for number, cells, error in read_rows(path, dialect, wanted, split):
         name = f"{path} row {number}"
-        if error or not all(cells):
+        if cells is None or not all(cells):
             yield Item(name, error=f"{name}: {error or 'an empty cell'}"), ""
             continue
         if labels is not None:
@@ -98,14 +98,13 @@ def read_person_pairs(
     """
     wanted = dict(zip(("input_column", "other_input_column", "label_column"), columns, strict=True))
     items, index, pairs = [], {}, []
+    truth_values = {**dict.fromkeys(_SAME, True), **dict.fromkeys(_DIFFERENT, False)}
     for number, cells, error in read_rows(path, dialect, wanted):
-        is_same = (
-            None if error else {**dict.fromkeys(_SAME, True), **dict.fromkeys(_DIFFERENT, False)}.get(cells[2].lower())
-        )
-        if number == 1 and not error and not any(Path(cell).suffix.lower() in kind.suffixes for cell in cells[:2]):
+        is_same = None if cells is None else truth_values.get(cells[2].lower())
+        if number == 1 and cells and not any(Path(cell).suffix.lower() in kind.suffixes for cell in cells[:2]):
             continue
-        if is_same is None:
-            error = error or f"{cells[2]!r} is none of {', '.join(_SAME + _DIFFERENT)}"
+        if cells is None or is_same is None:
+            error = error if cells is None else f"{cells[2]!r} is none of {', '.join(_SAME + _DIFFERENT)}"
             items.append(Item(f"{path} row {number}", error=f"{path} row {number}: {error}"))
             continue
         names = [path_beside(path, cell) for cell in cells[:2]]

@@ -62,23 +62,25 @@ def export_model(
             nothing is written.
     """
     serving = serving_model(model)
-    manifest = {
+    exports: list[dict[str, Any]] = []
+    signatures: dict[str, Any] = {}
+    manifest: dict[str, Any] = {
         "task": TASK,
         "name": model.name,
         "source": source,
-        "exports": [],
-        "signatures": {},
+        "exports": exports,
+        "signatures": signatures,
         "versions": read_versions(),
     }
     with write_bundle(directory, manifest) as temporary:
         for name in formats:
-            write = partial(_write_format, serving, temporary, name, manifest["signatures"], options)
-            manifest["exports"].append(write_or_refuse(name, write, temporary / f"model.{name}.tflite"))
-        note_larger_files(manifest["exports"])
-        if all(map(is_refused, manifest["exports"])):
-            raise UserError(manifest["exports"][0]["refused"])
-        rows, micro = "\n".join(map(_row, manifest["exports"])), "".join(map(_micro, manifest["exports"]))
-        notes = describe_notes(manifest["exports"])
+            write = partial(_write_format, serving, temporary, name, signatures, options)
+            exports.append(write_or_refuse(name, write, temporary / f"model.{name}.tflite"))
+        note_larger_files(exports)
+        if all(map(is_refused, exports)):
+            raise UserError(exports[0]["refused"])
+        rows, micro = "\n".join(map(_row, exports)), "".join(map(_micro, exports))
+        notes = describe_notes(exports)
         card = _CARD.format(name=model.name, source=source, rows=rows, micro=micro, notes=notes)
         (temporary / "card.md").write_text(card, encoding="utf-8")
     return manifest

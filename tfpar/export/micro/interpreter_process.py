@@ -22,7 +22,7 @@ from tfpar.export.conversion.verify_outputs import Comparison, is_comparable
 from tfpar.export.micro.interpreter import MicroModel, check_micro
 
 if TYPE_CHECKING:
-    from tfpar.export.conversion.signatures import SequenceSignature
+    from tfpar.export.conversion.signatures import Signature
 
 _LARGE_ARENA_BYTES = 64 << 20  # more than any microcontroller has
 _ALIGNMENT_BYTES = 16
@@ -62,15 +62,14 @@ def run_in_micro(content: bytes, inputs: dict[str, np.ndarray], timeout_s: float
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         (directory / "model.tflite").write_bytes(content)
-        np.savez(directory / "inputs.npz", **inputs)
+        arrays: dict[str, Any] = inputs  # NumPy's hints take a name in `**` for `allow_pickle`
+        np.savez(directory / "inputs.npz", **arrays)
         _run(directory, timeout_s)
         with np.load(directory / "outputs.npz") as outputs:
             return MicroRun(int((directory / "arena_bytes").read_text()), dict(outputs))
 
 
-def measure_in_micro(
-    content: bytes, signature: "SequenceSignature", timeout_s: float
-) -> tuple[dict[str, Any], Comparison]:
+def measure_in_micro(content: bytes, signature: "Signature", timeout_s: float) -> tuple[dict[str, Any], Comparison]:
     """Compare the outputs of a file in TFLite Micro with those of the model.
 
     Args:
@@ -127,7 +126,8 @@ def _main(directory: Path, trial_s: int) -> None:
     arena_bytes = _smallest_arena_bytes(lambda size: _survives(lambda: MicroModel(content, size)(**rows[0]), trial_s))
     model = MicroModel(content, arena_bytes)
     outputs = [model(**row) for row in rows]
-    np.savez(directory / "outputs.npz", **{name: np.stack([o[name] for o in outputs]) for name in model.outputs})
+    arrays: dict[str, Any] = {name: np.stack([o[name] for o in outputs]) for name in model.outputs}
+    np.savez(directory / "outputs.npz", **arrays)
     (directory / "arena_bytes").write_text(str(arena_bytes))
 
 

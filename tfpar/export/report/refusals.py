@@ -78,7 +78,7 @@ def note_larger_files(reports: list[dict]) -> None:
     files = {name: report["bytes"] for name, report in written.items() if name != "saved_model"}
     for name, size in files.items():
         if size > files.get("float32", math.inf):
-            smallest = min(files, key=files.get)
+            smallest = min(files, key=files.__getitem__)
             written[name]["note"] = (
                 f"larger than the float32 file ({files['float32']:,} bytes): {smallest} has {files[smallest]:,} bytes"
             )

@@ -42,7 +42,9 @@ class InputFeeding(keras.layers.Layer):
         super().__init__(**kwargs)
         self.units, self.fed, self.cell, self.seed = units, fed, check_one_of("cell", cell, CELLS), seed
         own = {"dtype": self.dtype_policy}
-        self._cell = cells.CELLS[cell].keras_cell(
+        make_cell = cells.CELLS[cell].keras_cell
+        assert make_cell is not None
+        self._cell = make_cell(
             units,
             kernel_initializer=keras.initializers.GlorotUniform(seed),
             recurrent_initializer=keras.initializers.Orthogonal(seed=seed + 1),
@@ -112,8 +114,8 @@ class InputFeeding(keras.layers.Layer):
         else:
             carry, (outputs, alignment, *_) = scan(step, carry, ops.swapaxes(inputs, 0, 1))
             outputs, alignment = (ops.swapaxes(tensor, 0, 1) for tensor in (outputs, alignment))
-        fed, _, *states = carry
-        return outputs, alignment, fed, *states
+        fed, _, *final_states = carry
+        return outputs, alignment, fed, *final_states
 
     def compute_output_spec(
         self,

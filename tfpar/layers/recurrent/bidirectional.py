@@ -106,7 +106,8 @@ class Bidirectional(keras.layers.Layer):
     @property
     def states(self) -> tuple[keras.Variable, ...] | None:
         """Carried states of both layers, or None."""
-        return tuple(self.forward_layer.states + self.backward_layer.states) if self.forward_layer.states else None
+        forward, backward = self.forward_layer.states, self.backward_layer.states
+        return (*forward, *backward) if forward and backward else None
 
     def explain(self) -> str:
         """Describe in one line the kernel that runs this layer, and the reason for it."""
@@ -128,8 +129,7 @@ class Bidirectional(keras.layers.Layer):
         mask: tf.Tensor | None = None,
         training: bool = False,
     ) -> tf.Tensor | tuple[tf.Tensor, ...]:
-        half = None if initial_state is None else len(initial_state) // 2
-        initial = (None, None) if half is None else (initial_state[:half], initial_state[half:])
+        initial = (None, None) if initial_state is None else _halves(initial_state)
         results = self._run_in_one_loop(sequences, initial, mask) if is_exporting_file() else None
         if results is None:
             pairs = zip((self.forward_layer, self.backward_layer), initial, strict=True)
@@ -196,6 +196,11 @@ class Bidirectional(keras.layers.Layer):
         for name in ("layer", "backward_layer"):
             config[name] = keras.saving.deserialize_keras_object(config[name], custom_objects=custom_objects)
         return cls(**config)
+
+
+def _halves(states: Sequence[tf.Tensor]) -> tuple[Sequence[tf.Tensor], Sequence[tf.Tensor]]:
+    half = len(states) // 2
+    return states[:half], states[half:]
 
 
 def _as_own_layer(name: str, layer: object) -> RecurrentLayer:

@@ -36,10 +36,11 @@ class CarriedStates:
         ]
 
     def check_batch_size(self, layer: "RecurrentLayer", batch_size: int | None) -> None:
+        assert self.variables is not None  # the layer is built
         expected = self.variables[0].shape[0]
         if batch_size not in (None, expected):
             raise ValueError(f"{layer.name}: stateful=True was built for batches of {expected} rows; got {batch_size}.")
 
     def assign(self, states: Sequence[tf.Tensor]) -> None:
-        for variable, state in zip(self.variables, states, strict=True):
+        for variable, state in zip(self.variables or (), states, strict=True):
             variable.assign(state)

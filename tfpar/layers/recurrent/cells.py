@@ -1,10 +1,14 @@
 """The table of cells: one row for each kind of recurrent network."""
 
 import dataclasses
+import inspect
 from typing import Any
 
 import keras
 
+from tfpar import cell_names
+from tfpar.checks import check_one_of
+from tfpar.errors import UserError
 from tfpar.layers.recurrent.base import RecurrentLayer
 from tfpar.layers.recurrent.gru import GRU
 from tfpar.layers.recurrent.lstm import LSTM
@@ -57,7 +61,76 @@ CELLS = {
 
 LAYERS = {name: cell.layer for name, cell in CELLS.items()}
 
+# What the models of `tfpar.models` and the recipes give to a layer.
+_NEEDED_ARGUMENTS = (
+    "kernel_initializer",
+    "recurrent_initializer",
+    "dropout",
+    "recurrent_dropout",
+    "seed",
+    "return_sequences",
+    "return_state",
+    "go_backwards",
+    "name",
+)
+
 COUNTERPARTS = {cell.keras_layer: cell.layer for cell in CELLS.values() if cell.keras_layer}
+
+
+def register_cell(name: str, layer_class: type[RecurrentLayer]) -> None:
+    """Add a recurrent layer to the values of `cell`, in the builders of `tfpar.models` and in the settings of tasks.
+
+    Args:
+        name: not that of a built-in cell; a second registration replaces the first.
+        layer_class: its constructor must accept the arguments of `RecurrentLayer`.
+
+    Raises:
+        ValueError: the name is that of a built-in cell or contains a colon, or the class is not such a layer.
+    """
+    if not isinstance(name, str) or not name or ":" in name or name in cell_names.BUILT_IN:
+        raise ValueError(f"`name` must be a new name without a colon; got {name!r}. Choose another.")
+    LAYERS[name] = cell_names.registered[name] = check_layer_class(layer_class)
+
+
+def find_layer(
+    cell: str | type[RecurrentLayer], built_in: tuple[str, ...] = cell_names.BUILT_IN
+) -> type[RecurrentLayer]:
+    """Return the layer class of a cell.
+
+    Args:
+        cell: one of `built_in`, a registered name, "module:Class", "path/to/file.py:Class" or the class itself.
+        built_in: names of the built-in cells to choose from.
+
+    Raises:
+        ValueError: there is no such cell.
+        UserError: the class cannot be imported or is not a recurrent layer of this package.
+    """
+    if isinstance(cell, str) and not cell_names.is_reference(cell):
+        return LAYERS[check_one_of("cell", cell, (*built_in, *cell_names.registered))]
+    return check_layer_class(cell_names.load_class(cell) if isinstance(cell, str) else cell, given=cell)
+
+
+def check_layer_class(layer_class: Any, given: Any = None) -> type[RecurrentLayer]:
+    """Return a class if models can be built of it; raise UserError otherwise.
+
+    Args:
+        layer_class: any object.
+        given: how the user named it, for the error; None: the class itself.
+    """
+    sentence = f"`cell` must name a subclass of tfpar.layers.RecurrentLayer; got {given or layer_class!r}"
+    if not inspect.isclass(layer_class) or not issubclass(layer_class, RecurrentLayer):
+        raise UserError(f"{sentence}, which is none. See docs/new_cell.md.")
+    if inspect.isabstract(layer_class):
+        missing = ", ".join(sorted(layer_class.__abstractmethods__))
+        raise UserError(f"{sentence}, which does not implement {missing}. See docs/new_cell.md.")
+    try:
+        inspect.signature(layer_class).bind(1, **dict.fromkeys(_NEEDED_ARGUMENTS))
+    except TypeError as error:
+        raise UserError(
+            f"{sentence}, whose constructor does not accept (units, {', '.join(_NEEDED_ARGUMENTS)}): {error}. "
+            "Pass **kwargs on to RecurrentLayer."
+        ) from None
+    return layer_class
 
 
 def convert_stock_layer(layer: keras.layers.RNN) -> RecurrentLayer:

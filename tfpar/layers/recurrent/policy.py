@@ -43,10 +43,10 @@ def choose(
     target, form = context.export_target, context.export_form
     if unroll:
         return Choice("unrolled", "unroll=True was given")
-    if target is None and obstacle_to_cudnn is None:
-        return Choice("cudnn", "the device is a GPU; batches that are not right-padded run by the training loop")
-    if target is None:
+    if target is None and obstacle_to_cudnn is not None:
         return Choice("training_loop", obstacle_to_cudnn)
+    if target is None:
+        return Choice("cudnn", "the device is a GPU; batches that are not right-padded run by the training loop")
     if steps == 1:
         return Choice("unrolled", "one step needs no loop")
     if target == "saved_model":

@@ -60,7 +60,7 @@ class GaborMagnitudes(keras.layers.Layer):
             raise ValueError(f"`cell` must be a multiple of {2 ** (octaves - 1)} for {octaves} octaves; got {cell}")
         self._wavelets = [gabor_wavelets(wavelength, orientations) for wavelength in self.wavelengths]
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
+    def build(self, input_shape: tuple[Any, ...]) -> None:
         largest, smallest = max(len(w) // 2 for w in self._wavelets), min(input_shape[1:3]) // 2 ** (self.octaves - 1)
         if smallest < largest:
             raise ValueError(

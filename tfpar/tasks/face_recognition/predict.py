@@ -36,9 +36,10 @@ class FacePredictor:
 
     def __init__(self, bundle: Bundle, format_name: str | None = None):
         self.format, self._model = load_model(bundle, format_name)
-        self.threshold, self.calibrated = bundle.manifest.get("threshold"), CALIBRATION in bundle.manifest
-        if not isinstance(self.threshold, float) or not math.isfinite(self.threshold):
-            raise UserError(f"{bundle.directory}: the manifest's threshold must be a number; got {self.threshold!r}")
+        threshold = bundle.manifest.get("threshold")
+        if not isinstance(threshold, float) or not math.isfinite(threshold):
+            raise UserError(f"{bundle.directory}: the manifest's threshold must be a number; got {threshold!r}")
+        self.threshold, self.calibrated = threshold, CALIBRATION in bundle.manifest
         self._shape = self._model.inputs["image"][0][1:]
         self._embeddings: dict[str, np.ndarray] = {}
 

@@ -66,15 +66,15 @@ class FaceRecognitionConfig(ImageConfig):
             raise UserError("--target micro is not for faces: directions need more than 8 bits; use phone or desktop")
 
 
-class FaceRecognition(ImageTask):
+class FaceRecognition(ImageTask[FaceRecognitionConfig]):
     """Verification of faces of unseen people ("open"), or classification of known people ("closed")."""
 
     name = "faces"
     config_class = FaceRecognitionConfig
 
-    @property
-    def example_input(self) -> str:
-        return "one.png other.png" if self.config.task == "open" else "image.png"
+    def __init__(self, config: FaceRecognitionConfig):
+        super().__init__(config)
+        self.example_input = "one.png other.png" if config.task == "open" else "image.png"
 
     def load(self, replicas: int) -> Any:
         from tfpar.tasks.face_recognition.people import split_by_person

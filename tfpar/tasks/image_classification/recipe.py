@@ -41,7 +41,7 @@ class ImageClassificationConfig(ImageConfig):
         return super().dependent_defaults() | self.micro_defaults() | micro
 
 
-class ImageClassification(ImageTask):
+class ImageClassification(ImageTask[ImageClassificationConfig]):
     """Classification of images; `data` is a `tfpar.data.images.dataset.ImageData`."""
 
     name = "image_classification"

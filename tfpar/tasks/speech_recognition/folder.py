@@ -139,7 +139,8 @@ def _collected(path, files, splits, rate_hz, pattern):
         advice=ONE_BY_ONE,
     )
     for file, label, split in files:
-        group = groups.of(file) or (speakers[file][1] if speakers[file] else "")
+        speaker = speakers[file]
+        group = groups.of(file) or (speaker[1] if speaker else "")
         _add(collected, file, label, split, group)
     check_splits(path, splits, collected.splits)
     if groups.source:
@@ -179,4 +180,4 @@ def _transcript(file, table):
             return read_file(beside).decode("utf-8", "replace")
         except OSError as error:
             raise UserError(f"{beside} cannot be read: {error.strerror}") from error
-    return re.match(r"\d*", file.stem).group()
+    return re.split(r"\D", file.stem, maxsplit=1)[0]

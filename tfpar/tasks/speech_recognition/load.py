@@ -55,7 +55,16 @@ def load_speech(
     if dataset == _BUNDLED:
         splits = load_synthesized(words if task == "word" else "strings", cache_dir)
         names = WORDS[words] if task == "word" else DIGITS
-        return SpeechData(dataset, **splits, class_names=names, rate_hz=RATE_HZ, split_rule=SPLIT_RULE, notice=_NOTICE)
+        return SpeechData(
+            dataset,
+            train=splits["train"],
+            validation=splits["validation"],
+            test=splits["test"],
+            class_names=names,
+            rate_hz=RATE_HZ,
+            split_rule=SPLIT_RULE,
+            notice=_NOTICE,
+        )
     if kind == "folder" and rest:
         path = Path(rest).expanduser()
         if task == "digits":

@@ -1,12 +1,14 @@
 """Speech recognizers from waveforms to logits, with the front end inside."""
 
 import dataclasses
+from collections.abc import Callable
 
 import keras
 
 from tfpar import layers
 from tfpar.checks import check_one_of, check_positive_integer
-from tfpar.models.text_classifier import CELLS
+from tfpar.layers.recurrent.base import RecurrentLayer
+from tfpar.layers.recurrent.cells import find_layer
 from tfpar.tasks.speech_recognition.spectrogram_augmentation import SpectrogramAugmentation
 
 MODELS = ("cnn", "lstm", "cnn_lstm")
@@ -20,7 +22,7 @@ _STREAM_HOP_S = 0.02
 class _Builder:
     """Settings that the layers of `speech_recognizer` share; each initial weight has its own seed."""
 
-    cell: str
+    cell: type[RecurrentLayer]
     width: int
     units: int
     augment: bool
@@ -61,7 +63,8 @@ class _Builder:
         return self.normalize_and_activate(keras.layers.Dense(self.units, **self.weights(), name="projected"), x)
 
     def recurrent(self, name, return_sequences=True, go_backwards=False):
-        return CELLS[self.cell](
+        layer: Callable[..., keras.layers.Layer] = self.cell
+        return layer(
             self.units,
             kernel_initializer=keras.initializers.GlorotUniform(self.next_seed()),
             recurrent_initializer=keras.initializers.Orthogonal(seed=self.next_seed()),
@@ -81,7 +84,7 @@ def speech_recognizer(
     num_classes: int,
     rate_hz: int = 8000,
     model: str = "cnn",
-    cell: str = "lstm",
+    cell: str | type[RecurrentLayer] = "lstm",
     strings: bool = False,
     streaming: bool = False,
     width: int = 16,
@@ -106,7 +109,8 @@ def speech_recognizer(
         num_classes: words; of strings, symbols without the blank.
         rate_hz: of the clips.
         model: one of `MODELS`.
-        cell: of the recurrent layers, one of `tfpar.models.CELLS`.
+        cell: of the recurrent layers: one of `tfpar.models.CELLS`, "module:Class" or a subclass of
+            `tfpar.layers.RecurrentLayer`.
         strings: output at each step, for CTC.
         streaming: take frames one by one.
         width: channels of the first convolutions.
@@ -124,8 +128,8 @@ def speech_recognizer(
     """
     for name, value in (("num_classes", num_classes), ("width", width), ("units", units)):
         check_positive_integer(name, value)
-    _check_kind(model, cell, samples, strings, streaming)
-    builder = _Builder(cell, width, units, augment, strings, seed)
+    _check_kind(model, samples, strings, streaming)
+    builder = _Builder(find_layer(cell), width, units, augment, strings, seed)
     hop = round(_STREAM_HOP_S * rate_hz)
     audio = keras.Input((None, hop) if streaming else (samples,), dtype="float32", name="audio")
     x = (
@@ -140,9 +144,8 @@ def speech_recognizer(
     return keras.Model(audio, x, name="speech")
 
 
-def _check_kind(model, cell, samples, strings, streaming):
+def _check_kind(model, samples, strings, streaming):
     check_one_of("model", model, MODELS)
-    check_one_of("cell", cell, tuple(CELLS))
     if samples is not None:
         check_positive_integer("samples", samples)
     elif not strings:

@@ -39,11 +39,11 @@ class SpeechPredictor:
         shape = self._model.outputs["probabilities"][0]
         self.has_strings = len(shape) == 3
         self.labels = read_labels(bundle, shape[-1] - self.has_strings)  # class 0 of strings is the blank
-        self._rate_hz = int(bundle.manifest.get("rate_hz"))
-        self._samples = int(bundle.manifest.get("samples"))
+        self._rate_hz = int(bundle.manifest["rate_hz"])
+        self._samples = int(bundle.manifest["samples"])
         if self._rate_hz < 1000 or self._samples < 1:
             raise ValueError(f"rate_hz {self._rate_hz}, samples {self._samples}")
-        self._front_end = None
+        self._front_end: TFLiteModel | None = None
         if "front_end" in bundle.manifest:
             self._front_end = TFLiteModel(bundle.read(FRONT_END), name=FRONT_END)
 
@@ -80,13 +80,14 @@ class SpeechPredictor:
 
     def _probabilities(self, audio):
         """Return the probabilities of a clip, float (samples,)."""
-        given = self._spectrogram(audio) if self._front_end else audio
+        given = audio if self._front_end is None else _spectrogram(self._front_end, audio)
         ((name, (shape, _)),) = self._model.inputs.items()
         return self._model(**{name: given.reshape(shape)})["probabilities"][0]
 
-    def _spectrogram(self, audio):
-        """Log-mel frames; the front end of a stream makes one at a time."""
-        ((name, (shape, _)),) = self._front_end.inputs.items()
-        return np.concatenate(
-            [next(iter(self._front_end(**{name: piece}).values())) for piece in audio.reshape(-1, *shape)], axis=1
-        )
+
+def _spectrogram(front_end: TFLiteModel, audio: np.ndarray) -> np.ndarray:
+    """Compute log-mel frames; the front end of a stream makes one at a time."""
+    ((name, (shape, _)),) = front_end.inputs.items()
+    return np.concatenate(
+        [next(iter(front_end(**{name: piece}).values())) for piece in audio.reshape(-1, *shape)], axis=1
+    )

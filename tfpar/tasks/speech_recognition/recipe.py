@@ -68,7 +68,7 @@ class SpeechRecognitionConfig(FileGroups):
             raise UserError(f"--target micro needs --model lstm and --task word; {got}")
 
 
-class SpeechRecognition(Task):
+class SpeechRecognition(Task[SpeechRecognitionConfig]):
     """Recognition of words or of strings of digits; `data` is a `SpeechData`."""
 
     name = "speech"
@@ -238,7 +238,7 @@ class SpeechRecognition(Task):
 
     def describe_model(self) -> str:
         config = self.config
-        units = f"{config.cell.upper()} of {config.units} units"
+        units = f"{config.cell_title} of {config.units} units"
         network = {
             "cnn": f"convolutions, {config.width} channels at first",
             "lstm": f"{units}, " + ("two, forward" if config.streaming else "both ways"),

@@ -4,7 +4,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -59,17 +59,18 @@ def plan(kind: str, split: str, variants: list[str]) -> Iterator[Utterance]:
     voices = [f"{accent}+{variant}" for accent in ACCENTS for variant in variants]
     for voice in voices:
         for texts, pauses_s, label in _texts(kind, split, generator):
-            manner = (175, 50, 50)
+            rate, pitch, pitch_range = 175, 50, 50
             if split == "train":
-                manner = (int(generator.integers(110, 301)), *map(int, generator.integers(10, 91, 2)))
-            yield Utterance(texts, pauses_s, voice, *manner, label)
+                rate = int(generator.integers(110, 301))
+                pitch, pitch_range = map(int, generator.integers(10, 91, 2))
+            yield Utterance(texts, pauses_s, voice, rate, pitch, pitch_range, label)
 
 
 def _texts(kind, split, generator):
     """Yield texts, the pause after each, and the label."""
     if kind != "strings":
-        for label, word in list(enumerate(WORDS[kind])) * _WORD_TAKES[split]:
-            yield (word,), (), label
+        for index, word in list(enumerate(WORDS[kind])) * _WORD_TAKES[split]:
+            yield (word,), (), index
         return
     for number in range(_STRINGS_PER_VOICE[split]):
         string = generator.integers(0, 10, generator.integers(1, LONGEST_STRING + 1))
@@ -122,7 +123,8 @@ def _make_in_fresh_process(kind, path):
 def write(kind: str, path: Path) -> None:
     """Synthesize all splits of a kind and write them to `path`; for a new process."""
     synthesizer = Synthesizer()
-    arrays, samples = {}, STRING_SAMPLES if kind == "strings" else WORD_SAMPLES
+    arrays: dict[str, Any] = {}
+    samples = STRING_SAMPLES if kind == "strings" else WORD_SAMPLES
     variants = split_variants(synthesizer.variants())
     for split in SPLITS:
         clips = _spoken(synthesizer, list(plan(kind, split, variants[split])), samples)

@@ -48,7 +48,7 @@ def split_variants(variants: Sequence[str]) -> dict[str, list[str]]:
     split_of = dict.fromkeys(families, "train")
     split_of |= dict.fromkeys(families[:fifth], "test")
     split_of |= dict.fromkeys(families[fifth : fifth + tenth], "validation")
-    splits = {"train": [], "validation": [], "test": []}
+    splits: dict[str, list[str]] = {"train": [], "validation": [], "test": []}
     for name in sorted(variants):
         splits[split_of[find_family(name)]].append(name)
     return splits

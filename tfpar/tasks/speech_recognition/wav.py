@@ -80,7 +80,8 @@ def _chunks(content, name):
     """Return the chunks by id. A chunk longer than the file, as of an interrupted recording, ends with the file."""
     if content[:4] not in (b"RIFF", b"RF64", b"BW64") or content[8:12] != b"WAVE":
         raise UserError(f"{name} is not a WAV file; it must be one, of {_FORMATS}")
-    chunks, index = {}, 12
+    chunks: dict[bytes, bytes] = {}
+    index = 12
     for _ in range(_MOST_CHUNKS):
         if index + 8 > len(content) or {b"fmt ", b"data"} <= chunks.keys():
             break

@@ -63,11 +63,12 @@ class _Reading:
         self._collected = Collected(where=str(path))
 
     def add(self, row: list[str] | int) -> None:
-        malformed = row if isinstance(row, int) else 0
-        self._rows += malformed or 1
-        if malformed:
-            self._collected.skipped[MALFORMED] += malformed
-        elif reason := self._take(row):
+        if isinstance(row, int):
+            self._rows += row
+            self._collected.skipped[MALFORMED] += row
+            return
+        self._rows += 1
+        if reason := self._take(row):
             self._collected.skipped[reason] += 1
 
     def _take(self, row: list[str]) -> str | None:

@@ -15,6 +15,7 @@ from tfpar.export.micro.partial_model import PartialModel
 from tfpar.export.report.plots import draw_confusion_matrix, draw_learning_curve
 from tfpar.tasks.text_classification.embedding_cut import cut_at_embeddings
 from tfpar.tasks.text_classification.predict import EMBEDDING, TASK, pad_tokens
+from tfpar.tasks.text_classification.tokenizer import Tokenizer
 
 MICRO_EXAMPLES = 3000  # TFLite Micro is slow here: it predicts for so many test texts, evenly spread
 MICRO_REMEDY = "an LSTM, whose cells have 16 bits, or fewer tokens, whose errors add up"
@@ -44,7 +45,7 @@ class TextClassifierExport(MeasuredExport):
         test_tokens: the test set's sequences, each int32 (length,).
     """
 
-    tokenizer: object
+    tokenizer: Tokenizer
     class_names: tuple[str, ...]
     sequence_length: int
     test_tokens: list[np.ndarray]

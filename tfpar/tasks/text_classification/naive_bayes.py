@@ -9,7 +9,7 @@ import numpy as np
 def find_frequent_bigrams(sequences: Sequence[np.ndarray], min_frequency: int) -> np.ndarray:
     """Return the pairs of neighboring known tokens that occur `min_frequency` times: int (bigrams, 2), most frequent
     first."""
-    counts = Counter()
+    counts: Counter[tuple[int, int]] = Counter()
     for sequence in sequences:
         counts.update(zip(sequence[:-1].tolist(), sequence[1:].tolist(), strict=True))
     known = [(pair, count) for pair, count in counts.items() if count >= min_frequency and min(pair) > 1]

@@ -66,7 +66,7 @@ class TextClassificationConfig(TableFiles):
         return [*recurrent, self.wide] if self.wide else recurrent
 
 
-class TextClassification(Task):
+class TextClassification(Task[TextClassificationConfig]):
     """Classification of texts; `data` is a `TokenizedTexts`."""
 
     name = "sentiment"
@@ -253,7 +253,7 @@ class TextClassification(Task):
     def describe_model(self) -> str:
         config = self.config
         direction = "bidirectional " if config.bidirectional else ""
-        networks = f"{config.members} {direction}{config.cell.upper()} of {config.units} units"
+        networks = f"{config.members} {direction}{config.cell_title} of {config.units} units"
         networks += f" with {config.pooling} pooling"
         if not config.wide:
             return f"The mean of the probabilities of {networks}."

@@ -7,6 +7,7 @@ on the training texts, saved beside the model as one JSON file, and gives the sa
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import chain
+from typing import Any
 
 import numpy as np
 
@@ -118,7 +119,7 @@ def _untrained(kind: str):
 def _trainer(kind: str, backend, texts: list[str], vocabulary_size: int, min_frequency: int):
     from tokenizers import trainers
 
-    options = dict(
+    options: dict[str, Any] = dict(
         vocab_size=vocabulary_size,
         min_frequency=min_frequency,
         special_tokens=list(Tokenizer.SPECIAL),  # in this order: it makes them 0 and 1

@@ -14,7 +14,7 @@ _NEVER = np.iinfo(np.int64).max // 2
 
 
 def translation_boundaries(
-    source_lengths: Sequence[int], target_lengths: Sequence[int], max_buckets: int = 12
+    source_lengths: Sequence[int] | np.ndarray, target_lengths: Sequence[int] | np.ndarray, max_buckets: int = 12
 ) -> tuple[tuple[int, int], ...]:
     """Return the chain of shapes with the fewest padded positions.
 
@@ -48,7 +48,9 @@ def translation_boundaries(
     return _trace_back(before, int(total[:, -1].argmin()), shapes)
 
 
-def compute_needed_shapes(source_lengths: Sequence[int], target_lengths: Sequence[int]) -> np.ndarray:
+def compute_needed_shapes(
+    source_lengths: Sequence[int] | np.ndarray, target_lengths: Sequence[int] | np.ndarray
+) -> np.ndarray:
     """Return the shape that each pair needs: int64 (pairs, 2), source and target with one token more."""
     sources, targets = check_lengths(source_lengths), check_lengths(target_lengths)
     if len(sources) != len(targets):
@@ -84,7 +86,9 @@ def _trace_back(before: np.ndarray, buckets: int, shapes: np.ndarray) -> tuple[t
 
 
 def find_buckets(
-    source_lengths: Sequence[int], target_lengths: Sequence[int], boundaries: Sequence[tuple[int, int]]
+    source_lengths: Sequence[int] | np.ndarray,
+    target_lengths: Sequence[int] | np.ndarray,
+    boundaries: Sequence[tuple[int, int]],
 ) -> np.ndarray:
     """Return the bucket of each pair, int64 (pairs,): the first shape that holds it.
 

@@ -31,7 +31,8 @@ def read_pairs(
         UserError: no such file, another encoding, a column is missing, a quote is never closed, or nobody trains.
     """
     wanted = {"source_column": source_column, "target_column": target_column}
-    collected, seen = CollectedPairs(str(path), max_words), set()
+    collected = CollectedPairs(str(path), max_words)
+    seen: set[tuple[str, ...]] = set()
     # Strict: a guess at a damaged letter would be learned, and then written by the translator.
     reading = read_delimited(path, dialect, wanted=wanted, split_column=split_column, strict=True)
     with reading as (columns, rows):

@@ -78,8 +78,8 @@ def _plan_moves(counts: np.ndarray, lengths: np.ndarray, batch_sizes: np.ndarray
 
 
 def translation_padding_fraction(
-    source_lengths: Sequence[int],
-    target_lengths: Sequence[int],
+    source_lengths: Sequence[int] | np.ndarray,
+    target_lengths: Sequence[int] | np.ndarray,
     boundaries: Sequence[tuple[int, int]],
     tokens_per_batch: int,
     replicas: int = 1,

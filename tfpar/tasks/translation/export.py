@@ -27,6 +27,7 @@ from tfpar.export.report.refusals import (
 )
 from tfpar.tasks.translation.card import write_translator_card
 from tfpar.tasks.translation.predict import DECODE_STEP, ENCODE, TASK, Translator
+from tfpar.tasks.translation.subwords import SubwordTokenizer
 
 MAX_BLEU_LOSS = {"float32": 0.0, "float16": 0.3, "dynamic": 0.5, "int8": 1.0}
 _RANDOMIZATIONS = 200
@@ -52,7 +53,7 @@ class TranslatorExport:
 
     encoder: keras.Model
     decoder_step: keras.Model
-    tokenizer: object
+    tokenizer: SubwordTokenizer
     search: dict
     calibration: tuple[list[np.ndarray], list[np.ndarray]]
     sources: list[str]

@@ -57,8 +57,14 @@ def load_translation(
         collected, notice = read_tfds_pairs(rest, None if columns == _DEFAULT_COLUMNS else columns, limit, cache_dir)
     else:
         path = Path(rest).expanduser()
-        columns = dict(source_column=source_column, target_column=target_column, split_column=split_column)
-        collected = read_pairs(path, Dialect(kind == "csv", delimiter, encoding), max_words=limit, **columns)
+        collected = read_pairs(
+            path,
+            Dialect(kind == "csv", delimiter, encoding),
+            source_column=source_column,
+            target_column=target_column,
+            split_column=split_column,
+            max_words=limit,
+        )
         notice = make_file_notice(path)
     return assemble_pairs(dataset, collected, notice)
 

@@ -122,7 +122,8 @@ def check_search(search: Any, directory: Path) -> dict:
     if not isinstance(search, dict):
         raise UserError(f"{directory} is not an export of a translator: its manifest has no 'search'")
     for name in ("begin_id", "end_id", "max_length", *search):
-        value, kind = search.get(name), _SEARCH.get(name)
+        value: Any = search.get(name)
+        kind = _SEARCH.get(name)
         is_number = kind is not None and isinstance(value, kind) and not isinstance(value, bool)
         if not is_number or not (name in _COUNTS) <= value < 2**31:
             raise UserError(f"{directory}: {name!r} of 'search' in its manifest cannot be {value!r}; export again")

@@ -3,9 +3,10 @@
 import dataclasses
 from typing import Any, ClassVar
 
+from tfpar.errors import UserError
 from tfpar.tasks import training
 from tfpar.tasks.base import Evaluation, Task
-from tfpar.tasks.config import FORMATS, setting
+from tfpar.tasks.config import FORMATS, cell_setting, setting
 from tfpar.tasks.console import log, log_skipped
 from tfpar.tasks.packages import SACREBLEU, TOKENIZERS, Package
 from tfpar.tasks.table_files import TableFiles
@@ -30,7 +31,7 @@ class TranslationConfig(TableFiles):
         epochs=1, steps=2, units=16, embedding_size=8, vocabulary_size=300, batch_size=32, buckets=1, beam_size=2
     )
 
-    cell: str = setting("lstm", "Recurrent cell.", choices=("lstm", "gru"))
+    cell: str = cell_setting("lstm", "gru")
     source_column: str = setting("source", "csv:, tsv: the column to translate from, by name or number.")
     target_column: str = setting("target", "csv:, tsv: the column to translate to, by name or number.")
     units: int = setting(384, "Units of each layer; of the encoder's, half in each direction.", 8, multiple_of=8)
@@ -51,6 +52,12 @@ class TranslationConfig(TableFiles):
     coverage_penalty: float = setting(0.0, "Weight of source tokens that were not attended to.", 0)
     file_sentences: int = setting(200, "Test sentences that each exported file translates, to be measured.", 1)
 
+    def check(self) -> None:
+        if self.input_feeding and self.cell not in ("lstm", "gru"):
+            raise UserError(
+                f"--cell must be lstm or gru for --input_feeding, which steps a stock cell of Keras; got {self.cell}"
+            )
+
     def search(self) -> dict[str, Any]:
         """Return the arguments of the beam search."""
         from tfpar import data
@@ -65,7 +72,7 @@ class TranslationConfig(TableFiles):
         }
 
 
-class Translation(Task):
+class Translation(Task[TranslationConfig]):
     """Translation of sentences; `data` is a `TokenizedPairs`."""
 
     name = "translation"
@@ -208,7 +215,7 @@ class Translation(Task):
     def describe_model(self) -> str:
         config = self.config
         return (
-            f"{config.encoder_layers} bidirectional {config.cell.upper()} layer(s) read, {config.decoder_layers} of "
+            f"{config.encoder_layers} bidirectional {config.cell_title} layer(s) read, {config.decoder_layers} of "
             f"{config.units} units write, with {config.attention.replace('_', '-')} attention; "
             f"{config.vocabulary_size:,} subwords."
         )

@@ -68,14 +68,18 @@ def source_and_target_keys(
         UserError: `columns` are not two of its texts, or there are not just two to choose.
     """
     texts = [key for key, kind in classify_features(features).items() if kind == "text"]
+    found: tuple[str, ...]
     if columns is None:
         named = isinstance(supervised_keys, tuple) and len(supervised_keys) == 2 and set(supervised_keys) <= set(texts)
-        columns = supervised_keys if named else tuple(texts)
-    if len(set(columns)) == 2 and set(columns) <= set(texts):
-        return columns
+        found = supervised_keys if named else tuple(texts)
+    else:
+        found = columns
+    if len(set(found)) == 2 and set(found) <= set(texts):
+        source, target = found
+        return source, target
     raise UserError(
         f"tfds:{name}: source_column and target_column must be two of its texts, which are {texts or 'none'}; got "
-        f"{' and '.join(map(repr, columns)) or 'none'}"
+        f"{' and '.join(map(repr, found)) or 'none'}"
     )
 
 

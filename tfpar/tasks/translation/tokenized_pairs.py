@@ -37,8 +37,10 @@ class TokenizedPairs(TokenizedData):
         splits = {split: getattr(data, split) for split in SPLITS}
         sources = {name: tokenizer.encode(split.sources, max_tokens) for name, split in splits.items()}
         targets = {name: tokenizer.encode(split.targets, max_tokens - 1) for name, split in splits.items()}
-        lengths = [[len(ids) for split in splits for ids in side[split]] for side in (sources, targets)]
-        boundaries = translation_boundaries(*lengths, max_buckets=max_buckets)
+        source_lengths, target_lengths = (
+            [len(ids) for split in splits for ids in side[split]] for side in (sources, targets)
+        )
+        boundaries = translation_boundaries(source_lengths, target_lengths, max_buckets=max_buckets)
         return cls(data=data, tokenizer=tokenizer, sources=sources, targets=targets, boundaries=boundaries, **settings)
 
     @property
@@ -61,5 +63,5 @@ class TokenizedPairs(TokenizedData):
 
     def padding_fraction(self) -> float:
         """Return the fraction of tokens in the training batches that is padding."""
-        lengths = [[len(ids) for ids in side["train"]] for side in (self.sources, self.targets)]
-        return translation_padding_fraction(*lengths, self.boundaries, self.tokens_per_batch, self.replicas)
+        sources, targets = ([len(ids) for ids in side["train"]] for side in (self.sources, self.targets))
+        return translation_padding_fraction(sources, targets, self.boundaries, self.tokens_per_batch, self.replicas)

@@ -11,6 +11,7 @@ import importlib.util
 import os
 import sys
 import types
+import typing
 
 
 class KerasFinder:
@@ -29,13 +30,14 @@ class KerasFinder:
             self._asks_others = False
         if spec is None:
             return None
-        execute = spec.loader.exec_module
+        loader: typing.Any = spec.loader  # its methods are replaced
+        execute = loader.exec_module
 
         def execute_and_guard(module):
             execute(module)
             guard_training(module)
 
-        spec.loader.exec_module = execute_and_guard
+        loader.exec_module = execute_and_guard
         return spec
 
 

@@ -74,7 +74,7 @@ def split_faces(files: dict[str, bytes]) -> dict[str, list[Face]]:
     Raises:
         ValueError: a picture is missing or is none.
     """
-    splits = {"train": [], "test": []}
+    splits: dict[str, list[Face]] = {"train": [], "test": []}
     wanted = [(person, picture) for person in range(PEOPLE) for picture in range(1, PICTURES + 1)]
     missing = {f"s{person + 1}/{picture}.pgm" for person, picture in wanted} - set(files)
     if missing:

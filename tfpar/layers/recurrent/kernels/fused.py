@@ -1,11 +1,14 @@
 """The kernel `fused`: TFLite's operation for a whole LSTM."""
 
+from typing import cast
+
 import tensorflow as tf
 
 from tfpar.layers.call_context import call_context
 from tfpar.layers.recurrent.kernels.job import Job, Result
 from tfpar.layers.recurrent.kernels.loops import run_reversed
 from tfpar.ops.fused_lstm import fused_lstm
+from tfpar.ops.lstm import LSTM
 from tfpar.ops.masking import pack_right_padded, pack_valid_steps, take_steps
 
 
@@ -17,7 +20,7 @@ def run_fused(job: Job) -> Result:
     it otherwise.
     """
     if job.mask is not None:
-        return _run_packed(job)
+        return _run_packed(job, job.mask)
     return run_reversed(_run_unmasked)(job)
 
 
@@ -26,11 +29,11 @@ def _run_unmasked(job: Job) -> Result:
     return Result(sequence, sequence[:, -1], ())
 
 
-def _run_packed(job: Job) -> Result:
+def _run_packed(job: Job, mask: tf.Tensor) -> Result:
     pack = pack_right_padded if call_context().export_padding == "right" else pack_valid_steps
-    packing = pack(job.mask, job.go_backwards)
+    packing = pack(mask, job.go_backwards)
     packed = _run_operation(job, job.inputs if packing.order is None else take_steps(job.inputs, packing.order))
-    is_visible = job.mask if job.zero_output_for_mask else packing.is_visible
+    is_visible = mask if job.zero_output_for_mask else packing.is_visible
     last_is_visible = is_visible[:, :1] if job.go_backwards else is_visible[:, -1:]
     last = tf.where(last_is_visible, take_steps(packed, packing.total - 1)[:, 0], 0.0)
     sequence = tf.where(is_visible[:, :, None], take_steps(packed, packing.position), 0.0)
@@ -39,4 +42,4 @@ def _run_packed(job: Job) -> Result:
 
 def _run_operation(job: Job, inputs: tf.Tensor) -> tf.Tensor:
     bias = tf.zeros(job.kernel.shape[-1:], job.kernel.dtype) if job.bias is None else job.bias
-    return fused_lstm(job.recurrence, inputs, job.kernel, job.weights, bias)
+    return fused_lstm(cast(LSTM, job.recurrence), inputs, job.kernel, job.weights, bias)

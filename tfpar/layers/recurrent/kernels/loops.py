@@ -21,7 +21,8 @@ def run_loop(loop: Callable, job: Job, bias: tf.Tensor | None) -> Result:
     """
     recurrence = job.recurrence.for_interpreter() if is_exporting_file() else job.recurrence
     *arguments, mask = loop_arguments(job, bias)
-    return make_loop_result(job, *loop(recurrence, *arguments, mask), mask)
+    sequence, states = loop(recurrence, *arguments, mask)
+    return make_loop_result(job, sequence, states, mask)
 
 
 def loop_arguments(job: Job, bias: tf.Tensor | None) -> tuple[tf.Tensor, Tensors, RecurrentWeights, tf.Tensor | None]:

@@ -35,7 +35,7 @@ def run_in_one_loop(jobs: Sequence[Job]) -> list[Result]:
     forward_jobs = [make_forward(job) for job in jobs]
     arguments = (loop_arguments(job, job.bias) for job in forward_jobs)
     projections, states, weights, masks = zip(*arguments, strict=True)
-    sequence, states = inference_loop(
+    sequence, final_states = inference_loop(
         jobs[0].recurrence.for_interpreter(),
         tf.concat(projections, axis=1),
         tuple(tf.concat(pair, axis=0) for pair in zip(*states, strict=True)),
@@ -44,7 +44,7 @@ def run_in_one_loop(jobs: Sequence[Job]) -> list[Result]:
         returns_sequence=jobs[0].returns_sequence,
     )
     sequences = [None, None] if sequence is None else tf.split(sequence, 2, axis=1)
-    states = zip(*(tf.split(state, 2) for state in states), strict=True)
-    outputs = zip(forward_jobs, sequences, states, masks, strict=True)
+    states_of_layers = zip(*(tf.split(state, 2) for state in final_states), strict=True)
+    outputs = zip(forward_jobs, sequences, states_of_layers, masks, strict=True)
     results = (make_loop_result(*of_layer) for of_layer in outputs)
     return [restore_order(result, job) for result, job in zip(results, jobs, strict=True)]

@@ -31,7 +31,8 @@ def split_pairs(lines: Iterable[str]) -> tuple[dict[str, list[Pair]], dict[str, 
     Returns:
         "train", "validation", "test": the pairs; and reason -> number of lines left out for it.
     """
-    pairs, skipped = [], Counter()
+    pairs = []
+    skipped: Counter[str] = Counter()
     for line in lines:
         fields = line.rstrip("\n").split("\t")
         if len(fields) != len(Pair._fields):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tfpar.tasks.speech_recognition.wav import write_wav
+from tfpar.data.wav import write_wav
 
 SAVED_MODELS = Path(__file__).parents[2] / "saved_models"
 

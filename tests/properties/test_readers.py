@@ -14,8 +14,8 @@ from PIL import Image
 
 from tfpar.data.images.files import UndecodableImageError, decode_image
 from tfpar.data.readers.delimited import Dialect, read_delimited
+from tfpar.data.wav import decode_wav
 from tfpar.export.generic.arrays import read_arrays
-from tfpar.tasks.speech_recognition.wav import decode_wav
 from tfpar.tasks.text_classification import load_text_classification
 from tfpar.tasks.translation import load_translation
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfpar.data.wav import read_wav, write_wav
 from tfpar.export.bundle.directory import Bundle
 from tfpar.tasks.evaluation import evaluate
 from tfpar.tasks.speech_recognition.clips import fit_length
 from tfpar.tasks.speech_recognition.transcripts import measure_string_errors
-from tfpar.tasks.speech_recognition.wav import read_wav, write_wav
 
 KEYS = {
     "recipe", "dataset", "cell", "strategy", "replicas", "xla", "examples", "metrics", "train_seconds",

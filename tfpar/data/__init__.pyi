@@ -17,5 +17,7 @@ from .images.load import load_images as load_images
 from .images.synthetic import generate_image_classification as generate_image_classification
 from .readers.wheels import PinnedMember as PinnedMember
 from .readers.wheels import fetch as fetch
+from .resampling import resample as resample
 from .trained_tokenizer import BEGIN_ID as BEGIN_ID
 from .trained_tokenizer import END_ID as END_ID
+from .wav import read_wav as read_wav

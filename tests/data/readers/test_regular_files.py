@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from tfpar.data import load_images
+from tfpar.data.wav import read_wav
 from tfpar.errors import UserError
 from tfpar.export.bundle.directory import Bundle
 from tfpar.export.bundle.keys import read_encryption_key
@@ -15,7 +16,6 @@ from tfpar.export.generic.arrays import read_arrays
 from tfpar.files import read_file
 from tfpar.tasks.image_classification.predict import read_image
 from tfpar.tasks.speech_recognition import load_speech
-from tfpar.tasks.speech_recognition.wav import read_wav
 from tfpar.tasks.text_classification import load_text_classification
 from tfpar.tasks.translation import SubwordTokenizer, load_translation
 

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
+from tfpar.data.wav import write_wav
 from tfpar.errors import UserError
 from tfpar.tasks.speech_recognition.clips import fit_length, pack, trim
 from tfpar.tasks.speech_recognition.load import generate_speech, load_speech
 from tfpar.tasks.speech_recognition.voices import split_variants
-from tfpar.tasks.speech_recognition.wav import write_wav
 
 RATE_HZ = 8000
 

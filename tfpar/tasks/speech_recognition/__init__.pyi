@@ -11,10 +11,8 @@ from .network import speech_recognizer as speech_recognizer
 from .predict import SpeechPredictor as SpeechPredictor
 from .recipe import SpeechRecognition as SpeechRecognition
 from .recipe import SpeechRecognitionConfig as SpeechRecognitionConfig
-from .resampling import resample as resample
 from .spectrogram_augmentation import SpectrogramAugmentation as SpectrogramAugmentation
 from .transcripts import decode_transcript as decode_transcript
 from .transcripts import import_jiwer as import_jiwer
 from .transcripts import measure_string_errors as measure_string_errors
 from .transcripts import spell_labels as spell_labels
-from .wav import read_wav as read_wav

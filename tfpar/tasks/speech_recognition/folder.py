@@ -15,11 +15,11 @@ from tfpar.data.readers.folder_splits import (
     visible_folders,
 )
 from tfpar.data.readers.splits import check_groups
+from tfpar.data.wav import decode_wav
 from tfpar.errors import UserError
 from tfpar.files import read_file
 from tfpar.tasks.speech_recognition.data import CollectedSpeech
 from tfpar.tasks.speech_recognition.voices import DIGITS, LONGEST_STRING
-from tfpar.tasks.speech_recognition.wav import decode_wav
 
 TRANSCRIPTS = "transcripts.tsv"
 _SPEAKER = r"(.+?)_nohash_"  # of Speech Commands

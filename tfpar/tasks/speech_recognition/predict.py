@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from tfpar.data.wav import read_wav
 from tfpar.errors import UserError
 from tfpar.export.bundle.directory import Bundle
 from tfpar.export.bundle.labels import label_probabilities, read_labels
@@ -10,7 +11,6 @@ from tfpar.export.conversion.interpreter import TFLiteModel
 from tfpar.export.generic.inputs import InputKind
 from tfpar.tasks.speech_recognition.clips import fit_length, trim
 from tfpar.tasks.speech_recognition.transcripts import decode_transcript
-from tfpar.tasks.speech_recognition.wav import read_wav
 
 TASK = "speech"
 FRONT_END = "front_end.tflite"  # beside files for microcontrollers, which take what it makes

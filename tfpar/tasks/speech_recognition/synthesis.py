@@ -10,11 +10,11 @@ import numpy as np
 
 from tfpar.data.readers.cache import cache_root, locked
 from tfpar.data.readers.splits import SPLITS
+from tfpar.data.resampling import resample
 from tfpar.errors import UserError
 from tfpar.files import written_atomically
 from tfpar.tasks.speech_recognition.clips import Clips, pack, trim
 from tfpar.tasks.speech_recognition.espeak import Synthesizer
-from tfpar.tasks.speech_recognition.resampling import resample
 from tfpar.tasks.speech_recognition.voices import ACCENTS, DIGITS, LONGEST_STRING, WORDS, split_variants
 
 RATE_HZ = 8000

@@ -13,9 +13,9 @@ from tfpar.data.readers.tfds_sets import (
     prepare_builder,
     read_notice,
 )
+from tfpar.data.resampling import resample
 from tfpar.errors import UserError
 from tfpar.tasks.speech_recognition.data import CollectedSpeech
-from tfpar.tasks.speech_recognition.resampling import resample
 
 # Sets that do not state their rate.
 _RATES_HZ = {"spoken_digit": 8000, "speech_commands": 16000}

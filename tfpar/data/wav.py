@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
+from tfpar.data.resampling import resample
 from tfpar.errors import UserError
 from tfpar.files import read_file
-from tfpar.tasks.speech_recognition.resampling import resample
 
 _PCM, _FLOAT, _A_LAW, _MU_LAW, _EXTENSIBLE = 1, 3, 6, 7, 0xFFFE
 _NAMES = {2: "ADPCM", 0x11: "IMA ADPCM", 0x31: "GSM 6.10", 0x50: "MPEG", 0x55: "MP3", 0xFF: "AAC", 0x161: "WMA"}

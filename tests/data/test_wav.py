@@ -6,9 +6,9 @@ import wave
 import numpy as np
 import pytest
 
+from tfpar.data.resampling import resample
+from tfpar.data.wav import decode_wav, read_wav, write_wav
 from tfpar.errors import UserError
-from tfpar.tasks.speech_recognition.resampling import resample
-from tfpar.tasks.speech_recognition.wav import decode_wav, read_wav, write_wav
 
 RATE_HZ = 8000
 

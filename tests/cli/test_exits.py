@@ -16,7 +16,14 @@ CONVERTED = SLEEP.replace(
 
 
 def start(command, **streams):
-    return subprocess.Popen([sys.executable, *command], text=True, start_new_session=True, **streams)
+    """Start Python with Ctrl-C as on a terminal; shells make background jobs ignore it."""
+    return subprocess.Popen(
+        [sys.executable, *command],
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        **streams,
+    )
 
 
 @pytest.mark.parametrize("body", [SLEEP, CONVERTED], ids=["in Python", "in an import"])

@@ -80,7 +80,7 @@ def test_a_result_that_is_not_finite():
     done = subprocess.run([sys.executable, "-c", RECIPE.format(body=body)], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (1, "")
     assert (
-        done.stderr.startswith("error: the run diverged: metrics.loss.1 is inf; ")
+        done.stderr.startswith("error: the run diverged: metrics.loss.1 is inf. Lower")
         and len(done.stderr.splitlines()) == 1
     )
 

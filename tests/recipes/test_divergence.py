@@ -15,7 +15,7 @@ def test_nothing_is_exported_and_the_backup_stays(sentiment):
 
     run = sentiment(*FLAGS, "--learning_rate", "1e38", "--export", "float32", "--export_dir", "out")
     assert (run.returncode, run.stdout) == (1, "") and "Traceback" not in run.stderr
-    assert run.stderr.splitlines()[-1].startswith("error: the run diverged: loss is nan at the end of epoch 2; ")
+    assert run.stderr.splitlines()[-1].startswith("error: the run diverged: loss is nan at the end of epoch 2. ")
     assert len([line for line in run.stderr.splitlines() if line.startswith("error: ")]) == 1
     assert files(sentiment.directory / "kept" / "backup") == backup
     assert not (sentiment.directory / "out").exists()

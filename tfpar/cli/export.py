@@ -10,9 +10,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is impor
 from pathlib import Path
 
 from tfpar.cli.arguments import Parser
-from tfpar.cli.native_stderr import hide_native_stderr
 from tfpar.errors import UserError
 from tfpar.export.formats import CALIBRATED, FORMATS, FORMS, TARGETS
+from tfpar.native_stderr import hide_native_stderr
 
 
 def main(arguments: list[str]) -> None:

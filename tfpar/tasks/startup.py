@@ -1,10 +1,7 @@
 """Start of a run: checks before any work, TensorFlow, strategy and seed."""
 
-import contextlib
 import dataclasses
 import os
-import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +11,7 @@ from absl import logging
 from tfpar import cluster
 from tfpar.errors import UserError
 from tfpar.files import check_usable_directory
+from tfpar.native_stderr import hide_native_stderr
 from tfpar.tasks.compilations import count_compilations
 from tfpar.tasks.config import Config
 from tfpar.tasks.console import log
@@ -97,33 +95,12 @@ def _check_micro(config):
 def start_tensorflow() -> None:
     """Import TensorFlow without its start-up messages.
 
-    C++ code writes them before it reads any logging level, so stderr is redirected to a file while TensorFlow loads; if
-    loading fails, the file is printed.
+    C++ code writes them before it reads any logging level.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     logging.set_verbosity(logging.WARNING)
-    with tempfile.TemporaryFile() as file, _redirect_stderr(file):
-        try:
-            import tensorflow as tf
+    with hide_native_stderr():
+        import tensorflow as tf
 
-            tf.config.list_physical_devices("GPU")
-        except Exception:
-            file.seek(0)
-            sys.stderr.write(file.read().decode(errors="replace"))
-            raise
-
-
-@contextlib.contextmanager
-def _redirect_stderr(file):
-    """Redirect descriptor 2, to which any code of this process writes, to `file`; `sys.stderr` stays where it was."""
-    descriptor, python_stderr = os.dup(2), sys.stderr
-    os.dup2(file.fileno(), 2)
-    sys.stderr = os.fdopen(os.dup(descriptor), "w", buffering=1)
-    try:
-        yield
-    finally:
-        sys.stderr.close()
-        sys.stderr = python_stderr
-        os.dup2(descriptor, 2)
-        os.close(descriptor)
+        tf.config.list_physical_devices("GPU")

@@ -1,4 +1,4 @@
-"""The house as it is drawn: imports go down, doors are light, recipes use public names, files name no machine."""
+"""Architecture: imports go down, packages are light to import, recipes use public names, files name no machine."""
 
 import ast
 import re

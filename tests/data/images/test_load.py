@@ -1,4 +1,4 @@
-"""The door to labeled images: folders, sets of TensorFlow Datasets, and what is refused."""
+"""Labeled images: folders, sets of TensorFlow Datasets, and refusals."""
 
 import numpy as np
 import pytest

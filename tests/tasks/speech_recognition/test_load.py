@@ -1,4 +1,4 @@
-"""The door to speech: folders, TFDS sets and what is made up, in three splits."""
+"""Speech data: folders, TFDS sets and generated clips, in three splits."""
 
 import numpy as np
 import pytest

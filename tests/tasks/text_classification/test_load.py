@@ -1,4 +1,4 @@
-"""The one door: specs, and sets of TensorFlow Datasets."""
+"""Text data: dataset specs, and sets of TensorFlow Datasets."""
 
 import sys
 

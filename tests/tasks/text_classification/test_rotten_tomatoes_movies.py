@@ -58,11 +58,11 @@ def test_another_file_is_refused(text):
 
 
 def test_the_builder_makes_a_tfds_set_of_it(tmp_path, monkeypatch):
-    from tfpar.tasks.text_classification.rotten_tomatoes_movies import builder
+    from tfpar.data.readers import wheel_builder
 
     source = tmp_path / "tiny.csv.bz2"
     source.write_bytes(bz2.compress(tiny_file().encode()))
-    monkeypatch.setattr(builder, "fetch", lambda pinned, cache_dir: source)
+    monkeypatch.setattr(wheel_builder, "fetch", lambda pinned, cache_dir: source)
     data = load_text_classification("rotten_tomatoes", cache_dir=tmp_path)
     assert data.class_names == ("rotten", "fresh")
     assert (len(data.train), len(data.validation), len(data.test), len(data.unlabeled)) == (28, 4, 8, 14)
@@ -74,12 +74,12 @@ def test_the_builder_makes_a_tfds_set_of_it(tmp_path, monkeypatch):
 
 
 def test_a_failed_fetch_reaches_the_user_as_it_is(tmp_path, monkeypatch):
-    from tfpar.tasks.text_classification.rotten_tomatoes_movies import builder
+    from tfpar.data.readers import wheel_builder
 
     def fail(pinned, cache_dir):
         raise UserError("no network here")
 
-    monkeypatch.setattr(builder, "fetch", fail)
+    monkeypatch.setattr(wheel_builder, "fetch", fail)
     with pytest.raises(UserError, match="^no network here$"):
         load_text_classification("rotten_tomatoes", cache_dir=tmp_path)
 

@@ -38,11 +38,11 @@ def test_twenty_words_are_not_too_long():
 @pytest.fixture
 def tiny_wheel(tmp_path, monkeypatch):
     """Puts the tiny file in place of the published one."""
-    from tfpar.tasks.translation.tatoeba_spanish import builder
+    from tfpar.data.readers import wheel_builder
 
     source = tmp_path / "spa.tsv"
     source.write_text("".join(tiny_file()), encoding="utf-8")
-    monkeypatch.setattr(builder, "fetch", lambda pinned, cache_dir: source)
+    monkeypatch.setattr(wheel_builder, "fetch", lambda pinned, cache_dir: source)
     return source
 
 

@@ -15,6 +15,8 @@ from tfpar.errors import USER_ERROR_EXIT_CODE
 
 # Wait for further failures after one that may not be the cause.
 SETTLE_S = 5.0
+# The same after a user error: the others report the same one as soon as they have started.
+USER_ERROR_SETTLE_S = 20.0
 # Wait for other processes of a worker's group to end, and for output that was written before an end.
 LEFTOVER_S = 1.0
 
@@ -89,9 +91,9 @@ class Supervisor:
             return not self._running()
         assert self._failed_at is not None  # it is set with the first failure
         cause = first_failure(self.failures)
-        # Other workers may report the same user error.
-        is_certain = not cause.is_symptom and cause.returncode != USER_ERROR_EXIT_CODE
-        return is_certain or time.monotonic() - self._failed_at > SETTLE_S
+        is_user_error = cause.returncode == USER_ERROR_EXIT_CODE
+        is_certain = not cause.is_symptom and not is_user_error
+        return is_certain or time.monotonic() - self._failed_at > (USER_ERROR_SETTLE_S if is_user_error else SETTLE_S)
 
     def _record_ends(self):
         known = {failure.index for failure in self.failures}

@@ -19,7 +19,7 @@ from tfpar.cluster.launcher.streams import CHUNK_BYTES, Lines, LiveLines, Stream
 EXEC_WORKER = Path(__file__).with_name("exec_worker.py")
 TAIL_LINES = 200
 USER_ERROR_LINE = b"error: "
-HOLD_S = 3.0
+HOLD_S = 10.0  # longer than a busy machine needs to end a worker after its error
 # Notes and warnings of TensorFlow's C++ files, written before it reads TF_CPP_MIN_LOG_LEVEL.
 EARLY_LOG = re.compile(
     rb"WARNING: All log messages before absl::InitializeLog\(\) "

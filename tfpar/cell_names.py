@@ -41,6 +41,6 @@ def load_class(reference: str) -> Any:
     if not hasattr(module, attribute):
         raise UserError(
             f"`cell` must name a class that exists; got {reference!r}: {name} has no {attribute!r}"
-            f"{did_you_mean(attribute, vars(module))}."
+            f"{did_you_mean(attribute, vars(module))}"
         )
     return getattr(module, attribute)

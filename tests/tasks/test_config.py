@@ -90,8 +90,17 @@ def test_the_summary_names_result_files_and_next_command():
     result = {"metrics": {"accuracy": 0.79412}, "examples": {"test": 2663}, "train_seconds": 31.4}
     result["exports"] = [{"format": "float32"}, {"format": "int8", "refused": "why"}]
     task = TextClassification(TextClassificationConfig())
-    assert summarize(task, result) == [
+    assert summarize(task, result, ["python", "recipes/sentiment.py"]) == [
         "sentiment: accuracy 0.7941 on 2,663 test examples; trained for 31 s",
         "exported to exports/sentiment: float32; see card.md there",
         'next: tfpar predict exports/sentiment "a gripping film"',
     ]
+
+
+def test_the_next_command_keeps_the_flags():
+    result = {"metrics": {}, "examples": {"test": 4}, "train_seconds": 1.0, "exports": []}
+    arguments = ["python", "recipes/sentiment.py", "--dataset", "csv:my file.csv", "--smoke"]
+    (_, line) = summarize(TextClassification(TextClassificationConfig(smoke=True)), result, arguments)
+    assert line == "next, without --smoke: python recipes/sentiment.py --dataset 'csv:my file.csv'"
+    (_, line) = summarize(TextClassification(TextClassificationConfig(export_dir=None)), result, arguments[:-1])
+    assert line.endswith("python recipes/sentiment.py --dataset 'csv:my file.csv' --export_dir DIRECTORY")

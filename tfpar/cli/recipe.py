@@ -1,5 +1,6 @@
 """A recipe as a command: the flags of a task's settings, and one run."""
 
+import shlex
 import sys
 
 from absl import flags
@@ -22,8 +23,9 @@ def run_task(task: type[Task]) -> None:
 
     def main():
         config = read_config(task.config_class)
-        result = runner.run(task, config, command=" ".join(["python", *sys.argv]))
-        for line in runner.summarize(task(config), result):
+        arguments = ["python", *sys.argv]
+        result = runner.run(task, config, command=shlex.join(arguments))
+        for line in runner.summarize(task(config), result, arguments):
             log(line)
         return result
 

@@ -230,7 +230,7 @@ def check_setting(config_class: type[Config], name: str, value: Any) -> None:
             allowed = ", ".join(entry.list_choices())
             raise ValueError(
                 f"`{name}` must be {'some' if expected is tuple else 'one'} of {allowed}; got {word!r}"
-                f"{did_you_mean(str(word), entry.choices)}."
+                f"{did_you_mean(str(word), entry.choices)}"
             )
 
 

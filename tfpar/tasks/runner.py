@@ -1,5 +1,7 @@
 """Run a task from its settings to its result."""
 
+import shlex
+from collections.abc import Sequence
 from typing import Any
 
 from tfpar.checks import find_non_finite
@@ -115,8 +117,14 @@ def _facts(steps: Task, data: Any, result: dict, command: str) -> dict[str, Any]
     }
 
 
-def summarize(task: Task, result: dict[str, Any]) -> list[str]:
-    """Return lines for people: metrics, written files, and the next command to try."""
+def summarize(task: Task, result: dict[str, Any], arguments: Sequence[str]) -> list[str]:
+    """Return lines for people: metrics, written files, and the next command to try.
+
+    Args:
+        task: that was run.
+        result: what `run` returned.
+        arguments: of the command line, with the program first.
+    """
     config = task.config
     metrics = ", ".join(f"{name} {value:.4g}" for name, value in result["metrics"].items())
     lines = [
@@ -128,7 +136,8 @@ def summarize(task: Task, result: dict[str, Any]) -> list[str]:
         lines.append(f"exported to {config.export_dir}: {', '.join(written)}; see card.md there")
         lines.append(f"next: tfpar predict {config.export_dir} {task.example_input}")
     elif config.smoke:
-        lines.append(f"next, without --smoke: python recipes/{task.name}.py")
+        full_run = [argument for argument in arguments if argument.lstrip("-").partition("=")[0] != "smoke"]
+        lines.append(f"next, without --smoke: {shlex.join(full_run)}")
     else:
-        lines.append(f"nothing was exported; next, to export: python recipes/{task.name}.py --export_dir DIRECTORY")
+        lines.append(f"nothing was exported; next, to export: {shlex.join(arguments)} --export_dir DIRECTORY")
     return lines

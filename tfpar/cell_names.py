@@ -6,7 +6,8 @@ from tfpar.checks import did_you_mean
 from tfpar.errors import UserError
 from tfpar.user_code import import_code, is_file
 
-BUILT_IN = ("lstm", "gru", "rnn")
+TITLES = {"lstm": "LSTM", "gru": "GRU", "rnn": "RNN", "min_gru": "MinGRU", "min_lstm": "MinLSTM"}  # in words
+BUILT_IN = tuple(TITLES)
 REFERENCE = "module:Class"
 
 registered: dict[str, Any] = {}

@@ -186,4 +186,6 @@ def test_refusals(change, message):
     (a, b, initial), _, _ = draw(5)
     arguments = {"a": a, "b": b, "initial": initial, **change}
     with pytest.raises(ValueError, match=message):
-        affine_scan(**{name: value if name == "implementation" else tf.constant(value) for name, value in arguments.items()})
+        affine_scan(
+            **{name: value if name == "implementation" else tf.constant(value) for name, value in arguments.items()}
+        )

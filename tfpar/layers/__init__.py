@@ -11,7 +11,10 @@ from tfpar.layers.recurrent.bidirectional import Bidirectional
 from tfpar.layers.recurrent.cells import register_cell
 from tfpar.layers.recurrent.gru import GRU
 from tfpar.layers.recurrent.lstm import LSTM
+from tfpar.layers.recurrent.min_gru import MinGRU
+from tfpar.layers.recurrent.min_lstm import MinLSTM
 from tfpar.layers.recurrent.simple_rnn import SimpleRNN
+from tfpar.ops.activations import positive_activation
 from tfpar.ops.recurrence import Recurrence
 
 __all__ = [
@@ -25,9 +28,12 @@ __all__ = [
     "LogMelSpectrogram",
     "MaxPooling",
     "MeanPooling",
+    "MinGRU",
+    "MinLSTM",
     "Recurrence",
     "RecurrentLayer",
     "SimpleRNN",
     "TokenDropout",
+    "positive_activation",
     "register_cell",
 ]

@@ -28,7 +28,8 @@ from tfpar.checks import check_one_of, check_positive_integer
 from tfpar.layers.recurrent.base import RecurrentLayer
 from tfpar.layers.recurrent.cells import find_layer
 
-CELLS = ("lstm", "gru")
+CELLS = ("lstm", "gru", "min_gru", "min_lstm")
+STOCK_CELLS = ("lstm", "gru")  # that `input_feeding` can step
 ATTENTIONS = ("luong", "bahdanau", "multi_head")
 _HEADS = 4
 
@@ -87,9 +88,9 @@ def sequence_to_sequence(
     """
     layer_class = find_layer(cell, CELLS)
     check_one_of("attention", attention, ATTENTIONS)
-    if input_feeding and cell not in CELLS:
+    if input_feeding and cell not in STOCK_CELLS:
         raise ValueError(
-            f"`cell` must be one of {', '.join(CELLS)} for `input_feeding`, which steps a stock cell of Keras; "
+            f"`cell` must be one of {', '.join(STOCK_CELLS)} for `input_feeding`, which steps a stock cell of Keras; "
             f"got {cell!r}."
         )
     check_positive_integer("encoder_layers", encoder_layers)

@@ -164,7 +164,7 @@ class Config:
     @property
     def cell_title(self) -> str:
         """The cell in words: the acronym, or the name of the user's class."""
-        return self.cell.rpartition(":")[2] if cell_names.is_user_cell(self.cell) else self.cell.upper()
+        return cell_names.TITLES.get(self.cell) or self.cell.rpartition(":")[2]
 
     def is_given(self, name: str) -> bool:
         """Return whether a setting was an argument."""

@@ -50,6 +50,7 @@ class RecurrentLayer(keras.layers.RNN, abc.ABC):
         unroll: unroll the steps instead of looping over them; needs a static number of steps.
         zero_output_for_mask: output zeros at masked steps instead of the last valid output.
         implementation: 0, 1 or 2; ignored, since input projections are always hoisted.
+        evaluation: how the steps are run through time, one of `EVALUATIONS` of the class; "auto" chooses the fastest.
         **kwargs: see `keras.layers.Layer`.
 
     Call arguments:
@@ -58,9 +59,14 @@ class RecurrentLayer(keras.layers.RNN, abc.ABC):
         mask: bool (batch, time). A False step does not change the states.
         training: apply dropout.
 
+    Attributes:
+        EVALUATIONS: values of `evaluation` that the class supports.
+
     Raises:
         ValueError: an argument is out of its range.
     """
+
+    EVALUATIONS: tuple[str, ...] = ("auto", "sequential")
 
     def __init__(
         self,
@@ -88,6 +94,7 @@ class RecurrentLayer(keras.layers.RNN, abc.ABC):
         unroll: bool = False,
         zero_output_for_mask: bool = False,
         implementation: int = 2,
+        evaluation: str = "auto",
         **kwargs: Any,
     ):
         keras.layers.Layer.__init__(self, activity_regularizer=activity_regularizer, **kwargs)  # not RNN's
@@ -95,6 +102,7 @@ class RecurrentLayer(keras.layers.RNN, abc.ABC):
         self.dropout = check_fraction("dropout", dropout)
         self.recurrent_dropout = check_fraction("recurrent_dropout", recurrent_dropout)
         check_one_of("implementation", implementation, (0, 1, 2))
+        self.evaluation = self._check_evaluation(evaluation)
         self.activation = activations.get(activation)
         self.use_bias = use_bias
         self.kernel_initializer = initializers.get(kernel_initializer)
@@ -119,11 +127,20 @@ class RecurrentLayer(keras.layers.RNN, abc.ABC):
         self.input_spec = keras.layers.InputSpec(ndim=3)
         self.cell = CellView(self)
         self._carried = CarriedStates()
+        self._static_steps: int | None = None  # of the input that the layer was built for
         self.recurrence = self.make_recurrence()
 
     @abc.abstractmethod
     def make_recurrence(self) -> Recurrence:
         """Make the recurrence of this layer; called once, at the end of the constructor."""
+
+    def _check_evaluation(self, evaluation):
+        if evaluation not in self.EVALUATIONS:
+            raise ValueError(
+                f"`evaluation` must be one of {', '.join(self.EVALUATIONS)} for {type(self).__name__}; "
+                f"got {evaluation!r}. Pass 'auto'."
+            )
+        return evaluation
 
     @property
     def state_size(self) -> list[int]:
@@ -137,10 +154,11 @@ class RecurrentLayer(keras.layers.RNN, abc.ABC):
 
     def explain(self) -> str:
         """Describe in one line the kernel that runs this layer here, and the reason for it."""
-        kernel, reason = self._choose_kernel(has_initial_state=False, drops_states=bool(self.recurrent_dropout))
+        kernel, reason = self._choose_kernel(False, bool(self.recurrent_dropout), self._static_steps)
         return f"{self.name}: {self.recurrence.name} by the {kernel} kernel, since {reason}"
 
     def build(self, sequences_shape: Shape, initial_state_shape: Any = None) -> None:
+        self._static_steps = sequences_shape[1]
         gate_units = self.recurrence.num_gates * self.units
         self.kernel = self.add_weight(
             shape=(sequences_shape[-1], gate_units),
@@ -149,13 +167,7 @@ class RecurrentLayer(keras.layers.RNN, abc.ABC):
             regularizer=self.kernel_regularizer,
             constraint=self.kernel_constraint,
         )
-        self.recurrent_kernel = self.add_weight(
-            shape=(self.units, gate_units),
-            name="recurrent_kernel",
-            initializer=self.recurrent_initializer,
-            regularizer=self.recurrent_regularizer,
-            constraint=self.recurrent_constraint,
-        )
+        self.recurrent_kernel = self._add_recurrent_kernel(gate_units)
         self.bias = None
         if self.use_bias:
             self.bias = self.add_weight(
@@ -167,6 +179,15 @@ class RecurrentLayer(keras.layers.RNN, abc.ABC):
             )
         if self.stateful:
             self._carried.create(self, sequences_shape[0])
+
+    def _add_recurrent_kernel(self, gate_units: int) -> keras.Variable | None:
+        return self.add_weight(
+            shape=(self.units, gate_units),
+            name="recurrent_kernel",
+            initializer=self.recurrent_initializer,
+            regularizer=self.recurrent_regularizer,
+            constraint=self.recurrent_constraint,
+        )
 
     def adopt_weights(
         self,
@@ -256,6 +277,7 @@ class RecurrentLayer(keras.layers.RNN, abc.ABC):
             unroll=self.unroll,
             has_initial_states=has_initial_state or self.stateful,
             returns_states=self.return_state,
+            evaluation=self.evaluation,
             obstacle_to_cudnn=self._obstacle_to_cudnn(drops_states),
         )
 
@@ -301,6 +323,13 @@ class RecurrentLayer(keras.layers.RNN, abc.ABC):
                 f"`initial_state` must hold {self.recurrence.num_states} tensor(s) of shape (batch, {self.units}) for "
                 f"{type(self).__name__}; got {len(states)}."
             )
+        for state, units in zip(states, self.state_size, strict=True):
+            if len(state.shape) != 2 or state.shape[1] not in (None, units):
+                raise ValueError(
+                    f"`initial_state` of {self.name} must hold tensors of shapes "
+                    f"{', '.join(f'(batch, {size})' for size in self.state_size)}; got {tuple(state.shape)}. "
+                    "Pass the states that `return_state` returns."
+                )
         return tuple(tf.cast(tf.convert_to_tensor(state), self.compute_dtype) for state in states)
 
     def reset_state(self) -> None:
@@ -370,4 +399,5 @@ _PLAIN_ARGUMENTS = (
     "stateful",
     "unroll",
     "zero_output_for_mask",
+    "evaluation",
 )

@@ -12,8 +12,10 @@ from tfpar.errors import UserError
 from tfpar.layers.recurrent.base import RecurrentLayer
 from tfpar.layers.recurrent.gru import GRU
 from tfpar.layers.recurrent.lstm import LSTM
+from tfpar.layers.recurrent.min_gru import MinGRU
+from tfpar.layers.recurrent.min_lstm import MinLSTM
 from tfpar.layers.recurrent.simple_rnn import SimpleRNN
-from tfpar.ops import gru, lstm, simple_rnn
+from tfpar.ops import gru, lstm, min_gru, simple_rnn
 from tfpar.ops.recurrence import Recurrence
 
 
@@ -56,6 +58,8 @@ CELLS = {
             "RNN",
             (0,),
         ),
+        Cell("min_gru", MinGRU, min_gru.MinGRU),
+        Cell("min_lstm", MinLSTM, min_gru.MinLSTM),
     )
 }
 

@@ -9,6 +9,7 @@ from tfpar.layers.recurrent.kernels.cudnn import run_cudnn
 from tfpar.layers.recurrent.kernels.fused import run_fused
 from tfpar.layers.recurrent.kernels.job import Job, Kernel, Result
 from tfpar.layers.recurrent.kernels.loop import run_inference_loop
+from tfpar.layers.recurrent.kernels.scan import SCANS
 from tfpar.layers.recurrent.kernels.training_loop import run_training_loop
 from tfpar.layers.recurrent.kernels.unrolled import run_unrolled
 
@@ -21,4 +22,5 @@ KERNELS: dict[str, Kernel] = {
     "chunked": run_chunked_loop,
     "unrolled": run_unrolled,
     "fused": run_fused,
+    **SCANS,
 }

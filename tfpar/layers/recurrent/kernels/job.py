@@ -43,6 +43,11 @@ class Job:
     unroll: bool
     is_continuation: bool = False
 
+    @property
+    def units(self) -> int:
+        """Number of units."""
+        return self.kernel.shape[-1] // self.recurrence.num_gates
+
 
 class Result(NamedTuple):
     """Outputs and final states of a job.

@@ -35,7 +35,7 @@ def loop_arguments(job: Job, bias: tf.Tensor | None) -> tuple[tf.Tensor, Tensors
 def initial_states(job: Job) -> Tensors:
     """Return the job's initial states, or zeros."""
     batch = job.inputs.shape[0] or tf.shape(job.inputs)[0]
-    zeros = tf.zeros((batch, job.weights.kernel.shape[0]), job.inputs.dtype)
+    zeros = tf.zeros((batch, job.units), job.inputs.dtype)
     return job.initial_states or (zeros,) * job.recurrence.num_states
 
 

@@ -24,8 +24,8 @@ def can_run_in_one_loop(kernels: Sequence[str], jobs: Sequence[Job]) -> bool:
         jobs: the layers' jobs.
     """
     first, second = jobs
-    shapes_and_dtypes = [(job.weights.kernel.shape, job.inputs.dtype) for job in jobs]
-    is_same_loop = set(kernels) == {"loop"} and shapes_and_dtypes[0] == shapes_and_dtypes[1]
+    units_and_dtypes = [(job.units, job.inputs.dtype) for job in jobs]
+    is_same_loop = set(kernels) == {"loop"} and units_and_dtypes[0] == units_and_dtypes[1]
     can_pair_weights = all(type(job.weights) is RecurrentWeights for job in jobs)
     return is_same_loop and can_pair_weights and first.recurrence.equals(second.recurrence)
 

@@ -1,0 +1,173 @@
+"""Layers that are linear in their state: equations, evaluations, masks, states, both directions, files."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from linear_cells import BATCH, CELLS, FEATURES, TIME, UNITS, draw_inputs, make_layer
+from running import assert_all_close, forward_and_gradients
+
+import tfpar
+from tfpar import layers
+from tfpar.layers.call_context import exporting
+from tfpar.layers.recurrent.streaming import streamed
+
+MASKS = {
+    "no_mask": None,
+    "masked": np.array([[1, 1, 1, 0, 0], [0, 1, 0, 1, 1], [0, 0, 0, 0, 0], [1, 1, 1, 1, 1]], bool),
+}
+STATE = np.random.default_rng(1).normal(size=(BATCH, UNITS)).astype("float32")
+
+
+@pytest.mark.parametrize("state", [None, STATE], ids=["from_zeros", "from_state"])
+@pytest.mark.parametrize("go_backwards", [False, True], ids=["forward", "backward"])
+@pytest.mark.parametrize("mask", MASKS)
+@pytest.mark.parametrize("evaluation", ["sequential", "scan", "unrolled"])
+@pytest.mark.parametrize("name", CELLS)
+def test_equals_its_equations(name, evaluation, mask, go_backwards, state):
+    way = {"unroll": True} if evaluation == "unrolled" else {"evaluation": evaluation}
+    layer = make_layer(name, return_sequences=True, return_state=True, go_backwards=go_backwards, **way)
+    given = {"mask": MASKS[mask], "initial_state": None if state is None else [state]}
+    expected, _, states = CELLS[name](draw_inputs(), *layer.get_weights(), go_backwards=go_backwards, **given)
+    assert_all_close(layer(draw_inputs(), **given), [expected, *states])
+
+
+@pytest.mark.parametrize("options", [{"use_bias": False}, {"zero_output_for_mask": True}], ids=str)
+@pytest.mark.parametrize("name", CELLS)
+def test_options(name, options):
+    layer = make_layer(name, **options)
+    options = {key: value for key, value in options.items() if key != "use_bias"}
+    _, last, _ = CELLS[name](draw_inputs(), *layer.get_weights(), mask=MASKS["masked"], **options)
+    assert_all_close([layer(draw_inputs(), mask=MASKS["masked"])], [last])
+
+
+@pytest.mark.parametrize("way", ["graph", "xla"])
+@pytest.mark.parametrize("name", CELLS)
+def test_gradients_by_each_evaluation(name, way):
+    def run(evaluation, way):
+        layer = make_layer(name, return_sequences=True, return_state=True, evaluation=evaluation)
+        return forward_and_gradients(layer, draw_inputs(), way, [STATE], mask=MASKS["masked"])
+
+    outputs, gradients = run("sequential", "eager")
+    for evaluation in ("auto", "scan"):
+        ours, by_tensors = run(evaluation, way)
+        assert_all_close(ours, outputs)
+        assert_all_close(by_tensors, gradients)
+    assert all(np.abs(gradient).max() > 0 for gradient in gradients)
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_nan_at_masked_steps_changes_nothing(name):
+    layer = make_layer(name, return_sequences=True)
+    with_nan = np.where(MASKS["masked"][:, :, None], draw_inputs(), np.nan)
+    results = forward_and_gradients(layer, with_nan, mask=MASKS["masked"])
+    clean = forward_and_gradients(layer, np.nan_to_num(with_nan), mask=MASKS["masked"])
+    for ours, theirs in zip(results, clean, strict=True):
+        assert_all_close(ours, theirs, atol=0)
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_bidirectional_is_two_layers(name):
+    layer = layers.Bidirectional(getattr(layers, name)(UNITS, return_sequences=True))
+    outputs = layer(draw_inputs(), mask=MASKS["masked"])
+    half = len(layer.get_weights()) // 2
+    for number, go_backwards in enumerate((False, True)):
+        weights = layer.get_weights()[number * half : (number + 1) * half]
+        options = {"mask": MASKS["masked"], "go_backwards": go_backwards, "zero_output_for_mask": True}
+        expected, _, _ = CELLS[name](draw_inputs(), *weights, **options)
+        expected = expected[:, ::-1] if go_backwards else expected
+        assert_all_close([outputs[:, :, number * UNITS : (number + 1) * UNITS]], [expected])
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_blocks_equal_the_whole(name):
+    whole = make_layer(name, return_sequences=True)(draw_inputs())
+    layer = make_layer(name, return_sequences=True, stateful=True)
+    assert_all_close([np.concatenate([layer(draw_inputs()[:, :2]), layer(draw_inputs()[:, 2:])], 1)], [whole])
+    layer, states, steps = make_layer(name), {f"{make_layer(name).name}_h": tf.zeros((BATCH, UNITS))}, []
+    states = {f"{layer.name}_h": tf.zeros((BATCH, UNITS))}
+    for t in range(TIME):
+        with streamed(states) as streams:
+            steps.append(layer(draw_inputs()[:, t : t + 1]))
+        states = streams.final
+    assert_all_close([np.stack(steps, 1)], [whole])
+
+
+def make_model(name):
+    inputs = keras.Input((TIME, FEATURES), name="x")
+    x = layers.Bidirectional(getattr(layers, name)(UNITS, return_sequences=True))(inputs)
+    return keras.Model(inputs, getattr(layers, name)(UNITS, activation="tanh", dropout=0.1)(x))
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_files(name, tmp_path):
+    model, x = make_model(name), draw_inputs()
+    model.save(tmp_path / "model.keras")
+    assert_all_close([keras.saving.load_model(tmp_path / "model.keras")(x)], [model(x)], atol=0)
+    tfpar.export.saved_model(model, tmp_path / "saved_model")
+    loaded = tf.saved_model.load(str(tmp_path / "saved_model"))
+    assert_all_close(list(loaded.signatures["serving_default"](x=tf.constant(x)).values()), [model(x)])
+    report = tfpar.export.tflite(model, tmp_path / "model.tflite")
+    assert report["max_abs_error"] < 1e-5 and "WHILE" not in report["ops"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("quantize", ["dynamic", "float16", "int8"])
+@pytest.mark.parametrize("name", CELLS)
+def test_quantized_files(name, quantize, tmp_path):
+    calibration = [{"x": row[None]} for row in draw_inputs(batch=16)]
+    report = tfpar.export.tflite(make_model(name), tmp_path / "m.tflite", quantize=quantize, calibration=calibration)
+    assert report["max_abs_error"] < {"float16": 2e-3}.get(quantize, 0.05)
+
+
+def test_the_choice_is_explained():
+    layer = layers.MinGRU(3, name="reader")
+    with tf.device("/CPU:0"):
+        assert layer.explain() == (
+            "reader: min_gru by the chunked_scan kernel, since the recurrence is linear in its state, so chunks of steps"
+            " run side by side"
+        )
+        assert "associative_scan kernel, since the recurrence is linear" in make_layer("MinGRU").explain()
+        assert (
+            "sequential_scan kernel, since evaluation='sequential'"
+            in layers.MinGRU(3, evaluation="sequential").explain()
+        )
+        assert "chunked_scan" in layers.MinGRU(3, evaluation="scan").explain()
+    with tf.device("/GPU:0"):
+        assert "associative_scan kernel, since the recurrence is linear in its state, and a GPU" in layer.explain()
+    with exporting("saved_model"):
+        assert "chunked_scan" in layer.explain()
+    with exporting("tflite_int8", form="unrolled"):
+        assert "unrolled" in layer.explain()
+
+
+@pytest.mark.parametrize("steps", [0, 1])
+@pytest.mark.parametrize("name", CELLS)
+def test_no_steps_and_one(name, steps):
+    layer = make_layer(name, return_sequences=True, return_state=True)
+    sequence, state = layer(draw_inputs(time=steps), initial_state=[STATE])
+    assert sequence.shape == (BATCH, steps, UNITS)
+    np.testing.assert_allclose(state, sequence[:, -1] if steps else STATE)
+
+
+@pytest.mark.parametrize(
+    "make, message",
+    [
+        (lambda: layers.MinGRU(3, recurrent_dropout=0.1), "`recurrent_dropout` must be 0 for MinGRU.*Use `dropout`"),
+        (
+            lambda: layers.MinGRU(3, evaluation="newton"),
+            "`evaluation` must be one of auto, sequential, scan for MinGRU; got",
+        ),
+        (
+            lambda: layers.LSTM(3, evaluation="scan"),
+            "`evaluation` must be one of auto, sequential for LSTM; got 'scan'",
+        ),
+        (
+            lambda: make_layer("MinGRU")(draw_inputs(), initial_state=[STATE[:, :2]]),
+            r"`initial_state` of .* must hold tensors of shapes \(batch, 3\); got \(4, 2\)",
+        ),
+    ],
+)
+def test_refusals(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()

@@ -6,7 +6,15 @@ from tfpar.checks import did_you_mean
 from tfpar.errors import UserError
 from tfpar.user_code import import_code, is_file
 
-TITLES = {"lstm": "LSTM", "gru": "GRU", "rnn": "RNN", "min_gru": "MinGRU", "min_lstm": "MinLSTM"}  # in words
+TITLES = {  # in words
+    "lstm": "LSTM",
+    "gru": "GRU",
+    "rnn": "RNN",
+    "min_gru": "MinGRU",
+    "min_lstm": "MinLSTM",
+    "rg_lru": "RG-LRU",
+    "mlstm": "mLSTM",
+}
 BUILT_IN = tuple(TITLES)
 REFERENCE = "module:Class"
 

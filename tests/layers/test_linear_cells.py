@@ -4,30 +4,31 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from linear_cells import BATCH, CELLS, FEATURES, TIME, UNITS, draw_inputs, make_layer
+from linear_cells import BATCH, CELLS, FEATURES, TIME, UNITS, draw_inputs, draw_states, make_layer, mlstm, rg_lru
 from running import assert_all_close, forward_and_gradients
 
 import tfpar
 from tfpar import layers
 from tfpar.layers.call_context import exporting
-from tfpar.layers.recurrent.streaming import streamed
+from tfpar.layers.recurrent.streaming import state_sizes, streamed
+from tfpar.ops.inference_loop import unrolled_loop
+from tfpar.ops.mlstm import MLSTM, chunkwise_mlstm
 
 MASKS = {
     "no_mask": None,
     "masked": np.array([[1, 1, 1, 0, 0], [0, 1, 0, 1, 1], [0, 0, 0, 0, 0], [1, 1, 1, 1, 1]], bool),
 }
-STATE = np.random.default_rng(1).normal(size=(BATCH, UNITS)).astype("float32")
 
 
-@pytest.mark.parametrize("state", [None, STATE], ids=["from_zeros", "from_state"])
+@pytest.mark.parametrize("with_states", [False, True], ids=["from_zeros", "from_states"])
 @pytest.mark.parametrize("go_backwards", [False, True], ids=["forward", "backward"])
 @pytest.mark.parametrize("mask", MASKS)
 @pytest.mark.parametrize("evaluation", ["sequential", "scan", "unrolled"])
 @pytest.mark.parametrize("name", CELLS)
-def test_equals_its_equations(name, evaluation, mask, go_backwards, state):
+def test_equals_its_equations(name, evaluation, mask, go_backwards, with_states):
     way = {"unroll": True} if evaluation == "unrolled" else {"evaluation": evaluation}
     layer = make_layer(name, return_sequences=True, return_state=True, go_backwards=go_backwards, **way)
-    given = {"mask": MASKS[mask], "initial_state": None if state is None else [state]}
+    given = {"mask": MASKS[mask], "initial_state": draw_states(layer) if with_states else None}
     expected, _, states = CELLS[name](draw_inputs(), *layer.get_weights(), go_backwards=go_backwards, **given)
     assert_all_close(layer(draw_inputs(), **given), [expected, *states])
 
@@ -46,7 +47,7 @@ def test_options(name, options):
 def test_gradients_by_each_evaluation(name, way):
     def run(evaluation, way):
         layer = make_layer(name, return_sequences=True, return_state=True, evaluation=evaluation)
-        return forward_and_gradients(layer, draw_inputs(), way, [STATE], mask=MASKS["masked"])
+        return forward_and_gradients(layer, draw_inputs(), way, draw_states(layer), mask=MASKS["masked"])
 
     outputs, gradients = run("sequential", "eager")
     for evaluation in ("auto", "scan"):
@@ -84,8 +85,8 @@ def test_blocks_equal_the_whole(name):
     whole = make_layer(name, return_sequences=True)(draw_inputs())
     layer = make_layer(name, return_sequences=True, stateful=True)
     assert_all_close([np.concatenate([layer(draw_inputs()[:, :2]), layer(draw_inputs()[:, 2:])], 1)], [whole])
-    layer, states, steps = make_layer(name), {f"{make_layer(name).name}_h": tf.zeros((BATCH, UNITS))}, []
-    states = {f"{layer.name}_h": tf.zeros((BATCH, UNITS))}
+    layer, steps = make_layer(name), []
+    states = {name: tf.zeros((BATCH, size)) for name, size in state_sizes(layer).items()}
     for t in range(TIME):
         with streamed(states) as streams:
             steps.append(layer(draw_inputs()[:, t : t + 1]))
@@ -96,7 +97,7 @@ def test_blocks_equal_the_whole(name):
 def make_model(name):
     inputs = keras.Input((TIME, FEATURES), name="x")
     x = layers.Bidirectional(getattr(layers, name)(UNITS, return_sequences=True))(inputs)
-    return keras.Model(inputs, getattr(layers, name)(UNITS, activation="tanh", dropout=0.1)(x))
+    return keras.Model(inputs, getattr(layers, name)(UNITS, dropout=0.1)(x))
 
 
 @pytest.mark.parametrize("name", CELLS)
@@ -124,14 +125,12 @@ def test_the_choice_is_explained():
     layer = layers.MinGRU(3, name="reader")
     with tf.device("/CPU:0"):
         assert layer.explain() == (
-            "reader: min_gru by the chunked_scan kernel, since the recurrence is linear in its state, so chunks of steps"
-            " run side by side"
+            "reader: min_gru by the chunked_scan kernel, since the recurrence is linear in its state, so chunks of "
+            "steps run side by side"
         )
         assert "associative_scan kernel, since the recurrence is linear" in make_layer("MinGRU").explain()
-        assert (
-            "sequential_scan kernel, since evaluation='sequential'"
-            in layers.MinGRU(3, evaluation="sequential").explain()
-        )
+        sequential = layers.MinGRU(3, evaluation="sequential")
+        assert "sequential_scan kernel, since evaluation='sequential' was given" in sequential.explain()
         assert "chunked_scan" in layers.MinGRU(3, evaluation="scan").explain()
     with tf.device("/GPU:0"):
         assert "associative_scan kernel, since the recurrence is linear in its state, and a GPU" in layer.explain()
@@ -145,25 +144,19 @@ def test_the_choice_is_explained():
 @pytest.mark.parametrize("name", CELLS)
 def test_no_steps_and_one(name, steps):
     layer = make_layer(name, return_sequences=True, return_state=True)
-    sequence, state = layer(draw_inputs(time=steps), initial_state=[STATE])
+    sequence, *states = layer(draw_inputs(time=steps), initial_state=draw_states(layer))
     assert sequence.shape == (BATCH, steps, UNITS)
-    np.testing.assert_allclose(state, sequence[:, -1] if steps else STATE)
+    assert_all_close(states[:1], [sequence[:, -1]]) if steps else assert_all_close(states, draw_states(layer))
 
 
 @pytest.mark.parametrize(
     "make, message",
     [
         (lambda: layers.MinGRU(3, recurrent_dropout=0.1), "`recurrent_dropout` must be 0 for MinGRU.*Use `dropout`"),
+        (lambda: layers.MinGRU(3, evaluation="newton"), "`evaluation` must be .* sequential, scan for MinGRU; got"),
+        (lambda: layers.LSTM(3, evaluation="scan"), "`evaluation` must be one of auto, .* for LSTM; got 'scan'"),
         (
-            lambda: layers.MinGRU(3, evaluation="newton"),
-            "`evaluation` must be one of auto, sequential, scan for MinGRU; got",
-        ),
-        (
-            lambda: layers.LSTM(3, evaluation="scan"),
-            "`evaluation` must be one of auto, sequential for LSTM; got 'scan'",
-        ),
-        (
-            lambda: make_layer("MinGRU")(draw_inputs(), initial_state=[STATE[:, :2]]),
+            lambda: make_layer("MinGRU")(draw_inputs(), initial_state=[np.zeros((4, 2))]),
             r"`initial_state` of .* must hold tensors of shapes \(batch, 3\); got \(4, 2\)",
         ),
     ],
@@ -171,3 +164,54 @@ def test_no_steps_and_one(name, steps):
 def test_refusals(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize("steps, chunk", [(1, 64), (5, 2), (70, 64), (128, 64)])
+def test_mlstm_in_chunks_equals_step_by_step(steps, chunk):
+    recurrence = MLSTM(heads=2, key_size=3, value_size=4)
+    generator = np.random.default_rng(steps)
+    x_proj = generator.normal(size=(BATCH, steps, recurrence.projection_size)) * 3
+    states = tuple(generator.normal(size=(BATCH, size)) for size in recurrence.state_sizes)
+    mask = generator.random((BATCH, steps)) < 0.7
+
+    def run(*tensors):
+        x_proj, *states = tensors
+        chunked, final = chunkwise_mlstm(recurrence, x_proj, tuple(states), mask, chunk)
+        rows, states = unrolled_loop(recurrence, tf.transpose(x_proj, [1, 0, 2]), states, None, tf.transpose(mask))
+        return [chunked, *final], [tf.transpose(rows, [1, 0, 2]), *states]
+
+    tensors = [tf.constant(array) for array in (x_proj, *states)]
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(tensors)
+        both = run(*tensors)
+        losses = [sum(tf.reduce_sum(tf.sin(output)) for output in outputs) for outputs in both]
+    assert_all_close(*both, atol=1e-12)
+    assert_all_close(*(tape.gradient(loss, tensors) for loss in losses), atol=1e-10)
+
+
+def test_mlstm_with_heads_and_initial_memories():
+    layer = layers.MLSTM(8, num_heads=4, key_size=3)
+    layer.build((None, None, FEATURES))
+    kernel, bias = layer.get_weights()
+    assert not kernel[:, -8:].any() and kernel[:, :-8].all()
+    np.testing.assert_allclose(bias[-4:], [3, 4, 5, 6])
+    _, last, _ = mlstm(draw_inputs(), kernel, bias, heads=4, key_size=3, value_size=2)
+    assert_all_close([layer(draw_inputs())], [last])
+
+
+def test_initial_decays_of_rg_lru_are_in_their_range():
+    layer = layers.RGLRU(400, num_heads=4, min_decay=0.5, max_decay=0.9)
+    layer.build((None, None, FEATURES))
+    decays = np.exp(-np.log1p(np.exp(layer.decay.numpy())))
+    assert 0.5 <= decays.min() < 0.55 and 0.88 < decays.max() <= 0.9
+    assert np.mean(decays**2) == pytest.approx((0.5**2 + 0.9**2) / 2, abs=0.03)  # uniform in area
+    assert layer.gate_kernel.shape == (4, 100, 200)
+
+
+def test_rg_lru_with_heads_and_a_decay_of_almost_one():
+    layer = make_layer("RGLRU", num_heads=3)
+    layer.decay.assign([-30.0, -12.0, 0.0])
+    _, last, _ = rg_lru(draw_inputs(), *layer.get_weights())
+    (output,), gradients = forward_and_gradients(layer, draw_inputs())
+    assert_all_close([output], [last], atol=1e-6)
+    assert all(np.isfinite(gradient).all() for gradient in gradients)

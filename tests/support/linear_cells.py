@@ -29,7 +29,40 @@ def min_lstm(x, kernel, bias=0.0, **options):
     return run_steps(step, x, [kernel.shape[1] // 3], **options)
 
 
-CELLS = {"MinGRU": min_gru, "MinLSTM": min_lstm}
+def rg_lru(x, kernel, *weights, **options):
+    bias, gate_kernel, gate_bias, decay = weights if len(weights) == 4 else (0.0, *weights)
+    heads, size, _ = gate_kernel.shape
+
+    def step(x_t, states):
+        u = x_t @ kernel + bias
+        gates = [np.split(u[n * size : (n + 1) * size] @ gate_kernel[n], 2) for n in range(heads)]
+        r, i = (np.concatenate(gate) for gate in zip(*gates, strict=True))
+        b_r, b_i = np.split(gate_bias, 2)
+        a = np.exp(-8 * sigmoid(r + b_r) * np.log1p(np.exp(decay)))
+        return [a * states[0] + np.sqrt(1 - a**2) * sigmoid(i + b_i) * u]
+
+    return run_steps(step, x, [kernel.shape[1]], **options)
+
+
+def mlstm(x, kernel, bias=0.0, *, heads=1, key_size=UNITS, value_size=UNITS, **options):
+    keys, values = heads * key_size, heads * value_size
+
+    def step(x_t, states):
+        ends = np.cumsum([keys, keys, values, values, heads])
+        q, k, v, o, i, f = np.split(x_t @ kernel + bias, ends)
+        q, k, v = (tensor.reshape(heads, -1) for tensor in (q, k, v))
+        i, f = sigmoid(i)[:, None], sigmoid(f)[:, None]
+        n = f * states[2].reshape(heads, key_size) + i * k
+        c = f[..., None] * states[1].reshape(heads, key_size, value_size) + i[..., None] * k[:, :, None] * v[:, None]
+        scale = key_size**-0.5
+        divisor = np.maximum(np.abs(np.sum(q * n, axis=1, keepdims=True)) * scale, 1)
+        h = np.einsum("hk,hkv->hv", q, c) * scale / divisor
+        return [sigmoid(o) * h.reshape(-1), c.reshape(-1), n.reshape(-1)]
+
+    return run_steps(step, x, [values, keys * value_size, keys], **options)
+
+
+CELLS = {"MinGRU": min_gru, "MinLSTM": min_lstm, "RGLRU": rg_lru, "MLSTM": mlstm}
 
 
 def make_layer(name, shape=(BATCH, TIME, FEATURES), **arguments):
@@ -39,6 +72,11 @@ def make_layer(name, shape=(BATCH, TIME, FEATURES), **arguments):
     generator = np.random.default_rng(2)
     layer.set_weights([generator.normal(0, 0.5, w.shape) for w in layer.weights])
     return layer
+
+
+def draw_states(layer, batch=BATCH):
+    generator = np.random.default_rng(1)
+    return [generator.normal(size=(batch, size)).astype("float32") for size in layer.state_size]
 
 
 def draw_inputs(seed=0, batch=BATCH, time=TIME):

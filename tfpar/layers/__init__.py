@@ -13,6 +13,8 @@ from tfpar.layers.recurrent.gru import GRU
 from tfpar.layers.recurrent.lstm import LSTM
 from tfpar.layers.recurrent.min_gru import MinGRU
 from tfpar.layers.recurrent.min_lstm import MinLSTM
+from tfpar.layers.recurrent.mlstm import MLSTM
+from tfpar.layers.recurrent.rg_lru import RGLRU
 from tfpar.layers.recurrent.simple_rnn import SimpleRNN
 from tfpar.ops.activations import positive_activation
 from tfpar.ops.recurrence import Recurrence
@@ -28,6 +30,8 @@ __all__ = [
     "LogMelSpectrogram",
     "MaxPooling",
     "MeanPooling",
+    "MLSTM",
+    "RGLRU",
     "MinGRU",
     "MinLSTM",
     "Recurrence",

@@ -159,11 +159,11 @@ class RecurrentLayer(keras.layers.RNN, abc.ABC):
 
     def build(self, sequences_shape: Shape, initial_state_shape: Any = None) -> None:
         self._static_steps = sequences_shape[1]
-        gate_units = self.recurrence.num_gates * self.units
+        gate_units = self._projection_size()
         self.kernel = self.add_weight(
             shape=(sequences_shape[-1], gate_units),
             name="kernel",
-            initializer=self.kernel_initializer,
+            initializer=self._initialize_kernel,
             regularizer=self.kernel_regularizer,
             constraint=self.kernel_constraint,
         )
@@ -208,8 +208,15 @@ class RecurrentLayer(keras.layers.RNN, abc.ABC):
         self._carried.variables = states
         self.built = True
 
+    def _projection_size(self) -> int:
+        """Return the number of features of the input projection."""
+        return self.recurrence.num_gates * self.units
+
+    def _initialize_kernel(self, shape, dtype=None):
+        return self.kernel_initializer(shape, dtype=dtype)
+
     def _bias_shape(self) -> tuple[int, ...]:
-        return (self.recurrence.num_gates * self.units,)
+        return (self._projection_size(),)
 
     def _initialize_bias(self, shape, dtype=None):
         return self.bias_initializer(shape, dtype=dtype)
@@ -300,6 +307,7 @@ class RecurrentLayer(keras.layers.RNN, abc.ABC):
             kernel=tf.convert_to_tensor(self.kernel),
             bias=self._biases()[0],
             weights=self.recurrent_weights(),
+            state_sizes=tuple(self.state_size),
             initial_states=self._initial_states(initial_state),
             mask=_boolean_mask(mask),
             dropout=recurrent_dropout,
@@ -347,7 +355,7 @@ class RecurrentLayer(keras.layers.RNN, abc.ABC):
     def compute_output_shape(self, sequences_shape: Shape, initial_state_shape: Any = None) -> Any:
         batch, steps = sequences_shape[:2]
         output = (batch, steps, self.units) if self.return_sequences else (batch, self.units)
-        return (output, *[(batch, self.units)] * self.recurrence.num_states) if self.return_state else output
+        return (output, *((batch, units) for units in self.state_size)) if self.return_state else output
 
     def save_own_variables(self, store: Any) -> None:
         """Save nothing: in files the weights are those of `cell`."""

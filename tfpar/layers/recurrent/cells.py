@@ -14,8 +14,10 @@ from tfpar.layers.recurrent.gru import GRU
 from tfpar.layers.recurrent.lstm import LSTM
 from tfpar.layers.recurrent.min_gru import MinGRU
 from tfpar.layers.recurrent.min_lstm import MinLSTM
+from tfpar.layers.recurrent.mlstm import MLSTM
+from tfpar.layers.recurrent.rg_lru import RGLRU
 from tfpar.layers.recurrent.simple_rnn import SimpleRNN
-from tfpar.ops import gru, lstm, min_gru, simple_rnn
+from tfpar.ops import gru, lstm, min_gru, mlstm, rg_lru, simple_rnn
 from tfpar.ops.recurrence import Recurrence
 
 
@@ -60,6 +62,8 @@ CELLS = {
         ),
         Cell("min_gru", MinGRU, min_gru.MinGRU),
         Cell("min_lstm", MinLSTM, min_gru.MinLSTM),
+        Cell("rg_lru", RGLRU, rg_lru.RGLRU),
+        Cell("mlstm", MLSTM, mlstm.MLSTM),
     )
 }
 

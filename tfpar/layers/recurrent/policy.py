@@ -10,6 +10,7 @@ from tfpar.ops import cudnn
 from tfpar.ops.gru import GRU
 from tfpar.ops.linear_recurrence import LinearRecurrence
 from tfpar.ops.lstm import LSTM
+from tfpar.ops.mlstm import MLSTM
 from tfpar.ops.recurrence import Recurrence
 
 
@@ -48,6 +49,8 @@ def choose(
         return Choice("unrolled", "unroll=True was given")
     if isinstance(recurrence, LinearRecurrence) and (target in (None, "saved_model") or form == "fused"):
         return _choose_scan(steps, evaluation)
+    if isinstance(recurrence, MLSTM) and (target in (None, "saved_model") or form == "fused"):
+        return _choose_chunkwise(steps, evaluation)
     if target is None and obstacle_to_cudnn is not None:
         return Choice("training_loop", obstacle_to_cudnn)
     if target is None:
@@ -87,6 +90,17 @@ def _choose_scan(steps: int | None, evaluation: str) -> Choice:
     if steps is None or target == "saved_model":
         return Choice("chunked_scan", "the recurrence is linear in its state, so chunks of steps run side by side")
     return Choice("associative_scan", "the recurrence is linear in its state, and without XLA a loop would take longer")
+
+
+def _choose_chunkwise(steps: int | None, evaluation: str) -> Choice:
+    target = call_context().export_target
+    if evaluation == "sequential":
+        return Choice("training_loop" if target is None else "loop", "evaluation='sequential' was given")
+    if steps is None and target not in (None, "saved_model"):
+        return Choice("loop", "the number of steps is unknown")
+    if steps == 1:
+        return Choice("unrolled", "one step needs no loop")
+    return Choice("chunkwise", "the steps of a chunk are a few matmuls")
 
 
 def obstacle_to_cudnn_anywhere(recurrence: Recurrence, *, unroll: bool, drops_states: bool) -> str | None:

@@ -5,6 +5,7 @@ recurrence in a TFLite file.
 """
 
 from tfpar.layers.recurrent.kernels.chunked import run_chunked_loop
+from tfpar.layers.recurrent.kernels.chunkwise import run_chunkwise
 from tfpar.layers.recurrent.kernels.cudnn import run_cudnn
 from tfpar.layers.recurrent.kernels.fused import run_fused
 from tfpar.layers.recurrent.kernels.job import Job, Kernel, Result
@@ -22,5 +23,6 @@ KERNELS: dict[str, Kernel] = {
     "chunked": run_chunked_loop,
     "unrolled": run_unrolled,
     "fused": run_fused,
+    "chunkwise": run_chunkwise,
     **SCANS,
 }

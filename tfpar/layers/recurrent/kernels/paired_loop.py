@@ -24,8 +24,8 @@ def can_run_in_one_loop(kernels: Sequence[str], jobs: Sequence[Job]) -> bool:
         jobs: the layers' jobs.
     """
     first, second = jobs
-    units_and_dtypes = [(job.units, job.inputs.dtype) for job in jobs]
-    is_same_loop = set(kernels) == {"loop"} and units_and_dtypes[0] == units_and_dtypes[1]
+    sizes_and_dtypes = [(job.state_sizes, job.inputs.dtype) for job in jobs]
+    is_same_loop = set(kernels) == {"loop"} and sizes_and_dtypes[0] == sizes_and_dtypes[1]
     can_pair_weights = all(type(job.weights) is RecurrentWeights for job in jobs)
     return is_same_loop and can_pair_weights and first.recurrence.equals(second.recurrence)
 

@@ -200,15 +200,14 @@ def _decays(log_forget, chunk):
     """
     triangle = tf.constant(np.tri(chunk), log_forget.dtype)
     strict = tf.constant(np.tri(chunk, k=-1), log_forget.dtype)
-    sums = tf.matmul(
-        tf.broadcast_to(triangle, tf.shape(log_forget[..., None] * strict)), log_forget[..., None] * strict
-    )
+    terms = log_forget[..., None] * strict
+    sums = tf.matmul(tf.broadcast_to(triangle, tf.shape(terms)), terms)
     from_start = tf.matmul(log_forget[..., None, :], triangle, transpose_b=True)[..., 0, :]
     return tf.exp(sums) * triangle, tf.exp(from_start)
 
 
 def _scan_memory(decay, updates, initial, implementation):
-    """Return the memory before each chunk, float (batch, heads, chunks, key_size, value_size + 1), and after the last."""
+    """Return the memory before each chunk, float (batch, heads, chunks, key_size, value_size + 1), and the last one."""
     b = tf.transpose(updates, [2, 0, 1, 3, 4])
     a = tf.ones_like(b) * tf.transpose(decay, [2, 0, 1])[..., None, None]
     after, final = affine_scan(a, b, initial, implementation=implementation)

@@ -5,8 +5,8 @@
     a    = exp(-8 r softplus(L))                                decay, L: `units` numbers
     h[t] = a * h[t-1] + sqrt(1 - a^2) * (i * u[t])
 
-The factor sqrt(1 - a^2) preserves the variance of the state. Unlike in RecurrentGemma it applies to the first step, too,
-so that blocks of a sequence, each from the state after the one before, equal the whole sequence.
+The factor sqrt(1 - a^2) preserves the variance of the state. Unlike in RecurrentGemma it applies to the first step,
+too, so that blocks of a sequence, each from the state after the one before, equal the whole sequence.
 
 References:
     De et al. 2024, Griffin: mixing gated linear recurrences with local attention, arXiv:2402.19427.

@@ -22,6 +22,7 @@ from tfpar.layers.recurrent.carried_states import CarriedStates
 from tfpar.layers.recurrent.cell_view import CellView
 from tfpar.layers.recurrent.kernels import KERNELS, Job, Result
 from tfpar.layers.recurrent.policy import Choice, choose, obstacle_to_cudnn_anywhere, obstacle_to_cudnn_here
+from tfpar.layers.recurrent.streaming import state_sizes, streamed
 from tfpar.ops.recurrence import Recurrence, RecurrentWeights
 
 
@@ -61,12 +62,14 @@ class RecurrentLayer(keras.layers.RNN, abc.ABC):
 
     Attributes:
         EVALUATIONS: values of `evaluation` that the class supports.
+        latency: steps between an input and the output of `step` that depends on it: 0.
 
     Raises:
         ValueError: an argument is out of its range.
     """
 
     EVALUATIONS: tuple[str, ...] = ("auto", "sequential")
+    latency = 0  # steps between an input and the output of `step` that depends on it
 
     def __init__(
         self,
@@ -141,6 +144,11 @@ class RecurrentLayer(keras.layers.RNN, abc.ABC):
                 f"got {evaluation!r}. Pass 'auto'."
             )
         return evaluation
+
+    @property
+    def supports_step(self) -> bool:
+        """Whether `step` is supported: not by a layer that starts at the end of the sequence."""
+        return not self.go_backwards
 
     @property
     def state_size(self) -> list[int]:
@@ -339,6 +347,24 @@ class RecurrentLayer(keras.layers.RNN, abc.ABC):
                     "Pass the states that `return_state` returns."
                 )
         return tuple(tf.cast(tf.convert_to_tensor(state), self.compute_dtype) for state in states)
+
+    def step(self, sequences: tf.Tensor, states: States) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        """Process the next steps of a stream.
+
+        Args:
+            sequences: float (batch, time, features), any number of steps.
+            states: those after the step before, or `get_initial_state(batch_size)`.
+
+        Returns:
+            The output of these steps, or of the last without `return_sequences`; and the states after them.
+
+        Raises:
+            ValueError: the layer starts at the end of a sequence.
+        """
+        names = state_sizes(self)
+        with streamed(dict(zip(names, keras.tree.flatten(states), strict=True))) as streams:
+            output = self(sequences)
+        return output[0] if self.return_state else output, [streams.final[name] for name in names]
 
     def reset_state(self) -> None:
         """Set the carried states of a stateful layer to zeros."""

@@ -51,11 +51,8 @@ class Breaker(keras.layers.Layer):
 
     def call(self, x, mask=None):
         if mask is not None:
-            x = (
-                x * tf.cast(mask[:, :, None], x.dtype)
-                if self.breaks == "padding"
-                else tf.where(mask[:, :, None], x, 0.0)
-            )
+            valid = mask[:, :, None]
+            x = x * tf.cast(valid, x.dtype) if self.breaks == "padding" else tf.where(valid, x, 0.0)
         if self.breaks == "causality":
             x = x + tf.reverse(x, [1])
         outputs = tf.cumsum(x * self.scale, axis=1)

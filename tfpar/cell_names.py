@@ -14,6 +14,7 @@ TITLES = {  # in words
     "min_lstm": "MinLSTM",
     "rg_lru": "RG-LRU",
     "mlstm": "mLSTM",
+    "para_gru": "ParaGRU",
 }
 BUILT_IN = tuple(TITLES)
 REFERENCE = "module:Class"

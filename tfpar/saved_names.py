@@ -26,6 +26,7 @@ _SAVED_CLASSES = {
         "MeanPooling",
         "MinGRU",
         "MinLSTM",
+        "ParaGRU",
         "RGLRU",
         "SimpleRNN",
         "TokenDropout",

@@ -14,6 +14,7 @@ from tfpar.layers.recurrent.lstm import LSTM
 from tfpar.layers.recurrent.min_gru import MinGRU
 from tfpar.layers.recurrent.min_lstm import MinLSTM
 from tfpar.layers.recurrent.mlstm import MLSTM
+from tfpar.layers.recurrent.para_gru import ParaGRU
 from tfpar.layers.recurrent.rg_lru import RGLRU
 from tfpar.layers.recurrent.simple_rnn import SimpleRNN
 from tfpar.ops.activations import positive_activation
@@ -34,6 +35,7 @@ __all__ = [
     "RGLRU",
     "MinGRU",
     "MinLSTM",
+    "ParaGRU",
     "Recurrence",
     "RecurrentLayer",
     "SimpleRNN",

@@ -175,7 +175,7 @@ class RecurrentLayer(keras.layers.RNN, abc.ABC):
             regularizer=self.kernel_regularizer,
             constraint=self.kernel_constraint,
         )
-        self.recurrent_kernel = self._add_recurrent_kernel(gate_units)
+        self.recurrent_kernel = self._add_recurrent_kernel()
         self.bias = None
         if self.use_bias:
             self.bias = self.add_weight(
@@ -188,9 +188,12 @@ class RecurrentLayer(keras.layers.RNN, abc.ABC):
         if self.stateful:
             self._carried.create(self, sequences_shape[0])
 
-    def _add_recurrent_kernel(self, gate_units: int) -> keras.Variable | None:
+    def _recurrent_kernel_shape(self) -> tuple[int, int]:
+        return (self.units, self.recurrence.num_gates * self.units)
+
+    def _add_recurrent_kernel(self) -> keras.Variable | None:
         return self.add_weight(
-            shape=(self.units, gate_units),
+            shape=self._recurrent_kernel_shape(),
             name="recurrent_kernel",
             initializer=self.recurrent_initializer,
             regularizer=self.recurrent_regularizer,

@@ -15,9 +15,10 @@ from tfpar.layers.recurrent.lstm import LSTM
 from tfpar.layers.recurrent.min_gru import MinGRU
 from tfpar.layers.recurrent.min_lstm import MinLSTM
 from tfpar.layers.recurrent.mlstm import MLSTM
+from tfpar.layers.recurrent.para_gru import ParaGRU
 from tfpar.layers.recurrent.rg_lru import RGLRU
 from tfpar.layers.recurrent.simple_rnn import SimpleRNN
-from tfpar.ops import gru, lstm, min_gru, mlstm, rg_lru, simple_rnn
+from tfpar.ops import gru, lstm, min_gru, mlstm, para_gru, rg_lru, simple_rnn
 from tfpar.ops.recurrence import Recurrence
 
 
@@ -64,6 +65,7 @@ CELLS = {
         Cell("min_lstm", MinLSTM, min_gru.MinLSTM),
         Cell("rg_lru", RGLRU, rg_lru.RGLRU),
         Cell("mlstm", MLSTM, mlstm.MLSTM),
+        Cell("para_gru", ParaGRU, para_gru.ParaGRU),
     )
 }
 

@@ -28,7 +28,7 @@ class LinearRecurrentLayer(RecurrentLayer):
                 f"got {self.recurrent_dropout}. Use `dropout`."
             )
 
-    def _add_recurrent_kernel(self, gate_units: int) -> None:
+    def _add_recurrent_kernel(self) -> None:
         return None
 
     def recurrent_weights(self) -> RecurrentWeights:

@@ -11,6 +11,7 @@ from tfpar.ops.gru import GRU
 from tfpar.ops.linear_recurrence import LinearRecurrence
 from tfpar.ops.lstm import LSTM
 from tfpar.ops.mlstm import MLSTM
+from tfpar.ops.newton import DiagonalRecurrence
 from tfpar.ops.recurrence import Recurrence
 
 
@@ -51,6 +52,8 @@ def choose(
         return _choose_scan(steps, evaluation)
     if isinstance(recurrence, MLSTM) and (target in (None, "saved_model") or form == "fused"):
         return _choose_chunkwise(steps, evaluation)
+    if isinstance(recurrence, DiagonalRecurrence) and target is None:
+        return _choose_newton(evaluation)
     if target is None and obstacle_to_cudnn is not None:
         return Choice("training_loop", obstacle_to_cudnn)
     if target is None:
@@ -90,6 +93,17 @@ def _choose_scan(steps: int | None, evaluation: str) -> Choice:
     if steps is None or target == "saved_model":
         return Choice("chunked_scan", "the recurrence is linear in its state, so chunks of steps run side by side")
     return Choice("associative_scan", "the recurrence is linear in its state, and without XLA a loop would take longer")
+
+
+def _choose_newton(evaluation: str) -> Choice:
+    if evaluation == "newton":
+        return Choice("newton", "evaluation='newton' was given; a loop runs if it does not converge")
+    if evaluation == "sequential":
+        return Choice("diagonal_loop", "evaluation='sequential' was given")
+    device = placement.device_type()
+    if device == "CPU":
+        return Choice("diagonal_loop", "on a CPU a loop over the steps takes less time than Newton's iterations")
+    return Choice("newton", f"a {device} runs all steps at once; a loop runs if the iterations do not converge")
 
 
 def _choose_chunkwise(steps: int | None, evaluation: str) -> Choice:

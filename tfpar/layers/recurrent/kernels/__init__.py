@@ -10,6 +10,7 @@ from tfpar.layers.recurrent.kernels.cudnn import run_cudnn
 from tfpar.layers.recurrent.kernels.fused import run_fused
 from tfpar.layers.recurrent.kernels.job import Job, Kernel, Result
 from tfpar.layers.recurrent.kernels.loop import run_inference_loop
+from tfpar.layers.recurrent.kernels.newton import run_diagonal_loop, run_newton
 from tfpar.layers.recurrent.kernels.scan import SCANS
 from tfpar.layers.recurrent.kernels.training_loop import run_training_loop
 from tfpar.layers.recurrent.kernels.unrolled import run_unrolled
@@ -24,5 +25,7 @@ KERNELS: dict[str, Kernel] = {
     "unrolled": run_unrolled,
     "fused": run_fused,
     "chunkwise": run_chunkwise,
+    "newton": run_newton,
+    "diagonal_loop": run_diagonal_loop,
     **SCANS,
 }

@@ -1,4 +1,4 @@
-"""Oracles in NumPy of the cells that are linear in their state, and layers with random weights."""
+"""Oracles in NumPy of the cells that run in parallel over time, and layers with random weights."""
 
 import numpy as np
 from oracles import run_steps, sigmoid
@@ -62,7 +62,19 @@ def mlstm(x, kernel, bias=0.0, *, heads=1, key_size=UNITS, value_size=UNITS, **o
     return run_steps(step, x, [values, keys * value_size, keys], **options)
 
 
-CELLS = {"MinGRU": min_gru, "MinLSTM": min_lstm, "RGLRU": rg_lru, "MLSTM": mlstm}
+def para_gru(x, kernel, recurrent_kernel, bias=0.0, **options):
+    a_z, a_r, a_n = recurrent_kernel
+
+    def step(x_t, states):
+        z, r, n = np.split(x_t @ kernel + bias, 3)
+        z, r = sigmoid(z + a_z * states[0]), sigmoid(r + a_r * states[0])
+        return [(1 - z) * states[0] + z * np.tanh(n + a_n * r * states[0])]
+
+    return run_steps(step, x, [recurrent_kernel.shape[1]], **options)
+
+
+CELLS = {"MinGRU": min_gru, "MinLSTM": min_lstm, "RGLRU": rg_lru, "MLSTM": mlstm, "ParaGRU": para_gru}
+PARALLEL = {name: "newton" if name == "ParaGRU" else "scan" for name in CELLS}  # the value of `evaluation`
 
 
 def make_layer(name, shape=(BATCH, TIME, FEATURES), **arguments):

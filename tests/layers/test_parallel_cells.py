@@ -1,10 +1,22 @@
-"""Layers that are linear in their state: equations, evaluations, masks, states, both directions, files."""
+"""Layers that run in parallel over time: equations, evaluations, masks, states, both directions, files."""
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from linear_cells import BATCH, CELLS, FEATURES, TIME, UNITS, draw_inputs, draw_states, make_layer, mlstm, rg_lru
+from parallel_cells import (
+    BATCH,
+    CELLS,
+    FEATURES,
+    PARALLEL,
+    TIME,
+    UNITS,
+    draw_inputs,
+    draw_states,
+    make_layer,
+    mlstm,
+    rg_lru,
+)
 from running import assert_all_close, forward_and_gradients
 
 import tfpar
@@ -23,10 +35,11 @@ MASKS = {
 @pytest.mark.parametrize("with_states", [False, True], ids=["from_zeros", "from_states"])
 @pytest.mark.parametrize("go_backwards", [False, True], ids=["forward", "backward"])
 @pytest.mark.parametrize("mask", MASKS)
-@pytest.mark.parametrize("evaluation", ["sequential", "scan", "unrolled"])
+@pytest.mark.parametrize("evaluation", ["sequential", "parallel", "unrolled"])
 @pytest.mark.parametrize("name", CELLS)
 def test_equals_its_equations(name, evaluation, mask, go_backwards, with_states):
     way = {"unroll": True} if evaluation == "unrolled" else {"evaluation": evaluation}
+    way = {"evaluation": PARALLEL[name]} if evaluation == "parallel" else way
     layer = make_layer(name, return_sequences=True, return_state=True, go_backwards=go_backwards, **way)
     given = {"mask": MASKS[mask], "initial_state": draw_states(layer) if with_states else None}
     expected, _, states = CELLS[name](draw_inputs(), *layer.get_weights(), go_backwards=go_backwards, **given)
@@ -50,7 +63,7 @@ def test_gradients_by_each_evaluation(name, way):
         return forward_and_gradients(layer, draw_inputs(), way, draw_states(layer), mask=MASKS["masked"])
 
     outputs, gradients = run("sequential", "eager")
-    for evaluation in ("auto", "scan"):
+    for evaluation in ("auto", PARALLEL[name]):
         ours, by_tensors = run(evaluation, way)
         assert_all_close(ours, outputs)
         assert_all_close(by_tensors, gradients)
@@ -109,7 +122,7 @@ def test_files(name, tmp_path):
     loaded = tf.saved_model.load(str(tmp_path / "saved_model"))
     assert_all_close(list(loaded.signatures["serving_default"](x=tf.constant(x)).values()), [model(x)])
     report = tfpar.export.tflite(model, tmp_path / "model.tflite")
-    assert report["max_abs_error"] < 1e-5 and "WHILE" not in report["ops"]
+    assert report["max_abs_error"] < 1e-5 and ("WHILE" in report["ops"]) == (name == "ParaGRU")
 
 
 @pytest.mark.slow
@@ -152,6 +165,11 @@ def test_no_steps_and_one(name, steps):
 @pytest.mark.parametrize(
     "make, message",
     [
+        (lambda: layers.ParaGRU(3, recurrent_dropout=0.1), "`recurrent_dropout` must be 0 for ParaGRU.*Use `dropout`"),
+        (lambda: layers.ParaGRU(3, evaluation="scan"), "`evaluation` must be one of auto, sequential, newton for Para"),
+        (lambda: layers.RGLRU(4, num_heads=3), "`units` must be a multiple of `num_heads`, 3; got 4"),
+        (lambda: layers.RGLRU(4, max_decay=1.0), r"`min_decay` < `max_decay` must be in \(0, 1\); got 0.9 and 1.0"),
+        (lambda: layers.MLSTM(4, num_heads=3), "`units` must be a multiple of `num_heads`, 3; got 4"),
         (lambda: layers.MinGRU(3, recurrent_dropout=0.1), "`recurrent_dropout` must be 0 for MinGRU.*Use `dropout`"),
         (lambda: layers.MinGRU(3, evaluation="newton"), "`evaluation` must be .* sequential, scan for MinGRU; got"),
         (lambda: layers.LSTM(3, evaluation="scan"), "`evaluation` must be one of auto, .* for LSTM; got 'scan'"),

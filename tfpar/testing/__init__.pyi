@@ -1,3 +1,3 @@
-from tfpar.testing.sequence_layer import verify_sequence_layer as verify_sequence_layer
+from .sequence_layer import verify_sequence_layer as verify_sequence_layer
 
 __all__ = ["verify_sequence_layer"]

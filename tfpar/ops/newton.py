@@ -166,7 +166,7 @@ def lyapunov_exponent(jacobian: tf.Tensor, mask: tf.Tensor | None = None) -> tf.
         mask: bool (time, batch), or None.
 
     Returns:
-        float32 scalar, per step; negative: the recurrence forgets its past.
+        float32 scalar, per step; negative: the memory is finite.
     """
     logs = tf.math.log(tf.maximum(tf.abs(tf.cast(jacobian, tf.float32)), 1e-30))
     if mask is None:

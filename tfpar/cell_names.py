@@ -15,8 +15,10 @@ TITLES = {  # in words
     "rg_lru": "RG-LRU",
     "mlstm": "mLSTM",
     "para_gru": "ParaGRU",
+    "para_lstm": "ParaLSTM",
 }
 BUILT_IN = tuple(TITLES)
+EVALUATIONS = ("auto", "sequential", "scan", "newton")
 REFERENCE = "module:Class"
 
 registered: dict[str, Any] = {}

@@ -27,6 +27,7 @@ _SAVED_CLASSES = {
         "MinGRU",
         "MinLSTM",
         "ParaGRU",
+        "ParaLSTM",
         "RGLRU",
         "SimpleRNN",
         "TokenDropout",

@@ -73,8 +73,28 @@ def para_gru(x, kernel, recurrent_kernel, bias=0.0, **options):
     return run_steps(step, x, [recurrent_kernel.shape[1]], **options)
 
 
-CELLS = {"MinGRU": min_gru, "MinLSTM": min_lstm, "RGLRU": rg_lru, "MLSTM": mlstm, "ParaGRU": para_gru}
-PARALLEL = {name: "newton" if name == "ParaGRU" else "scan" for name in CELLS}  # the value of `evaluation`
+def para_lstm(x, kernel, recurrent_kernel, bias=0.0, **options):
+    a_f, a_g, a_o, c_f, c_o = recurrent_kernel
+
+    def step(x_t, states):
+        h, c = states
+        f, g, o = np.split(x_t @ kernel + bias, 3)
+        f = sigmoid(f + a_f * h + c_f * c)
+        c = f * c + (1 - f) * np.tanh(g + a_g * h)
+        return [sigmoid(o + a_o * h + c_o * c) * np.tanh(c), c]
+
+    return run_steps(step, x, [recurrent_kernel.shape[1]] * 2, **options)
+
+
+CELLS = {
+    "MinGRU": min_gru,
+    "MinLSTM": min_lstm,
+    "RGLRU": rg_lru,
+    "MLSTM": mlstm,
+    "ParaGRU": para_gru,
+    "ParaLSTM": para_lstm,
+}
+PARALLEL = {name: "newton" if name.startswith("Para") else "scan" for name in CELLS}  # the value of `evaluation`
 
 
 def make_layer(name, shape=(BATCH, TIME, FEATURES), **arguments):

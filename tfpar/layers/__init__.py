@@ -15,6 +15,7 @@ from tfpar.layers.recurrent.min_gru import MinGRU
 from tfpar.layers.recurrent.min_lstm import MinLSTM
 from tfpar.layers.recurrent.mlstm import MLSTM
 from tfpar.layers.recurrent.para_gru import ParaGRU
+from tfpar.layers.recurrent.para_lstm import ParaLSTM
 from tfpar.layers.recurrent.rg_lru import RGLRU
 from tfpar.layers.recurrent.simple_rnn import SimpleRNN
 from tfpar.ops.activations import positive_activation
@@ -36,6 +37,7 @@ __all__ = [
     "MinGRU",
     "MinLSTM",
     "ParaGRU",
+    "ParaLSTM",
     "Recurrence",
     "RecurrentLayer",
     "SimpleRNN",

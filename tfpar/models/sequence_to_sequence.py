@@ -28,7 +28,7 @@ from tfpar.checks import check_one_of, check_positive_integer
 from tfpar.layers.recurrent.base import RecurrentLayer
 from tfpar.layers.recurrent.cells import find_layer
 
-CELLS = ("lstm", "gru", "min_gru", "min_lstm", "rg_lru", "mlstm", "para_gru")
+CELLS = ("lstm", "gru", "min_gru", "min_lstm", "rg_lru", "mlstm", "para_gru", "para_lstm")
 STOCK_CELLS = ("lstm", "gru")  # that `input_feeding` can step
 ATTENTIONS = ("luong", "bahdanau", "multi_head")
 _HEADS = 4

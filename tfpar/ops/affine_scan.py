@@ -13,10 +13,32 @@ applications). The gradient is one affine scan in the other direction, without l
 """
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import tensorflow as tf
 
-Scan = Callable[[tf.Tensor, tf.Tensor, tf.Tensor, bool], tuple[tf.Tensor, tf.Tensor]]
+
+class Algebra(NamedTuple):
+    """Products of the linear maps of a scan.
+
+    Attributes:
+        apply: maps (a, h) to a h.
+        compose: maps (a[t], a[t-1]) to a[t] a[t-1].
+    """
+
+    apply: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+    compose: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+
+
+DIAGONAL = Algebra(tf.multiply, tf.multiply)
+
+# Matrices for each unit: a is (..., n, n, units), h is (..., n, units).
+BLOCKS = Algebra(
+    lambda a, h: tf.reduce_sum(a * h[..., None, :, :], axis=-2),
+    lambda a, b: tf.reduce_sum(a[..., :, :, None, :] * b[..., None, :, :, :], axis=-3),
+)
+
+Scan = Callable[..., tuple[tf.Tensor, tf.Tensor]]
 
 CHUNK = 64  # steps
 
@@ -99,21 +121,23 @@ def _shift(sequence, initial, go_backwards):
     return tf.concat([initial[None], sequence[:-1]], axis=0)[: tf.shape(sequence)[0]]
 
 
-def sequential_scan(a: tf.Tensor, b: tf.Tensor, initial: tf.Tensor, go_backwards: bool) -> tuple[tf.Tensor, tf.Tensor]:
-    """Run one loop over time. Arguments and results are those of `affine_scan`."""
+def sequential_scan(
+    a: tf.Tensor, b: tf.Tensor, initial: tf.Tensor, go_backwards: bool, algebra: Algebra = DIAGONAL
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Run one loop over time. Arguments and results are those of `affine_scan`, without a gradient."""
     steps = tf.shape(a)[0]
 
     def body(iteration, h, sequence):
         t = steps - 1 - iteration if go_backwards else iteration
-        h = a[t] * h + b[t]
+        h = algebra.apply(a[t], h) + b[t]
         h.set_shape(initial.shape)
         return iteration + 1, h, sequence.write(t, h)
 
-    sequence = tf.TensorArray(a.dtype, steps, element_shape=initial.shape)
+    sequence = tf.TensorArray(b.dtype, steps, element_shape=initial.shape)
     _, final, sequence = tf.while_loop(
         lambda iteration, *_: iteration < steps, body, (0, initial, sequence), maximum_iterations=steps
     )
-    return tf.ensure_shape(sequence.stack(), a.shape), final
+    return tf.ensure_shape(sequence.stack(), b.shape), final
 
 
 def chunked_scan(
@@ -150,8 +174,10 @@ def chunked_scan(
     return tf.ensure_shape(sequence, a.shape), final
 
 
-def associative_scan(a: tf.Tensor, b: tf.Tensor, initial: tf.Tensor, go_backwards: bool) -> tuple[tf.Tensor, tf.Tensor]:
-    """Run the scan in logarithmic depth; arguments and results are those of `affine_scan`.
+def associative_scan(
+    a: tf.Tensor, b: tf.Tensor, initial: tf.Tensor, go_backwards: bool, algebra: Algebra = DIAGONAL
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Run the scan in logarithmic depth; arguments and results are those of `affine_scan`, without a gradient.
 
     A static number of steps needs no loop and 3 T multiplications; an unknown one, a loop of log2 T iterations over all
     steps.
@@ -160,35 +186,39 @@ def associative_scan(a: tf.Tensor, b: tf.Tensor, initial: tf.Tensor, go_backward
         a, b = tf.reverse(a, [0]), tf.reverse(b, [0])
     if a.shape[0] == 0:
         return b, initial
-    b = tf.concat([b[:1] + a[:1] * initial, b[1:]], axis=0)  # h[1], whatever a[1] is
-    sequence = _doubling(a, b) if a.shape[0] is None else _odd_even_reduction(a, b)
+    b = tf.concat([algebra.apply(a[:1], initial[None]) + b[:1], b[1:]], axis=0)  # h[1], whatever a[1] is
+    sequence = (_doubling if a.shape[0] is None else _odd_even_reduction)(a, b, algebra)
     final = tf.concat([initial[None], sequence], axis=0)[-1] if a.shape[0] is None else sequence[-1]
     return tf.reverse(sequence, [0]) if go_backwards else sequence, final
 
 
-def _odd_even_reduction(a, b):
+def _odd_even_reduction(a, b, algebra):
     """Compose pairs of steps, scan over the pairs, and fill in the steps between (Brent & Kung 1982)."""
     steps, pairs = a.shape[0], a.shape[0] // 2
     if pairs == 0:
         return b
     even_a, odd_a, even_b, odd_b = a[0::2], a[1::2], b[0::2], b[1::2]
-    odd = _odd_even_reduction(odd_a * even_a[:pairs], odd_a * even_b[:pairs] + odd_b)
-    even = tf.concat([even_b[:1], even_a[1:] * odd[: steps - 1 - pairs] + even_b[1:]], axis=0)
+    pair_a, pair_b = algebra.compose(odd_a, even_a[:pairs]), algebra.apply(odd_a, even_b[:pairs]) + odd_b
+    odd = _odd_even_reduction(pair_a, pair_b, algebra)
+    even = tf.concat([even_b[:1], algebra.apply(even_a[1:], odd[: steps - 1 - pairs]) + even_b[1:]], axis=0)
     interleaved = tf.stack([even[:pairs], odd], axis=1)
     interleaved = tf.reshape(interleaved, [2 * pairs, *_sizes(b)[1:]])
     return interleaved if steps == 2 * pairs else tf.concat([interleaved, even[pairs:]], axis=0)
 
 
-def _doubling(a, b):
+def _doubling(a, b, algebra):
     """Compose each step with the one 1, 2, 4, ... steps before it (Hillis & Steele 1986)."""
     steps = tf.shape(a)[0]
-    index = tf.reshape(tf.range(steps), [-1, *[1] * (a.shape.rank - 1)])
 
     def body(shift, a, b):
-        has_earlier = index >= shift
         earlier_a, earlier_b = tf.roll(a, shift, axis=0), tf.roll(b, shift, axis=0)
-        new = tf.where(has_earlier, a * earlier_a, a), tf.where(has_earlier, a * earlier_b + b, b)
-        return 2 * shift, *(tf.ensure_shape(n, o.shape) for n, o in zip(new, (a, b), strict=True))
+        composed = algebra.compose(a, earlier_a), algebra.apply(a, earlier_b) + b
+        return 2 * shift, *(select_from(shift, new, old) for new, old in zip(composed, (a, b), strict=True))
+
+    def select_from(first, new, old):
+        """Select rows of `new` from an index on."""
+        index = tf.reshape(tf.range(steps), [-1, *[1] * (old.shape.rank - 1)])
+        return tf.ensure_shape(tf.where(index >= first, new, old), old.shape)
 
     return tf.while_loop(lambda shift, *_: shift < steps, body, (1, a, b))[2]
 

@@ -9,7 +9,8 @@ log |J[t]| over time, is negative: the recurrence then has a finite memory. Othe
 time, and no number of iterations below T is enough (Gonzalez et al. 2025). So iterations stop
 
 - at once if the exponent at the first iterate is not negative,
-- when the largest update is below the tolerance: the states are then those of the loop over time, to rounding errors,
+- when the largest update is below the tolerance: the states are then those of the loop over time, to rounding errors.
+  The updates bound the residuals, since r[t] = d[t] - J[t] d[t-1],
 - after `MAX_ITERATIONS`,
 
 and unless the updates are below the tolerance, the recurrence is run by a loop over time instead. The result is the
@@ -17,8 +18,8 @@ same in each case, and so is its gradient: one affine scan in the other directio
 
 References:
     Lim et al. 2024, arXiv:2309.12252 (DEER). Gonzalez et al. 2025, Predictability enables parallelization,
-    arXiv:2508.16817. Danieli et al. 2025, ParaRNN, arXiv:2510.21450: recurrences with diagonal weights, for which J is
-    diagonal and the method is exact.
+    arXiv:2508.16817. Danieli et al. 2025, ParaRNN, arXiv:2510.21450: recurrences with diagonal weights, for which J has
+    small blocks and the method is exact.
 """
 
 import abc
@@ -26,149 +27,205 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from tfpar.ops.affine_scan import affine_scan
-from tfpar.ops.inference_loop import inference_loop
+from tfpar.ops.affine_scan import BLOCKS, associative_scan, sequential_scan
 from tfpar.ops.recurrence import Recurrence, RecurrentWeights, Tensors
 
 MAX_ITERATIONS = 16
 TOLERANCE = 2e-6  # of the largest update in float32, where |h| is about 1
 
+Jacobian = tuple[Tensors, ...]  # of each new state the derivatives by each state before
+
 
 class DiagonalRecurrence(Recurrence):
-    """A recurrence whose units depend on no other unit's state, so that its Jacobian is diagonal. States: (h,)."""
+    """A recurrence whose units depend on no other unit's states, so that its Jacobian is a block for each unit.
 
-    num_states = 1
+    Attributes:
+        num_rows: the recurrent kernel is (num_rows, units).
+    """
+
+    num_rows: int
 
     @abc.abstractmethod
     def step_and_jacobian(
-        self, x_proj: tf.Tensor, h: tf.Tensor, weights: RecurrentWeights
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Compute h[t] and its derivatives by h[t-1], float (..., units) each.
+        self, x_proj: tf.Tensor, states: Tensors, weights: RecurrentWeights
+    ) -> tuple[Tensors, Jacobian]:
+        """Compute the states of step t and their derivatives by those of step t-1, float (..., units) each.
 
         Args:
             x_proj: float (..., gates * units), x[t] W + b of one step or of all steps.
-            h: float (..., units), h[t-1].
+            states: one or two tensors, float (..., units), of step t-1.
             weights: what `RecurrentLayer.recurrent_weights` returns.
         """
 
     def step(
         self, x_proj: tf.Tensor, states: Tensors, weights: RecurrentWeights, dropout: tf.Tensor | None
     ) -> tuple[Tensors, Tensors]:
-        return (self.step_and_jacobian(x_proj, states[0], weights)[0],), ()
+        return self.step_and_jacobian(x_proj, states, weights)[0], ()
 
 
 class Solution(NamedTuple):
     """States of all steps, and how they were found.
 
     Attributes:
-        sequence: float (time, batch, units), h of each step.
+        states: float (time, batch, states, units), of each step.
         iterations: int32 scalar, Newton iterations; 0 if none was made, since the exponent is not negative.
         exponent: float32 scalar, the estimate of the largest Lyapunov exponent, per step.
-        is_converged: bool scalar; if it is False, `sequence` comes from a loop over time.
+        is_converged: bool scalar; if it is False, `states` come from a loop over time.
     """
 
-    sequence: tf.Tensor
+    states: tf.Tensor
     iterations: tf.Tensor
     exponent: tf.Tensor
     is_converged: tf.Tensor
 
 
+class Problem(NamedTuple):
+    """A recurrence, and all that it reads.
+
+    Attributes:
+        recurrence: one step, with its Jacobian.
+        x_proj: float (time, batch, gates * units), x[t] W + b for all t.
+        initial: float (batch, states, units), before the first step.
+        weights: the recurrent weights.
+        mask: bool (time, batch), or None. Where it is False the states do not change.
+    """
+
+    recurrence: DiagonalRecurrence
+    x_proj: tf.Tensor
+    initial: tf.Tensor
+    weights: RecurrentWeights
+    mask: tf.Tensor | None = None
+
+    def step(self, before: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Compute all steps from the states before each.
+
+        Args:
+            before: float (time, batch, states, units).
+
+        Returns:
+            The states after each step, and the blocks of the Jacobian, float (time, batch, states, states, units).
+        """
+        states = tuple(tf.unstack(before, axis=-2))
+        new_states, rows = self.recurrence.step_and_jacobian(self.x_proj, states, self.weights)
+        new, jacobian = tf.stack(new_states, axis=-2), tf.stack([tf.stack(row, axis=-2) for row in rows], axis=-3)
+        if self.mask is None:
+            return new, jacobian
+        identity = tf.eye(len(states), dtype=new.dtype)[:, :, None]
+        valid = self.mask[:, :, None, None]
+        return tf.where(valid, new, before), tf.where(valid[..., None], jacobian, identity)
+
+    def shift(self, states: tf.Tensor) -> tf.Tensor:
+        """Return the states before each step."""
+        return tf.concat([self.initial[None], states[:-1]], axis=0)
+
+    def run_loop(self) -> tf.Tensor:
+        """Run the steps one after another."""
+        steps = tf.shape(self.x_proj)[0]
+
+        def body(t, states, stack):
+            row = self._replace(x_proj=self.x_proj[t : t + 1], mask=None if self.mask is None else self.mask[t : t + 1])
+            states = tf.ensure_shape(row.step(states[None])[0][0], states.shape)
+            return t + 1, states, stack.write(t, states)
+
+        stack = tf.TensorArray(self.initial.dtype, steps, element_shape=self.initial.shape)
+        _, _, stack = tf.while_loop(lambda t, *_: t < steps, body, (0, self.initial, stack), maximum_iterations=steps)
+        return tf.ensure_shape(stack.stack(), [self.x_proj.shape[0], *self.initial.shape])
+
+
 def newton_scan(
     recurrence: DiagonalRecurrence,
     x_proj: tf.Tensor,
-    initial: tf.Tensor,
+    initial_states: Tensors,
     weights: RecurrentWeights,
     mask: tf.Tensor | None = None,
     *,
     evaluation: str = "newton",
     implementation: str = "associative",
-) -> tuple[tf.Tensor, tf.Tensor]:
-    """Run a recurrence through time, differentiable in `x_proj`, `initial` and `weights`.
+) -> tuple[tf.Tensor, Tensors]:
+    """Run a recurrence through time, differentiable in `x_proj`, `initial_states` and `weights`.
 
     Args:
-        recurrence: one step, with its Jacobian.
-        x_proj: float (time, batch, gates * units), x[t] W + b for all t.
-        initial: float (batch, units), h before the first step.
-        weights: the recurrent weights.
-        mask: bool (time, batch), or None. Where it is False h does not change.
+        recurrence, x_proj, weights, mask: see `Problem`.
+        initial_states: float (batch, units) each, before the first step.
         evaluation: "newton"; or "sequential": a loop over time, with the same gradient.
-        implementation: of the affine scans, see `affine_scan`.
+        implementation: of the affine scans: "sequential" or "associative".
 
     Returns:
-        float (time, batch, units), h of each step; and float (batch, units), h after the last.
+        float (time, batch, units), h of each step; and the states after the last.
     """
+    initial = tf.stack(initial_states, axis=-2)
     if x_proj.shape[0] == 0:
-        return tf.zeros_like(x_proj[..., : initial.shape[-1]]), initial
+        return tf.zeros_like(x_proj[..., : initial.shape[-1]]), initial_states
     present = [tensor for tensor in weights if tensor is not None]
 
     @tf.custom_gradient
     def differentiable(x_proj, initial, *present):
-        weights = RecurrentWeights(*present)
-        if evaluation == "sequential":
-            sequence = _run_loop(recurrence, x_proj, initial, weights, mask)
-        else:
-            sequence = solve(recurrence, x_proj, initial, weights, mask, implementation).sequence
+        problem = Problem(recurrence, x_proj, initial, RecurrentWeights(*present), mask)
+        states = problem.run_loop() if evaluation == "sequential" else solve(problem, implementation).states
 
         def gradient(d_sequence, d_final):
-            before = _shift(sequence, initial)
             with tf.GradientTape() as tape:
                 tape.watch([x_proj, *present])
-                h, jacobian = _masked_step(recurrence, x_proj, before, weights, mask)
-            # u[t] = J[t] (dh[t] + u[t+1]) is dL/dh[t-1] by way of step t.
-            options = {"go_backwards": True, "implementation": implementation}
-            u, d_initial = affine_scan(jacobian, jacobian * d_sequence, d_final, **options)
-            d_h = d_sequence + tf.concat([u[1:], d_final[None]], axis=0)
-            d_x_proj, *d_weights = tape.gradient(h, [x_proj, *present], output_gradients=d_h)
+                new, jacobian = problem.step(problem.shift(states))
+            only_h = tf.zeros_like(states[:, :, 1:])
+            d_outputs = tf.concat([d_sequence[:, :, None], only_h], axis=2)
+            # u[t] = J[t]^T (dh[t] + u[t+1]) is the gradient of the states before step t.
+            transposed = tf.einsum("tbijn->tbjin", jacobian)
+            scan = _SCANS[implementation]
+            u, d_initial = scan(transposed, BLOCKS.apply(transposed, d_outputs), d_final, True, BLOCKS)
+            d_new = d_outputs + tf.concat([u[1:], d_final[None]], axis=0)
+            d_x_proj, *d_weights = tape.gradient(new, [x_proj, *present], output_gradients=d_new)
             return d_x_proj, d_initial, *d_weights
 
-        return (sequence, sequence[-1]), gradient
+        return (states[:, :, 0], states[-1]), gradient
 
-    return differentiable(x_proj, initial, *present)
+    sequence, final = differentiable(x_proj, initial, *present)
+    return sequence, tuple(tf.unstack(final, axis=-2))
 
 
-def solve(
-    recurrence: DiagonalRecurrence,
-    x_proj: tf.Tensor,
-    initial: tf.Tensor,
-    weights: RecurrentWeights,
-    mask: tf.Tensor | None = None,
-    implementation: str = "associative",
-) -> Solution:
-    """Find the states of all steps; arguments are those of `newton_scan`. Without a gradient."""
-    guess, jacobian = _masked_step(recurrence, x_proj, tf.zeros_like(x_proj[..., : initial.shape[-1]]), weights, mask)
-    guess = tf.ensure_shape(guess, [*x_proj.shape[:2], initial.shape[-1]])
-    exponent = lyapunov_exponent(jacobian, mask)
-    tolerance = tf.constant(TOLERANCE, guess.dtype)
+def solve(problem: Problem, implementation: str = "associative") -> Solution:
+    """Find the states of all steps, without a gradient.
+
+    Args:
+        problem: what to solve.
+        implementation: see `newton_scan`.
+    """
+    zeros = tf.zeros([*_sizes(problem.x_proj)[:1], *_sizes(problem.initial)], problem.initial.dtype)
+    guess, jacobian = problem.step(zeros)
+    guess = tf.ensure_shape(guess, [problem.x_proj.shape[0], *problem.initial.shape])
+    exponent = lyapunov_exponent(jacobian, problem.mask)
+
+    def is_unfinished(iteration, states, update):
+        return (iteration < MAX_ITERATIONS) & (update > TOLERANCE) & (exponent < 0)
+
+    def iterate(iteration, states, _):
+        new, jacobian = problem.step(problem.shift(states))
+        no_update = tf.zeros_like(problem.initial)
+        updates, _ = _SCANS[implementation](jacobian, new - states, no_update, False, BLOCKS)
+        return iteration + 1, states + updates, tf.reduce_max(tf.abs(updates))
+
     infinity = tf.constant(float("inf"), guess.dtype)
-
-    def is_unfinished(iteration, sequence, update):
-        return (iteration < MAX_ITERATIONS) & (update > tolerance) & (exponent < 0)
-
-    def iterate(iteration, sequence, _):
-        h, jacobian = _masked_step(recurrence, x_proj, _shift(sequence, initial), weights, mask)
-        zeros = tf.zeros_like(initial)
-        updates, _ = affine_scan(jacobian, h - sequence, zeros, implementation=implementation)
-        return iteration + 1, sequence + updates, tf.reduce_max(tf.abs(updates))
-
-    iterations, sequence, update = tf.while_loop(
+    iterations, states, update = tf.while_loop(
         is_unfinished, iterate, (0, guess, infinity), maximum_iterations=MAX_ITERATIONS
     )
-    is_converged = update <= tolerance  # False for NaN
-    sequence = tf.cond(is_converged, lambda: sequence, lambda: _run_loop(recurrence, x_proj, initial, weights, mask))
-    return Solution(sequence, iterations, exponent, is_converged)
+    is_converged = update <= TOLERANCE  # False for NaN
+    states = tf.cond(is_converged, lambda: states, problem.run_loop)
+    return Solution(states, iterations, exponent, is_converged)
 
 
 def lyapunov_exponent(jacobian: tf.Tensor, mask: tf.Tensor | None = None) -> tf.Tensor:
-    """Estimate the largest Lyapunov exponent: the largest mean of log |J[t]| over valid steps, of any row and unit.
+    """Estimate the largest Lyapunov exponent: the largest mean over valid steps of log |J[t]|, of any row and unit.
+
+    |J[t]| is the spectral radius of a block.
 
     Args:
-        jacobian: float (time, batch, units), the diagonals.
+        jacobian: float (time, batch, n, n, units), n = 1 or 2.
         mask: bool (time, batch), or None.
 
     Returns:
         float32 scalar, per step; negative: the memory is finite.
     """
-    logs = tf.math.log(tf.maximum(tf.abs(tf.cast(jacobian, tf.float32)), 1e-30))
+    logs = tf.math.log(tf.maximum(_spectral_radius(tf.cast(jacobian, tf.float32)), 1e-30))
     if mask is None:
         return tf.reduce_max(tf.reduce_mean(logs, axis=0))
     counts = tf.reduce_sum(tf.cast(mask, tf.float32), axis=0)[:, None]
@@ -176,20 +233,19 @@ def lyapunov_exponent(jacobian: tf.Tensor, mask: tf.Tensor | None = None) -> tf.
     return tf.reduce_max(tf.where(counts > 0, sums / tf.maximum(counts, 1.0), -1.0))
 
 
-def _masked_step(recurrence, x_proj, h, weights, mask):
-    new, jacobian = recurrence.step_and_jacobian(x_proj, h, weights)
-    if mask is None:
-        return new, jacobian
-    valid = mask[:, :, None]
-    return tf.where(valid, new, h), tf.where(valid, jacobian, tf.ones_like(jacobian))
+def _spectral_radius(blocks):
+    """Return the largest absolute eigenvalue of each block, float (..., units) from (..., n, n, units)."""
+    if blocks.shape[-2] == 1:
+        return tf.abs(blocks[..., 0, 0, :])
+    (a, b), (c, d) = (tf.unstack(row, axis=-2) for row in tf.unstack(blocks, axis=-3))
+    half_trace, determinant = (a + d) / 2, a * d - b * c
+    discriminant = half_trace**2 - determinant
+    real = tf.abs(half_trace) + tf.sqrt(tf.maximum(discriminant, 0.0))
+    return tf.where(discriminant >= 0, real, tf.sqrt(tf.maximum(determinant, 0.0)))
 
 
-def _shift(sequence, initial):
-    """Return h[t-1] of each step."""
-    return tf.concat([initial[None], sequence[:-1]], axis=0)
+def _sizes(tensor):
+    return [size or tf.shape(tensor)[axis] for axis, size in enumerate(tensor.shape)]
 
 
-def _run_loop(recurrence, x_proj, initial, weights, mask):
-    sequence, _ = inference_loop(recurrence, x_proj, (initial,), weights, mask)
-    assert sequence is not None
-    return tf.ensure_shape(sequence, [*x_proj.shape[:2], initial.shape[-1]])
+_SCANS = {"sequential": sequential_scan, "associative": associative_scan}

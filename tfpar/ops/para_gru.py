@@ -16,8 +16,8 @@ References:
 
 import tensorflow as tf
 
-from tfpar.ops.newton import DiagonalRecurrence
-from tfpar.ops.recurrence import RecurrentWeights
+from tfpar.ops.newton import DiagonalRecurrence, Jacobian
+from tfpar.ops.recurrence import RecurrentWeights, Tensors
 
 
 class ParaGRU(DiagonalRecurrence):
@@ -25,14 +25,17 @@ class ParaGRU(DiagonalRecurrence):
 
     name = "para_gru"
     num_gates = 3
+    num_states = 1
+    num_rows = 3
 
     def step_and_jacobian(
-        self, x_proj: tf.Tensor, h: tf.Tensor, weights: RecurrentWeights
-    ) -> tuple[tf.Tensor, tf.Tensor]:
+        self, x_proj: tf.Tensor, states: Tensors, weights: RecurrentWeights
+    ) -> tuple[Tensors, Jacobian]:
+        (h,) = states
         a_z, a_r, a_n = tf.unstack(weights.kernel)
         x_z, x_r, x_n = tf.split(x_proj, 3, axis=-1)
         z, r = tf.sigmoid(x_z + a_z * h), tf.sigmoid(x_r + a_r * h)
         n = tf.tanh(x_n + a_n * (r * h))
         through_z = (n - h) * (z * (1 - z) * a_z)
         through_n = z * (1 - n * n) * a_n * (r + h * (r * (1 - r) * a_r))
-        return (1 - z) * h + z * n, (1 - z) + through_z + through_n
+        return ((1 - z) * h + z * n,), (((1 - z) + through_z + through_n,),)

@@ -105,7 +105,7 @@ class RecurrentLayer(keras.layers.RNN, abc.ABC):
         self.dropout = check_fraction("dropout", dropout)
         self.recurrent_dropout = check_fraction("recurrent_dropout", recurrent_dropout)
         check_one_of("implementation", implementation, (0, 1, 2))
-        self.evaluation = self._check_evaluation(evaluation)
+        self.evaluation = self.check_evaluation(evaluation)
         self.activation = activations.get(activation)
         self.use_bias = use_bias
         self.kernel_initializer = initializers.get(kernel_initializer)
@@ -137,10 +137,12 @@ class RecurrentLayer(keras.layers.RNN, abc.ABC):
     def make_recurrence(self) -> Recurrence:
         """Make the recurrence of this layer; called once, at the end of the constructor."""
 
-    def _check_evaluation(self, evaluation):
-        if evaluation not in self.EVALUATIONS:
+    @classmethod
+    def check_evaluation(cls, evaluation: str) -> str:
+        """Return `evaluation` if the class supports it; raise ValueError otherwise."""
+        if evaluation not in cls.EVALUATIONS:
             raise ValueError(
-                f"`evaluation` must be one of {', '.join(self.EVALUATIONS)} for {type(self).__name__}; "
+                f"`evaluation` must be one of {', '.join(cls.EVALUATIONS)} for {cls.__name__}; "
                 f"got {evaluation!r}. Pass 'auto'."
             )
         return evaluation

@@ -5,12 +5,12 @@ from typing import Any
 import keras
 
 from tfpar.layers.argument_types import ConstraintLike, InitializerLike, RegularizerLike
-from tfpar.layers.recurrent.base import RecurrentLayer
+from tfpar.layers.recurrent.diagonal import DiagonalRecurrentLayer
 from tfpar.ops import para_gru
 
 
 @keras.saving.register_keras_serializable(package="tfpar")
-class ParaGRU(RecurrentLayer):
+class ParaGRU(DiagonalRecurrentLayer):
     """Gated recurrent unit with diagonal recurrent weights (Danieli et al. 2025, ParaRNN, arXiv:2510.21450).
 
         z    = sigma(x[t] W_z + a_z * h[t-1] + b_z)             update gate
@@ -64,8 +64,6 @@ class ParaGRU(RecurrentLayer):
     ((2, 4), (2, 4))
     """
 
-    EVALUATIONS = ("auto", "sequential", "newton")
-
     def __init__(
         self,
         units: int,
@@ -90,7 +88,6 @@ class ParaGRU(RecurrentLayer):
     ):
         super().__init__(
             units,
-            activation="tanh",
             use_bias=use_bias,
             kernel_initializer=kernel_initializer,
             recurrent_initializer=recurrent_initializer,
@@ -110,19 +107,6 @@ class ParaGRU(RecurrentLayer):
             evaluation=evaluation,
             **kwargs,
         )
-        if self.recurrent_dropout:
-            raise ValueError(
-                "`recurrent_dropout` must be 0 for ParaGRU, whose units do not mix in time; got "
-                f"{self.recurrent_dropout}. Use `dropout`."
-            )
 
     def make_recurrence(self) -> para_gru.ParaGRU:
         return para_gru.ParaGRU()
-
-    def _recurrent_kernel_shape(self) -> tuple[int, int]:
-        return (self.recurrence.num_gates, self.units)
-
-    def get_config(self) -> dict[str, Any]:
-        config = super().get_config()
-        del config["activation"]  # no argument
-        return config

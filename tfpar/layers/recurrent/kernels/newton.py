@@ -14,22 +14,23 @@ from tfpar.ops.newton import DiagonalRecurrence, newton_scan
 def _run(job: Job, evaluation: str) -> Result:
     """Run the job in float32 or wider, since rounding errors add up over the steps."""
     job = zero_masked_inputs(job)
-    x_proj, (initial,), weights, mask = loop_arguments(job, job.bias)
+    x_proj, initial, weights, mask = loop_arguments(job, job.bias)
     dtype = x_proj.dtype
     if dtype.size < 4:
-        x_proj, initial = tf.cast(x_proj, tf.float32), tf.cast(initial, tf.float32)
+        x_proj, *initial = (tf.cast(tensor, tf.float32) for tensor in (x_proj, *initial))
         weights = weights._replace(kernel=tf.cast(weights.kernel, tf.float32))
     runs_loops_fast = placement.device_type() == "CPU" and placement.within_xla()
     sequence, final = newton_scan(
         cast(DiagonalRecurrence, job.recurrence),
         x_proj,
-        initial,
+        tuple(initial),
         weights,
         mask,
         evaluation=evaluation,
         implementation="sequential" if runs_loops_fast else "associative",
     )
-    return make_loop_result(job, tf.cast(sequence, dtype), (tf.cast(final, dtype),), mask)
+    sequence, *final = (tf.cast(tensor, dtype) for tensor in (sequence, *final))
+    return make_loop_result(job, sequence, tuple(final), mask)
 
 
 run_newton: Kernel = run_reversed(functools.partial(_run, evaluation="newton"))

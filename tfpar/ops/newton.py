@@ -170,7 +170,7 @@ def newton_scan(
             only_h = tf.zeros_like(states[:, :, 1:])
             d_outputs = tf.concat([d_sequence[:, :, None], only_h], axis=2)
             # u[t] = J[t]^T (dh[t] + u[t+1]) is the gradient of the states before step t.
-            transposed = tf.einsum("tbijn->tbjin", jacobian)
+            transposed = tf.transpose(jacobian, [0, 1, 3, 2, 4])
             scan = _SCANS[implementation]
             u, d_initial = scan(transposed, BLOCKS.apply(transposed, d_outputs), d_final, True, BLOCKS)
             d_new = d_outputs + tf.concat([u[1:], d_final[None]], axis=0)
@@ -202,7 +202,7 @@ def solve(problem: Problem, implementation: str = "associative") -> Solution:
         new, jacobian = problem.step(problem.shift(states))
         no_update = tf.zeros_like(problem.initial)
         updates, _ = _SCANS[implementation](jacobian, new - states, no_update, False, BLOCKS)
-        return iteration + 1, states + updates, tf.reduce_max(tf.abs(updates))
+        return iteration + 1, tf.ensure_shape(states + updates, guess.shape), tf.reduce_max(tf.abs(updates))
 
     infinity = tf.constant(float("inf"), guess.dtype)
     iterations, states, update = tf.while_loop(

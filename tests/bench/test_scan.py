@@ -18,7 +18,9 @@ def test_names_of_cases_can_be_read_back():
         ScanCase.parse("min_gru")
 
 
-@pytest.mark.parametrize("cell, evaluation", [("min_gru", "scan"), ("mlstm", "auto"), ("para_gru", "newton")])
+@pytest.mark.parametrize(
+    "cell, evaluation", [("min_gru", "scan"), pytest.param("mlstm", "auto", marks=pytest.mark.slow)]
+)
 def test_layers_equal_their_equations(cell, evaluation):
     assert scan.find_difference(SMALL._replace(cell=cell, evaluation=evaluation)) is None
 
@@ -33,8 +35,13 @@ def test_a_wrong_layer_is_not_timed(monkeypatch):
     assert "the output differs by " in scan.find_difference(SMALL)
 
 
-@pytest.mark.parametrize("competitor", ["tfpar", "tfpar_lstm", "keras_gru"])
+@pytest.mark.parametrize(
+    "competitor",
+    ["tfpar", *(pytest.param(peer, marks=pytest.mark.slow) for peer in ("tfpar_lstm", "keras_gru", "jax"))],
+)
 def test_steps_lower_the_loss(competitor):
+    if competitor == "jax":
+        pytest.importorskip("jax")
     steps = scan.COMPETITORS[competitor](SMALL)
     losses = [steps.run() for _ in range(30)]
     assert losses[-1] < losses[0] and steps.number == 1

@@ -29,9 +29,7 @@ def test_it_is_set_for_all_layers_of_a_model():
 
 def test_a_recipe_refuses_one_that_its_cell_does_not_support():
     config = TextClassificationConfig(smoke=True, cell="lstm", evaluation="scan")
-    with pytest.raises(
-        UserError, match="`evaluation` must be one of auto, sequential for LSTM; got 'scan'. Pass 'auto'"
-    ):
+    with pytest.raises(UserError, match="`evaluation` must be one of auto, .* for LSTM; got 'scan'. Pass 'auto'"):
         tfpar.tasks.run(TextClassification, config)
 
 
@@ -41,7 +39,5 @@ def test_a_recipe_trains_and_exports(cell, evaluation, tmp_path):
     config = TextClassificationConfig(smoke=True, cell=cell, evaluation=evaluation, export_dir=str(tmp_path))
     result = tfpar.tasks.run(TextClassification, config.replace(export=("saved_model", "float32", "dynamic")))
     assert result["cell"] == cell
-    assert [export["format"] for export in result["exports"] if "refused" not in export][:2] == [
-        "saved_model",
-        "float32",
-    ]
+    written = [export["format"] for export in result["exports"] if "refused" not in export]
+    assert written[:2] == ["saved_model", "float32"]

@@ -1,5 +1,7 @@
 """Layers that run in parallel over time: equations, evaluations, masks, states, both directions, files."""
 
+import itertools
+
 import keras
 import numpy as np
 import pytest
@@ -32,15 +34,20 @@ MASKS = {
 }
 
 
-@pytest.mark.parametrize("with_states", [False, True], ids=["from_zeros", "from_states"])
-@pytest.mark.parametrize("go_backwards", [False, True], ids=["forward", "backward"])
-@pytest.mark.parametrize("mask", MASKS)
-@pytest.mark.parametrize("evaluation", ["sequential", "parallel", "unrolled"])
+SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in CELLS if name != "MinGRU"]
+CASES = [  # way, mask, go_backwards, with_states
+    *(("parallel", mask, *flags) for mask in MASKS for flags in itertools.product((False, True), repeat=2)),
+    ("sequential", "masked", True, True),
+    ("unrolled", "masked", False, True),
+]
+
+
+@pytest.mark.parametrize("way, mask, go_backwards, with_states", CASES)
 @pytest.mark.parametrize("name", CELLS)
-def test_equals_its_equations(name, evaluation, mask, go_backwards, with_states):
-    way = {"unroll": True} if evaluation == "unrolled" else {"evaluation": evaluation}
-    way = {"evaluation": PARALLEL[name]} if evaluation == "parallel" else way
-    layer = make_layer(name, return_sequences=True, return_state=True, go_backwards=go_backwards, **way)
+def test_equals_its_equations(name, way, mask, go_backwards, with_states):
+    evaluation = {"parallel": PARALLEL[name], "sequential": "sequential", "unrolled": "auto"}[way]
+    options = {"return_sequences": True, "return_state": True, "go_backwards": go_backwards}
+    layer = make_layer(name, evaluation=evaluation, unroll=way == "unrolled", **options)
     given = {"mask": MASKS[mask], "initial_state": draw_states(layer) if with_states else None}
     expected, _, states = CELLS[name](draw_inputs(), *layer.get_weights(), go_backwards=go_backwards, **given)
     assert_all_close(layer(draw_inputs(), **given), [expected, *states])
@@ -56,7 +63,7 @@ def test_options(name, options):
 
 
 @pytest.mark.parametrize("way", ["graph", "xla"])
-@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("name", ["MinGRU", *SLOW])
 def test_gradients_by_each_evaluation(name, way):
     def run(evaluation, way):
         layer = make_layer(name, return_sequences=True, return_state=True, evaluation=evaluation)
@@ -113,7 +120,7 @@ def make_model(name):
     return keras.Model(inputs, getattr(layers, name)(UNITS, dropout=0.1)(x))
 
 
-@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("name", ["MinGRU", *SLOW])
 def test_files(name, tmp_path):
     model, x = make_model(name), draw_inputs()
     model.save(tmp_path / "model.keras")
@@ -184,7 +191,7 @@ def test_refusals(make, message):
         make()
 
 
-@pytest.mark.parametrize("steps, chunk", [(1, 64), (5, 2), (70, 64), (128, 64)])
+@pytest.mark.parametrize("steps, chunk", [(1, 64), (5, 2), (20, 8), (16, 8)])
 def test_mlstm_in_chunks_equals_step_by_step(steps, chunk):
     recurrence = MLSTM(heads=2, key_size=3, value_size=4)
     generator = np.random.default_rng(steps)

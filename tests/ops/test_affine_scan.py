@@ -56,7 +56,7 @@ def outputs_and_gradients(tensors, way="eager", signature=None, **options):
 
 
 @pytest.mark.parametrize("go_backwards", [False, True], ids=["forward", "backward"])
-@pytest.mark.parametrize("steps", [0, 1, 2, 7, 130])
+@pytest.mark.parametrize("steps", [0, 1, 7, 66])
 @pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
 def test_equals_the_recurrence(implementation, steps, go_backwards):
     tensors, mask, resets = draw(steps)
@@ -73,7 +73,7 @@ def test_equals_the_recurrence(implementation, steps, go_backwards):
 def test_unknown_sizes_in_one_graph(implementation, way):
     shapes = [(None, None, UNITS), (None, None, UNITS), (None, UNITS)]
     signature = [tf.TensorSpec(shape, tf.float64) for shape in shapes]
-    for steps in (1, 70):
+    for steps in (1, 66):
         tensors, _, _ = draw(steps)
         results = outputs_and_gradients(tensors, way, signature, implementation=implementation)
         for result, expected in zip(results, oracle(*tensors), strict=True):
@@ -157,13 +157,13 @@ def test_the_compiled_associative_scan_has_logarithmic_depth():
         return tape.gradient(loss, [a, b])
 
     depths = []
-    for steps in (64, 1024):
+    for steps in (16, 128):
         compiled = tf.function(gradients, jit_compile=True, autograph=False)
         specs = [tf.TensorSpec((steps, 2, 4))] * 2
         depth, loops = longest_path(compiled.experimental_get_compiler_ir(*specs)("optimized_hlo"))
         assert loops == 0 and depth <= 10 * math.log2(steps)
         depths.append(depth)
-    assert depths[1] - depths[0] <= 10 * math.log2(1024 / 64)
+    assert depths[1] - depths[0] <= 10 * math.log2(128 / 16)
 
 
 def test_the_loop_of_an_unknown_number_of_steps_has_logarithmic_depth(monkeypatch):

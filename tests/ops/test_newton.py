@@ -58,7 +58,7 @@ def outputs_and_gradients(run, recurrence, tensors, mask, way="eager", **options
     return WAYS[way](function)(*tensors)
 
 
-@pytest.mark.parametrize("way", ["eager", "xla"])
+@pytest.mark.parametrize("way", ["eager", pytest.param("xla", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("evaluation", ["newton", "sequential"])
 @pytest.mark.parametrize("recurrence", RECURRENCES.values(), ids=RECURRENCES)
 def test_equals_the_loop(recurrence, evaluation, way):
@@ -140,6 +140,7 @@ def test_the_exponent():
     assert float(lyapunov_exponent(tf.constant(blocks))) == pytest.approx(math.log(max(radii)), abs=1e-5)
 
 
+@pytest.mark.slow
 def test_an_iteration_has_logarithmic_depth():
     """Of the compiled loops one is that of the iterations, whose body has no loop, and one that of the fallback."""
     operations = []

@@ -10,26 +10,27 @@ from tfpar.testing import verify_sequence_layer
 SHAPE = (9, 3)
 ALL = ["shape", "graph", "XLA", "padding", "steps", "causality", "states", "file", "TFLite step"]
 
-DEFAULT = {"MinGRU": lambda **options: layers.MinGRU(4, **options)}
-SLOW = {
+LAYERS = {
+    "MinGRU": lambda **options: layers.MinGRU(4, **options),
     "MinLSTM": lambda **options: layers.MinLSTM(4, **options),
     "RGLRU": lambda **options: layers.RGLRU(4, num_heads=2, **options),
     "MLSTM": lambda **options: layers.MLSTM(4, num_heads=2, **options),
+    "ParaGRU": lambda **options: layers.ParaGRU(4, evaluation="newton", **options),
+    "ParaLSTM": lambda **options: layers.ParaLSTM(4, evaluation="newton", **options),
     "LSTM": lambda **options: layers.LSTM(4, **options),
     "GRU": lambda **options: layers.GRU(4, **options),
     "SimpleRNN": lambda **options: layers.SimpleRNN(4, **options),
 }
 
 
-@pytest.mark.parametrize(
-    "make", [*DEFAULT.values(), *(pytest.param(make, marks=pytest.mark.slow, id=name) for name, make in SLOW.items())]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("make", LAYERS.values(), ids=LAYERS)
 def test_recurrent_layers_pass(make):
     assert verify_sequence_layer(make(return_sequences=True, return_state=True), SHAPE) == ALL
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("make", {**DEFAULT, **SLOW}.values(), ids=[*DEFAULT, *SLOW])
+@pytest.mark.parametrize("make", LAYERS.values(), ids=LAYERS)
 def test_bidirectional_layers_pass(make):
     laws = verify_sequence_layer(layers.Bidirectional(make(return_sequences=True)), SHAPE)
     assert laws == ["shape", "graph", "XLA", "padding", "file"]

@@ -44,7 +44,7 @@ def rg_lru(x, kernel, *weights, **options):
     return run_steps(step, x, [kernel.shape[1]], **options)
 
 
-def mlstm(x, kernel, bias=0.0, *, heads=1, key_size=UNITS, value_size=UNITS, **options):
+def mlstm(x, kernel, bias=0.0, *, heads=1, key_size=1, value_size=UNITS, **options):
     keys, values = heads * key_size, heads * value_size
 
     def step(x_t, states):

@@ -28,8 +28,8 @@ class MLSTM(LinearRecurrentLayer):
 
     Args:
         units: number of units; a multiple of `num_heads`.
-        num_heads: number of heads.
-        key_size: size of q and k of each head; None: `units / num_heads`, the size of v.
+        num_heads: number of heads; None: 4, or 2 or 1 if `units` is no multiple of it.
+        key_size: size of q and k of each head; None: half of `units / num_heads`, the size of v, as in xLSTM 7B.
         use_bias: add a bias.
         kernel_initializer: initializer of the input kernel's columns of q, k, v and o; see `keras.initializers`.
         bias_initializer: initializer of the biases of q, k, v and o.
@@ -58,13 +58,13 @@ class MLSTM(LinearRecurrentLayer):
 
     >>> output, *states = MLSTM(4, num_heads=2, return_state=True)(np.ones((2, 5, 3), "float32"))
     >>> tuple(output.shape), [tuple(state.shape) for state in states]
-    ((2, 4), [(2, 4), (2, 8), (2, 4)])
+    ((2, 4), [(2, 4), (2, 4), (2, 2)])
     """
 
     def __init__(
         self,
         units: int,
-        num_heads: int = 1,
+        num_heads: int | None = None,
         key_size: int | None = None,
         use_bias: bool = True,
         kernel_initializer: InitializerLike = "glorot_uniform",
@@ -76,10 +76,13 @@ class MLSTM(LinearRecurrentLayer):
         evaluation: str = "auto",
         **kwargs: Any,
     ):
-        self.num_heads = check_positive_integer("num_heads", num_heads)
-        if check_positive_integer("units", units) % num_heads:
-            raise ValueError(f"`units` must be a multiple of `num_heads`, {num_heads}; got {units}.")
-        self.key_size = check_positive_integer("key_size", key_size or units // num_heads)
+        check_positive_integer("units", units)
+        heads = next(heads for heads in (4, 2, 1) if units % heads == 0) if num_heads is None else num_heads
+        self.num_heads = check_positive_integer("num_heads", heads)
+        if units % heads:
+            raise ValueError(f"`units` must be a multiple of `num_heads`, {heads}; got {units}.")
+        size = max(1, units // heads // 2) if key_size is None else key_size
+        self.key_size = check_positive_integer("key_size", size)
         super().__init__(
             units,
             activation="linear",

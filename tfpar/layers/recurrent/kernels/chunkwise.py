@@ -22,8 +22,8 @@ def run_chunkwise(job: Job) -> Result:
     if dtype.size < 4:
         x_proj, *states = (tf.cast(tensor, tf.float32) for tensor in (x_proj, *states))
     on_cpu = placement.device_type() == "CPU" and not is_exporting_file()
-    implementation = "sequential" if on_cpu else "associative"
-    sequence, states = chunkwise_mlstm(recurrence, x_proj, tuple(states), job.mask, implementation=implementation)
+    chunk, implementation = (32, "sequential") if on_cpu else (64, "associative")
+    sequence, states = chunkwise_mlstm(recurrence, x_proj, tuple(states), job.mask, chunk, implementation)
     sequence, *states = (tf.cast(tensor, dtype) for tensor in (sequence, *states))
     mask = None if job.mask is None else tf.transpose(job.mask)
     return make_loop_result(job, tf.transpose(sequence, [1, 0, 2]), tuple(states), mask)

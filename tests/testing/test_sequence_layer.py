@@ -8,7 +8,7 @@ from tfpar import layers
 from tfpar.testing import verify_sequence_layer
 
 SHAPE = (9, 3)
-ALL = ["shape", "graph", "XLA", "padding", "steps", "causality", "states", "file", "TFLite step"]
+ALL = ["shape", "graph", "XLA", "padding", "causality", "steps", "states", "file", "TFLite step"]
 
 LAYERS = {
     "MinGRU": lambda **options: layers.MinGRU(4, **options),
@@ -55,13 +55,13 @@ class Breaker(keras.layers.Layer):
             valid = mask[:, :, None]
             x = x * tf.cast(valid, x.dtype) if self.breaks == "padding" else tf.where(valid, x, 0.0)
         if self.breaks == "causality":
-            x = x + tf.reverse(x, [1])
+            x = x + tf.pad(x[:, 1:], [[0, 0], [0, 1], [0, 0]])
         outputs = tf.cumsum(x * self.scale, axis=1)
         if self.breaks == "graph" and not tf.executing_eagerly():
             outputs += 1
         if self.breaks == "XLA" and not tf.executing_eagerly():
             outputs = tf.py_function(lambda x: x, [outputs], tf.float32)
-        return outputs + 1e-3 * tf.cast(tf.shape(x)[1], x.dtype) if self.breaks == "steps" else outputs
+        return outputs
 
     def compute_output_shape(self, shape):
         return shape[:2] if self.breaks == "shape" else shape
@@ -70,7 +70,7 @@ class Breaker(keras.layers.Layer):
         return [tf.zeros((batch_size, 3))]
 
     def step(self, x, states):
-        outputs = self(x) + states[0][:, None]
+        outputs = self(x) + states[0][:, None] + (1e-3 if self.breaks == "steps" else 0.0)
         return outputs, [outputs[:, -1]]
 
     def get_config(self):
@@ -83,14 +83,14 @@ class Breaker(keras.layers.Layer):
         return cls(**config)
 
 
-@pytest.mark.parametrize("law", ["shape", "graph", "XLA", "padding", "steps", "causality", "file"])
+@pytest.mark.parametrize("law", ["shape", "graph", "XLA", "padding", "causality", "steps", "file"])
 def test_a_broken_law_is_named(law):
     with pytest.raises(AssertionError, match=f"breaks the law of {law}: "):
         verify_sequence_layer(Breaker(law), SHAPE)
 
 
 def test_a_layer_of_a_user_passes():
-    assert verify_sequence_layer(Breaker(), SHAPE) == ["shape", "graph", "XLA", "padding", "steps", "causality", "file"]
+    assert verify_sequence_layer(Breaker(), SHAPE) == ["shape", "graph", "XLA", "padding", "causality", "steps", "file"]
 
 
 def test_wrong_states_are_found():
@@ -132,7 +132,7 @@ def test_a_latency_delays_the_outputs_of_steps():
     laws = {"steps", "causality"}
     assert laws <= set(_verified(layer))
     layer.latency = 0
-    with pytest.raises(AssertionError, match="breaks the law of steps"):
+    with pytest.raises(AssertionError, match="breaks the law of causality"):
         _verified(layer)
 
 

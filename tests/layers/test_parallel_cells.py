@@ -24,7 +24,6 @@ from running import assert_all_close, forward_and_gradients
 import tfpar
 from tfpar import layers
 from tfpar.layers.call_context import exporting
-from tfpar.layers.recurrent.streaming import state_sizes, streamed
 from tfpar.ops.inference_loop import unrolled_loop
 from tfpar.ops.mlstm import MLSTM, chunkwise_mlstm
 
@@ -106,11 +105,10 @@ def test_blocks_equal_the_whole(name):
     layer = make_layer(name, return_sequences=True, stateful=True)
     assert_all_close([np.concatenate([layer(draw_inputs()[:, :2]), layer(draw_inputs()[:, 2:])], 1)], [whole])
     layer, steps = make_layer(name), []
-    states = {name: tf.zeros((BATCH, size)) for name, size in state_sizes(layer).items()}
+    states = layer.get_initial_state(BATCH)
     for t in range(TIME):
-        with streamed(states) as streams:
-            steps.append(layer(draw_inputs()[:, t : t + 1]))
-        states = streams.final
+        output, states = layer.step(draw_inputs()[:, t : t + 1], states)
+        steps.append(output)
     assert_all_close([np.stack(steps, 1)], [whole])
 
 

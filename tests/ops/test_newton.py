@@ -62,7 +62,7 @@ def outputs_and_gradients(run, recurrence, tensors, mask, way="eager", **options
 @pytest.mark.parametrize("evaluation", ["newton", "sequential"])
 @pytest.mark.parametrize("recurrence", RECURRENCES.values(), ids=RECURRENCES)
 def test_equals_the_loop(recurrence, evaluation, way):
-    tensors, mask = draw(12, recurrence)
+    tensors, mask = draw(7, recurrence)
     for given in (None, mask) if way == "eager" else (mask,):
         expected = outputs_and_gradients(by_loop, recurrence, tensors, given)
         results = outputs_and_gradients(by_newton, recurrence, tensors, given, way, evaluation=evaluation)
@@ -83,7 +83,7 @@ def test_the_jacobian_is_that_of_automatic_differentiation(recurrence):
 
 def test_chaotic_recurrences_run_by_the_loop():
     recurrence = RECURRENCES["gru"]
-    tensors, mask = draw(12, deviation=CHAOTIC)
+    tensors, mask = draw(7, deviation=CHAOTIC)
     solution = solve(problem_of(tensors, mask))
     assert not solution.is_converged and solution.iterations == 0 and solution.exponent > 0
     expected = outputs_and_gradients(by_loop, recurrence, tensors, mask)
@@ -93,14 +93,15 @@ def test_chaotic_recurrences_run_by_the_loop():
 
 def test_unless_it_converges_the_loop_runs(monkeypatch):
     monkeypatch.setattr("tfpar.ops.newton.MAX_ITERATIONS", 1)
-    tensors, mask = draw(12)
+    tensors, mask = draw(7)
     solution = solve(problem_of(tensors, mask))
     assert not solution.is_converged and solution.iterations == 1 and solution.exponent < 0
     assert_all_close([solution.states[:, :, 0]], by_loop(RECURRENCES["gru"], *tensors, mask=mask)[:1], atol=1e-12)
 
 
-def test_it_converges_in_few_iterations_at_length_4096():
-    tensors, _ = draw(4096, dtype="float32")
+@pytest.mark.parametrize("steps", [256, pytest.param(4096, marks=pytest.mark.slow)])
+def test_it_converges_in_few_iterations(steps):
+    tensors, _ = draw(steps, dtype="float32")
 
     @tf.function(jit_compile=True, autograph=False)
     def run(*tensors):

@@ -51,9 +51,10 @@ class Breaker(keras.layers.Layer):
         self.scale = self.add_weight(shape=(), initializer="ones", name="scale")
 
     def call(self, x, mask=None):
-        if mask is not None:
-            valid = mask[:, :, None]
-            x = x * tf.cast(valid, x.dtype) if self.breaks == "padding" else tf.where(valid, x, 0.0)
+        if self.breaks == "padding":
+            x -= tf.reduce_mean(x, axis=1, keepdims=True)
+        elif mask is not None:
+            x = tf.where(mask[:, :, None], x, 0.0)
         if self.breaks == "causality":
             x = x + tf.pad(x[:, 1:], [[0, 0], [0, 1], [0, 0]])
         outputs = tf.cumsum(x * self.scale, axis=1)

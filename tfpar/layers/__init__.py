@@ -5,6 +5,7 @@ from tfpar.layers.attention.attention_pooling import AttentionPooling
 from tfpar.layers.attention.input_feeding import InputFeeding
 from tfpar.layers.dropout import Dropout, TokenDropout
 from tfpar.layers.log_mel import LogMelSpectrogram
+from tfpar.layers.masked_convolution import MaskedConvolution
 from tfpar.layers.pooling import MaxPooling, MeanPooling
 from tfpar.layers.recurrent.base import RecurrentLayer
 from tfpar.layers.recurrent.bidirectional import Bidirectional
@@ -18,6 +19,7 @@ from tfpar.layers.recurrent.para_gru import ParaGRU
 from tfpar.layers.recurrent.para_lstm import ParaLSTM
 from tfpar.layers.recurrent.rg_lru import RGLRU
 from tfpar.layers.recurrent.simple_rnn import SimpleRNN
+from tfpar.layers.standardization import Standardization, Unstandardization
 from tfpar.ops.activations import positive_activation
 from tfpar.ops.recurrence import Recurrence
 
@@ -30,6 +32,7 @@ __all__ = [
     "Dropout",
     "InputFeeding",
     "LogMelSpectrogram",
+    "MaskedConvolution",
     "MaxPooling",
     "MeanPooling",
     "MLSTM",
@@ -41,7 +44,9 @@ __all__ = [
     "Recurrence",
     "RecurrentLayer",
     "SimpleRNN",
+    "Standardization",
     "TokenDropout",
     "positive_activation",
+    "Unstandardization",
     "register_cell",
 ]

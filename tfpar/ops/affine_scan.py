@@ -12,6 +12,7 @@ applications). The gradient is one affine scan in the other direction, without l
     u[t] = a[t] * (dh[t] + u[t+1])        db[t] = dh[t] + u[t+1]        da[t] = db[t] * h[t-1]        dh[0] = u[1]
 """
 
+import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -52,6 +53,7 @@ def affine_scan(
     resets: tf.Tensor | None = None,
     go_backwards: bool = False,
     implementation: str = "sequential",
+    has_gradient: bool = True,
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Compute h[t] = a[t] * h[t-1] + b[t] for all t, differentiable in `a`, `b` and `initial`.
 
@@ -66,6 +68,7 @@ def affine_scan(
             row can hold several sequences.
         go_backwards: start with the last step: h[t] = a[t] * h[t+1] + b[t].
         implementation: a key of `IMPLEMENTATIONS`.
+        has_gradient: False for exported files, which cannot contain the gradient.
 
     Returns:
         float (time, batch, ...), h of each step; and float (batch, ...), h after the step that is processed last.
@@ -82,7 +85,10 @@ def affine_scan(
         a = tf.where(_expand(resets, a), tf.zeros_like(a), a)
     if mask is not None:
         a, b = tf.where(_expand(mask, a), a, tf.ones_like(a)), tf.where(_expand(mask, b), b, tf.zeros_like(b))
-    sequence, final = _differentiable_scan(IMPLEMENTATIONS[implementation], a, b, initial, go_backwards)
+    scan = IMPLEMENTATIONS[implementation]
+    if has_gradient:
+        scan = functools.partial(_differentiable_scan, scan)
+    sequence, final = scan(a, b, initial, go_backwards)
     return tf.cast(sequence, dtype), tf.cast(final, dtype)
 
 

@@ -21,6 +21,7 @@ References:
     sigmoid input gate.
 """
 
+import functools
 from typing import NamedTuple
 
 import numpy as np
@@ -133,6 +134,7 @@ def chunkwise_mlstm(
     mask: tf.Tensor | None = None,
     chunk: int = 64,
     implementation: str = "sequential",
+    has_gradient: bool = True,
 ) -> tuple[tf.Tensor, Tensors]:
     """Run an mLSTM through time, the steps of each chunk in parallel.
 
@@ -143,6 +145,7 @@ def chunkwise_mlstm(
         mask: bool (batch, time), or None. Where it is False the states do not change.
         chunk: steps of a chunk.
         implementation: of the scan over chunks: a key of `tfpar.ops.affine_scan.IMPLEMENTATIONS`.
+        has_gradient: see `affine_scan`.
 
     Returns:
         float (batch, time, units), h of each step; and the states after the last.
@@ -163,11 +166,12 @@ def chunkwise_mlstm(
     decay, since_start = _decays(log_forget, chunk)
     weights = decay * gate[..., None, :]  # exp(F[i, j]) i[j]
     updates = tf.matmul(key * weights[..., -1, :, None], value, transpose_a=True)
-    memory, final = _scan_memory(since_start[..., -1], updates, recurrence.join_memory(initial_states), implementation)
+    scan = functools.partial(affine_scan, implementation=implementation, has_gradient=has_gradient)
+    memory, final = _scan_memory(since_start[..., -1], updates, recurrence.join_memory(initial_states), scan)
     within = tf.matmul(tf.matmul(query, key, transpose_b=True) * weights, value)
     h = _normalize(within + since_start[..., None] * tf.matmul(query, memory))
     h = p.output * tf.reshape(chunks.join(h), [-1, steps, recurrence.state_sizes[0]])
-    h, last = _hold(h, initial_states[0], mask)
+    h, last = _hold(h, initial_states[0], mask, has_gradient)
     return h, (last, *recurrence.split_memory(final))
 
 
@@ -206,11 +210,11 @@ def _decays(log_forget, chunk):
     return tf.exp(sums) * triangle, tf.exp(from_start)
 
 
-def _scan_memory(decay, updates, initial, implementation):
+def _scan_memory(decay, updates, initial, scan):
     """Return the memory before each chunk, float (batch, heads, chunks, key_size, value_size + 1), and the last one."""
     b = tf.transpose(updates, [2, 0, 1, 3, 4])
     a = tf.ones_like(b) * tf.transpose(decay, [2, 0, 1])[..., None, None]
-    after, final = affine_scan(a, b, initial, implementation=implementation)
+    after, final = scan(a, b, initial)
     before = tf.concat([initial[None], after], axis=0)[:-1]
     return tf.transpose(before, [1, 2, 0, 3, 4]), final
 
@@ -220,10 +224,11 @@ def _normalize(h):
     return h[..., :-1] / tf.maximum(tf.abs(h[..., -1:]), 1.0)
 
 
-def _hold(h, initial, mask):
+def _hold(h, initial, mask, has_gradient):
     """Repeat h of the last valid step at masked steps; return it, and h of the last step."""
     if mask is None:
         return h, tf.concat([initial[:, None], h], axis=1)[:, -1]
     h = tf.transpose(h, [1, 0, 2])
-    held, last = affine_scan(tf.zeros_like(h), h, initial, mask=tf.transpose(mask), implementation="associative")
+    options = {"mask": tf.transpose(mask), "implementation": "associative", "has_gradient": has_gradient}
+    held, last = affine_scan(tf.zeros_like(h), h, initial, **options)
     return tf.transpose(held, [1, 0, 2]), last

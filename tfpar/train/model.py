@@ -16,6 +16,8 @@ from tfpar.cluster.multiworker import check_trains_together
 from tfpar.keras_private import Functional, TrainerHooks, flatten_layers
 from tfpar.train import evaluation, keras_signatures, step
 from tfpar.train.accumulation import add_accumulated_weight
+from tfpar.train.callback_order import as_callback_list, find_checkpoints, order_callbacks
+from tfpar.train.checkpoints.data_position import DataPosition
 from tfpar.train.checks import check_runs_own_step, check_scope, check_synchronized_layers
 from tfpar.train.execution import make_predict_function, make_step_function, without_autotuning
 from tfpar.train.saving import SavedByWorkers
@@ -60,6 +62,7 @@ class Model(SavedByWorkers, XlaPolicy, TrainerHooks, keras.Model):
     """
 
     lanes = 1
+    _data_position: DataPosition | None = None
 
     # Keras sets these, and has no annotations.
     train_function: Callable | None
@@ -108,7 +111,19 @@ class Model(SavedByWorkers, XlaPolicy, TrainerHooks, keras.Model):
 
     @keras_signatures.overrides(keras_signatures.fit)
     def fit(self, *args: Any, **kwargs: Any) -> Any:
-        return self._on_dataset(super().fit, args, kwargs)
+        call = inspect.signature(super().fit).bind(*args, **kwargs)
+        if not isinstance(call.arguments.get("callbacks"), keras.callbacks.CallbackList):
+            call.arguments["callbacks"] = self._prepare_callbacks(call.arguments.get("callbacks"))
+        try:
+            return self._on_dataset(super().fit, call.args, call.kwargs)
+        finally:
+            keras_private.set_initial_epoch(self, 0)  # a callback may have set it, and Keras does not reset it
+
+    def _prepare_callbacks(self, callbacks):
+        callbacks = order_callbacks(as_callback_list(callbacks))
+        checkpoints = find_checkpoints(callbacks)
+        self._data_position = checkpoints.prepare(callbacks) if checkpoints else None
+        return callbacks
 
     @keras_signatures.overrides(keras_signatures.evaluate)
     def evaluate(self, *args: Any, **kwargs: Any) -> Any:
@@ -193,6 +208,12 @@ class Model(SavedByWorkers, XlaPolicy, TrainerHooks, keras.Model):
         """The strategy that the model was made in; `ShardedStrategy` if it has several replicas."""
         strategy = super().distribute_strategy
         return ShardedStrategy(strategy) if strategy.num_replicas_in_sync > 1 else strategy
+
+    def _observe_data(self, epoch_iterator):
+        """Let checkpoints observe the data of `fit`; validation's iterator comes later."""
+        position, self._data_position = self._data_position, None
+        if position is not None:
+            position.attach(epoch_iterator)
 
     def _build_from_batch(self, batch):
         """Build from the shapes of the data; Keras would run on the first batch, which fails on several workers."""

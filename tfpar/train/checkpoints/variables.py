@@ -1,0 +1,97 @@
+"""Values of a model's variables as arrays: one for all replicas or, of a metric, one for each replica.
+
+TensorFlow would add the replicas' components of a metric where it saves them, and divide the sum where it restores it;
+then rounding would differ from that of a run that was not interrupted.
+"""
+
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfpar import keras_private
+from tfpar.cluster.multiworker import is_multiworker
+from tfpar.cluster.tf_config import read_tf_config
+from tfpar.train.broadcast import gather_components
+from tfpar.train.replica import metric_and_other_variables
+
+Arrays = dict[str, np.ndarray]
+_GLOBAL_SEED = "global_seed"
+
+
+def read_variables(model: keras.Model) -> Arrays:
+    """Return the values of all variables of a model, its optimizer, its metrics and Keras' global seed.
+
+    All workers must call it.
+    """
+    metrics, others = metric_and_other_variables(model)
+    arrays = {f"variable.{index}": _to_numpy(variable.value) for index, variable in enumerate(others)}
+    if (seed := keras_private.global_seed_state()) is not None:
+        arrays[_GLOBAL_SEED] = _to_numpy(seed.value)
+    strategy = model.distribute_strategy
+    if not metrics:
+        return arrays
+    if is_multiworker(strategy):
+        values = gather_components(strategy, metrics)
+    else:
+        values = [np.stack([c.numpy() for c in _components(variable)]) for variable in metrics]
+    return arrays | {f"metric.{index}": value for index, value in enumerate(values)}
+
+
+def assign_variables(model: keras.Model, arrays: Arrays) -> None:
+    """Assign values of `read_variables`, except those of the metrics."""
+    _, others = metric_and_other_variables(model)
+    for index, variable in enumerate(others):
+        variable.assign(_cast(arrays[f"variable.{index}"], variable))
+    if _GLOBAL_SEED in arrays:
+        keras_private.make_global_seed_state().assign(arrays[_GLOBAL_SEED])
+
+
+def assign_metrics(model: keras.Model, arrays: Arrays) -> None:
+    """Assign the values of metrics; if the number of replicas changed, the first replica gets their sum."""
+    metrics, _ = metric_and_other_variables(model)
+    strategy = model.distribute_strategy
+    replicas, first = strategy.num_replicas_in_sync, 0
+    if is_multiworker(strategy):
+        config = read_tf_config()
+        assert config is not None
+        first = config.index * len(strategy.extended.worker_devices)
+    for index, variable in enumerate(metrics):
+        rows = _cast(arrays[f"metric.{index}"], variable)
+        if len(rows) != replicas:
+            rows = np.stack([rows.sum(axis=0, dtype=rows.dtype), *[np.zeros_like(rows[0])] * (replicas - 1)])
+        components = _components(variable)
+        for component, row in zip(components, rows[first : first + len(components)], strict=True):
+            component.assign(row)
+
+
+def describe_variables(model: keras.Model) -> list[list[Any]]:
+    """Return path, shape and dtype of each variable, metrics last."""
+    metrics, others = metric_and_other_variables(model)
+    return [[variable.path, list(variable.shape), str(variable.dtype)] for variable in (*others, *metrics)]
+
+
+def find_non_finite_weight(model: keras.Model, arrays: Arrays) -> str | None:
+    """Return the path of a variable whose value is not finite, or None; metrics do not count."""
+    _, others = metric_and_other_variables(model)
+    for index, variable in enumerate(others):
+        array = arrays[f"variable.{index}"]
+        if tf.as_dtype(variable.dtype).is_floating and not np.isfinite(array.astype(np.float32, copy=False)).all():
+            return variable.path
+    return None
+
+
+def _components(variable) -> list:
+    value = variable.value
+    return list(value.values) if isinstance(value, tf.distribute.DistributedValues) else [value]
+
+
+def _to_numpy(value) -> np.ndarray:
+    return (value.values[0] if isinstance(value, tf.distribute.DistributedValues) else value).numpy()
+
+
+def _cast(array, variable) -> np.ndarray:
+    """Give an array the dtype of a variable: files do not know bfloat16."""
+    dtype = tf.as_dtype(variable.dtype).as_numpy_dtype
+    return array.view(dtype) if array.dtype.kind == "V" else array

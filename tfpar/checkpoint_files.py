@@ -90,7 +90,9 @@ def write_checkpoint(directory: Path, name: str, files: Mapping[str, Any], facts
         temporary = Path(tempfile.mkdtemp(prefix=f".{name}.", suffix=".part", dir=directory))
         try:
             entries = {file: _write_synced(temporary / file, content) for file, content in files.items()}
-            _write_synced(temporary / MANIFEST, _encode_manifest({"version": _VERSION, **facts, "name": name, "files": entries}))
+            _write_synced(
+                temporary / MANIFEST, _encode_manifest({"version": _VERSION, **facts, "name": name, "files": entries})
+            )
             _sync_directory(temporary)
             temporary.chmod(0o755)
             _replace_directory(temporary, path)

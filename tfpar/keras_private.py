@@ -166,6 +166,11 @@ def replace_dataset(epoch_iterator: Any, wrap: Callable) -> Any:
     return epoch_iterator._distributed_dataset
 
 
+def find_py_dataset(epoch_iterator: Any) -> keras.utils.PyDataset | None:
+    """Return the `PyDataset` that Keras' iterator over epochs reads, or None."""
+    return getattr(epoch_iterator.data_adapter, "py_dataset", None)
+
+
 def continue_epoch(epoch_iterator: Any, batch: int, read: int) -> None:
     """Let the next epoch of Keras' iterator begin behind a batch; its dataset must skip the batches itself.
 
@@ -316,6 +321,12 @@ def _class_set(instance, cls):
         yield
     finally:
         object.__setattr__(instance, "__class__", former)
+
+
+def learning_rate_schedule(optimizer: keras.optimizers.Optimizer) -> Any:
+    """Return the schedule of an optimizer's learning rate, or None if that is a variable."""
+    rate = getattr(optimizer, "_learning_rate", None)
+    return rate if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule) else None
 
 
 def reads_gradients_first(optimizer: keras.optimizers.Optimizer) -> bool:

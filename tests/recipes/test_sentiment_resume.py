@@ -20,7 +20,7 @@ def test_a_killed_run_ends_like_one_that_was_not(sentiment):
     assert [row["epoch"] for row in history(sentiment)] == ["0"]
 
     resumed = sentiment(*FLAGS).result
-    assert resumed["epochs"] == 1
+    assert resumed["epochs"] == 2
     assert [row["epoch"] for row in history(sentiment)] == ["0", "1"]
 
     whole = sentiment(*FLAGS[:-2]).result

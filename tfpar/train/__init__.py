@@ -5,6 +5,7 @@ from tfpar.train.checkpoints.callback import Checkpoints
 from tfpar.train.crossentropy import SmoothedCrossentropy
 from tfpar.train.ctc import CTCLoss
 from tfpar.train.model import Model, Sequential
+from tfpar.train.non_finite_guard import NonFiniteGuard
 from tfpar.train.optimizers import adamw
 from tfpar.train.token_crossentropy import TokenCrossentropy
 
@@ -12,6 +13,7 @@ __all__ = [
     "CTCLoss",
     "Checkpoints",
     "Model",
+    "NonFiniteGuard",
     "Sequential",
     "SmoothedCrossentropy",
     "StopAtStep",

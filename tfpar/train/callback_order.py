@@ -1,11 +1,14 @@
-"""Order of callbacks: checkpoints come last, since they save what all others have done."""
+"""Order of callbacks: the guard comes first, and checkpoints last, since they save what all others have done."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import keras
 
 from tfpar.train.checkpoints.callback import Checkpoints
+from tfpar.train.non_finite_guard import NonFiniteGuard
+
+CallbackT = TypeVar("CallbackT", bound=keras.callbacks.Callback)
 
 
 def as_callback_list(callbacks: Any) -> list[keras.callbacks.Callback]:
@@ -13,24 +16,25 @@ def as_callback_list(callbacks: Any) -> list[keras.callbacks.Callback]:
     return [callbacks] if isinstance(callbacks, keras.callbacks.Callback) else list(callbacks or ())
 
 
-def find_checkpoints(callbacks: Sequence[keras.callbacks.Callback]) -> Checkpoints | None:
-    """Return the `Checkpoints` among callbacks, or None.
+def find_callback(callbacks: Sequence[keras.callbacks.Callback], kind: type[CallbackT]) -> CallbackT | None:
+    """Return the callback of a class, or None.
 
     Raises:
         ValueError: there are several.
     """
-    found = [callback for callback in callbacks if isinstance(callback, Checkpoints)]
+    found = [callback for callback in callbacks if isinstance(callback, kind)]
     if len(found) > 1:
-        raise ValueError(f"`callbacks` must have one Checkpoints at most; got {len(found)}.")
+        raise ValueError(f"`callbacks` must have one {kind.__name__} at most; got {len(found)}.")
     return found[0] if found else None
 
 
 def order_callbacks(callbacks: Sequence[keras.callbacks.Callback]) -> list[keras.callbacks.Callback]:
-    """Move `Checkpoints` behind all others and behind a `History`, which Keras would append."""
-    checkpoints = find_checkpoints(callbacks)
+    """Move `NonFiniteGuard` before all others, and `Checkpoints` behind a `History`, which Keras would append."""
+    guard, checkpoints = find_callback(callbacks, NonFiniteGuard), find_callback(callbacks, Checkpoints)
+    first = [] if guard is None else [guard]
+    others = [callback for callback in callbacks if callback not in (guard, checkpoints)]
     if checkpoints is None:
-        return list(callbacks)
-    others = [callback for callback in callbacks if callback is not checkpoints]
+        return [*first, *others]
     if not any(isinstance(callback, keras.callbacks.History) for callback in others):
         others.append(keras.callbacks.History())
-    return [*others, checkpoints]
+    return [*first, *others, checkpoints]

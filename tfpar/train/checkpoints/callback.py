@@ -2,7 +2,6 @@
 
 import io
 import json
-import time
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ from tfpar import checkpoint_files, keras_private
 from tfpar.checkpoint_interval import parse_interval
 from tfpar.checks import check_positive_integer
 from tfpar.cluster.multiworker import is_chief, is_multiworker
+from tfpar.errors import DivergedError, UserError
 from tfpar.train.broadcast import broadcast_bytes
 from tfpar.train.checkpoints import callback_state, variables
 from tfpar.train.checkpoints.data_position import DataPosition
@@ -22,10 +22,11 @@ from tfpar.train.checkpoints.random_state import read_random_state, restore_rand
 from tfpar.train.checkpoints.schedule import Schedule
 
 _STATE, _ARRAYS = "state.json", "arrays.npz"
+RESTART = "pass restart=True (recipes: --restart)"
 OTHER_ORDER = (
-    "The data come in another order than in the run that is continued, so some examples would be trained on twice and "
-    "others not at all. Give shuffling a seed, or call keras.utils.set_random_seed(NUMBER) before the data are made; to "
-    "begin again, pass restart=True."
+    "The data come in another order than in the interrupted run, so that some examples would be trained on twice, "
+    "and others not at all. Give shuffling a seed, or call keras.utils.set_random_seed(NUMBER) before the data are "
+    f"made. To begin again, {RESTART}."
 )
 
 
@@ -51,8 +52,8 @@ class Checkpoints(keras.callbacks.Callback):
             iterators are made over it as the interrupted run had used, so that shuffling continues.
 
     Raises:
-        ValueError: an argument is not as described. From `fit`: a fact or the model has changed, or all checkpoints are
-            damaged.
+        ValueError: an argument is not as described.
+        UserError: from `fit`: a fact, the model or the order of the data has changed, or all checkpoints are damaged.
         OSError: from `fit`: a checkpoint cannot be written. Older ones are intact.
 
     Example:
@@ -127,6 +128,7 @@ class Checkpoints(keras.callbacks.Callback):
             self._begin_of_epoch = self._continued["random"]
         else:
             self._batch, self._continued = 0, None
+            self._position.begin_epoch()
             self._begin_of_epoch = read_random_state()
         self._arrays = {}
 
@@ -138,7 +140,7 @@ class Checkpoints(keras.callbacks.Callback):
         self._batch = done
         if self._continued is not None:
             if not self._position.is_same_order(self._continued["data"]):
-                raise ValueError(OTHER_ORDER)
+                raise UserError(OTHER_ORDER)
             self._continued = None
         is_last = batches is not None and done >= batches  # then the end of the epoch is saved
         if self._schedule.is_due(self._step) and not is_last and not self.model.stop_training:
@@ -166,7 +168,7 @@ class Checkpoints(keras.callbacks.Callback):
             "epoch": epoch,
             "batch": batch,
             "stopped": bool(self.model.stop_training),
-            "data": self._position.get_state(),
+            "data": self._position.get_state(batch),
             "random": self._begin_of_epoch if batch else read_random_state(),
             "callbacks": callback_state.read_states(self._callbacks),
             "variables": variables.describe_variables(self.model),
@@ -191,11 +193,27 @@ class Checkpoints(keras.callbacks.Callback):
 
     # Continuing
 
+    def rewind(self) -> int:
+        """Give the model the variables of the newest intact checkpoint; all workers call it.
+
+        Returns:
+            The step of the checkpoint.
+
+        Raises:
+            DivergedError: there is none yet.
+        """
+        found = self._read()
+        if found is None:
+            raise DivergedError("there is no checkpoint to go back to")
+        state, arrays = found
+        variables.assign_variables(self.model, arrays)
+        return state["step"]
+
     def _read(self) -> tuple[dict[str, Any], dict[str, np.ndarray]] | None:
         """Return state and arrays of the newest intact checkpoint, as the chief reads them; None if there is none.
 
         Raises:
-            ValueError: all are damaged, or facts have changed.
+            UserError: all are damaged, or facts have changed.
         """
         content, failure = None, ""
         if is_chief():
@@ -208,7 +226,7 @@ class Checkpoints(keras.callbacks.Callback):
         if self._is_multiworker:
             message = json.loads(self._broadcast(json.dumps([content is not None, failure]).encode()))
             if message[1]:
-                raise ValueError(message[1])
+                raise UserError(message[1])
             if not message[0]:
                 return None
         if content is None and not self._is_multiworker:
@@ -227,7 +245,7 @@ class Checkpoints(keras.callbacks.Callback):
         if content is None:
             if damaged:
                 names = "; ".join(f"{error.path.name}: {error.reason}" for error in damaged)
-                raise ValueError(f"No checkpoint in {self.directory} is intact ({names}). Pass restart=True.")
+                raise UserError(f"No checkpoint in {self.directory} is intact ({names}). To begin again, {RESTART}.")
             return None
         check_fingerprint(content.facts["fingerprint"], self._fingerprint)
         for error in damaged:
@@ -255,13 +273,13 @@ def check_fingerprint(former: Mapping[str, Any], now: Mapping[str, Any]) -> None
     """Check that no fact of a run has changed.
 
     Raises:
-        ValueError: naming the first fact that has.
+        UserError: naming the first fact that has.
     """
     for name in former.keys() | now.keys():
         if former.get(name) != now.get(name):
-            raise ValueError(
+            raise UserError(
                 f"`{name}` was {former.get(name)!r} in this run; got {now.get(name)!r}. Use another directory, or "
-                "pass restart=True."
+                f"{RESTART}."
             )
 
 
@@ -269,13 +287,13 @@ def check_variables(former: list, now: list) -> None:
     """Check that a model has the variables of a checkpoint: lists of path, shape and dtype.
 
     Raises:
-        ValueError: naming the first that differs.
+        UserError: naming the first that differs.
     """
     for index in range(max(len(former), len(now))):
         old, new = (entries[index] if index < len(entries) else ["none", [], ""] for entries in (former, now))
         if old[1:] != new[1:]:
             described = [f"{path} {dtype} {tuple(shape)}" for path, shape, dtype in (old, new)]
-            raise ValueError(
+            raise UserError(
                 f"The model is not that of the checkpoint: variable {index} was {described[0]}; got {described[1]}. "
-                "Use another directory, or pass restart=True."
+                f"Use another directory, or {RESTART}."
             )

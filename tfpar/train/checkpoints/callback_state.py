@@ -15,14 +15,14 @@ State = Any  # what JSON can hold, and NumPy arrays, in nested dicts and lists
 
 
 @runtime_checkable
-class StatefulCallback(Protocol):
-    """A callback with a state that checkpoints hold."""
+class Stateful(Protocol):
+    """A callback, or a `keras.utils.PyDataset`, with a state that checkpoints hold."""
 
     def get_state(self) -> State:
         """Return the state: what JSON can hold, and NumPy arrays, in nested dicts and lists."""
 
     def set_state(self, state: State) -> None:
-        """Restore a state of `get_state`; called after `on_train_begin` of all callbacks."""
+        """Restore a state of `get_state`; of a callback after `on_train_begin` of all."""
 
 
 def read_states(callbacks: Sequence[keras.callbacks.Callback]) -> list[list]:
@@ -43,7 +43,7 @@ def restore_states(callbacks: Sequence[keras.callbacks.Callback], states: Sequen
 
 
 def _read(callback) -> State:
-    if isinstance(callback, StatefulCallback):
+    if isinstance(callback, Stateful):
         return callback.get_state()
     if isinstance(callback, keras.callbacks.CSVLogger):
         path = Path(callback.filename)
@@ -58,7 +58,7 @@ def _read(callback) -> State:
 
 
 def _restore(callback, state) -> None:
-    if isinstance(callback, StatefulCallback):
+    if isinstance(callback, Stateful):
         callback.set_state(state)
     elif isinstance(callback, keras.callbacks.CSVLogger):
         _rewrite(callback, state["text"])

@@ -4,10 +4,13 @@ import hashlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
 from tfpar import keras_private
+from tfpar.errors import UserError
+from tfpar.train.checkpoints.callback_state import Stateful
 
 
 class DataPosition:
@@ -37,10 +40,19 @@ class DataPosition:
         """Count batches that were trained on."""
         self._data.read += batches
 
-    def get_state(self) -> dict[str, Any]:
-        """Return the state after a step."""
+    def begin_epoch(self) -> None:
+        """Note the state of a `keras.utils.PyDataset` before an epoch."""
+        self._dataset_state = self._read_dataset_state()
+
+    def get_state(self, batch: int) -> dict[str, Any]:
+        """Return the state behind a batch of an epoch; 0: at its begin."""
         data = self._data
-        return {"iterators": data.iterators, "read": data.read, "first_batch": data.first_batch}
+        state = {"iterators": data.iterators, "read": data.read, "first_batch": data.first_batch}
+        return {**state, "dataset": self._dataset_state if batch else self._read_dataset_state()}
+
+    def _read_dataset_state(self):
+        dataset = keras_private.find_py_dataset(self._epochs)
+        return dataset.get_state() if isinstance(dataset, Stateful) else None
 
     def set_state(self, state: dict[str, Any], batch: int) -> None:
         """Continue behind a step.
@@ -49,6 +61,11 @@ class DataPosition:
             state: of `get_state`.
             batch: batches of the epoch that were read; 0 at its begin.
         """
+        if (dataset := keras_private.find_py_dataset(self._epochs)) is not None:
+            check_py_dataset(dataset)
+            if isinstance(dataset, Stateful):
+                dataset.set_state(state["dataset"])
+                self._dataset_state = state["dataset"]
         data, goes_on = self._data, batch > 0 or self._epochs.steps_per_epoch is not None
         if self._replays_epochs:
             for _ in range(state["iterators"] - goes_on):
@@ -61,6 +78,21 @@ class DataPosition:
         """Return whether the epoch that was continued began with the same batch as in the former process."""
         former, now = state["first_batch"], self._data.first_batch
         return None in (former, now) or former == now
+
+
+def check_py_dataset(dataset: keras.utils.PyDataset) -> None:
+    """Check that a dataset can continue.
+
+    Raises:
+        UserError: it changes itself between epochs, and its state is unknown.
+    """
+    kind, base = type(dataset), keras.utils.PyDataset
+    changes = kind.on_epoch_begin is not base.on_epoch_begin or kind.on_epoch_end is not base.on_epoch_end
+    if changes and not isinstance(dataset, Stateful):
+        raise UserError(
+            f"{kind.__name__} changes itself in on_epoch_begin or on_epoch_end, and cannot continue where it was. Give "
+            "it `get_state()` and `set_state(state)`, whose state is what JSON can hold, and NumPy arrays."
+        )
 
 
 class _ObservedDataset:

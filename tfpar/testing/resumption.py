@@ -97,14 +97,14 @@ class _Run:
         """Train, or continue from the checkpoints in `directory`; return results, and the logs of each step."""
         model, data, callbacks = self._make_model(), self._make_data(), self._make_callbacks()
         arguments = dict(zip(("x", "y", "sample_weight"), data, strict=False)) if _are_arrays(data) else {"x": data}
-        logs: list = []
-        record = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, now: logs.append([batch, dict(now)]))
+        seen: list = []
+        record = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: seen.append([batch, dict(logs)]))
         checkpoints = Checkpoints(directory, every="1steps", keep=keep)
         every = [*callbacks, record, checkpoints]
         history = model.fit(**arguments, epochs=self._epochs, callbacks=every, **{"verbose": 0, **self._fit}).history
         arrays = {name: value for name, value in read_variables(model).items() if not name.startswith("metric.")}
         states = [entry for entry in read_states(callbacks) if entry[0] != "TensorBoard"]
-        return {"history": history, "callbacks": split_arrays(states, arrays, "state"), **arrays}, logs
+        return {"history": history, "callbacks": split_arrays(states, arrays, "state"), **arrays}, seen
 
     def _count_batches(self) -> int:
         data, batches = self._make_data(), self._fit.get("steps_per_epoch")

@@ -166,7 +166,7 @@ def test_a_damaged_checkpoint_is_named_and_all_damaged_are_an_error(tmp_path):
     assert history == expected
     for path in tmp_path.glob("checkpoint-*"):
         (path / "state.json").unlink()
-    with pytest.raises(ValueError, match=r"No checkpoint in .* is intact .* Pass restart=True"):
+    with pytest.raises(ValueError, match=r"No checkpoint in .* is intact .* pass restart=True"):
         make().fit(X, Y, epochs=3, callbacks=[Checkpoints(tmp_path)], **FIT)
 
 
@@ -214,3 +214,23 @@ def test_a_stock_model_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"Checkpoints are for `tfpar\.train\.Model\.fit`"):
         model.fit(X, Y, callbacks=[Checkpoints(tmp_path)], verbose=0)
     assert tfpar.train.Checkpoints is Checkpoints
+
+
+def test_backups_of_keras_begin_an_epoch_anew_and_shorten_the_next_fit(tmp_path):
+    """Once Keras restores the position within an epoch, `tfpar.train.Checkpoints` can build on it."""
+    steps = []
+
+    def train(*callbacks, epochs):
+        model = dense(keras.Model)
+        model.compile("sgd", LOSS)
+        count = keras.callbacks.LambdaCallback(on_train_batch_begin=lambda batch, logs: steps.append(batch))
+        backup = keras.callbacks.BackupAndRestore(tmp_path, save_freq=1, delete_checkpoint=False)
+        model.fit(X, Y, epochs=epochs, callbacks=[backup, count, *callbacks], **FIT)
+        return model
+
+    with pytest.raises(KeyboardInterrupt):
+        train(StopAfter(4), epochs=2)
+    steps.clear()
+    model = train(epochs=2)
+    assert steps == [0, 1, 2]  # the second epoch, of which one step was done
+    assert model.fit(X, Y, epochs=1, **FIT).epoch == []

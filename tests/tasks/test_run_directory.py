@@ -89,22 +89,22 @@ def test_a_backup_of_an_earlier_version_is_refused(tmp_path, make_config):
 
 def test_a_run_is_finished_when_nothing_is_missing(checkpoints, make_config):
     config = make_config()
-    assert read_finished(config, ("float32",)) is None
+    assert read_finished(config) is None
     write_result(config, RESULT)  # after the evaluation
-    assert read_finished(config, ("float32",)) is None
-    assert read_finished(config, ()) == RESULT
+    assert read_finished(config) is None
+    assert read_finished(make_config(export=())) == RESULT
     result = export(config)
-    assert read_finished(config, ("float32",)) == result
-    assert read_finished(config, ("float32", "int8")) is None
-    assert read_finished(make_config(epochs=5), ("float32",)) is None
+    assert read_finished(config) == result
+    assert read_finished(make_config(export=("float32", "int8"))) is None
+    assert read_finished(make_config(epochs=5)) is None
 
 
 def test_a_changed_export_or_a_lost_checkpoint_is_no_finished_run(tmp_path, checkpoints, make_config):
     config = make_config()
     export(config)
     (tmp_path / "export" / "model.float32.tflite").write_bytes(b"other")
-    assert read_finished(config, ("float32",)) is None
+    assert read_finished(config) is None
     result = export(config)
-    assert read_finished(config, ("float32",)) == result
+    assert read_finished(config) == result
     shutil.rmtree(checkpoints / checkpoint_name(80, 4))
-    assert read_finished(config, ("float32",)) is None
+    assert read_finished(config) is None

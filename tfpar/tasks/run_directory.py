@@ -59,12 +59,10 @@ def check_continues(config: Config) -> None:
         )
 
 
-def read_finished(config: Config, formats: tuple[str, ...]) -> dict[str, Any] | None:
+def read_finished(config: Config) -> dict[str, Any] | None:
     """Return the result of a run that has finished all that is requested; None if something is missing.
 
-    Args:
-        config: settings of the run.
-        formats: to be exported.
+    All workers decide alike, though the chief alone exports.
     """
     if config.model_dir is None:
         return None
@@ -77,6 +75,7 @@ def read_finished(config: Config, formats: tuple[str, ...]) -> dict[str, Any] | 
     if not newest or saved["checkpoint"] != newest[0].name or saved["length"] != _length(config):
         return None
     exports = {report["format"] for report in saved["result"]["exports"]}
+    formats = config.export if config.export_dir is not None else ()
     if not formats:
         return {**saved["result"], "exports": []}
     is_complete = set(formats) <= exports and saved["files"] == _list_files(config.export_dir)

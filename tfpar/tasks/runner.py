@@ -38,7 +38,7 @@ def run(task: type[Task], config: Config | None = None, *, command: str | None =
         log(note)
     config.check()
     check_continues(config)
-    if (result := read_finished(config, formats_to_export(config))) is not None:
+    if (result := read_finished(config)) is not None:
         log(f"the run in --model_dir {config.model_dir} is finished, and nothing is missing: this is its result")
         return result
     session = start(config, *steps.packages())

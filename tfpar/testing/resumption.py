@@ -13,7 +13,7 @@ from tfpar.checkpoint_files import list_checkpoints
 from tfpar.cluster import is_chief
 from tfpar.train import Checkpoints
 from tfpar.train.checkpoints.callback_state import read_states, split_arrays
-from tfpar.train.checkpoints.variables import read_variables
+from tfpar.train.checkpoints.variables import VariableReader
 
 
 def assert_resumes_at_every_step(
@@ -102,7 +102,7 @@ class _Run:
         checkpoints = Checkpoints(directory, every="1steps", keep=keep)
         every = [*callbacks, record, checkpoints]
         history = model.fit(**arguments, epochs=self._epochs, callbacks=every, **{"verbose": 0, **self._fit}).history
-        arrays = {name: value for name, value in read_variables(model).items() if not name.startswith("metric.")}
+        arrays = {name: value for name, value in VariableReader(model).read().items() if not name.startswith("metric.")}
         states = [entry for entry in read_states(callbacks) if entry[0] != "TensorBoard"]
         return {"history": history, "callbacks": split_arrays(states, arrays, "state"), **arrays}, seen
 

@@ -20,20 +20,24 @@ def run_on_replicas(strategy: ShardedStrategy, function: Callable, tensor: tf.Te
     return strategy.first_result(strategy.run_without_batch(lambda: function(tf.identity(tensor))))
 
 
-def broadcast_bytes(strategy: ShardedStrategy, content: bytes) -> bytes:
-    """Return the chief's `content` on all workers."""
-    length = _broadcast(strategy, np.array([len(content)], np.int64))[0]
-    words = -(-int(length) // _WORD_BYTES)
-    padded = content.ljust(words * _WORD_BYTES, b"\0")[: words * _WORD_BYTES]
-    return _broadcast(strategy, np.frombuffer(padded, np.int64)).tobytes()[: int(length)]
+class Broadcast:
+    """Function that returns the chief's bytes on all workers, each of which calls it.
 
+    Args:
+        strategy: of several workers.
+    """
 
-def _broadcast(strategy, array):
-    def send(tensor):
-        return all_reduce_sum(tf.where(is_first_replica(), tensor, tf.zeros_like(tensor)))
+    def __init__(self, strategy: ShardedStrategy):
+        def send(tensor):
+            return all_reduce_sum(tf.where(is_first_replica(), tensor, tf.zeros_like(tensor)))
 
-    function = tf.function(lambda tensor: run_on_replicas(strategy, send, tensor), autograph=False)
-    return function(tf.constant(array)).numpy()
+        self._send = tf.function(lambda tensor: run_on_replicas(strategy, send, tensor), autograph=False)
+
+    def __call__(self, content: bytes) -> bytes:
+        length = int(self._send(tf.constant([len(content)], tf.int64))[0])
+        words = -(-length // _WORD_BYTES)
+        padded = content.ljust(words * _WORD_BYTES, b"\0")[: words * _WORD_BYTES]
+        return self._send(tf.constant(np.frombuffer(padded, np.int64))).numpy().tobytes()[:length]
 
 
 def is_first_replica() -> tf.Tensor:
@@ -41,24 +45,23 @@ def is_first_replica() -> tf.Tensor:
     return tf.equal(tf.distribute.get_replica_context().replica_id_in_sync_group, 0)
 
 
-def gather_components(strategy: ShardedStrategy, variables: Sequence[keras.Variable]) -> list[np.ndarray]:
-    """Return the components of all replicas, also of those in other processes: (replicas, ...) for each variable."""
-    count = strategy.num_replicas_in_sync
+def make_gather(strategy: ShardedStrategy, variables: Sequence[keras.Variable]) -> Callable[[], list[tf.Tensor]]:
+    """Make a function that returns the components of all replicas: (replicas, ...) for each variable.
 
-    def gather(_):
+    All workers must call it.
+    """
+
+    def gather():
         replica: Any = tf.distribute.get_replica_context().replica_id_in_sync_group
         with local_components(variables):
-            values = [tf.convert_to_tensor(variable.value) for variable in variables]
-        rows = tf.equal(tf.range(count), replica)
+            values = [tf.identity(variable.value) for variable in variables]
+        rows = tf.equal(tf.range(strategy.num_replicas_in_sync), replica)
         return all_reduce_sum([_put_in_row(value, rows) for value in values])
 
-    function = tf.function(
-        lambda: tf.nest.map_structure(
-            strategy.first_result, strategy.run_without_batch(lambda: gather(None)), expand_composites=False
-        ),
-        autograph=False,
-    )
-    return [tensor.numpy() for tensor in function()]
+    def gather_here():
+        return [strategy.first_result(tensor) for tensor in strategy.run_without_batch(gather)]
+
+    return tf.function(gather_here, autograph=False)
 
 
 def _put_in_row(value, rows):

@@ -15,7 +15,7 @@ from tfpar.checkpoint_interval import parse_interval
 from tfpar.checks import check_positive_integer
 from tfpar.cluster.multiworker import is_chief, is_multiworker
 from tfpar.errors import DivergedError, UserError
-from tfpar.train.broadcast import broadcast_bytes
+from tfpar.train.broadcast import Broadcast
 from tfpar.train.checkpoints import callback_state, variables
 from tfpar.train.checkpoints.data_position import DataPosition
 from tfpar.train.checkpoints.random_state import read_random_state, restore_random_state
@@ -110,7 +110,10 @@ class Checkpoints(keras.callbacks.Callback):
     def on_train_begin(self, logs: dict | None = None) -> None:
         if not self._callbacks or self._callbacks[-1] is not self:
             raise ValueError("Checkpoints are for `tfpar.train.Model.fit`, and for its `callbacks` as a list.")
-        self._is_multiworker = is_multiworker(self.model.distribute_strategy)
+        strategy = self.model.distribute_strategy
+        self._is_multiworker = is_multiworker(strategy)
+        self._broadcast = Broadcast(strategy) if self._is_multiworker else lambda content: content
+        self._reader = variables.VariableReader(self.model)
         self._step, self._epoch, self._batch, self._arrays = 0, 0, 0, {}
         self._begin_of_epoch: dict[str, Any] = {}
         self._continued: dict[str, Any] | None = None
@@ -156,7 +159,7 @@ class Checkpoints(keras.callbacks.Callback):
 
     def _save(self, epoch, batch):
         """Save the state behind a step, from which training continues at a batch of an epoch."""
-        arrays = variables.read_variables(self.model)
+        arrays = self._reader.read()
         self._schedule.note_saved(self._step)
         if not is_chief():
             return
@@ -184,12 +187,7 @@ class Checkpoints(keras.callbacks.Callback):
 
     def _agree_on_time(self, seconds: float) -> float:
         """Return the chief's `seconds` on all workers."""
-        if not self._is_multiworker:
-            return seconds
         return float(np.frombuffer(self._broadcast(np.float64(seconds).tobytes()))[0])
-
-    def _broadcast(self, content: bytes) -> bytes:
-        return broadcast_bytes(self.model.distribute_strategy, content) if self._is_multiworker else content
 
     # Continuing
 

@@ -4,6 +4,7 @@ TensorFlow would add the replicas' components of a metric where it saves them, a
 then rounding would differ from that of a run that was not interrupted.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -13,34 +14,42 @@ import tensorflow as tf
 from tfpar import keras_private
 from tfpar.cluster.multiworker import is_multiworker
 from tfpar.cluster.tf_config import read_tf_config
-from tfpar.train.broadcast import gather_components
+from tfpar.train.broadcast import make_gather
 from tfpar.train.replica import metric_and_other_variables
 
 Arrays = dict[str, np.ndarray]
 _GLOBAL_SEED = "global_seed"
 
 
-def read_variables(model: keras.Model) -> Arrays:
-    """Return the values of all variables of a model, its optimizer, its metrics and Keras' global seed.
+class VariableReader:
+    """Reads the values of all variables of a model, its optimizer, its metrics, and of Keras' global seed.
 
-    All workers must call it.
+    Args:
+        model: `tfpar.train.Model`, built and compiled.
     """
-    metrics, others = metric_and_other_variables(model)
-    arrays = {f"variable.{index}": _to_numpy(variable.value) for index, variable in enumerate(others)}
-    if (seed := keras_private.global_seed_state()) is not None:
-        arrays[_GLOBAL_SEED] = _to_numpy(seed.value)
-    strategy = model.distribute_strategy
-    if not metrics:
-        return arrays
-    if is_multiworker(strategy):
-        values = gather_components(strategy, metrics)
-    else:
-        values = [np.stack([c.numpy() for c in _components(variable)]) for variable in metrics]
-    return arrays | {f"metric.{index}": value for index, value in enumerate(values)}
+
+    def __init__(self, model: keras.Model):
+        self._model = model
+        self._gather: Callable | None = None
+
+    def read(self) -> Arrays:
+        """Return the values; all workers must call it."""
+        metrics, others = metric_and_other_variables(self._model)
+        arrays = {f"variable.{index}": _to_numpy(variable.value) for index, variable in enumerate(others)}
+        if (seed := keras_private.global_seed_state()) is not None:
+            arrays[_GLOBAL_SEED] = _to_numpy(seed.value)
+        return arrays | {f"metric.{index}": value for index, value in enumerate(self._read_metrics(metrics))}
+
+    def _read_metrics(self, metrics) -> list[np.ndarray]:
+        if not metrics or not is_multiworker(self._model.distribute_strategy):
+            return [np.stack([c.numpy() for c in _components(variable)]) for variable in metrics]
+        if self._gather is None:
+            self._gather = make_gather(self._model.distribute_strategy, metrics)
+        return [tensor.numpy() for tensor in self._gather()]
 
 
 def assign_variables(model: keras.Model, arrays: Arrays) -> None:
-    """Assign values of `read_variables`, except those of the metrics."""
+    """Assign values of `VariableReader.read`, except those of the metrics."""
     _, others = metric_and_other_variables(model)
     for index, variable in enumerate(others):
         variable.assign(_cast(arrays[f"variable.{index}"], variable))

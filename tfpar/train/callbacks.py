@@ -28,8 +28,8 @@ class Throughput(keras.callbacks.Callback):
         self._examples = examples
         self._batches_s: list[float] = []
         self._epochs_s: list[float] = []
-        self._begin_s, self._before_s = time.perf_counter(), 0.0
-        self._is_continued = False
+        self._begin_s: float | None = None
+        self._before_s = 0.0
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         self._begin_s = time.perf_counter()
@@ -40,13 +40,9 @@ class Throughput(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         self._batches_s.append(time.perf_counter() - self._start)
 
-    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        if not self._is_continued:
-            self._batches_s = []
-        self._is_continued = False
-
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         self._epochs_s.append(sum(self._batches_s))
+        self._batches_s = []
 
     def get_state(self) -> dict[str, Any]:
         """Return the times for a checkpoint."""
@@ -55,12 +51,11 @@ class Throughput(keras.callbacks.Callback):
     def set_state(self, state: dict[str, Any]) -> None:
         """Continue behind a checkpoint."""
         self._batches_s, self._epochs_s, self._before_s = state["batches_s"], state["epochs_s"], state["train_s"]
-        self._is_continued = True
 
     @property
     def train_seconds(self) -> float:
         """Seconds since training began: see the class."""
-        return self._before_s + time.perf_counter() - self._begin_s
+        return self._before_s + (0.0 if self._begin_s is None else time.perf_counter() - self._begin_s)
 
     @property
     def examples_per_second(self) -> float:

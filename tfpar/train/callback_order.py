@@ -1,19 +1,35 @@
-"""Order of callbacks: the guard comes first, and checkpoints last, since they save what all others have done."""
+"""Which callbacks run here, and in which order: the guard first, and checkpoints behind all whose work they save."""
 
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import keras
 
+from tfpar.cluster import is_chief
 from tfpar.train.checkpoints.callback import Checkpoints
 from tfpar.train.non_finite_guard import NonFiniteGuard
 
 CallbackT = TypeVar("CallbackT", bound=keras.callbacks.Callback)
 
+# These write or send something, which one process must do for all.
+CHIEF_CALLBACKS = (
+    keras.callbacks.BackupAndRestore,
+    keras.callbacks.CSVLogger,
+    keras.callbacks.ModelCheckpoint,
+    keras.callbacks.OrbaxCheckpoint,
+    keras.callbacks.RemoteMonitor,
+    keras.callbacks.TensorBoard,
+)
+
 
 def as_callback_list(callbacks: Any) -> list[keras.callbacks.Callback]:
     """Return the argument `callbacks` of `fit`, None, a callback or several, as a new list."""
     return [callbacks] if isinstance(callbacks, keras.callbacks.Callback) else list(callbacks or ())
+
+
+def own_callbacks(callbacks: Sequence[keras.callbacks.Callback]) -> list[keras.callbacks.Callback]:
+    """Return the callbacks that one of several workers runs: those that write or send something run on the chief."""
+    return [callback for callback in callbacks if is_chief() or not isinstance(callback, CHIEF_CALLBACKS)]
 
 
 def find_callback(callbacks: Sequence[keras.callbacks.Callback], kind: type[CallbackT]) -> CallbackT | None:

@@ -16,7 +16,7 @@ from tfpar.cluster.multiworker import check_trains_together
 from tfpar.keras_private import Functional, TrainerHooks, flatten_layers
 from tfpar.train import evaluation, guarded_step, keras_signatures, step
 from tfpar.train.accumulation import add_accumulated_weight
-from tfpar.train.callback_order import as_callback_list, find_callback, order_callbacks
+from tfpar.train.callback_order import as_callback_list, find_callback, order_callbacks, own_callbacks
 from tfpar.train.checkpoints.callback import Checkpoints
 from tfpar.train.checkpoints.data_position import DataPosition
 from tfpar.train.checks import check_runs_own_step, check_scope, check_synchronized_layers
@@ -126,7 +126,10 @@ class Model(SavedByWorkers, XlaPolicy, TrainerHooks, keras.Model):
             self._end_fit()
 
     def _prepare_callbacks(self, callbacks):
-        callbacks = order_callbacks(as_callback_list(callbacks))
+        callbacks = as_callback_list(callbacks)
+        if getattr(self.distribute_strategy, "is_multiworker", False):
+            callbacks = own_callbacks(callbacks)
+        callbacks = order_callbacks(callbacks)
         checkpoints, guard = find_callback(callbacks, Checkpoints), find_callback(callbacks, NonFiniteGuard)
         self._data_position = checkpoints.prepare(callbacks) if checkpoints else None
         if guard is not None:

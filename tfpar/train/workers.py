@@ -13,19 +13,9 @@ from tfpar.cluster.shared_memory import OutOfStepError
 from tfpar.keras_private import initial_epoch, set_initial_epoch
 from tfpar.train.all_reduce import all_reduce_sum
 from tfpar.train.broadcast import is_first_replica, run_on_replicas
-from tfpar.train.callback_order import as_callback_list, order_callbacks
+from tfpar.train.callback_order import as_callback_list, order_callbacks, own_callbacks
 from tfpar.train.replica import local_components
 from tfpar.train.sharding import DIFFERENT_BATCHES
-
-# These write or send something, which one process must do for all.
-CHIEF_CALLBACKS = (
-    keras.callbacks.BackupAndRestore,
-    keras.callbacks.CSVLogger,
-    keras.callbacks.ModelCheckpoint,
-    keras.callbacks.OrbaxCheckpoint,
-    keras.callbacks.RemoteMonitor,
-    keras.callbacks.TensorBoard,
-)
 
 OUT_OF_STEP = (
     "The workers are not at the same step. All must call fit, evaluate and predict alike: does a callback stop some of "
@@ -67,7 +57,7 @@ def run_on_workers(method: Callable, args: tuple, kwargs: dict) -> object:
                 "the callbacks in it, so that the chief alone runs those that write."
             )
     else:
-        own = [c for c in as_callback_list(callbacks) if chief or not isinstance(c, CHIEF_CALLBACKS)]
+        own = own_callbacks(as_callback_list(callbacks))
         call.arguments["callbacks"] = order_callbacks([*own, SyncCallback()])
     return method(*call.args, **call.kwargs)
 

@@ -1,13 +1,16 @@
 """Optimizer and training loop as a `Config` describes them."""
 
+import contextlib
 import hashlib
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from tfpar import cluster
 from tfpar.checkpoint_interval import parse_interval
 from tfpar.checks import find_non_finite
 from tfpar.errors import DivergedError, UserError
+from tfpar.files import full_disk_named
 from tfpar.tasks.config import Config
 from tfpar.tasks.console import progress
 from tfpar.tasks.run_directory import fingerprint
@@ -105,14 +108,22 @@ def fit(
     model.lanes = count_lanes(config, model)
     model.steps_per_execution = count_steps_per_execution(config)
     logging = _make_logging(config, batches, validation) if config.model_dir else []
-    history = model.fit(
-        batches,
-        validation_data=validation,
-        shuffle=False,  # the batches do
-        epochs=-(-count_steps(config, batches) // len(batches)),
-        callbacks=[guard, stop_at_divergence(), throughput, *callbacks, *_make_callbacks(config, monitor), *logging],
-        verbose=progress(),
-    ).history
+    with full_disk_named(Path(config.model_dir)) if config.model_dir else contextlib.nullcontext():
+        history = model.fit(
+            batches,
+            validation_data=validation,
+            shuffle=False,  # the batches do
+            epochs=-(-count_steps(config, batches) // len(batches)),
+            callbacks=[
+                guard,
+                stop_at_divergence(),
+                throughput,
+                *callbacks,
+                *_make_callbacks(config, monitor),
+                *logging,
+            ],
+            verbose=progress(),
+        ).history
     if not all(np.isfinite(variable.numpy()).all() for variable in model.trainable_variables):
         raise DivergedError("a weight is not finite after training")
     return history, {

@@ -7,7 +7,7 @@ import pytest
 
 from tfpar.checkpoint_files import checkpoint_name, write_checkpoint
 from tfpar.errors import UserError
-from tfpar.tasks.run_directory import check_continues, fingerprint, read_finished, write_result
+from tfpar.tasks.run_directory import check_continues, fingerprint, read_finished, remove_run, write_result
 from tfpar.tasks.text_classification import TextClassificationConfig
 
 RESULT = {"recipe": "sentiment", "metrics": {"accuracy": 0.8}, "exports": []}
@@ -62,7 +62,9 @@ def test_flags_that_do_not_alter_the_result_may_change(checkpoints, make_config)
 def test_flags_that_alter_the_result_are_refused_by_name(checkpoints, make_config, changed, message):
     with pytest.raises(UserError, match=message):
         check_continues(make_config(**changed))
-    check_continues(make_config(**changed, restart=True))
+    restarted = make_config(**changed, restart=True)
+    check_continues(restarted)
+    remove_run(restarted)
     check_continues(make_config(**changed))
 
 
@@ -70,7 +72,9 @@ def test_a_restart_removes_what_the_run_has_written_and_nothing_else(tmp_path, c
     for name in ("logs/train/events", "history.csv", "result.json", "notes.txt"):
         (tmp_path / "run" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "run" / name).write_text("x")
-    check_continues(make_config(restart=True))
+    remove_run(make_config())
+    assert checkpoints.exists()
+    remove_run(make_config(restart=True))
     assert [path.name for path in (tmp_path / "run").rglob("*") if path.is_file()] == ["notes.txt"]
 
 

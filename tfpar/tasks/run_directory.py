@@ -28,18 +28,14 @@ def fingerprint(config: Config) -> dict[str, Any]:
 
 
 def check_continues(config: Config) -> None:
-    """Check that the settings are those of the run in `model_dir`, if there is one; remove it if `restart`.
+    """Check that the settings are those of the run in `model_dir`, if there is one and no restart.
 
     Raises:
         UserError: a setting that alters the result differs, or no checkpoint is intact.
     """
-    if config.model_dir is None:
+    if config.model_dir is None or config.restart:
         return
     directory = Path(config.model_dir)
-    if config.restart:
-        if is_chief():
-            _remove_run(directory)
-        return
     if (directory / _BACKUP_OF_0_1).exists() and not list_checkpoints(directory / CHECKPOINTS):
         raise UserError(f"--model_dir {directory} holds a backup of tfpar 0.1, which cannot be continued. {_REMEDY}")
     checkpoint, damaged = read_newest(directory / CHECKPOINTS)
@@ -64,7 +60,7 @@ def read_finished(config: Config) -> dict[str, Any] | None:
 
     All workers decide alike, though the chief alone exports.
     """
-    if config.model_dir is None:
+    if config.model_dir is None or config.restart:
         return None
     directory = Path(config.model_dir)
     try:
@@ -97,21 +93,24 @@ def write_result(config: Config, result: dict[str, Any]) -> None:
         path.write_text(json.dumps(saved, indent=1))
 
 
+def remove_run(config: Config) -> None:
+    """Remove the run in `model_dir` if a restart is requested; on the chief alone. Other files stay."""
+    if config.model_dir is None or not config.restart or not is_chief():
+        return
+    directory = Path(config.model_dir)
+    remove_all(directory / CHECKPOINTS)
+    for name in ("logs", _BACKUP_OF_0_1):
+        shutil.rmtree(directory / name, ignore_errors=True)
+    for name in ("history.csv", _RESULT):
+        (directory / name).unlink(missing_ok=True)
+
+
 def _length(config) -> list:
     return [config.epochs, config.steps]
 
 
 def _list_files(directory) -> list:
     return list_files(Path(directory)) if directory is not None and Path(directory).is_dir() else []
-
-
-def _remove_run(directory):
-    """Remove what a run writes; other files stay."""
-    remove_all(directory / CHECKPOINTS)
-    for name in ("logs", _BACKUP_OF_0_1):
-        shutil.rmtree(directory / name, ignore_errors=True)
-    for name in ("history.csv", _RESULT):
-        (directory / name).unlink(missing_ok=True)
 
 
 def _show(value) -> str:

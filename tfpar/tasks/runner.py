@@ -9,7 +9,7 @@ from tfpar.errors import DivergedError
 from tfpar.tasks.base import Evaluation, Task
 from tfpar.tasks.config import Config
 from tfpar.tasks.console import log
-from tfpar.tasks.run_directory import check_continues, read_finished, write_result
+from tfpar.tasks.run_directory import check_continues, read_finished, remove_run, write_result
 from tfpar.tasks.startup import Session, formats_to_export, start
 
 
@@ -42,6 +42,7 @@ def run(task: type[Task], config: Config | None = None, *, command: str | None =
         log(f"the run in --model_dir {config.model_dir} is finished, and nothing is missing: this is its result")
         return result
     session = start(config, *steps.packages())
+    remove_run(config)
     import keras
 
     policy = keras.config.dtype_policy()

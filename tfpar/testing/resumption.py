@@ -96,7 +96,9 @@ class _Run:
     def train(self, directory, keep) -> tuple[dict[str, Any], list]:
         """Train, or continue from the checkpoints in `directory`; return results, and the logs of each step."""
         model, data, callbacks = self._make_model(), self._make_data(), self._make_callbacks()
-        arguments = dict(zip(("x", "y", "sample_weight"), data, strict=False)) if _are_arrays(data) else {"x": data}
+        arguments: dict[str, Any] = (
+            dict(zip(("x", "y", "sample_weight"), data, strict=False)) if _are_arrays(data) else {"x": data}
+        )
         seen: list = []
         record = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: seen.append([batch, dict(logs)]))
         checkpoints = Checkpoints(directory, every="1steps", keep=keep)

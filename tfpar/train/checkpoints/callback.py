@@ -3,7 +3,7 @@
 import io
 import json
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +112,7 @@ class Checkpoints(keras.callbacks.Callback):
             raise ValueError("Checkpoints are for `tfpar.train.Model.fit`, and for its `callbacks` as a list.")
         strategy = self.model.distribute_strategy
         self._is_multiworker = is_multiworker(strategy)
-        self._broadcast = Broadcast(strategy) if self._is_multiworker else lambda content: content
+        self._broadcast: Callable[[bytes], bytes] = Broadcast(strategy) if self._is_multiworker else bytes
         self._reader = variables.VariableReader(self.model)
         self._step, self._epoch, self._batch, self._arrays = 0, 0, 0, {}
         self._begin_of_epoch: dict[str, Any] = {}

@@ -21,6 +21,9 @@ def make_multiworker_strategy(
 ) -> "tf.distribute.MultiWorkerMirroredStrategy":
     """Make a `tf.distribute.MultiWorkerMirroredStrategy` once all workers have started.
 
+    Workers on the CPU of one host exchange all tensors in shared memory, and no server is started. Otherwise
+    TensorFlow's gRPC server, which has no authentication, listens on all interfaces.
+
     Args:
         config: the cluster.
         timeout_s: longest wait for another worker, at the start and in each collective.
@@ -30,14 +33,33 @@ def make_multiworker_strategy(
         The strategy; its `tfpar_collectives` are `SharedMemoryCollectives` if all workers are CPUs of one host, else
         None.
 
-    If a worker is lost while TensorFlow starts, TensorFlow would hang: then this process is killed, with a line on
-    standard error that names the lost worker.
+    If a worker is lost while TensorFlow's server starts, TensorFlow would hang: then this process is killed, and a line
+    on standard error names the lost worker.
 
     Raises:
-        UserError: TensorFlow has started its devices before this call.
+        UserError: TensorFlow has started its devices before this call, and needs its server.
         WorkerMissingError: another worker did not start in time.
     """
     on_one_host = wait_for_workers(config.workers, config.index, timeout_s)
+    if on_cpu and on_one_host:
+        return _make_without_server(config, timeout_s)
+    return make_with_server(config, timeout_s)
+
+
+def _make_without_server(config, timeout_s):
+    from tfpar.cluster.gather import TensorGather  # here: they import TensorFlow
+    from tfpar.cluster.shared_memory import SharedMemoryCollectives
+    from tfpar.keras_private import StrategyWithoutServer
+
+    collectives = SharedMemoryCollectives(config.workers, config.index, timeout_s)
+    gather = TensorGather(collectives, len(config.workers))
+    strategy = StrategyWithoutServer(gather, len(config.workers), config.index)
+    strategy.tfpar_collectives = collectives
+    return strategy
+
+
+def make_with_server(config: TfConfig, timeout_s: float) -> "tf.distribute.MultiWorkerMirroredStrategy":
+    """Make the strategy with TensorFlow's server and collectives, once all workers have met."""
     import tensorflow as tf
 
     options = tf.distribute.experimental.CommunicationOptions(timeout_seconds=timeout_s)
@@ -53,10 +75,6 @@ def make_multiworker_strategy(
             "a model."
         ) from None
     strategy.tfpar_collectives = None
-    if on_cpu and on_one_host and len(config.workers) > 1:
-        from tfpar.cluster.shared_memory import SharedMemoryCollectives  # here: it imports NumPy, which takes 0.3 s
-
-        strategy.tfpar_collectives = SharedMemoryCollectives(config.workers, config.index, timeout_s)
     return strategy
 
 

@@ -5,6 +5,7 @@ from tfpar.train.crossentropy import SmoothedCrossentropy
 from tfpar.train.ctc import CTCLoss
 from tfpar.train.model import Model, Sequential
 from tfpar.train.optimizers import adamw
+from tfpar.train.stop import StopOnRequest
 from tfpar.train.token_crossentropy import TokenCrossentropy
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "Sequential",
     "SmoothedCrossentropy",
     "StopAtStep",
+    "StopOnRequest",
     "Throughput",
     "TokenCrossentropy",
     "adamw",

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from tfpar.files import written_atomically
+from tfpar.train.stop import StopOnRequest
 
 
 class Throughput(keras.callbacks.Callback):
@@ -101,6 +102,8 @@ class BackupAndRestore(keras.callbacks.BackupAndRestore):
 def logging_callbacks(model_dir: Path | str) -> list[keras.callbacks.Callback]:
     """Make callbacks that write TensorBoard and CSV logs, and a backup after each epoch for `fit` to resume from.
 
+    The last one ends the program on SIGTERM and Ctrl-C, with exit code 3: see `StopOnRequest`.
+
     Args:
         model_dir: directory for all of them.
     """
@@ -109,6 +112,7 @@ def logging_callbacks(model_dir: Path | str) -> list[keras.callbacks.Callback]:
         BackupAndRestore(str(model_dir / "backup")),
         keras.callbacks.TensorBoard(str(model_dir / "logs"), write_graph=False),
         keras.callbacks.CSVLogger(str(model_dir / "history.csv"), append=True),
+        StopOnRequest(),
     ]
 
 

@@ -1,15 +1,18 @@
 """Multi-worker strategies: several processes that train one model, and errors that name a lost one."""
 
 import contextlib
+import os
 import re
 import signal
 import threading
+import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from tfpar.cluster.loopback_only import are_loopback, bind_to_loopback
 from tfpar.cluster.rendezvous import unreachable_workers, wait_for_workers
 from tfpar.cluster.start_watch import limited_start
-from tfpar.cluster.tf_config import TfConfig, read_tf_config
+from tfpar.cluster.tf_config import TfConfig, read_tf_config, split_address
 from tfpar.errors import UserError, WorkerLostError
 
 if TYPE_CHECKING:
@@ -62,6 +65,9 @@ def make_with_server(config: TfConfig, timeout_s: float) -> "tf.distribute.Multi
     """Make the strategy with TensorFlow's server and collectives, once all workers have met."""
     import tensorflow as tf
 
+    is_local = are_loopback(config.workers)
+    if is_local:
+        os.environ.setdefault("NCCL_SOCKET_IFNAME", "lo")
     options = tf.distribute.experimental.CommunicationOptions(timeout_seconds=timeout_s)
     try:
         with _restored_sigterm(), limited_start(config, timeout_s):
@@ -74,6 +80,8 @@ def make_with_server(config: TfConfig, timeout_s: float) -> "tf.distribute.Multi
             "tfpar.cluster.make_strategy before anything else uses TensorFlow, such as a tensor, a dataset, `adapt` or "
             "a model."
         ) from None
+    if is_local and not bind_to_loopback(split_address(config.address)[1]):
+        warnings.warn(f"TensorFlow's server at {config.address} listens on all interfaces.", stacklevel=2)
     strategy.tfpar_collectives = None
     return strategy
 

@@ -18,8 +18,8 @@ from collections.abc import Mapping, Sequence
 from tfpar.cluster.launcher.worker import Worker
 
 CHECK_S = 1.0
-# An idle worker's threads use less of a core; a compiling one uses more, also on a busy machine.
-IDLE_CPU_FRACTION = 0.02
+# Idle workers use less of a core, all together; one that computes uses more, also on a very busy machine.
+IDLE_CPU_FRACTION = 0.005
 STOPPED = "T"  # not "t", a process that is traced
 
 
@@ -49,18 +49,17 @@ class HangDetector:
         self._workers = workers
         self._stopped_s, self._silent_s = stopped_s, silent_s
         self._checked_s = self._busy_s = time.monotonic()
-        self._cpu_s: dict[int, float] = {}
+        self._cpu_s = 0.0  # that all had used at `_busy_s`
         self._stopped_since: dict[int, float] = {}
 
     def check(self) -> str | None:
         """Return which worker hangs, and why; None if none does. Call this often."""
         now = time.monotonic()
-        elapsed_s = now - self._checked_s
-        if elapsed_s < CHECK_S:
+        if now - self._checked_s < CHECK_S:
             return None
         self._checked_s = now
         groups = read_process_groups([worker.pid for worker in self._workers if worker.returncode is None])
-        return self._find_stopped(groups, now) or self._find_silent(groups, now, elapsed_s)
+        return self._find_stopped(groups, now) or self._find_silent(groups, now)
 
     def _find_stopped(self, groups: Mapping[int, ProcessGroup], now: float):
         for worker in self._workers:
@@ -70,12 +69,12 @@ class HangDetector:
                 return f"worker {worker.index} hangs: its processes have been stopped for {self._stopped_s:g} s"
         return None
 
-    def _find_silent(self, groups: Mapping[int, ProcessGroup], now: float, elapsed_s: float):
-        former, self._cpu_s = self._cpu_s, {pid: group.cpu_s for pid, group in groups.items()}
-        used_s = [cpu_s - former.get(pid, 0.0) for pid, cpu_s in self._cpu_s.items()]
+    def _find_silent(self, groups: Mapping[int, ProcessGroup], now: float):
         active = [worker for worker in self._workers if worker.heartbeat.is_active and worker.pid in groups]
-        if not active or max(used_s) > IDLE_CPU_FRACTION * elapsed_s:
-            self._busy_s = now
+        cpu_s = sum(group.cpu_s for group in groups.values())
+        is_idle = 0.0 <= cpu_s - self._cpu_s <= IDLE_CPU_FRACTION * self._silent_s  # it falls when a process ends
+        if not active or not is_idle:
+            self._busy_s, self._cpu_s = now, cpu_s
         last_s = max([self._busy_s, *(worker.heartbeat.last_s for worker in active)])
         if now - last_s < self._silent_s:
             return None

@@ -2,8 +2,8 @@
 
 WHERE is "training" or "evaluation"; SERVER is "server" for TensorFlow's gRPC server, or "shared_memory".
 
-Prints the ports at which this worker listens while it trains, and how many batches of training and of evaluation it has
-ended before it stopped.
+Prints whether this worker accepts connections of other programs, the ports at which it listens, and how many batches of
+training and of evaluation it has ended before it stopped.
 """
 
 import json
@@ -17,6 +17,7 @@ import numpy as np
 from isolated import strategy_of
 
 import tfpar
+from tfpar.cluster.rendezvous import unreachable_workers
 
 config = tfpar.cluster.read_tf_config()
 strategy = strategy_of({"shared_memory": "multiworker", "server": "grpc"}[sys.argv[2]], timeout_s=60.0)
@@ -57,5 +58,6 @@ try:
         callbacks=[counter, tfpar.train.StopOnRequest()],
     )
 finally:
-    print("listens at", list_ports(), file=sys.stderr)
+    accepts = "accepts" if unreachable_workers([config.address], -1) == [] else "refuses"
+    print(f"{accepts} connections, listens at {list_ports()}", file=sys.stderr)
     print(json.dumps(done), file=sys.stderr)

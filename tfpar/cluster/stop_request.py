@@ -93,7 +93,7 @@ def end_steps() -> None:
 
 
 def abandon_steps() -> None:
-    """Let requests no longer wait, since training has failed; a request is forgotten."""
+    """Let requests no longer wait, since training has failed for another reason."""
     global _handler, _is_deferred
     _is_deferred = False
     if _handler is not None and _handler.ends_with_steps:

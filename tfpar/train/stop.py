@@ -46,7 +46,8 @@ def abandoned_at_failure() -> Iterator[None]:
 
 def stop_terms() -> list[tf.Tensor]:
     """Return this replica's terms of the sum that `record_stops` takes; none if all replicas are in one process."""
-    if not is_multiworker(tf.distribute.get_strategy()):
+    strategy = tf.distribute.get_strategy()
+    if not is_multiworker(strategy) or isinstance(strategy, tf.distribute.TPUStrategy):
         return []
     requested = tf.numpy_function(lambda: np.float32(stop_request.is_requested()), [], tf.float32)
     return [tf.ensure_shape(requested, [])]

@@ -81,7 +81,7 @@ def test_workers_without_steps_and_cpu_hang_and_the_silent_one_is_named(tfpar, t
     )
     assert run.returncode == 1
     assert (
-        "error: worker 1 hangs: it fell silent first, and no worker has ended a step or used its CPU for 2 s"
+        "error: worker 1 hangs: it is the last in its steps, and no worker has ended a step or used its CPU for 2 s"
         in run.stderr
     )
 

@@ -44,8 +44,9 @@ def test_workers_of_one_secret_meet_and_others_do_not(code, secrets, expected):
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can start a process of another user")
 def test_a_local_socket_of_another_user_is_refused():
     names = addresses()
-    own, other = start(CONNECT, 0, names, "a", 5), start(CONNECT, 1, names, "a", 5, user=12345)
-    assert [own.communicate()[0], other.communicate()[0]] == ["", ""]
+    own, other = start(CONNECT, 0, names, "a", 5), start(CONNECT + "import os; os.setuid(12345); ", 1, names, "a", 5)
+    outputs = [process.communicate() for process in (own, other)]
+    assert all(stdout == "" and "WorkerMissingError" in stderr for stdout, stderr in outputs)
 
 
 def keep_connecting(address, until):

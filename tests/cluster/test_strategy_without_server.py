@@ -30,7 +30,7 @@ def test_variables_begin_with_the_chiefs_value(strategy):
         )
     assert variable.numpy().tolist() == [10.0, 20.0]
     strategy.run(lambda: counted.assign_add(3))
-    assert int(counted) == 33
+    assert int(counted.read_value()) == 33
 
 
 @pytest.mark.parametrize("is_eager", [False, True])

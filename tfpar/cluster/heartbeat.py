@@ -1,4 +1,4 @@
-"""Heartbeat of a worker: each training, evaluation and prediction step is reported to the launcher.
+"""Heartbeat of a worker: begin and end of each training, evaluation and prediction step are reported to the launcher.
 
 The launcher passes a pipe in the environment. Without a launcher nothing is reported. What a missing heartbeat means:
 see `tfpar.cluster.launcher.hangs`.
@@ -12,9 +12,7 @@ from collections.abc import Iterator
 
 HEARTBEAT = "TFPAR_HEARTBEAT"
 BEGIN, STEP, END = b"b", b".", b"e"
-_INTERVAL_S = 0.2
 
-_last_step_s = 0.0
 _depth = 0
 
 
@@ -39,12 +37,8 @@ def expected() -> Iterator[None]:
 
 
 def step() -> None:
-    """Report a step; a few times a second at most."""
-    global _last_step_s
-    now = time.monotonic()
-    if now - _last_step_s >= _INTERVAL_S:
-        _last_step_s = now
-        _write(STEP)
+    """Report the begin or the end of a step."""
+    _write(STEP)
 
 
 class HeartbeatReader:
@@ -54,17 +48,20 @@ class HeartbeatReader:
         has_begun: whether the worker has reported anything.
         is_active: whether the worker is within `fit`, `evaluate` or `predict`.
         last_s: time of the last report, by `time.monotonic`.
+        count: number of steps that have been reported, begun and ended ones.
     """
 
     def __init__(self):
         self.has_begun = self.is_active = False
         self.last_s = time.monotonic()
+        self.count = 0
 
     def feed(self, data: bytes) -> None:
         """Add reports, as a worker writes them."""
         if not data:
             return
         self.has_begun, self.last_s = True, time.monotonic()
+        self.count += data.count(STEP)
         self.is_active = data.rfind(END) <= data.rfind(BEGIN) if {*data} & {*BEGIN, *END} else self.is_active
 
     def end(self) -> None:

@@ -182,10 +182,11 @@ def with_auto_clustering(function: Callable) -> Callable:
 
 
 def _report_steps(function):
-    """Report each call to the launcher."""
+    """Report the begin and the end of each call to the launcher."""
 
     @functools.wraps(function)
     def call_and_report(*args):
+        heartbeat.step()
         result = function(*args)
         heartbeat.step()
         return result

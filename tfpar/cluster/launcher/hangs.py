@@ -78,10 +78,10 @@ class HangDetector:
         last_s = max([self._busy_s, *(worker.heartbeat.last_s for worker in active)])
         if now - last_s < self._silent_s:
             return None
-        first = min(active, key=lambda worker: worker.heartbeat.last_s)
+        last = min(active, key=lambda worker: worker.heartbeat.count)
         return (
-            f"worker {first.index} hangs: it fell silent first, and no worker has ended a step or used its CPU for "
-            f"{self._silent_s:g} s"
+            f"worker {last.index} hangs: it is the last in its steps, and no worker has ended a step or used its CPU "
+            f"for {self._silent_s:g} s"
         )
 
 

@@ -32,9 +32,9 @@ def count(fault):
 @pytest.mark.parametrize(
     "fault, cause",
     [
-        ("os.kill(os.getpid(), signal.SIGKILL)", "worker 1 was killed by SIGKILL (signal 9)"),
-        ("sys.exit(7)", "worker 1 failed first, with exit code 7"),
-        ("sys.exit(3)", "worker 1 was stopped by a signal, with exit code 3"),
+        pytest.param("os.kill(os.getpid(), signal.SIGKILL)", "worker 1 was killed by SIGKILL (signal 9)", id="killed"),
+        pytest.param("sys.exit(7)", "worker 1 failed first, with exit code 7", id="failed"),
+        pytest.param("sys.exit(3)", "worker 1 was stopped by a signal, with exit code 3", id="stopped"),
     ],
 )
 def test_all_start_again_and_one_line_reports_it(tfpar, tmp_path, fault, cause):
@@ -86,9 +86,15 @@ def test_workers_without_steps_and_cpu_hang_and_the_silent_one_is_named(tfpar, t
     )
 
 
-@pytest.mark.parametrize("end, wait", [("steps.__exit__(None, None, None)", "time.sleep(0.5)"), ("", "pass")])
+@pytest.mark.parametrize(
+    "end, wait",
+    [
+        pytest.param("", "pass", id="computes"),
+        pytest.param("steps.__exit__(None, None, None)", "time.sleep(0.5)", id="outside"),
+    ],
+)
 def test_no_hang_outside_of_training_or_while_a_worker_computes(tfpar, tmp_path, end, wait):
-    code = PREAMBLE + DEADLOCK.format(end=end, idle_s=5, wait=wait)
+    code = PREAMBLE + DEADLOCK.format(end=end, idle_s=4, wait=wait)
     code += 'pathlib.Path(sys.argv[1], "done").touch()'
     run = tfpar("launch", "--workers", "2", "--hang_timeout_s", "2", "--", "python", "-c", code, tmp_path)
     assert run.returncode == 0, run.stderr

@@ -30,11 +30,13 @@ def start(code, index, names, secret, timeout_s, **options):
     return subprocess.Popen(command, stdout=-1, stderr=-1, text=True, env=environment, **options)
 
 
-@pytest.mark.parametrize("code", [MEET, CONNECT])
-@pytest.mark.parametrize("secrets, expected", [(("a", "a"), ["met\n", "met\n"]), (("a", "b"), ["", ""])])
+@pytest.mark.parametrize("code", [MEET, CONNECT], ids=["tcp", "local"])
+@pytest.mark.parametrize(
+    "secrets, expected", [(("a", "a"), ["met\n", "met\n"]), (("a", "b"), ["", ""])], ids=["same", "other"]
+)
 def test_workers_of_one_secret_meet_and_others_do_not(code, secrets, expected):
     names = addresses()
-    processes = [start(code, i, names, secrets[i], 15 if expected[0] else 4) for i in range(2)]
+    processes = [start(code, i, names, secrets[i], 15 if expected[0] else 2) for i in range(2)]
     outputs = [process.communicate() for process in processes]
     assert [stdout for stdout, _ in outputs] == expected
     if not expected[0]:
@@ -44,7 +46,7 @@ def test_workers_of_one_secret_meet_and_others_do_not(code, secrets, expected):
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can start a process of another user")
 def test_a_local_socket_of_another_user_is_refused():
     names = addresses()
-    own, other = start(CONNECT, 0, names, "a", 5), start(CONNECT + "import os; os.setuid(12345); ", 1, names, "a", 5)
+    own, other = start(CONNECT, 0, names, "a", 2), start(CONNECT + "import os; os.setuid(12345); ", 1, names, "a", 2)
     outputs = [process.communicate() for process in (own, other)]
     assert all(stdout == "" and "WorkerMissingError" in stderr for stdout, stderr in outputs)
 

@@ -111,13 +111,15 @@ def test_workers_agree_after_a_step_in_which_any_has_a_request(monkeypatch):
         stop_request.record_agreement(0.0)
         assert not stop_request.is_agreed()
         stop_request.record_agreement(1.0)
-        assert stop_request.is_agreed() and not stop_request.is_requested()
+        assert stop_request.is_agreed() and not stop_request.is_requested() and not stop_request.is_urgent()
+        stop_request.record_agreement(1.0 + stop_request.URGENT)
+        assert stop_request.is_urgent()
         with pytest.raises(SystemExit):
             stop_request.stop()
     finally:
         stop_request.abandon_steps()
     stop_request.begin_steps()
     try:
-        assert not stop_request.is_agreed()
+        assert not stop_request.is_agreed() and not stop_request.is_urgent()
     finally:
         stop_request.abandon_steps()

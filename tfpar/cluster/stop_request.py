@@ -6,9 +6,10 @@ Training stops between two steps, and all workers between the same two, whicheve
 A callback that saves checkpoints uses
 
     begin_steps()    when training begins: from now on a request waits for the end of a step
-    is_agreed()      after each batch of training or validation; once it is true, on all workers after the same batch,
-                     the callback saves and calls
+    is_agreed()      after each batch of training; once it is true, on all workers after the same batch, the callback
+                     saves and calls
     stop()           which ends the program with exit code 3
+    is_urgent()      after each batch of validation: whether, on all workers, it takes too long to wait for its end
     end_steps()      when training ends and its result is saved: a request that came too late ends the program now
 
 Elsewhere, within `handled()`, a request ends the program at once with exit code 3. A second signal ends it without
@@ -21,6 +22,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from typing import NoReturn
 
@@ -28,11 +30,14 @@ from tfpar.cluster.tf_config import read_tf_config
 from tfpar.errors import STOPPED_EXIT_CODE
 
 LIMIT_S = 15.0
+# A validation that takes longer after a request is not waited for.
+VALIDATION_S = 8.0
+URGENT = 1e4  # number of requests that stands for one that is urgent, above any number of replicas
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 _handler: "_Handler | None" = None
 _is_deferred = False
-_is_agreed = False
+_is_agreed = _is_urgent = False
 
 
 @contextlib.contextmanager
@@ -60,22 +65,38 @@ def is_requested() -> bool:
     return _handler is not None and _handler.received is not None
 
 
+def count_requests() -> float:
+    """Return 1 if this process has been told to stop, `URGENT` if that was some time ago, else 0."""
+    if _handler is None or _handler.received is None:
+        return 0.0
+    return URGENT if time.monotonic() - _handler.received_s > VALIDATION_S else 1.0
+
+
 def is_agreed() -> bool:
     """Return whether all workers know of a request: on each of them true after the same step."""
-    config = read_tf_config()
-    return _is_agreed if config is not None and len(config.workers) > 1 else is_requested()
+    return _is_agreed if _is_one_of_several() else is_requested()
+
+
+def is_urgent() -> bool:
+    """Return whether all workers know of a request that can wait no longer: on each true after the same step."""
+    return _is_urgent if _is_one_of_several() else count_requests() >= URGENT
 
 
 def record_agreement(requests: float) -> None:
-    """Note how many replicas had a request in a step: called on each worker with the same number."""
-    global _is_agreed
-    _is_agreed = _is_agreed or requests > 0
+    """Note the sum of `count_requests` over all replicas in a step: called on each worker with the same number."""
+    global _is_agreed, _is_urgent
+    _is_agreed, _is_urgent = _is_agreed or requests > 0, _is_urgent or requests >= URGENT
+
+
+def _is_one_of_several() -> bool:
+    config = read_tf_config()
+    return config is not None and len(config.workers) > 1
 
 
 def begin_steps() -> None:
     """Let requests wait for the end of a step, and handle signals if `handled` does not yet do so."""
-    global _handler, _is_deferred, _is_agreed
-    _is_deferred, _is_agreed = True, False
+    global _handler, _is_deferred, _is_agreed, _is_urgent
+    _is_deferred, _is_agreed, _is_urgent = True, False, False
     if _handler is None and threading.current_thread() is threading.main_thread():
         _handler = _Handler(LIMIT_S, ends_with_steps=True)
 
@@ -121,6 +142,7 @@ class _Handler:
 
     def __init__(self, limit_s: float, ends_with_steps: bool = False):
         self.received: int | None = None
+        self.received_s = 0.0
         self.ends_with_steps = ends_with_steps
         self._limit_s = limit_s
         self._closed = threading.Event()
@@ -142,7 +164,7 @@ class _Handler:
         if self.received is not None:
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
-        self.received = number
+        self.received, self.received_s = number, time.monotonic()
         if not _is_deferred:
             stop()
 

@@ -11,6 +11,7 @@ from tfpar.errors import DivergedError
 from tfpar.tasks.base import Evaluation, Task
 from tfpar.tasks.config import Config
 from tfpar.tasks.console import log
+from tfpar.tasks.run_directory import check_continues, read_finished, remove_run, write_result
 from tfpar.tasks.startup import Session, formats_to_export, start
 
 
@@ -38,7 +39,12 @@ def run(task: type[Task], config: Config | None = None, *, command: str | None =
     for note in config.notes():
         log(note)
     config.check()
+    check_continues(config)
+    if (result := read_finished(config)) is not None:
+        log(f"the run in --model_dir {config.model_dir} is finished, and nothing is missing: this is its result")
+        return result
     session = start(config, *steps.packages())
+    remove_run(config)
     import keras
 
     policy = keras.config.dtype_policy()
@@ -62,14 +68,15 @@ def _run_steps(steps: Task, session: Session, command: str) -> dict[str, Any]:
     compilations = session.count_compilations()
     if evaluation is None:
         evaluation = steps.evaluate(model, data)
-    result = _report(steps, session, model, data, evaluation, measured, compilations)
-    exports = []
+    result = {**_report(steps, session, model, data, evaluation, measured, compilations), "exports": []}
+    write_result(steps.config, result)
     if formats := formats_to_export(steps.config):
         facts = _facts(steps, data, result, command)
         exporter = steps.make_exporter(model, data, evaluation, history, facts)
         assert steps.config.export_dir is not None
-        exports = exporter.write(steps.config.export_dir, formats, gate=not steps.config.smoke)
-    return {**result, "exports": exports}
+        result["exports"] = exporter.write(steps.config.export_dir, formats, gate=not steps.config.smoke)
+        write_result(steps.config, result)
+    return result
 
 
 def describe_call(task: type[Task], config: Config) -> str:

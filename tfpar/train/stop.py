@@ -49,7 +49,7 @@ def stop_terms() -> list[tf.Tensor]:
     strategy = tf.distribute.get_strategy()
     if not is_multiworker(strategy) or isinstance(strategy, tf.distribute.TPUStrategy):
         return []
-    requested = tf.numpy_function(lambda: np.float32(stop_request.is_requested()), [], tf.float32)
+    requested = tf.numpy_function(lambda: np.float32(stop_request.count_requests()), [], tf.float32)
     return [tf.ensure_shape(requested, [])]
 
 

@@ -42,7 +42,7 @@ class Run:
 def corrupt_newest_checkpoint(run: Run) -> None:
     """Flip a byte of the newest checkpoint, and end a worker, so that the checkpoint is read."""
     run.send(signal.SIGKILL)
-    newest = max((run.directory / "model" / "checkpoints").glob("[!.]*"), key=lambda path: path.stat().st_mtime)
+    newest = max((run.directory / "model" / "checkpoints").glob("checkpoint-*"), key=lambda path: path.stat().st_mtime)
     path = run.choices.choice(sorted(path for path in newest.rglob("*") if path.is_file()))
     content = bytearray(path.read_bytes())
     content[run.choices.randrange(len(content))] ^= 1 << run.choices.randrange(8)

@@ -68,7 +68,7 @@ def main():
     y = random.integers(0, 3, len(x))
     with strategy.scope():
         model = make_model()
-    callbacks = [Report(directory), *tfpar.train.logging_callbacks(directory / "model")]
+    callbacks = [Report(directory), tfpar.train.Checkpoints(directory / "model" / "checkpoints", every="7steps")]
     model.fit(x, y, batch_size=BATCH, epochs=steps // STEPS_PER_EPOCH, verbose=0, callbacks=callbacks)
     weights = b"".join(np.ascontiguousarray(weight).tobytes() for weight in model.get_weights())
     print(json.dumps({"steps": int(model.optimizer.iterations.numpy()), "sha256": hashlib.sha256(weights).hexdigest()}))

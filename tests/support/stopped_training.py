@@ -1,6 +1,7 @@
-"""Trains a small model in a worker, of which the last one gets SIGTERM: WHERE SERVER.
+"""Trains a small model in a worker, of which the last one gets SIGTERM: WHERE SERVER DIRECTORY.
 
-WHERE is "training" or "evaluation"; SERVER is "server" for TensorFlow's gRPC server, or "shared_memory".
+WHERE is "training" or "evaluation"; SERVER is "server" for TensorFlow's gRPC server, or "shared_memory". While it trains, checkpoints are
+saved in DIRECTORY.
 
 Prints whether this worker accepts connections of other programs, the ports at which it listens, and how many batches of
 training and of evaluation it has ended before it stopped.
@@ -45,6 +46,7 @@ with strategy.scope():
     inputs = keras.Input((3,))
     model = tfpar.train.Model(inputs, keras.layers.Dense(1)(inputs))
     model.compile("sgd", "mse", jit_compile=False)
+checkpoints = tfpar.train.Checkpoints(sys.argv[3], every="2epochs")
 counter = keras.callbacks.LambdaCallback(on_train_batch_end=count("training"), on_test_batch_end=count("evaluation"))
 try:
     model.fit(
@@ -55,7 +57,7 @@ try:
         shuffle=False,
         validation_data=(x, y),
         verbose=0,
-        callbacks=[counter, tfpar.train.StopOnRequest()],
+        callbacks=[counter, checkpoints if sys.argv[1] == "training" else tfpar.train.StopOnRequest()],
     )
 finally:
     accepts = "accepts" if unreachable_workers([config.address], -1) == [] else "refuses"

@@ -2,10 +2,12 @@
 
 import functools
 import json
+import os
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -17,10 +19,13 @@ pytestmark = pytest.mark.timeout(300)
 
 @functools.cache
 def run(where, server):
-    command = [sys.executable, "-m", "tfpar", "launch", "--workers", "2", "--", "python", SCRIPT, where, server]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=280)
-    assert done.returncode == 3, done.stderr
-    return done.stderr.splitlines()
+    """Return the lines on standard error, and the names of the checkpoints."""
+    with tempfile.TemporaryDirectory() as directory:
+        script = ["python", SCRIPT, where, server, directory]
+        command = [sys.executable, "-m", "tfpar", "launch", "--workers", "2", "--", *script]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=280)
+        assert done.returncode == 3, done.stderr
+        return done.stderr.splitlines(), os.listdir(directory)
 
 
 @pytest.mark.parametrize(
@@ -32,7 +37,8 @@ def run(where, server):
     ],
 )
 def test_all_workers_stop_after_the_same_batch(where, server, batches):
-    lines = run(where, server)
+    lines, checkpoints = run(where, server)
+    assert checkpoints == (["checkpoint-00000006"] if where == "training" else [])
     for worker in range(2):
         assert f"[worker {worker}] {json.dumps(batches)}" in lines
     assert "[worker 1] stopped by SIGTERM; the same command continues from the last checkpoint" in lines
@@ -42,14 +48,14 @@ def test_all_workers_stop_after_the_same_batch(where, server, batches):
 
 @pytest.mark.skipif(shutil.which("ss") is None, reason="`ss` lists open ports")
 def test_workers_of_one_host_open_no_port():
-    listening = [line for line in run("training", "shared_memory") if "listens at" in line]
+    listening = [line for line in run("training", "shared_memory")[0] if "listens at" in line]
     assert sorted(listening) == [f"[worker {worker}] refuses connections, listens at []" for worker in range(2)]
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("ss") is None, reason="`ss` lists open ports")
 def test_tensorflows_server_on_loopback_addresses_listens_on_that_interface_alone():
-    listening = [line for line in run("training", "server") if "listens at" in line]
+    listening = [line for line in run("training", "server")[0] if "listens at" in line]
     assert len(listening) == 2
     for line in listening:
         addresses = re.findall(r"'([^']+)'", line)

@@ -1,7 +1,7 @@
 """Trains a small model in a worker, of which the last one gets SIGTERM: WHERE SERVER DIRECTORY.
 
-WHERE is "training" or "evaluation"; SERVER is "server" for TensorFlow's gRPC server, or "shared_memory". While it trains, checkpoints are
-saved in DIRECTORY.
+WHERE is "training", with checkpoints in DIRECTORY, or "evaluation"; SERVER is "server" for TensorFlow's gRPC server, or
+"shared_memory".
 
 Prints whether this worker accepts connections of other programs, the ports at which it listens, and how many batches of
 training and of evaluation it has ended before it stopped.

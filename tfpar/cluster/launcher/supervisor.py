@@ -93,6 +93,8 @@ class Supervisor:
         self._record_ends()  # of workers that ended since, before any is stopped
         self._stop()
         self._pump.close()
+        for worker in self._workers:
+            worker.close()
 
     @property
     def has_failed(self) -> bool:

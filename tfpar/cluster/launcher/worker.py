@@ -89,7 +89,8 @@ class Worker:
         self.pid = self._process.pid
         lines = Lines(self._add_stdout_line, limit_bytes=None if self.is_chief else CHUNK_BYTES)
         live = Lines(self._add_stderr_line) if terminal is None else LiveLines(self._add_stderr_line, self._draw)
-        self.streams = [Stream(stdout, lines), Stream(stderr, live), Stream(beats, self.heartbeat)]
+        self.streams = [Stream(stdout, lines), Stream(stderr, live)]
+        self._beats: Stream | None = Stream(beats, self.heartbeat)  # read by `poll`: each step would wake the launcher
 
     @property
     def returncode(self) -> int | None:
@@ -131,10 +132,18 @@ class Worker:
     def poll(self) -> None:
         """Record that its group has ended, while the number is still the group's; show errors that it has survived.
 
-        Call this often.
+        It reads the heartbeat, too. Call this often.
         """
+        if self._beats is not None and self._beats.read() is None:
+            self.close()
         if self.is_alive and self.held_errors and time.monotonic() - self._held_at > HOLD_S:
             self.show_held_errors()
+
+    def close(self) -> None:
+        """Read no further heartbeat."""
+        if self._beats is not None:
+            self._beats.close()
+            self._beats = None
 
     def show_last_line(self) -> None:
         """Show the last line of standard output among all others."""

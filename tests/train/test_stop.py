@@ -49,13 +49,13 @@ def test_all_workers_stop_after_the_same_batch(where, server, batches):
 @pytest.mark.skipif(shutil.which("ss") is None, reason="`ss` lists open ports")
 def test_workers_of_one_host_open_no_port():
     listening = [line for line in run("training", "shared_memory")[0] if "listens at" in line]
-    assert sorted(listening) == [f"[worker {worker}] refuses connections, listens at []" for worker in range(2)]
+    assert set(listening) == {f"[worker {worker}] refuses connections, listens at []" for worker in range(2)}
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("ss") is None, reason="`ss` lists open ports")
 def test_tensorflows_server_on_loopback_addresses_listens_on_that_interface_alone():
-    listening = [line for line in run("training", "server")[0] if "listens at" in line]
+    listening = {line for line in run("training", "server")[0] if "listens at" in line}
     assert len(listening) == 2
     for line in listening:
         addresses = re.findall(r"'([^']+)'", line)

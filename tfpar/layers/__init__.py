@@ -5,6 +5,7 @@ from tfpar.layers.attention.attention_pooling import AttentionPooling
 from tfpar.layers.attention.input_feeding import InputFeeding
 from tfpar.layers.dropout import Dropout, TokenDropout
 from tfpar.layers.log_mel import LogMelSpectrogram
+from tfpar.layers.masked_convolution import MaskedConvolution
 from tfpar.layers.pooling import MaxPooling, MeanPooling
 from tfpar.layers.recurrent.base import RecurrentLayer
 from tfpar.layers.recurrent.bidirectional import Bidirectional
@@ -12,6 +13,7 @@ from tfpar.layers.recurrent.cells import register_cell
 from tfpar.layers.recurrent.gru import GRU
 from tfpar.layers.recurrent.lstm import LSTM
 from tfpar.layers.recurrent.simple_rnn import SimpleRNN
+from tfpar.layers.standardization import Standardization, Unstandardization
 from tfpar.ops.recurrence import Recurrence
 
 __all__ = [
@@ -23,11 +25,14 @@ __all__ = [
     "Dropout",
     "InputFeeding",
     "LogMelSpectrogram",
+    "MaskedConvolution",
     "MaxPooling",
     "MeanPooling",
     "Recurrence",
     "RecurrentLayer",
     "SimpleRNN",
+    "Standardization",
     "TokenDropout",
+    "Unstandardization",
     "register_cell",
 ]

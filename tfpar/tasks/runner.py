@@ -71,7 +71,7 @@ def _run_steps(steps: Task, session: Session, command: str) -> dict[str, Any]:
     result = {**_report(steps, session, model, data, evaluation, measured, compilations), "exports": []}
     write_result(steps.config, result)
     if formats := formats_to_export(steps.config):
-        facts = _facts(steps, data, result, command)
+        facts = _facts(steps, data, result, command) | _describe_run(session, model)
         exporter = steps.make_exporter(model, data, evaluation, history, facts)
         assert steps.config.export_dir is not None
         result["exports"] = exporter.write(steps.config.export_dir, formats, gate=not steps.config.smoke)
@@ -125,6 +125,12 @@ def _facts(steps: Task, data: Any, result: dict, command: str) -> dict[str, Any]
         "train_seconds": result["train_seconds"],
         "versions": export.read_versions(),
     }
+
+
+def _describe_run(session: Session, model: Any) -> dict[str, Any]:
+    """Return the strategy, and the kernels of recurrent layers, with reasons."""
+    kernels = [layer.explain() for layer in model.layers if hasattr(layer, "explain")]
+    return {"strategy": str(session.strategy.tfpar_choice), "kernels": kernels}
 
 
 def summarize(task: Task, result: dict[str, Any], arguments: Sequence[str]) -> list[str]:

@@ -35,7 +35,7 @@ class Broadcast:
 
     def __call__(self, content: bytes) -> bytes:
         length = int(self._send(tf.constant([len(content)], tf.int64))[0])
-        words = -(-length // _WORD_BYTES)
+        words = 1 << (max(1, -(-length // _WORD_BYTES)) - 1).bit_length()  # few shapes, each of which is traced once
         padded = content.ljust(words * _WORD_BYTES, b"\0")[: words * _WORD_BYTES]
         return self._send(tf.constant(np.frombuffer(padded, np.int64))).numpy().tobytes()[:length]
 

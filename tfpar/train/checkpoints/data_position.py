@@ -25,6 +25,7 @@ class DataPosition:
 
     def __init__(self, replays_epochs: bool):
         self._replays_epochs = replays_epochs
+        self._dataset_state: Any = None
 
     def attach(self, epoch_iterator: Any) -> None:
         """Observe Keras' iterator over epochs; called once it exists, before training begins."""

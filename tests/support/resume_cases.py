@@ -20,15 +20,17 @@ from tfpar.train import Checkpoints, NonFiniteGuard
 
 X = np.random.default_rng(0).normal(size=(20, 5, 4)).astype("float32")
 Y = np.random.default_rng(1).integers(0, 3, 20).astype("int32")
+# Batch normalization would depend on the number of replicas.
+MOVED = {"normalization": keras.layers.LayerNormalization, "jit_compile": False}
 LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
 
-def make_model(strategy, optimizer=None, **compile):
+def make_model(strategy, optimizer=None, normalization=keras.layers.BatchNormalization, **compile):
     keras.utils.set_random_seed(5)
     with strategy.scope():
         inputs = keras.Input((5, 4))
         hidden = tfpar.layers.GRU(4, dropout=0.2, seed=1)(keras.layers.Dropout(0.3, seed=2)(inputs))
-        model = tfpar.train.Model(inputs, keras.layers.Dense(3)(keras.layers.BatchNormalization()(hidden)))
+        model = tfpar.train.Model(inputs, keras.layers.Dense(3)(normalization()(hidden)))
         optimizer = optimizer or keras.optimizers.AdamW(0.01, use_ema=True, gradient_accumulation_steps=2)
         model.compile(optimizer, LOSS, **{"metrics": ["accuracy"], **compile})
     return model
@@ -98,7 +100,7 @@ def weights_after_resume(strategy, directory):
     every = [Checkpoints(directory / "moved", "1steps")]
     if not (directory / "moved").exists():
         every.append(keras.callbacks.LambdaCallback(on_train_batch_begin=_stop_at_seventh()))
-    model = make_model(strategy, jit_compile=False)
+    model = make_model(strategy, **MOVED)
     try:
         model.fit(make_data(), epochs=3, verbose=0, callbacks=every)
     except KeyboardInterrupt:
@@ -118,7 +120,7 @@ def _stop_at_seventh():
 
 
 def whole_weights(strategy, directory):
-    model = make_model(strategy, jit_compile=False)
+    model = make_model(strategy, **MOVED)
     model.fit(make_data(), epochs=3, verbose=0)
     return {"weights": float(sum(np.abs(weight).sum(dtype="float64") for weight in model.get_weights()))}
 

@@ -20,16 +20,17 @@ from tfpar.train import Checkpoints, NonFiniteGuard
 
 X = np.random.default_rng(0).normal(size=(20, 5, 4)).astype("float32")
 Y = np.random.default_rng(1).integers(0, 3, 20).astype("int32")
-# Batch normalization would depend on the number of replicas.
-MOVED = {"normalization": keras.layers.LayerNormalization, "jit_compile": False}
+# Keras' batch normalization and dropout depend on the number of replicas.
+MOVED = {"normalization": keras.layers.LayerNormalization, "dropout": keras.layers.Identity(), "jit_compile": False}
 LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
 
-def make_model(strategy, optimizer=None, normalization=keras.layers.BatchNormalization, **compile):
+def make_model(strategy, optimizer=None, normalization=keras.layers.BatchNormalization, dropout=None, **compile):
     keras.utils.set_random_seed(5)
     with strategy.scope():
+        dropout = dropout or keras.layers.Dropout(0.3, seed=2)
         inputs = keras.Input((5, 4))
-        hidden = tfpar.layers.GRU(4, dropout=0.2, seed=1)(keras.layers.Dropout(0.3, seed=2)(inputs))
+        hidden = tfpar.layers.GRU(4, dropout=0.2, seed=1)(dropout(inputs))
         model = tfpar.train.Model(inputs, keras.layers.Dense(3)(normalization()(hidden)))
         optimizer = optimizer or keras.optimizers.AdamW(0.01, use_ema=True, gradient_accumulation_steps=2)
         model.compile(optimizer, LOSS, **{"metrics": ["accuracy"], **compile})

@@ -95,6 +95,9 @@ class Config:
 
     dataset: str = setting("", "A bundled set's name, tfds:NAME, csv:PATH, tsv:PATH or folder:PATH.")
     cell: str = cell_setting(*cell_names.BUILT_IN)
+    evaluation: str = setting(
+        "auto", "How recurrent layers run through time; auto: the fastest here.", choices=cell_names.EVALUATIONS
+    )
     dropout: float = setting(0.5, "Fraction of features dropped before the output.", 0, 0.99)
     seed: int = setting(1, "Of initial weights, dropout and shuffling.", 0, 2**31 - 1)
     strategy: str = setting("auto", "How training is spread over devices.", choices=tuple(STRATEGIES))
@@ -186,7 +189,7 @@ class Config:
     @property
     def cell_title(self) -> str:
         """The cell in words: the acronym, or the name of the user's class."""
-        return self.cell.rpartition(":")[2] if cell_names.is_user_cell(self.cell) else self.cell.upper()
+        return cell_names.TITLES.get(self.cell) or self.cell.rpartition(":")[2]
 
     def is_given(self, name: str) -> bool:
         """Return whether a setting was an argument."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tfpar.checks import find_non_finite
-from tfpar.errors import DivergedError
+from tfpar.errors import DivergedError, UserError
 from tfpar.tasks.base import Evaluation, Task
 from tfpar.tasks.config import Config
 from tfpar.tasks.console import log
@@ -54,12 +54,18 @@ def run(task: type[Task], config: Config | None = None, *, command: str | None =
 
 
 def _run_steps(steps: Task, session: Session, command: str) -> dict[str, Any]:
-    from tfpar.layers.recurrent.cells import find_layer
+    from tfpar.layers.recurrent.cells import find_layer, set_evaluation
 
-    find_layer(steps.config.cell)  # a layer that cannot be imported is refused before data are loaded
+    # A layer that cannot be imported, or evaluated like that, is refused before data are loaded.
+    layer_class, way = find_layer(steps.config.cell), steps.config.evaluation
+    try:
+        layer_class.check_evaluation(way)
+    except ValueError as error:
+        raise UserError(str(error)) from None
     data = steps.load(session.replicas)
     with session.strategy.scope():
         model = steps.build(data)
+        set_evaluation(model, way)
         history, measured = steps.fit(model, data)
         evaluation = steps.evaluate(model, data) if steps.evaluates_in_scope else None
     compilations = session.count_compilations()

@@ -1,11 +1,66 @@
-"""Lets tests import what they share from `tests/support`, and makes tiny sets of TensorFlow Datasets."""
+"""Lets tests import what they share from `tests/support`, orders files, and makes tiny sets of TensorFlow Datasets."""
 
+import json
+import re
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tfpar.data.readers.cache import locked
+
 sys.path.insert(0, str(Path(__file__).parent / "support"))
+
+DURATIONS = Path(__file__).with_name("durations.txt")  # made by scripts/store_durations
+SLOW_TESTS = Path(__file__).with_name("slow_tests.txt")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Mark the tests of `slow_tests.txt`, and run the files that take longest first, so that all processes end soon."""
+    lines = [line for line in SLOW_TESTS.read_text().splitlines() if line and not line.startswith("#")]
+    is_slow = re.compile("tests/(" + "|".join(lines) + ")").match
+    for item in items:
+        if is_slow(item.nodeid):
+            item.add_marker(pytest.mark.slow)
+    rows = (line.split(maxsplit=1) for line in DURATIONS.read_text().splitlines())
+    seconds = {DURATIONS.parents[1] / name: float(duration) for duration, name in rows}
+    items.sort(key=lambda item: -seconds.get(item.path, 0.0))
+
+
+@pytest.fixture(scope="session")
+def forks(tmp_path_factory):
+    """`forks(request)` -> exit code: runs a recipe or command without a new import of TensorFlow, see `run_forked`."""
+    script = Path(__file__).parent / "support" / "run_forked.py"
+    pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    with (
+        open(tmp_path_factory.mktemp("forks") / "log", "w") as stderr,
+        subprocess.Popen([sys.executable, script], stderr=stderr, **pipes) as process,
+    ):
+
+        def run(request: dict) -> int:
+            print(json.dumps({"kill_at_epoch": 0, **request}), file=process.stdin, flush=True)
+            return int(process.stdout.readline())
+
+        yield run
+        process.stdin.close()
+
+
+@pytest.fixture(scope="session")
+def of_all_processes(tmp_path_factory):
+    """`of_all_processes(name, make)` -> path: a directory that the first process to need it makes by `make(path)`."""
+
+    def get(name: str, make) -> Path:
+        root = tmp_path_factory.getbasetemp()
+        root = root.parent if root.name.startswith("popen-") else root  # a worker of pytest-xdist
+        with locked(root / f"{name}.lock"):
+            path = root / name
+            if not path.exists():
+                make(path)
+        return path
+
+    return get
 
 
 @pytest.fixture

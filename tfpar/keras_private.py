@@ -47,7 +47,7 @@ class TrainerHooks:
         return self._supports_xla()
 
 
-class SavedPart(KerasSaveable):
+class SavedObject(KerasSaveable):
     """Base of an object that is no layer but has weights of its own in a file, under the name of its attribute."""
 
     def _obj_type(self):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import os
 import resource
 import subprocess
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+OWN_PROCESS = ("-m", "tfpar")
 RECIPE = Path(__file__).parents[2] / "recipes" / "sentiment.py"
 
 
@@ -40,15 +42,26 @@ class Run:
         return line
 
 
-@pytest.fixture(scope="session")
-def tfpar(tmp_path_factory):
-    """`tfpar("predict", ..., stdin=b"")` -> Run, in an empty directory."""
-    directory = tmp_path_factory.mktemp("commands")
+# These start no workers and measure no time, so a fork will do.
+FORKED = ("export", "predict", "evaluate", "verify", "seal", "unseal")
 
-    def run(*arguments, stdin: str | bytes = b"", python=("-m", "tfpar")) -> Run:
-        stdin = stdin if isinstance(stdin, bytes) else stdin.encode()
+
+@pytest.fixture(scope="session")
+def tfpar(tmp_path_factory, forks):
+    """`tfpar("predict", ..., stdin=b"")` -> Run, in an empty directory; with `python` in a process of its own."""
+    directory = tmp_path_factory.mktemp("commands")
+    streams = {name: tmp_path_factory.mktemp("streams") / name for name in ("stdin", "stdout", "stderr")}
+
+    def run(*arguments, stdin: str | bytes = b"", python=None) -> Run:
+        stdin, arguments = stdin if isinstance(stdin, bytes) else stdin.encode(), [*map(os.fsdecode, arguments)]
+        if python is None and arguments and arguments[0] in FORKED:
+            streams["stdin"].write_bytes(stdin)
+            request = {name: str(path) for name, path in streams.items()}
+            returncode = forks({"program": "tfpar", "arguments": arguments, "cwd": str(directory), **request})
+            stdout, stderr = (streams[name].read_bytes().decode() for name in ("stdout", "stderr"))
+            return Run(returncode, stdout, stderr, math.nan)
         before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
-        command = [sys.executable, *python, *map(os.fspath, arguments)]
+        command = [sys.executable, *(python or OWN_PROCESS), *arguments]
         done = subprocess.run(command, input=stdin, capture_output=True, cwd=directory)
         user_s = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before
         return Run(done.returncode, done.stdout.decode(), done.stderr.decode(), user_s)
@@ -57,13 +70,15 @@ def tfpar(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def export_dir(tmp_path_factory):
+def export_dir(of_all_processes):
     """An export of the sentiment recipe; tests that change it copy it first."""
-    path = tmp_path_factory.mktemp("smoke") / "export"
-    flags = ["--smoke", "--noxla", "--export_dir", path, "--export", "saved_model,float32,int8"]
-    done = subprocess.run([sys.executable, RECIPE, *flags], capture_output=True, text=True, cwd=path.parent)
-    assert done.returncode == 0, done.stderr
-    return path
+
+    def make(path):
+        flags = ["--smoke", "--noxla", "--export_dir", path, "--export", "saved_model,float32,int8"]
+        done = subprocess.run([sys.executable, RECIPE, *flags], capture_output=True, text=True, cwd=path.parent)
+        assert done.returncode == 0, done.stderr
+
+    return of_all_processes("sentiment_export", make)
 
 
 @pytest.fixture(scope="session")

@@ -31,7 +31,8 @@ def files(tmp_path_factory):
 def test_keras(tfpar, files, tmp_path):
     out = tmp_path / "out"
     arguments = ["--format", "saved_model,float32,int8", "--calibration", f"csv:{files / 'rows.csv'}"]
-    run = tfpar("export", "--keras", str(files / "model.keras"), "--export_dir", str(out), *arguments)
+    given = ["--keras", str(files / "model.keras"), "--export_dir", str(out)]
+    run = tfpar("export", *given, *arguments, python=("-m", "tfpar"))
     assert run.returncode == 0, run.stderr
     assert run.stderr.splitlines() == [f"exporting {name} ..." for name in ("saved_model", "float32", "int8")]
     manifest = json.loads(run.stdout.splitlines()[-1])

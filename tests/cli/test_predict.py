@@ -83,7 +83,7 @@ def test_standard_input_that_is_not_utf8(tfpar, export_dir):
 
 
 def test_a_hundred_thousand_words(tfpar, export_dir):
-    run = tfpar("predict", export_dir, stdin="gripping " * 100_000 + "\n")
+    run = tfpar("predict", export_dir, stdin="gripping " * 100_000 + "\n", python=("-m", "tfpar"))
     (prediction,) = read_json(run)["predictions"]
     (short,) = read_json(tfpar("predict", export_dir, "gripping " * 100))["predictions"]
     assert prediction["probabilities"] == short["probabilities"]

@@ -18,7 +18,7 @@ def report(run, returncode):
 
 
 def test_as_it_was_written(tfpar, export_dir):
-    run = tfpar("verify", export_dir)
+    run = tfpar("verify", export_dir, python=("-m", "tfpar"))
     found = report(run, 0)
     assert found["ok"] is True
     assert found["ran"] == ["model.float32.tflite", "model.int8.tflite"]

@@ -94,7 +94,7 @@ def test_a_worker_that_makes_no_call_is_named():
 
     error, _ = in_threads(2, work, timeout_s=0.3)
     assert isinstance(error, LostError)
-    assert str(error) == "worker 1 did not answer within 0.3 s"
+    assert str(error) == "worker 1 did not respond within 0.3 s"
 
 
 def test_a_worker_that_ends_is_named_at_once():

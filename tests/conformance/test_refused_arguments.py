@@ -64,7 +64,7 @@ def test_input_of_another_rank():
     "make, message",
     [
         (lambda: layers.Bidirectional(keras.layers.Dense(3)), "with a `layer` that is a recurrent layer of tfpar"),
-        (lambda: layers.Bidirectional("lstm"), "LSTM, GRU or SimpleRNN. Received: 'lstm'"),
+        (lambda: layers.Bidirectional("lstm"), "For another layer use keras.layers.Bidirectional. Received: 'lstm'"),
         (
             lambda: layers.Bidirectional(layers.LSTM(3), backward_layer=keras.layers.Dense(3)),
             "with a `backward_layer` that is a recurrent layer of tfpar",

@@ -47,9 +47,23 @@ def copies_of_stacks(bodies):
     return [line for body in bodies for line in body if re.search(r"\w+\[1[34],.* copy\(", line)]
 
 
-@pytest.mark.parametrize("go_backwards", [False, True], ids=["forwards", "backwards"])
-@pytest.mark.parametrize("masked", [False, True], ids=["unmasked", "masked"])
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
+# Opposite ones: both common dtypes, masks and directions. The other combinations are slow.
+FAST_VARIANTS = [("float32", False, False), ("bfloat16", True, True)]
+VARIANTS = [
+    pytest.param(
+        dtype,
+        masked,
+        go_backwards,
+        id=f"{dtype}-{'masked' if masked else 'unmasked'}-{'backwards' if go_backwards else 'forwards'}",
+        marks=() if (dtype, masked, go_backwards) in FAST_VARIANTS else pytest.mark.slow,
+    )
+    for dtype in ("float32", "bfloat16", "float16")
+    for masked in (False, True)
+    for go_backwards in (False, True)
+]
+
+
+@pytest.mark.parametrize("dtype, masked, go_backwards", VARIANTS)
 @pytest.mark.parametrize("name", RECURRENCES)
 def test_no_stack_is_copied(name, dtype, masked, go_backwards):
     bodies = loop_bodies(name, dtype, masked, dropout=masked, go_backwards=go_backwards)

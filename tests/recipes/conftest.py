@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -36,36 +37,18 @@ class Run:
         return line
 
 
-@pytest.fixture(scope="session")
-def forks(tmp_path_factory):
-    """The process that runs recipes without a new import of TensorFlow for each."""
-    log = tmp_path_factory.mktemp("forks") / "log"
-    with (
-        open(log, "w") as stderr,
-        subprocess.Popen(
-            [sys.executable, Path(__file__).with_name("run_forked.py")],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=stderr,
-            text=True,
-        ) as process,
-    ):
-        yield process
-        process.stdin.close()
-
-
 def run_in(directory: Path, forks, flags, kill_at_epoch=0, recipe="sentiment") -> Run:
     """Runs a recipe, or the script of a path, in `directory / "work"`."""
     outputs = {name: directory / name for name in ("stdout", "stderr")}
     request = {
-        "recipe": str(recipe if isinstance(recipe, Path) else RECIPES / f"{recipe}.py"),
-        "flags": [str(flag) for flag in flags],
+        "program": str(recipe if isinstance(recipe, Path) else RECIPES / f"{recipe}.py"),
+        "arguments": [str(flag) for flag in flags],
+        "stdin": os.devnull,
         "cwd": str(directory / "work"),
         "kill_at_epoch": kill_at_epoch,
         **{name: str(path) for name, path in outputs.items()},
     }
-    print(json.dumps(request), file=forks.stdin, flush=True)
-    returncode = int(forks.stdout.readline())
+    returncode = forks(request)
     return Run(returncode, *(path.read_text(encoding="utf-8") for path in outputs.values()))
 
 

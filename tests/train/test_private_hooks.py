@@ -137,7 +137,7 @@ def test_a_mask_is_read_and_set():
 
 
 def test_a_saved_part_stores_its_own_weights(tmp_path):
-    class Part(keras_private.SavedPart):
+    class Part(keras_private.SavedObject):
         def save_own_variables(self, store):
             store["number"] = np.array([7.0])
 

@@ -20,7 +20,7 @@ _MESSAGE_BYTES = 2**16
 
 
 class LostError(ConnectionError):
-    """Error: a worker has ended, or did not answer in time. The message begins with "worker INDEX"."""
+    """Error: a worker has ended, or did not respond in time. The message begins with "worker INDEX"."""
 
 
 class OutOfStepError(ValueError):
@@ -59,7 +59,7 @@ class SharedMemoryCollectives:
             the next aligned offset: see `aligned_size`. They are views of shared memory, valid until the next call.
 
         Raises:
-            LostError: another worker has ended, or did not answer in time.
+            LostError: another worker has ended, or did not respond in time.
             OutOfStepError: another worker makes another call.
         """
         sizes_bytes = [sum(_space(array.nbytes) for array in group[:-1]) + group[-1].nbytes for group in groups]
@@ -99,7 +99,7 @@ class SharedMemoryCollectives:
 
     def _make_error(self, peer, error) -> LostError:
         if isinstance(error, TimeoutError):
-            return LostError(f"worker {peer} did not answer within {self._timeout_s:g} s")
+            return LostError(f"worker {peer} did not respond within {self._timeout_s:g} s")
         return LostError(f"worker {peer} has ended: {error}")
 
 

@@ -72,10 +72,10 @@ def split_address(address: str) -> tuple[str, int]:
     Raises:
         UserError: there is no host, or no port from 1 to 65535.
     """
-    parts = ADDRESS.fullmatch(address)
-    if parts is None or not 1 <= int(parts["port"]) <= 65535:
+    match = ADDRESS.fullmatch(address)
+    if match is None or not 1 <= int(match["port"]) <= 65535:
         raise UserError(f"the address of a worker must be host:port, with a port from 1 to 65535; got {address!r}")
-    return parts["ipv6"] or parts["host"], int(parts["port"])
+    return match["ipv6"] or match["host"], int(match["port"])
 
 
 def _get_object(config, name):

@@ -11,7 +11,7 @@ def connect() -> int:
     """Start the TPU system, if there is one.
 
     Returns:
-        Number of TPU cores; 0 if there is none, or it does not answer.
+        Number of TPU cores; 0 if there is none, or it does not respond.
     """
     import tensorflow as tf
 

@@ -1,6 +1,6 @@
 """An ensemble of recurrent text classifiers in one network."""
 
-import dataclasses
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -15,22 +15,32 @@ CELLS = LAYERS
 POOLINGS = ("last", "max", "mean", "attention")
 
 
-@dataclasses.dataclass(frozen=True)
-class _Member:
-    """Arguments of each member; see `text_classifier`."""
+class _Embedding(NamedTuple):
+    """Arguments of the embedding of tokens; see `text_classifier`."""
 
     vocabulary_size: int
-    num_classes: int
+    embedding_size: int
+    token_scores: np.ndarray | None
+    token_dropout: float
+
+
+class _Recurrence(NamedTuple):
+    """Arguments of the recurrent layers; see `text_classifier`."""
+
     cell: type[RecurrentLayer]
     units: int
-    embedding_size: int
     bidirectional: bool
     recurrent_layers: int
-    pooling: str
-    dropout: float
     input_dropout: float
     recurrent_dropout: float
-    token_dropout: float
+
+
+class _Head(NamedTuple):
+    """Arguments of what follows the recurrent layers; see `text_classifier`."""
+
+    num_classes: int
+    pooling: str
+    dropout: float
 
 
 def text_classifier(
@@ -54,9 +64,8 @@ def text_classifier(
 ) -> keras.Model:
     """Build an ensemble of classifiers of token sequences with a common input and no common weights.
 
-    Each member is: tokens -> embedding -> recurrent layers -> pooling over valid steps -> logits. Trained by the mean
-    of their losses and evaluated by the mean of their probabilities, the members are a deep ensemble, trained in one
-    program and exported as one file (Lakshminarayanan et al. 2017, arXiv:1612.01474).
+    Each member is: tokens -> embedding -> recurrent layers -> pooling over valid steps -> logits. They are a deep
+    ensemble, trained in one program and exported as one file (Lakshminarayanan et al. 2017, arXiv:1612.01474).
 
     Args:
         vocabulary_size: number of token ids; 0 is padding, 1 the unknown token.
@@ -65,12 +74,10 @@ def text_classifier(
         units: of each recurrent layer and direction.
         embedding_size: number of learned features of a token.
         bidirectional: run the recurrent layers in both directions.
-        recurrent_layers: number of stacked recurrent layers.
+        recurrent_layers, members: number of stacked recurrent layers, and of members.
         pooling: one of `POOLINGS`; "last" is the last output of each direction.
-        members: number of members.
         dropout: of the pooled features.
-        input_dropout: of the features of the embeddings, the same at each step.
-        recurrent_dropout: of h[t-1], the same units at each step.
+        input_dropout, recurrent_dropout: of the embeddings and of h[t-1], the same features at each step.
         token_dropout: fraction of tokens to replace by the unknown token.
         token_scores: float (vocabulary_size, scores), prior scores of each token, such as log-odds. They initialize
             additional trained columns of each member's embedding.
@@ -86,28 +93,22 @@ def text_classifier(
     check_one_of("pooling", pooling, POOLINGS)
     for name, value in (("members", members), ("recurrent_layers", recurrent_layers), ("num_classes", num_classes)):
         check_positive_integer(name, value)
-    member = _Member(
-        vocabulary_size=vocabulary_size,
-        num_classes=num_classes,
-        cell=find_layer(cell),
-        units=units,
-        embedding_size=embedding_size,
-        bidirectional=bidirectional,
-        recurrent_layers=recurrent_layers,
-        pooling=pooling,
-        dropout=dropout,
-        input_dropout=input_dropout,
-        recurrent_dropout=recurrent_dropout,
-        token_dropout=token_dropout,
-    )
+    embedding = _Embedding(vocabulary_size, embedding_size, token_scores, token_dropout)
+    recurrence = _Recurrence(find_layer(cell), units, bidirectional, recurrent_layers, input_dropout, recurrent_dropout)
+    head = _Head(num_classes, pooling, dropout)
     tokens = keras.Input((None,), dtype="int32", name="tokens")
-    logits = [_logits(member, tokens, token_scores, index, seed + 1000 * index) for index in range(members)]
+    logits = [
+        _build_member(embedding, recurrence, head, tokens, index, seed + 1000 * index) for index in range(members)
+    ]
     if wide is not None:
         logits.append(_as_member(wide(tokens), num_classes, "wide"))
-    return keras.Model(
-        tokens,
-        keras.layers.Concatenate(axis=1, dtype="float32", name="logits")(logits) if len(logits) > 1 else logits[0],
-    )
+    return keras.Model(tokens, _concatenate(logits))
+
+
+def _concatenate(logits):
+    if len(logits) == 1:
+        return logits[0]
+    return keras.layers.Concatenate(axis=1, dtype="float32", name="logits")(logits)
 
 
 def _as_member(logits, num_classes, suffix):
@@ -115,37 +116,35 @@ def _as_member(logits, num_classes, suffix):
     return keras.layers.Reshape((1, num_classes), dtype="float32", name=f"member_{suffix}")(logits)
 
 
-def _logits(member, tokens, token_scores, index, seed):
+def _build_member(embedding, recurrence, head, tokens, index, seed):
     """Build one member: float (batch, 1, num_classes)."""
-    suffix = f"_{index}"
-    x = layers.TokenDropout(member.token_dropout, seed=seed, name="token_dropout" + suffix)(tokens)
+    suffix, scores = f"_{index}", embedding.token_scores
+    x = layers.TokenDropout(embedding.token_dropout, seed=seed, name="token_dropout" + suffix)(tokens)
     x = keras.layers.Embedding(
-        member.vocabulary_size,
-        member.embedding_size + (0 if token_scores is None else token_scores.shape[1]),
-        embeddings_initializer=_ScoredEmbedding(token_scores, seed),
+        embedding.vocabulary_size,
+        embedding.embedding_size + (0 if scores is None else scores.shape[1]),
+        embeddings_initializer=_ScoredEmbedding(scores, seed),
         mask_zero=True,
         name="embedding" + suffix,
     )(x)
-    for depth in range(member.recurrent_layers):
-        is_last = depth == member.recurrent_layers - 1
-        x = _recurrent(member, is_last and member.pooling == "last", f"recurrent_{depth}{suffix}", seed + 10 * depth)(x)
-    x = _pooling(member, suffix, x)
-    x = layers.Dropout(member.dropout, seed=seed + 1, name="dropout" + suffix)(x)
+    for depth in range(recurrence.recurrent_layers):
+        last_only = depth == recurrence.recurrent_layers - 1 and head.pooling == "last"
+        x = _make_layer(recurrence, last_only, f"recurrent_{depth}{suffix}", seed + 10 * depth)(x)
+    x = _pool(head.pooling, recurrence.units, suffix, x)
+    x = layers.Dropout(head.dropout, seed=seed + 1, name="dropout" + suffix)(x)
     initializer = keras.initializers.GlorotUniform(seed + 2)
-    x = keras.layers.Dense(member.num_classes, kernel_initializer=initializer, dtype="float32", name="dense" + suffix)(
-        x
-    )
-    return _as_member(x, member.num_classes, index)
+    dense = keras.layers.Dense(head.num_classes, kernel_initializer=initializer, dtype="float32", name="dense" + suffix)
+    return _as_member(dense(x), head.num_classes, index)
 
 
-def _recurrent(member, last_only, name, seed):
+def _make_layer(recurrence, last_only, name, seed):
     def one_direction(go_backwards, seed):
-        return member.cell(
-            member.units,
+        return recurrence.cell(
+            recurrence.units,
             kernel_initializer=keras.initializers.GlorotUniform(seed),
             recurrent_initializer=keras.initializers.Orthogonal(seed=seed + 1),
-            dropout=member.input_dropout,
-            recurrent_dropout=member.recurrent_dropout,
+            dropout=recurrence.input_dropout,
+            recurrent_dropout=recurrence.recurrent_dropout,
             seed=seed + 2,
             return_sequences=not last_only,
             go_backwards=go_backwards,
@@ -153,18 +152,18 @@ def _recurrent(member, last_only, name, seed):
         )
 
     forward = one_direction(False, seed + 3)
-    if not member.bidirectional:
+    if not recurrence.bidirectional:
         return forward
     return layers.Bidirectional(forward, backward_layer=one_direction(True, seed + 6), name=name)
 
 
-def _pooling(member, suffix, x):
-    if member.pooling == "last":
+def _pool(pooling, units, suffix, x):
+    if pooling == "last":
         return x
-    name = f"{member.pooling}_pooling{suffix}"
-    if member.pooling == "attention":
-        return layers.AttentionPooling(member.units, name=name)(x)
-    return {"max": layers.MaxPooling, "mean": layers.MeanPooling}[member.pooling](name=name)(x)
+    name = f"{pooling}_pooling{suffix}"
+    if pooling == "attention":
+        return layers.AttentionPooling(units, name=name)(x)
+    return {"max": layers.MaxPooling, "mean": layers.MeanPooling}[pooling](name=name)(x)
 
 
 @keras.saving.register_keras_serializable(package="tfpar")

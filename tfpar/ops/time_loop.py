@@ -62,17 +62,7 @@ def time_loop(
 
         def gradient(*d_outputs):
             d_sequence, d_final_states = (d_outputs[0], d_outputs[1:]) if returns_sequence else (None, d_outputs)
-            # Transposed once: a matmul by a transposed operand at each step takes 1.5 times as long.
-            transposed = tf.transpose(weights.kernel)
-
-            def step_gradient(t, d_states, gates, force_materialize):
-                states, residuals = stacks.at(order.index_after(t))
-                previous, _ = stacks.at(order.index_before(t))
-                residuals = (gates, *residuals)
-                return recurrence.step_gradient(
-                    d_states, states, previous, residuals, transposed, dropout, force_materialize
-                )
-
+            step_gradient = _make_step_gradient(recurrence, weights, dropout, stacks, order)
             d_x_proj, d_initial_states = _backward(step_gradient, d_sequence, d_final_states, gates, mask, order)
             d_x_proj = tf.ensure_shape(d_x_proj, x_proj.shape)
             residuals = tuple(order.rows_after(stack) for stack in stacks.residuals)
@@ -85,6 +75,20 @@ def time_loop(
     bias = tf.zeros(x_proj.shape[-1:], x_proj.dtype) if bias is None else bias
     outputs = differentiable(x_proj, bias, *initial_states, *present)
     return (outputs[0], tuple(outputs[1:])) if returns_sequence else (None, tuple(outputs))
+
+
+def _make_step_gradient(recurrence, weights, dropout, stacks, order):
+    """Make the function of the backward loop's body: the gradients of one step."""
+    # Transposed once: a matmul by a transposed operand at each step takes 1.5 times as long.
+    transposed = tf.transpose(weights.kernel)
+
+    def step_gradient(t, d_states, gates, force_materialize):
+        states, residuals = stacks.at(order.index_after(t))
+        previous, _ = stacks.at(order.index_before(t))
+        residuals = (gates, *residuals)
+        return recurrence.step_gradient(d_states, states, previous, residuals, transposed, dropout, force_materialize)
+
+    return step_gradient
 
 
 @dataclasses.dataclass(frozen=True)

@@ -139,10 +139,10 @@ def slice_rows(batch: Nest, index: int | tf.Tensor, count: int) -> tuple[tf.Tens
             return None
         if isinstance(tensor, tf.SparseTensor):
             return _slice_sparse_rows(tensor, offset, size)
-        part = tensor[offset : offset + size]
-        if isinstance(size, int) and isinstance(part, tf.Tensor) and rows % count == 0:
-            part = tf.ensure_shape(part, [size, *part.shape[1:]])  # static for XLA, also where `index` is not
-        return part
+        shard = tensor[offset : offset + size]
+        if isinstance(size, int) and isinstance(shard, tf.Tensor) and rows % count == 0:
+            shard = tf.ensure_shape(shard, [size, *shard.shape[1:]])  # static for XLA, also where `index` is not
+        return shard
 
     return tf.convert_to_tensor(offset, tf.int32), tf.nest.map_structure(cut, batch)
 

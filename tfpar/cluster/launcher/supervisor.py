@@ -132,13 +132,13 @@ class Supervisor:
         if self._running():
             for worker in self._workers:
                 worker.signal(signal.SIGTERM)
-        asked = len(self._signals.received)  # a further signal ends the wait
+        seen = len(self._signals.received)  # a further signal ends the wait
         self._pump.tick_while(
-            lambda: self._running() and len(self._signals.received) == asked,
+            lambda: self._running() and len(self._signals.received) == seen,
             self._limits.grace_s,
         )
         self._pump.tick_while(
-            lambda: any(worker.is_alive for worker in self._workers) and len(self._signals.received) == asked,
+            lambda: any(worker.is_alive for worker in self._workers) and len(self._signals.received) == seen,
             LEFTOVER_S,
         )
         for worker in self._workers:

@@ -1,4 +1,14 @@
-"""Exports a model as a verified TFLite file."""
+"""Exports a model as a verified TFLite file.
+
+Forms of a recurrence: "fused", one `UNIDIRECTIONAL_SEQUENCE_LSTM` (another cell is a loop, or in 8 bits unrolled);
+"loop" over the steps; "unrolled"; "chunked", a loop over five unrolled steps. The last two need a static length.
+
+The report on a file is {"format", "form", "form_reason", "path", "bytes", "ops", "signatures", "outputs" (names, in the
+model's order), "max_abs_error" (to Keras in float32, over at most 32 inputs of each signature), "latency_ms":
+{"median"} (of "serving_default")}; "renamed" where names differ from the model's; "note" for remarks; for "micro" also
+"arena_bytes", the memory of the interpreter, "micro_max_abs_error", measured in TFLite Micro, and "c_array", the names
+of two files beside it that contain it as a C array.
+"""
 
 import contextlib
 from collections.abc import Sequence
@@ -50,8 +60,7 @@ def tflite(
 ) -> dict[str, Any]:
     """Write a model as a TFLite file with builtin operations only, compared with the Keras model before it is written.
 
-    Forms of a recurrence: "fused", one `UNIDIRECTIONAL_SEQUENCE_LSTM` (another cell is a loop, or in 8 bits unrolled);
-    "loop" over the steps; "unrolled"; "chunked", a loop over five unrolled steps. The last two need a static length.
+    Forms of a recurrence are "fused", "loop", "unrolled" and "chunked": see `tfpar.export.conversion.to_tflite`.
     Stock LSTM, GRU, SimpleRNN and Bidirectional are converted, too; all other layers are as Keras computes them.
 
     Args:
@@ -64,51 +73,48 @@ def tflite(
         sequence_length: time steps of the file's inputs where the model leaves them open; default: the longest in
             `calibration`; without either, any length. Several lengths become signatures "length_N", which share
             weights; "serving_default" is the longest.
-        form: one of the above, or "auto", which goes by `target`.
+        form: of the recurrences: one of the above, or "auto", which goes by `target`.
         target: "phone" chooses the smallest form that is within the tolerance; "desktop" converts all forms and
             chooses the fastest on this machine; "micro" chooses the first that TFLite Micro runs, and the inputs and
             outputs of its int8 files are 8-bit integers.
         batch_size: rows of each call; a stateful model has its own.
-        streaming: add a signature "step": one time step and the states "LAYER_h" (and "LAYER_c") to the outputs
-            after it and the new states. A stateful model can be exported only with it.
+        streaming: add a signature "step": a time step and the states "LAYER_h", "LAYER_c" to the outputs and the new
+            states. A stateful model needs it.
         tolerance: the largest absolute difference of an output from Keras'; None: that of the format, relative to the
             output's largest value, see `FORMATS`.
         timeout_s: time limit of the converter, for each form, in seconds.
-        padding: where steps may be masked: "any"; or "right", after all valid steps, for which the fused form is
-            cheaper. The file is compared on such rows, too.
+        padding: where steps may be masked: "any" or, for a cheaper fused form, "right", after all valid steps.
 
     Returns:
-        {"format", "form", "form_reason", "path", "bytes", "ops", "signatures", "outputs" (names, in the model's order),
-        "max_abs_error" (to Keras in float32, over at most 32 inputs of each signature), "latency_ms": {"median"} (of
-        "serving_default")}; "renamed" where names differ from the model's; "note" for remarks; for "micro" also
-        "arena_bytes", the memory of the interpreter, "micro_max_abs_error", measured in TFLite Micro, and "c_array",
-        the names of two files beside it that contain it as a C array.
+        The report on the file, an entry of manifest.json: see `tfpar.export.conversion.to_tflite`.
 
     Raises:
-        UserError: a format that needs `calibration` has none; the model does not support the form or streaming; the
-            conversion failed; TFLite Micro cannot run the file.
+        UserError: `calibration` is missing; the form or streaming is not supported; the conversion failed.
         RefusedFileError: an output exceeds its tolerance.
         MissingExtraError: for "micro", tflite-micro is not installed.
         ValueError: an argument is out of range.
     """
     chosen = FORMATS[check_one_of("quantize", quantize or "float32", tuple(FORMATS))]
-    check_one_of("form", form, FORMS)
-    check_one_of("target", target, TARGETS)
-    check_one_of("padding", padding, PADDINGS)
+    for name, value, choices in (("form", form, FORMS), ("target", target, TARGETS), ("padding", padding, PADDINGS)):
+        check_one_of(name, value, choices)
     check_positive_integer("batch_size", batch_size)
     serving = serving_model(model)
+    lengths = _check_lengths(sequence_length)
+    _check(serving, chosen, calibration, lengths, target, streaming)
+    samples = sample_inputs(serving, calibration, max(lengths, default=None))
+    signatures = _make_signatures(serving, batch_size, lengths, samples, calibration, streaming, padding)
+    return write_signatures(signatures, path, chosen, form, target, tolerance, timeout_s)
+
+
+def _check(serving, chosen, calibration, lengths, target, streaming):
+    """Refuse combinations that cannot be converted."""
     _check_inputs(serving, chosen)
     if not streaming:
         check_stateless(serving)
-    lengths = _check_lengths(sequence_length)
     if target == "micro":
         check_micro(lengths, streaming)
     if chosen.name in CALIBRATED and calibration is None:
         raise UserError(f"quantize={chosen.name!r} needs `calibration`: a dataset of inputs like those of training.")
-    samples = sample_inputs(serving, calibration, max(lengths, default=None))
-    known = samples if lengths or calibration is not None else None
-    signatures = _make_signatures(serving, batch_size, lengths, samples, known, streaming, padding)
-    return write_signatures(signatures, path, chosen, form, target, tolerance, timeout_s)
 
 
 @outside_scope()
@@ -189,7 +195,8 @@ def _check_inputs(serving: ServingModel, chosen: Format) -> None:
             )
 
 
-def _make_signatures(serving, batch_size, lengths, samples, known, streaming, padding):
+def _make_signatures(serving, batch_size, lengths, samples, calibration, streaming, padding):
+    known = samples if lengths or calibration is not None else None
     if serving.stateful_layers:
         batch_size = serving.inputs[0].shape[0]
     longest = choose_input_shapes(serving, batch_size, max(lengths, default=None), known)

@@ -210,7 +210,8 @@ def _as_own_layer(name: str, layer: object) -> RecurrentLayer:
     if not isinstance(layer, RecurrentLayer):
         raise ValueError(
             f"Please initialize `Bidirectional` layer with a `{name}` that is a recurrent layer of tfpar, or "
-            f"keras.layers.LSTM, GRU or SimpleRNN. Received: {layer!r}"
+            f"keras.layers.LSTM, GRU or SimpleRNN. For another layer use keras.layers.Bidirectional. "
+            f"Received: {layer!r}"
         )
     return layer
 

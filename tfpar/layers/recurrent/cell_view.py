@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from tfpar.layers.recurrent.base import RecurrentLayer
 
 
-class CellView(keras_private.SavedPart):
+class CellView(keras_private.SavedObject):
     """A view of a layer's weights as those of a cell, where Keras stores them, so that files are interchangeable.
 
     Args:

@@ -137,11 +137,13 @@ def speech_recognizer(
         if streaming
         else _build_whole(builder, audio, rate_hz, model, strings)
     )
+    return keras.Model(audio, _add_logits(builder, x, num_classes + strings, dropout), name="speech")
+
+
+def _add_logits(builder, x, classes, dropout):
     x = layers.Dropout(dropout, seed=builder.next_seed(), name="dropout")(x)
     initializer = keras.initializers.GlorotUniform(builder.next_seed())
-    classes = num_classes + strings
-    x = keras.layers.Dense(classes, kernel_initializer=initializer, dtype="float32", name="logits")(x)
-    return keras.Model(audio, x, name="speech")
+    return keras.layers.Dense(classes, kernel_initializer=initializer, dtype="float32", name="logits")(x)
 
 
 def _check_kind(model, samples, strings, streaming):

@@ -147,10 +147,10 @@ def _sum_clipped_gradients(model, data, clip_norm) -> list[tf.Tensor]:
     """Sum the gradients of single rows, each scaled to a norm of at most `clip_norm`."""
     metric_variables, variables = metric_and_other_variables(model)
     rows = row_count(data)
-    offset = tf.cast(first_row(rows), tf.int32)
+    offset, padded = tf.cast(first_row(rows), tf.int32), tf.nest.map_structure(_pad_row, data)
 
     def add_row(index, sums):
-        row = tf.nest.map_structure(lambda leaf: None if leaf is None else tf.gather(leaf, index[None]), data)
+        row = tf.nest.map_structure(lambda leaf: None if leaf is None else tf.gather(leaf, index[None]), padded)
         # Nothing is assigned here: seeds advance in the forward pass of all rows.
         gradients, _ = run_statelessly(
             functools.partial(_row_gradients, model), offset + index, row, metric_variables, variables
@@ -162,6 +162,11 @@ def _sum_clipped_gradients(model, data, clip_norm) -> list[tf.Tensor]:
     zeros = [tf.zeros(variable.shape, variable.dtype) for variable in model.trainable_variables]
     begin = (tf.constant(0), zeros)
     return tf.while_loop(lambda index, sums: index < rows, add_row, begin, parallel_iterations=1)[1]
+
+
+def _pad_row(leaf) -> tf.Tensor | None:
+    """Add a row of zeros, which is not used: XLA cannot compile the loop's body for a shard without rows."""
+    return None if leaf is None else tf.pad(leaf, [[0, 1]] + [[0, 0]] * (leaf.shape.rank - 1))
 
 
 def _row_gradients(model, row) -> list[Gradient]:

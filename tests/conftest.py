@@ -63,6 +63,21 @@ def of_all_processes(tmp_path_factory):
     return get
 
 
+@pytest.fixture(scope="session")
+def sentiment_smoke(of_all_processes):
+    """A directory with the output of `recipes/sentiment.py --smoke` in a process of its own: stdout, stderr, export."""
+    recipe = Path(__file__).parents[1] / "recipes" / "sentiment.py"
+
+    def make(directory):
+        directory.mkdir()
+        flags = ["--smoke", "--noxla", "--export_dir", directory / "export", "--export", "saved_model,float32,int8"]
+        with open(directory / "stdout", "w") as stdout, open(directory / "stderr", "w") as stderr:
+            done = subprocess.run([sys.executable, recipe, *flags], stdout=stdout, stderr=stderr, cwd=directory)
+        assert done.returncode == 0, (directory / "stderr").read_text()
+
+    return of_all_processes("sentiment_smoke", make)
+
+
 @pytest.fixture
 def tfds(monkeypatch):
     """TensorFlow Datasets, kept from looking for prepared sets in its public bucket: tests need no network."""

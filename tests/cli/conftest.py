@@ -7,14 +7,12 @@ import os
 import resource
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 OWN_PROCESS = ("-m", "tfpar")
-RECIPE = Path(__file__).parents[2] / "recipes" / "sentiment.py"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,15 +68,9 @@ def tfpar(tmp_path_factory, forks):
 
 
 @pytest.fixture(scope="session")
-def export_dir(of_all_processes):
+def export_dir(sentiment_smoke):
     """An export of the sentiment recipe; tests that change it copy it first."""
-
-    def make(path):
-        flags = ["--smoke", "--noxla", "--export_dir", path, "--export", "saved_model,float32,int8"]
-        done = subprocess.run([sys.executable, RECIPE, *flags], capture_output=True, text=True, cwd=path.parent)
-        assert done.returncode == 0, done.stderr
-
-    return of_all_processes("sentiment_export", make)
+    return sentiment_smoke / "export"
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ import pytest
 
 KEYS = {
     "recipe", "dataset", "cell", "strategy", "replicas", "xla", "examples", "metrics", "train_seconds",
-    "examples_per_second", "epochs", "compilations", "padding_fraction", "weights_abs_sum", "exports",
+    "examples_per_second", "epochs", "skipped_steps", "compilations", "padding_fraction", "weights_abs_sum", "exports",
 }  # fmt: skip
 
 SMOKE = ("--smoke", "--noxla", "--buckets", 2)  # of two lengths, so that nothing may rely on a fixed one
@@ -21,11 +21,11 @@ def test_help_comes_at_once(sentiment_process):
     assert "Traceback" not in run.stderr
 
 
-def test_one_json_object_on_stdout_and_all_else_on_stderr(sentiment_process, tmp_path):
-    run = sentiment_process("--smoke", "--noxla", "--export_dir", tmp_path / "left", "--export", "saved_model,float32")
-    result = run.result
-    assert run.stdout == json.dumps(result) + "\n"
-    assert "strategy: one" in run.stderr and "exporting float32" in run.stderr
+def test_one_json_object_on_stdout_and_all_else_on_stderr(sentiment_smoke):
+    stdout, stderr = ((sentiment_smoke / name).read_text() for name in ("stdout", "stderr"))
+    result = json.loads(stdout)
+    assert stdout == json.dumps(result) + "\n"
+    assert "strategy: one" in stderr and "exporting float32" in stderr
     assert KEYS <= set(result)
     assert (result["recipe"], result["dataset"], result["cell"]) == ("sentiment", "generated", "lstm")
     assert (result["strategy"], result["replicas"], result["xla"]) == ("one", 1, False)
@@ -35,8 +35,9 @@ def test_one_json_object_on_stdout_and_all_else_on_stderr(sentiment_process, tmp
     assert 0 < result["padding_fraction"] < 1
     assert min(result[name] for name in ("train_seconds", "examples_per_second", "weights_abs_sum")) > 0
 
-    saved_model, float32 = result["exports"]
-    assert saved_model["path"] == str(tmp_path / "left" / "saved_model") and saved_model["bytes"] > 0
+    export_dir = sentiment_smoke / "export"
+    saved_model, float32, _ = result["exports"]
+    assert saved_model["path"] == str(export_dir / "saved_model") and saved_model["bytes"] > 0
     assert set(float32) >= {
         "form",
         "form_reason",
@@ -49,12 +50,12 @@ def test_one_json_object_on_stdout_and_all_else_on_stderr(sentiment_process, tmp
         "metrics",
         "latency_ms",
     }
-    assert float32["path"] == str(tmp_path / "left" / "model.float32.tflite")
+    assert float32["path"] == str(export_dir / "model.float32.tflite")
     assert "UNIDIRECTIONAL_SEQUENCE_LSTM" in float32["ops"] and float32["max_abs_error"] <= 1e-5
     assert float32["metrics"]["accuracy"] == pytest.approx(result["metrics"]["accuracy"])
-    left = {path.name for path in (tmp_path / "left").iterdir()}
+    left = {path.name for path in export_dir.iterdir()}
     assert left >= {"saved_model", "model.float32.tflite", "labels.txt", "tokenizer.json", "manifest.json", "card.md"}
-    manifest = json.loads((tmp_path / "left" / "manifest.json").read_text())
+    manifest = json.loads((export_dir / "manifest.json").read_text())
     assert {"files", "signatures", "metrics", "exports", "versions"} <= set(manifest)
 
 

@@ -20,7 +20,16 @@ SETTINGS = (pytest.param("mirrored2", marks=pytest.mark.slow), "multiworker2")
 
 pytestmark = pytest.mark.timeout(600)  # the first test waits for those that run before it; each case has its own limit
 
-CASES, ALONE = case_names(SCRIPT), case_names(SCRIPT, "ALONE")
+CASES = case_names(SCRIPT)
+# They run only if a test that has one as a parameter is selected.
+SLOW_CASES = {
+    "validation",
+    "predicting_xla",
+    "predicting_three_at_once",
+    "distributed_dataset_three_at_once",
+    "shuffled",
+    "own_compute_loss",
+}
 
 
 @pytest.fixture(scope="module")
@@ -32,13 +41,20 @@ def outcomes(tmp_path_factory, request):
         command = [sys.executable, str(SCRIPT), setting, root]
         return run_cases(command, names, lambda: environments_of(setting), TIMEOUT_S)
 
+    items = [item for item in request.session.items if item.path == request.path]
+    selected = [item.callspec.params for item in items if hasattr(item, "callspec")]
+    given = {params.get("case") for params in selected}
+    cases = [case for case in CASES if case not in SLOW_CASES or case in given]
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        rows = {"multiworker2": CASES, "one": CASES}
-        if any("mirrored2" in item.name for item in request.session.items if item.path == request.path):
-            rows["mirrored2"] = CASES
+        rows = {"multiworker2": cases, "one": cases}
+        if any("mirrored2" in item.name for item in items):
+            rows["mirrored2"] = cases
         futures = {setting: pool.submit(run, setting, names) for setting, names in rows.items()}
         # Each has processes of its own.
-        rows = [*(("multiworker2", name) for name in ALONE), ("grpc2", "killed"), ("grpc2", "suspended")]
+        lost = [
+            (params["setting"], params["case"]) for params in selected if params.get("case") in ("killed", "suspended")
+        ]
+        rows = [("multiworker2", "unseeded"), ("multiworker2", "stopped_alone"), *lost]
         alone = {row: pool.submit(run, row[0], [row[1]]) for row in rows}
 
         def outcome(setting, case):

@@ -42,7 +42,8 @@ def _define_flag(name: str, entry: Setting, kind: type, default: Any) -> None:
     bounds: dict[str, Any] = dict(lower_bound=entry.minimum, upper_bound=entry.maximum)
     if kind is tuple:
         flags.DEFINE_list(name, list(default), entry.help)
-        _check_list(name, entry.choices)
+        if entry.choices:
+            _check_list(name, entry.choices)
     elif entry.other_choice:
         help = f"<{'|'.join(entry.list_choices())}>: {entry.help}"
         flags.DEFINE(_OpenEnumParser(entry), name, default, help, serializer=flags.ArgumentSerializer())

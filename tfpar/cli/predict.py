@@ -13,10 +13,11 @@ from tfpar.errors import MissingExtraError, UserError
 from tfpar.files import check_writable_file
 
 _DESCRIPTION = """
-Predict for inputs with an exported model. An INPUT is a text; an image file (two in a row for faces); a WAV file; or,
-for models of tfpar export, rows as npz:, npy:, csv: or tsv:FILE. Many inputs: folder:PATH (or the path of a directory,
-unless inputs are texts), csv:FILE or tsv:FILE with a column of texts or of paths relative to the file, and npz:FILE
-with an array text, source, image or audio. Exit code 1: some predictions failed; their entries have "error".
+Predict for inputs with an exported model. An INPUT is a text; an image file (two in a row for faces); a WAV file; a csv
+file of a time series, with a row for each step; or, for models of tfpar export, rows as npz:, npy:, csv: or tsv:FILE.
+Many inputs: folder:PATH (or the path of a directory, unless inputs are texts), csv:FILE or tsv:FILE with a column of
+texts or of paths relative to the file, and npz:FILE with an array text, source, image or audio. Exit code 1: some
+predictions failed; their entries have "error".
 """
 
 
@@ -37,6 +38,9 @@ def main(arguments: list[str]) -> None:
         predictor = load_predictor(bundle, options.format)
         if options.threshold is not None:
             _set_threshold(predictor, options.threshold)
+        if options.plot:
+            options.inputs = options.inputs or list(_read_lines())
+            _plot(predictor, options.inputs, options.plot)
         if options.attention:
             options.inputs = options.inputs or list(_read_lines())
             _draw_attention(predictor, options.inputs, options.attention)
@@ -75,6 +79,7 @@ def _make_parser():
     parser.add_argument(
         "--threshold", type=float, help="of faces: the smallest cosine of two images that show the same person"
     )
+    parser.add_argument("--plot", metavar="FILE.png", help="of a time series: plot the first forecast or scores")
     parser.add_argument("--attention", metavar="FILE.png", help="of a translator: plot the first input's alignment")
     add_keys(parser)
     return parser
@@ -110,6 +115,13 @@ def _predict(predictor, items, errors, parser):
             errors.append(parser.name_flags(str(error)))
             prediction = {"input": item.name, "error": errors[-1]}
         yield prediction
+
+
+def _plot(predictor, inputs, path):
+    if not hasattr(predictor, "plot") or not inputs:
+        raise UserError("--plot needs one file and an export of a forecaster or an anomaly detector")
+    check_writable_file(Path(path), "--plot")
+    predictor.plot(inputs[0], Path(path))
 
 
 def _draw_attention(predictor, inputs, path):

@@ -35,7 +35,11 @@ def print_predictions(output: str, facts: dict, predictions: Iterable[dict]) -> 
 
 
 def _rows(prediction: dict) -> Iterator[dict]:
-    """Yield one CSV row or, for a prediction with "outputs" (lists of rows by name), one for each of their rows."""
+    """Yield one CSV row; or one for each row of "outputs" (lists of rows by name), or for each of the "steps"."""
+    for step in prediction.get("steps", ()):
+        yield dict(_flatten({"input": prediction["input"], **step}))
+    if "steps" in prediction:
+        return
     outputs = prediction.get("outputs")
     if outputs is None:
         yield dict(_flatten(prediction))

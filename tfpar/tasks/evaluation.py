@@ -32,6 +32,7 @@ from tfpar.tasks.scores import import_sacrebleu, score_classes, score_numbers, s
 from tfpar.tasks.speech_recognition.folder import digits_of, read_transcripts
 from tfpar.tasks.speech_recognition.transcripts import import_jiwer, measure_string_errors
 from tfpar.tasks.speech_recognition.voices import DIGITS
+from tfpar.tasks.time_series.load_labeled import read_labeled_file
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,6 +100,8 @@ def evaluate(bundle: Bundle, data: str, format_name: str | None = None, **option
     """
     predictor = load_predictor(bundle, format_name)
     task = bundle.manifest["task"]
+    if task not in _EVALUATORS:
+        raise UserError(f"tfpar evaluate is not for {task}; the recipe measures it on its test split")
     evaluation = Evaluation(bundle, predictor, data, **options)
     check_split(evaluation.split)
     if task != "face_verification" and (evaluation.set_threshold or evaluation.output_dir):
@@ -114,6 +117,23 @@ def _classes(evaluation):
     scores = score_classes(truths, [prediction["label"] for prediction in predictions], predictor.labels)
     likelihoods = [prediction["probabilities"][truth] for truth, prediction in zip(truths, predictions, strict=True)]
     scores["metrics"]["log_loss"] = float(-np.mean(np.log(np.maximum(likelihoods, 1e-12))))
+    return {"examples": len(truths), "unreadable": unreadable, **scores}
+
+
+def _series(evaluation):
+    collected = read_labeled_file(evaluation.data, evaluation.label_column or "", evaluation.encoding)
+    predictor = evaluation.predictor
+    if not predictor.labels or evaluation.input_column is not None:
+        raise UserError("tfpar evaluate is for classifiers of series, and takes no --input_column")
+    examples = [
+        (Item(f"series {number}", (series,)), label)
+        for number, (series, label) in enumerate(zip(collected.series, collected.labels, strict=True), start=1)
+    ]
+    if unknown := sorted({label for _, label in examples} - set(predictor.labels)):
+        known = ", ".join(predictor.labels)
+        raise UserError(f"{collected.where} has the label {unknown[0]!r}; the model's are {known}")
+    truths, predictions, unreadable = _predict(examples, predictor)
+    scores = score_classes(truths, [prediction["label"] for prediction in predictions], predictor.labels)
     return {"examples": len(truths), "unreadable": unreadable, **scores}
 
 
@@ -284,5 +304,6 @@ _EVALUATORS = {
     "model": _model,
     "speech": _speech,
     "text_classification": _classes,
+    "time_series_classification": _series,
     "translation": _translation,
 }

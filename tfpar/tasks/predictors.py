@@ -13,6 +13,9 @@ PREDICTORS = {
     "image_classification": ("tasks.image_classification.predict", "ImagePredictor"),
     "model": ("export.generic.model_predictor", "ModelPredictor"),
     "speech": ("tasks.speech_recognition.predict", "SpeechPredictor"),
+    "time_series_classification": ("tasks.time_series.predict", "SeriesClassifier"),
+    "time_series_forecasting": ("tasks.time_series.predict", "SeriesForecaster"),
+    "time_series_anomaly": ("tasks.time_series.predict_anomaly", "AnomalyDetector"),
     "translation": ("tasks.translation.predict", "TranslationPredictor"),
     "text_classification": ("tasks.text_classification.predict", "TextPredictor"),
 }

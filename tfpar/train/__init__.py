@@ -2,20 +2,24 @@
 
 from tfpar.train.adversarial import AdversarialModel, AdversarialStep
 from tfpar.train.callbacks import StopAtStep, Throughput, finished_epochs, logging_callbacks
+from tfpar.train.checkpoints.callback import Checkpoints
 from tfpar.train.crossentropy import SmoothedCrossentropy
 from tfpar.train.ctc import CTCLoss
 from tfpar.train.dp_sgd import DPSGD, DPModel
 from tfpar.train.model import Model, Sequential
+from tfpar.train.non_finite_guard import NonFiniteGuard
 from tfpar.train.optimizers import adamw
 from tfpar.train.token_crossentropy import TokenCrossentropy
 
 __all__ = [
+    "DPSGD",
     "AdversarialModel",
     "AdversarialStep",
     "CTCLoss",
+    "Checkpoints",
     "DPModel",
-    "DPSGD",
     "Model",
+    "NonFiniteGuard",
     "Sequential",
     "SmoothedCrossentropy",
     "StopAtStep",

@@ -17,6 +17,7 @@ from tfpar import keras_private
 from tfpar.errors import MissingExtraError
 from tfpar.keras_private import flatten_layers
 from tfpar.layers.call_context import first_row
+from tfpar.ops import philox
 from tfpar.train.accumulation import innermost
 from tfpar.train.losses import compute_model_loss
 from tfpar.train.microbatches import run_statelessly
@@ -197,7 +198,6 @@ def _add_noise(summed, privacy, step) -> list[tf.Tensor]:
     """Add noise that depends on the seed, the step and the variable, so that it is equal on all replicas."""
     if not privacy.noise_multiplier:
         return list(summed)
-    first, stddev = tf.cast(step, tf.int64) * len(summed), privacy.clip_norm * privacy.noise_multiplier
-    seeds = [tf.stack([tf.constant(privacy.seed, tf.int64), first + index]) for index in range(len(summed))]
-    draw = functools.partial(tf.random.stateless_normal, stddev=stddev, alg="philox")
-    return [g + tf.cast(draw(g.shape, seed), g.dtype) for g, seed in zip(summed, seeds, strict=True)]
+    stddev = privacy.clip_norm * privacy.noise_multiplier
+    noise = (philox.normal(g.shape, privacy.seed, step, stream) for stream, g in enumerate(summed))
+    return [g + tf.cast(stddev * drawn, g.dtype) for g, drawn in zip(summed, noise, strict=True)]

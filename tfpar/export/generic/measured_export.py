@@ -17,6 +17,7 @@ from tfpar.export.conversion.to_saved_model import saved_model_in_bundle
 from tfpar.export.conversion.to_tflite import tflite
 from tfpar.export.formats import FORMATS, Format
 from tfpar.export.report.card import write_card
+from tfpar.export.report.html_report import Table, write_report
 from tfpar.export.report.refusals import (
     SIGNIFICANCE,
     is_refused,
@@ -76,6 +77,8 @@ class MeasuredExport:
             manifest["signatures"] = self.signatures()
             manifest |= self.make_late_manifest_fields(temporary, formats)
             write_card(temporary / "card.md", manifest, self.make_card_sections())
+            pictures = sorted(temporary.glob("*.png"))
+            write_report(temporary / "report.html", manifest, self.make_report_tables(), pictures)
         return resolve_paths(directory, manifest["exports"])
 
     @functools.cached_property
@@ -90,6 +93,10 @@ class MeasuredExport:
     def make_card_sections(self) -> dict[str, str]:
         """Make the task's sections of the card: "input", "pictures", "use", "limits"."""
         raise NotImplementedError
+
+    def make_report_tables(self) -> dict[str, Table]:
+        """Make the task's tables of `report.html`, by heading."""
+        return {}
 
     def write_task_files(self, directory: Path, predictions: np.ndarray) -> None:
         """Write the task's files, such as labels and plots.

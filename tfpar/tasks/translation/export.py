@@ -17,6 +17,7 @@ from tfpar.export.conversion.signatures import SequenceSignature
 from tfpar.export.conversion.to_saved_model import saved_model_in_bundle
 from tfpar.export.conversion.to_tflite import write_signatures
 from tfpar.export.formats import FORMATS
+from tfpar.export.report.html_report import write_report
 from tfpar.export.report.plots import draw_learning_curve
 from tfpar.export.report.refusals import (
     SIGNIFICANCE,
@@ -92,6 +93,7 @@ class TranslatorExport:
             models = {ENCODE: self.encoder, DECODE_STEP: self.decoder_step}
             manifest |= save_weights_if_refused(models, temporary, manifest["exports"])
             write_translator_card(temporary / "card.md", manifest, self._samples())
+            write_report(temporary / "report.html", manifest, {}, sorted(temporary.glob("*.png")))
         return resolve_paths(directory, manifest["exports"])
 
     def _samples(self):

@@ -1,0 +1,140 @@
+"""Models for time series: missing values and padding have no effect, forecasts keep their units, and nothing leaks."""
+
+import keras
+import numpy as np
+import pytest
+
+from tfpar import layers, models
+
+CLASSIFIER = dict(columns=2, num_outputs=3, has_indicators=True, units=4, width=4, steps=9, seed=1)
+FORECASTER = dict(input_length=12, horizon=8, targets=2, units=6, segment=4, dropout=0.0, seed=1)
+
+
+def with_indicators(values, missing):
+    observed = np.where(missing, 0, 1).astype("float32")
+    return np.concatenate([values, np.broadcast_to(observed, values.shape)], axis=-1).astype("float32")
+
+
+@pytest.fixture
+def values():
+    return np.random.default_rng(0).normal(size=(3, 9, 2)).astype("float32")
+
+
+@pytest.mark.parametrize("kind", ["lstm_fcn", "recurrent", "conv_recurrent"])
+def test_missing_values_have_no_effect(kind, values):
+    classifier = models.time_series_classifier(kind, **CLASSIFIER)
+    missing = np.zeros((1, 9, 1), bool)
+    missing[:, [3, 7, 8]] = True
+    other = np.where(missing, 99.0, values)
+    one, two = (classifier(with_indicators(v, missing)).numpy() for v in (values, other))
+    np.testing.assert_allclose(one, two, atol=1e-6)
+    assert one.shape == (3, 3) and np.abs(one - classifier(with_indicators(values, missing & False))).max() > 1e-3
+
+
+def test_a_recurrent_classifier_takes_any_length(values):
+    classifier = models.time_series_classifier("recurrent", **CLASSIFIER | {"steps": None})
+    short = classifier(with_indicators(values[:, :6], np.zeros((1, 6, 1), bool)))
+    padded = np.concatenate([with_indicators(values[:, :6], np.zeros((1, 6, 1), bool)), np.zeros((3, 3, 4))], axis=1)
+    np.testing.assert_allclose(short, classifier(padded.astype("float32")), atol=1e-6)
+
+
+def test_convolutions_do_not_see_masked_steps(values):
+    layer = layers.MaskedConvolution(5, 3, seed=2)
+    whole = layer(values[:, :6])
+    masked = layer(values, mask=np.arange(9)[None] < np.full((3, 1), 6))
+    np.testing.assert_allclose(whole, masked[:, :6], atol=1e-6)
+
+
+def test_standardization_and_its_inverse(values):
+    mean, deviation = [1.0, -2.0], [0.5, 4.0]
+    scaled = layers.Standardization(mean, deviation)(values)
+    np.testing.assert_allclose(scaled, (values - mean) / deviation, rtol=1e-5)
+    np.testing.assert_allclose(layers.Unstandardization(mean, deviation)(scaled), values, rtol=1e-5, atol=1e-6)
+    with pytest.raises(ValueError, match="deviations above zero"):
+        layers.Standardization([0.0], [0.0])
+
+
+@pytest.mark.parametrize("kind", ["segrnn", "seq2seq", "direct"])
+@pytest.mark.parametrize("scaling", ["global", "window"])
+def test_forecasts_move_with_the_units(kind, scaling):
+    """Another origin and another unit of the input are another origin and another unit of the forecast."""
+    series = np.random.default_rng(0).normal(size=(2, 12, 2)).astype("float32")
+    one = models.forecaster(kind, scaling=scaling, **FORECASTER)
+    two = models.forecaster(kind, scaling=scaling, mean=(10, 20), deviation=(2, 3), **FORECASTER)
+    two.set_weights(one.get_weights())
+    expected = one(series).numpy() * [2, 3] + [10, 20]
+    np.testing.assert_allclose(two((series * [2, 3] + [10, 20]).astype("float32")), expected, rtol=1e-4, atol=1e-4)
+    assert expected.shape == (2, 8, 2)
+
+
+@pytest.mark.parametrize("kind", ["segrnn", "seq2seq", "direct"])
+def test_columns_that_are_known_ahead(kind):
+    """They change the forecast; other columns of the future do not."""
+    forecaster = models.forecaster(kind, past=1, known=1, has_indicators=True, quantiles=(0.1, 0.5, 0.9), **FORECASTER)
+    values = np.random.default_rng(0).normal(size=(2, 20, 4)).astype("float32")
+    series = with_indicators(values, np.zeros((1, 20, 1), bool))
+    one = forecaster(series).numpy()
+    assert one.shape == (2, 8, 2, 3) and (np.diff(one, axis=-1) > 0).all()
+    future = series.copy()
+    future[:, 12:, :3] = 9
+    np.testing.assert_array_equal(forecaster(future), one)
+    future[:, 12:, 3] = 9
+    assert np.abs(forecaster(future).numpy() - one).max() > 1e-4
+
+
+def test_the_last_observed_value_is_the_level():
+    forecaster = models.forecaster("direct", has_indicators=True, **FORECASTER)
+    forecaster.get_layer("output").set_weights([np.zeros_like(w) for w in forecaster.get_layer("output").get_weights()])
+    values = np.arange(24, dtype="float32").reshape(1, 12, 2)
+    missing = np.zeros((1, 12, 2), bool)
+    missing[0, 9:, 0] = True
+    forecast = forecaster(with_indicators(values, missing)).numpy()
+    np.testing.assert_allclose(forecast[0, 0], [values[0, 8, 0], values[0, 11, 1]])
+
+
+def test_segrnn_decodes_each_segment_from_the_state_of_the_encoder():
+    """Against the equations of the paper, with Keras' own GRU."""
+    forecaster = models.forecaster("segrnn", **FORECASTER)
+    series = np.random.default_rng(0).normal(size=(1, 12, 2)).astype("float32")
+    weight = {layer.name: layer.get_weights() for layer in forecaster.layers}
+    gru = keras.layers.GRU(6)
+    gru.build((None, None, 6))
+    gru.set_weights(weight["recurrent"])
+    for target in range(2):
+        centered = series[0, :, target] - series[0, -1, target]
+        segments = np.maximum(centered.reshape(3, 4) @ weight["segments"][0] + weight["segments"][1], 0)
+        state = gru(segments[None])
+        for segment in range(2):
+            positions, names = weight["queries"]
+            query = np.concatenate([positions[segment], names[target]])
+            hidden = gru(query[None, None], initial_state=state)
+            values = hidden @ weight["output"][0] + weight["output"][1] + series[0, -1, target]
+            forecast = forecaster(series)[0, 4 * segment : 4 * segment + 4, target]
+            np.testing.assert_allclose(forecast, values[0], atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["autoencoder", "residual"])
+def test_anomaly_models(kind):
+    model = models.anomaly_autoencoder(kind, columns=2, steps=9, units=4, has_indicators=True)
+    values = np.random.default_rng(0).normal(size=(3, 9, 2)).astype("float32")
+    series = with_indicators(values, np.zeros((1, 9, 1), bool))
+    estimate = model(series).numpy()
+    assert estimate.shape == (3, 9, 2)
+    later = series.copy()
+    later[:, 6:, :2] += 1
+    sees_ahead = np.abs(model(later).numpy() - estimate)[:, :6].max() > 1e-6
+    assert sees_ahead == (kind == "autoencoder")
+
+
+@pytest.mark.parametrize(
+    ("build", "words"),
+    [
+        (lambda: models.time_series_classifier("lstm_fcn", columns=1, num_outputs=2), "`steps` must be given"),
+        (lambda: models.time_series_classifier("cnn", columns=1, num_outputs=2), "`kind`"),
+        (lambda: models.forecaster(**FORECASTER | {"segment": 5}), "`segment` must divide"),
+        (lambda: models.anomaly_autoencoder(columns=1), "`steps` must be given"),
+    ],
+)
+def test_what_is_refused(build, words):
+    with pytest.raises(ValueError, match=words):
+        build()

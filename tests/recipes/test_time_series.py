@@ -1,0 +1,163 @@
+"""recipes/time_series.py: what it prints, exports and refuses, and predictions with its exports."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+PREDICT = """
+import sys
+from tfpar.cli import main
+sys.argv = ["tfpar", "predict", *sys.argv[1:]]
+main.main()
+assert not {"tensorflow", "keras"} & set(sys.modules)
+"""
+
+
+def predict(export, *inputs):
+    command = [sys.executable, "-c", PREDICT, export, *inputs]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    return done, json.loads(done.stdout)["predictions"][0]
+
+
+def write_sines(path, steps=40, header="time,sine,cosine"):
+    rows = [f"2024-01-{1 + n // 24:02} {n % 24:02}:00,{np.sin(n / 2):.4f},{np.cos(n / 2):.4f}" for n in range(steps)]
+    path.write_text("\n".join([header, *rows]) + "\n")
+    return str(path)
+
+
+def test_classification(run_recipe, tmp_path):
+    export = tmp_path / "export"
+    run = run_recipe("time_series", "--smoke", "--export_dir", export, "--export", "float32")
+    result = run.result
+    assert run.stdout == json.dumps(result) + "\n"
+    assert (result["recipe"], result["task"], result["model"]) == ("time_series", "classify", "lstm_fcn")
+    assert result["examples"] == {"train": 48, "validation": 16, "test": 16}
+    assert {"accuracy", "macro_f1", "loss", "calibration_error"} <= set(result["metrics"])
+    assert len(result["confusion_matrix"]) == 2 and 0 < result["padding_fraction"] < 0.5
+    (float32,) = result["exports"]
+    assert float32["metrics"]["accuracy"] == result["metrics"]["accuracy"] and float32["max_abs_error"] < 1e-5
+    names = {path.name for path in export.iterdir()}
+    assert names >= {"labels.txt", "card.md", "report.html", "confusion_matrix.png", "learning_curve.png"}
+    report = (export / "report.html").read_text()
+    assert report.count("data:image/png;base64,") == 2 and 'src="http' not in report and "Strategy: one" in report
+    done, prediction = predict(export, write_sines(tmp_path / "a.csv", steps=14))
+    assert done.returncode == 0 and sum(prediction["probabilities"].values()) == pytest.approx(1, abs=1e-5)
+    done, prediction = predict(export, write_sines(tmp_path / "b.csv", steps=17))
+    assert done.returncode == 1 and "at most 16 steps for this model; got 17" in prediction["error"]
+
+
+def test_forecasting(run_recipe, tmp_path):
+    export = tmp_path / "export"
+    flags = ("--task", "forecast", "--smoke", "--noxla", "--export_dir", export, "--export", "float32")
+    result = run_recipe("time_series", *flags).result
+    assert result["examples"]["test"] > 0 and len(result["error_by_horizon"]) == 12
+    assert {"mse", "mae", "mse_units", "mae_units", "mase", "smape", "wql", "coverage"} <= set(result["metrics"])
+    assert [entry["name"] for entry in result["baselines"]][:3] == ["naive", "seasonal_naive", "network"]
+    assert result["baselines"][2]["mse"] == pytest.approx(result["metrics"]["mse"])
+    names = {path.name for path in export.iterdir()}
+    assert names >= {"forecast.png", "error_by_horizon.png", "report.html"}
+    assert "Backtest over rolling origins" in (export / "report.html").read_text()
+    done, prediction = predict(export, write_sines(tmp_path / "a.csv"))
+    assert done.returncode == 0, done.stderr
+    assert [step["step"] for step in prediction["steps"]] == list(range(1, 13))
+    assert all(step["sine"]["low"] <= step["sine"]["high"] for step in prediction["steps"])
+    done, prediction = predict(export, write_sines(tmp_path / "b.csv", steps=20))
+    assert done.returncode == 1 and "has 20 steps; this model needs 24" in prediction["error"]
+
+
+def test_anomaly_detection(run_recipe, tmp_path):
+    export = tmp_path / "export"
+    flags = ("--task", "anomaly", "--smoke", "--noxla", "--export_dir", export, "--export", "float32")
+    result = run_recipe("time_series", *flags).result
+    assert {"threshold", "average_precision", "z_score_average_precision", "range_f1"} <= set(result["metrics"])
+    done, prediction = predict(export, write_sines(tmp_path / "a.csv"))
+    assert done.returncode == 0, done.stderr
+    assert len(prediction["steps"]) == 40 and prediction["threshold"] == result["metrics"]["threshold"]
+    assert sum(step["is_alarm"] for step in prediction["steps"]) == prediction["alarms"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", ["classify", "forecast", "anomaly"])
+def test_two_replicas_train_the_same_weights_as_one(run_recipe, task):
+    flags = ("--task", task, "--smoke", "--noxla")
+    one = run_recipe("time_series", *flags).result
+    two = run_recipe("time_series", *flags, "--strategy", "mirrored", "--replicas", 2).result
+    assert (one["replicas"], two["replicas"]) == (1, 2)
+    assert two["weights_abs_sum"] == pytest.approx(one["weights_abs_sum"], rel=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "flags",
+    [
+        "--task classify --model recurrent --cell gru",
+        "--task classify --model conv_recurrent --nobidirectional",
+        "--task forecast --model seq2seq --output quantiles --calendar",
+        "--task forecast --model direct --scaling window --cell lstm",
+        "--task forecast --output quantiles --calendar --segment 4",
+        "--task anomaly --model residual",
+    ],
+)
+def test_what_can_be_trained(run_recipe, flags):
+    result = run_recipe("time_series", "--smoke", "--noxla", *flags.split()).result
+    assert result["model"] in (*flags.split(), "segrnn") and result["exports"] == []
+    assert not list(run_recipe.directory.iterdir())
+
+
+@pytest.mark.slow
+def test_a_stream_gives_the_forecasts_of_the_whole_series(run_recipe, tmp_path):
+    from tfpar.export.conversion.interpreter import TFLiteModel
+
+    export = tmp_path / "export"
+    flags = "--task anomaly --model residual --streaming --smoke --noxla --export float32 --export_dir"
+    run_recipe("time_series", *flags.split(), export)
+    path = export / "model.float32.tflite"
+    whole, step = TFLiteModel(path), TFLiteModel(path, "step")
+    series = np.random.default_rng(0).normal(size=whole.inputs["series"][0]).astype(np.float32)
+    series[..., 2:] = 1  # all values are observed
+    expected = whole(series=series)["forecast"]
+    states = {name: np.zeros(shape, np.float32) for name, (shape, _) in step.inputs.items() if name != "series"}
+    for index in range(series.shape[1]):
+        outputs = step(series=series[:, index : index + 1], **states)
+        states = {name: outputs[name] for name in states}
+        np.testing.assert_allclose(outputs["forecast"][:, 0], expected[:, index], atol=1e-4)
+
+
+GOOD = "t,x\n" + "".join(f"{n},{n % 7}\n" for n in range(200))
+FORECAST = "--task forecast --dataset csv:mine.csv --time_column t --input_length 24 --horizon 12"
+
+
+@pytest.mark.parametrize(
+    ("flags", "content", "words"),
+    [
+        ("--dataset csv:absent.csv", "", "absent.csv does not exist"),
+        ("--dataset folder:here", "", "expected japanese_vowels, osu_leaf"),
+        ("--task forecast --model lstm_fcn", "", "--model must be one of segrnn, seq2seq, direct"),
+        ("--streaming", "", "--streaming needs --task anomaly --model residual"),
+        ("--task plan", "", "--task"),
+        (FORECAST, GOOD + "5,5\n", "times must ascend"),
+        (FORECAST, GOOD + "199,5\n", "the time 199.0 occurs twice"),
+        (FORECAST, GOOD.replace("50,1", "50,one"), "line 52, column 'x': expected a number; got 'one'"),
+        (FORECAST, "t,x\n" + "".join(f"{n},\n" for n in range(200)), "all values of the column 'x' are missing"),
+        (FORECAST, "".join(GOOD.splitlines(True)[:20]), "has no window of 24 + 12 = 36 steps"),
+        (f"{FORECAST} --split 150,20,10", GOOD, "--horizon 12 is longer than the test split of 10 steps"),
+        (f"{FORECAST} --segment 5", GOOD, "--segment must divide --input_length and --horizon; got 5, 24 and 12"),
+        (f"{FORECAST} --target_columns y", GOOD, "has no column 'y'; it has 't', 'x'"),
+    ],
+)
+def test_what_is_refused(run_recipe, flags, content, words):
+    if content:
+        (run_recipe.directory / "mine.csv").write_text(content)
+    assert words in run_recipe("time_series", *flags.split(), "--export_dir", "export").error
+    assert {path.name for path in run_recipe.directory.iterdir()} <= {"mine.csv"}
+
+
+def test_a_constant_series_is_forecast(run_recipe):
+    """Its deviation is 0, which must not become a division by zero."""
+    (run_recipe.directory / "mine.csv").write_text("t,x\n" + "".join(f"{n},3\n" for n in range(200)))
+    flags = f"{FORECAST} --noxla --steps 2 --units 8 --export="
+    result = run_recipe("time_series", *flags.split()).result
+    assert result["metrics"]["mae_units"] < 1 and "mase" not in result["metrics"]

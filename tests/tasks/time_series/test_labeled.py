@@ -1,0 +1,80 @@
+"""Labeled series from files: shapes, splits, label kinds, and what is refused."""
+
+import numpy as np
+import pytest
+
+from tfpar.errors import UserError
+from tfpar.tasks.time_series.load_labeled import load_labeled_series
+
+
+def load(tmp_path, name, text, **options):
+    path = tmp_path / name
+    path.write_text(text)
+    return load_labeled_series(f"{path.suffix[1:]}:{path}", **options)
+
+
+ROWS = "".join(f"{n % 2}\t{n}\t{n + 1}\t{'' if n % 3 else n + 2}\n" for n in range(20))
+
+
+def test_a_file_of_the_ucr_archive(tmp_path):
+    (tmp_path / "A_TEST.tsv").write_text(ROWS)
+    data = load(tmp_path, "A_TRAIN.tsv", ROWS)
+    assert (len(data.train), len(data.validation), len(data.test)) == (20, 0, 20)
+    assert data.class_names == ("0", "1") and data.steps == 3 and data.has_indicators
+    assert list(data.train.lengths[:4]) == [3, 2, 2, 3]
+    assert data.split_rule == "as the files A_TRAIN.tsv and A_TEST.tsv"
+
+
+def test_a_test_split_is_cut_by_series(tmp_path):
+    data = load(tmp_path, "a.tsv", ROWS)
+    assert (len(data.train), len(data.test)) == (18, 2) and "cut from train" in data.split_rule
+    again = load(tmp_path, "b.tsv", ROWS)
+    np.testing.assert_array_equal(data.test.values, again.test.values)
+
+
+def test_a_table_with_a_row_for_each_step(tmp_path):
+    text = "id,x,y,label,split\n" + "".join(
+        f"{series},{step},{-step},{'ab'[series % 2]},{'test' if series > 3 else 'train'}\n"
+        for step in range(4)
+        for series in range(6)
+    )
+    data = load(tmp_path, "a.csv", text, id_column="id", channels=("x", "y"))
+    assert (len(data.train), len(data.test)) == (4, 2) and data.channels == ("x", "y")
+    np.testing.assert_array_equal(data.train.values[:4], [[0, 0], [1, -1], [2, -2], [3, -3]])
+    assert not data.has_indicators
+
+
+def test_arrays(tmp_path):
+    x = np.arange(24.0).reshape(4, 3, 2)
+    x[0, 2] = np.nan
+    np.savez(tmp_path / "a.npz", x=x, y=[0, 1, 0, 1], split=["train", "train", "test", "test"])
+    data = load_labeled_series(f"npz:{tmp_path}/a.npz")
+    assert list(data.train.lengths) == [2, 3] and data.train.values.shape == (5, 2)
+
+
+def test_label_kinds(tmp_path):
+    text = "label,1,2\n" + "".join(f"{('a', 'b', 'a;b')[n % 3]},{n},{n}\n" for n in range(12))
+    data = load(tmp_path, "a.csv", text, label_kind="multi_label")
+    assert data.class_names == ("a", "b") and set(map(tuple, data.train.targets)) == {(1, 0), (0, 1), (1, 1)}
+    numbers = load(tmp_path, "b.csv", "label,1\n" + "".join(f"{n / 2},{n}\n" for n in range(12)), label_kind="number")
+    assert numbers.train.targets.shape == (11, 1) and numbers.class_names == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "words"),
+    [
+        ("label,1\na,1\na,2\n", {}, "at least two classes, got one: 'a'"),
+        ("label,1\na,1\nb,x\n", {}, "line 3: expected a number; got 'x'"),
+        ("label,1\na,1\nb,inf\n", {}, "the value is infinite"),
+        ("label,1\na,1\nb,\n", {}, "all values of series 2 are missing"),
+        ("label,1\na,1\na,2\nb,3\n", {}, "every class needs at least 2 series; got 1 of 'b'"),
+        ("label,1\na,1\nb,2,3\n", {}, "line 3: expected 2 fields; got 3 fields"),
+        ("label,1,split\na,1,holdout\n", {}, "must be train, validation or test; got 'holdout'"),
+        ("label,1\na,1\nb,2\n", {"label_kind": "number"}, "must be a finite number for --label_kind number"),
+        ("label,1\n", {}, "has no data rows"),
+        ("id,label,x\n1,a,2\n1,b,3\n", {"id_column": "id", "channels": ("x",)}, "all rows of a series must have one"),
+    ],
+)
+def test_what_is_refused(tmp_path, text, options, words):
+    with pytest.raises(UserError, match=words):
+        load(tmp_path, "a.csv", text, **options)

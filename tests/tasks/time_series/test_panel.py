@@ -1,0 +1,86 @@
+"""Panels from files: grids of times, missing steps, series, and what is refused."""
+
+import numpy as np
+import pytest
+
+from tfpar.data.readers.delimited import Dialect
+from tfpar.errors import UserError
+from tfpar.tasks.time_series.panel_tables import PanelColumns, read_panel
+from tfpar.tasks.time_series.row_buffer import RowBuffer
+from tfpar.tasks.time_series.times import calendar_features, calendar_names
+
+
+def read(tmp_path, text, **columns):
+    path = tmp_path / "a.csv"
+    path.write_text(text)
+    return read_panel(path, Dialect(True), PanelColumns(**{"time": "t"} | columns))
+
+
+def test_missing_steps_and_cells_become_nan(tmp_path):
+    panel = read(tmp_path, "t,x,y\n2024-01-01 00:00,1,\n2024-01-01 01:00,2,3\n2024-01-01 04:00,4,5\n")
+    np.testing.assert_array_equal(panel.values[:, 0], [1, 2, np.nan, np.nan, 4])
+    assert panel.filled == 2 and panel.has_missing and panel.grid.season() == 24
+    assert [panel.grid.format(time) for time in panel.times[[0, 2]]] == ["2024-01-01", "2024-01-01T02:00:00"]
+
+
+def test_months_are_one_step_each(tmp_path):
+    panel = read(tmp_path, "t,x\n2020-01,1\n2020-02,2\n2020-04,3\n2020-05,4\n")
+    np.testing.assert_array_equal(panel.values[:, 0], [1, 2, np.nan, 3, 4])
+    assert panel.grid.months == 1 and panel.grid.season() == 12
+    assert [panel.grid.format(time) for time in panel.times] == [f"2020-0{month}-01" for month in range(1, 6)]
+    assert panel.grid.format(panel.grid.extend(panel.times[-1], 8)[-1]) == "2021-01-01"
+
+
+def test_series_of_interleaved_rows(tmp_path):
+    panel = read(tmp_path, "id,t,x\na,1,1\nb,7,2\na,2,3\nb,9,4\na,3,5\nb,8,6\n".replace("b,9,4\n", ""), series="id")
+    assert panel.ids == ("a", "b") and list(panel.offsets) == [0, 3, 5]
+    np.testing.assert_array_equal(panel.values[:, 0], [1, 3, 5, 2, 6])
+
+
+def test_time_zones_are_converted_to_utc(tmp_path):
+    panel = read(tmp_path, "t,x\n2024-03-31T01:30:00+01:00,1\n2024-03-31T03:30:00+02:00,2\n")
+    assert panel.filled == 0 and panel.grid.format(panel.times[0]) == "2024-03-31T00:30:00"
+
+
+def test_roles_of_columns(tmp_path):
+    text = "t,price,x,store,weather\n" + "".join(f"{n},{n},{n},0,1\n" for n in range(3))
+    panel = read(tmp_path, text, past=("weather",), known=("price",), targets=("x",))
+    assert panel.columns == ("x", "weather", "price") and (panel.targets, panel.past) == (1, 1)
+
+
+def test_rows_beyond_the_buffer():
+    buffer = RowBuffer(2)
+    for number in range(40_000):
+        buffer.append((number, -number))
+    rows = buffer.finish()
+    assert rows.shape == (40_000, 2) and (rows[:, 0] == np.arange(40_000)).all() and isinstance(rows, np.memmap)
+
+
+def test_calendar_features(tmp_path):
+    panel = read(tmp_path, "t,x\n2024-01-01 00:00,1\n2024-01-01 06:00,2\n2024-01-01 12:00,2\n")
+    names = calendar_names(panel.grid)
+    assert names == ("sin_hour", "cos_hour", "sin_weekday", "cos_weekday", "sin_year", "cos_year")
+    features = calendar_features(panel.times, names)
+    np.testing.assert_allclose(features[:, :2], [[0, 1], [1, 0], [0, -1]], atol=1e-6)
+    np.testing.assert_allclose(features[:, 2:4], [[0, 1]] * 3, atol=1e-6)  # a Monday
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("t,x\n2020-01-01,1\n2020-01-03,2\n2020-01-02,3\n", "2020-01-02 is before the previous one"),
+        ("t,x\n2020-01-01,1\n2020-01-01,2\n", "2020-01-01 occurs twice"),
+        ("t,x\n2020-01-01T00:00+01:00,1\n2020-01-01T02:00,2\n", "with a time zone, as before; got"),
+        ("t,x\n1,1\n2,2\n3,3\n4,4\n99999,5\n", "the times are too irregular"),
+        ("t,x\n31/12/2020,1\n", "expected a date such as .* --time_format"),
+        ("t,x\n1,1\n2,many\n", "line 3, column 'x': expected a number; got 'many'"),
+        ("t,x\n1,1\n2,-inf\n", "line 3, column 'x': the value is infinite"),
+        ("t,x\n1,\n2,nan\n", "all values of the column 'x' are missing"),
+        ("t,x\n", "no data rows"),
+        ("t\n1\n", "no column of values"),
+        ("time,x\n1,2\n", "has no column 't'"),
+    ],
+)
+def test_what_is_refused(tmp_path, text, words):
+    with pytest.raises(UserError, match=words):
+        read(tmp_path, text)

@@ -1,0 +1,70 @@
+"""Blocks of models for time series."""
+
+import dataclasses
+
+import keras
+
+from tfpar import layers
+from tfpar.checks import check_positive_integer
+from tfpar.layers.recurrent.base import RecurrentLayer
+from tfpar.layers.recurrent.cells import find_layer
+
+
+@dataclasses.dataclass(frozen=True)
+class SeriesInput:
+    """Input of a model for time series.
+
+    Attributes:
+        columns: values of a step.
+        steps: number of steps; None: any.
+        mean, deviation: of each column, of the training steps; None: 0 and 1.
+        has_indicators: each value comes with an indicator: 1 if it is observed, 0 if it is missing; the indicators are
+            the second half of the columns.
+    """
+
+    columns: int
+    steps: int | None = None
+    mean: tuple[float, ...] | None = None
+    deviation: tuple[float, ...] | None = None
+    has_indicators: bool = False
+
+    def make(self) -> tuple[keras.KerasTensor, keras.KerasTensor]:
+        """Make the input "series", float32 (batch, steps, columns), and its standardized values."""
+        columns = check_positive_integer("columns", self.columns)
+        series = keras.Input((self.steps, columns * (2 if self.has_indicators else 1)), dtype="float32", name="series")
+        standardization = layers.Standardization(
+            (0.0,) * columns if self.mean is None else self.mean,
+            (1.0,) * columns if self.deviation is None else self.deviation,
+            self.has_indicators,
+            dtype="float32",
+            name="standardization",
+        )
+        return series, standardization(series)
+
+
+def recurrent(
+    cell: str | type[RecurrentLayer],
+    units: int,
+    name: str,
+    seed: int,
+    bidirectional: bool = False,
+    return_sequences: bool = True,
+    return_state: bool = False,
+) -> keras.layers.Layer:
+    """Make a recurrent layer, in one direction or both, whose initial weights have their own seed."""
+
+    def one_direction(go_backwards, seed):
+        return find_layer(cell)(
+            units,
+            kernel_initializer=keras.initializers.GlorotUniform(seed),
+            recurrent_initializer=keras.initializers.Orthogonal(seed=seed + 1),
+            return_sequences=return_sequences,
+            return_state=return_state,
+            go_backwards=go_backwards,
+            name=f"backward_{name}" if go_backwards else name,
+        )
+
+    forward = one_direction(False, seed)
+    if not bidirectional:
+        return forward
+    return layers.Bidirectional(forward, backward_layer=one_direction(True, seed + 2), name=name)

@@ -1,0 +1,103 @@
+"""Classifiers of time series: an LSTM-FCN, recurrent layers with attention pooling, or convolutions below them."""
+
+import keras
+from keras import ops
+
+from tfpar import layers
+from tfpar.checks import check_fraction, check_one_of, check_positive_integer
+from tfpar.layers.recurrent.base import RecurrentLayer
+from tfpar.models.image_layers import dense
+from tfpar.models.series_layers import SeriesInput, recurrent
+
+KINDS = ("lstm_fcn", "recurrent", "conv_recurrent")
+KERNEL_SIZES = (8, 5, 3)
+
+
+def time_series_classifier(
+    kind: str = "lstm_fcn",
+    *,
+    columns: int,
+    num_outputs: int,
+    steps: int | None = None,
+    mean: tuple[float, ...] | None = None,
+    deviation: tuple[float, ...] | None = None,
+    has_indicators: bool = False,
+    cell: str | type[RecurrentLayer] = "lstm",
+    units: int = 64,
+    recurrent_layers: int = 1,
+    bidirectional: bool = True,
+    width: int = 64,
+    dropout: float = 0.5,
+    seed: int = 0,
+) -> keras.Model:
+    """Build a classifier of time series, or a regressor.
+
+    Args:
+        kind: "lstm_fcn": three convolutions with mean pooling, beside a recurrent layer that reads one column after
+            the other, each with all of its steps; "recurrent": recurrent layers over the steps with attention pooling;
+            "conv_recurrent": convolutions that quarter the number of steps, below these layers.
+        columns, steps, mean, deviation, has_indicators: see `tfpar.models.series_layers.SeriesInput`. "lstm_fcn" needs
+            `steps`.
+        num_outputs: number of classes or of target values.
+        cell: one of `tfpar.models.CELLS`, "module:Class" or a subclass of `tfpar.layers.RecurrentLayer`.
+        units: of each recurrent layer and direction.
+        recurrent_layers: number of stacked recurrent layers; "lstm_fcn" has one.
+        bidirectional: run the recurrent layers in both directions; "lstm_fcn" runs one.
+        width: channels of the first convolution.
+        dropout: of the pooled features of the recurrent layers.
+        seed: of the initial weights and the dropout.
+
+    Returns:
+        float32 (batch, steps, columns) "series" -> float32 (batch, num_outputs) "logits".
+
+    Raises:
+        ValueError: an argument is out of range.
+
+    References:
+        Karim et al. 2018, LSTM fully convolutional networks for time series classification, arXiv:1709.05206 (with
+        batch normalization in place of layer normalization).
+
+    Example:
+
+    >>> model = tfpar.models.time_series_classifier("recurrent", columns=3, num_outputs=2)
+    >>> tuple(model(np.ones((4, 7, 3), "float32")).shape)
+    (4, 2)
+    """
+    check_one_of("kind", kind, KINDS)
+    for name, value in (("num_outputs", num_outputs), ("units", units), ("width", width)):
+        check_positive_integer(name, value)
+    check_positive_integer("recurrent_layers", recurrent_layers)
+    check_fraction("dropout", dropout)
+    if kind == "lstm_fcn" and steps is None:
+        raise ValueError("`steps` must be given for kind='lstm_fcn', whose recurrent layer reads all steps at once.")
+    series, x = SeriesInput(columns, steps, mean, deviation, has_indicators).make()
+    if kind == "lstm_fcn":
+        x = _lstm_fcn(x, cell, units, width, dropout, seed)
+    else:
+        if kind == "conv_recurrent":
+            x = _quartering_convolutions(x, width, seed)
+        for depth in range(recurrent_layers):
+            x = recurrent(cell, units, f"recurrent_{depth}", seed + 10 * (depth + 1), bidirectional)(x)
+        x = layers.AttentionPooling(units, name="attention_pooling")(x)
+        x = layers.Dropout(dropout, seed=seed + 1, name="dropout")(x)
+    logits = dense(num_outputs, "logits", seed + 2, dtype="float32")(x)
+    return keras.Model(series, logits, name="time_series_classifier")
+
+
+def _lstm_fcn(x, cell, units, width, dropout, seed):
+    convolved = x
+    for index, (filters, size) in enumerate(zip((width, 2 * width, width), KERNEL_SIZES, strict=True)):
+        convolved = layers.MaskedConvolution(filters, size, seed=seed + 100 + index, name=f"convolution_{index}")(
+            convolved
+        )
+    pooled = layers.MeanPooling(name="mean_pooling")(convolved)
+    by_column = ops.transpose(x, (0, 2, 1))
+    read = recurrent(cell, units, "recurrent", seed + 10, return_sequences=False)(by_column)
+    read = layers.Dropout(dropout, seed=seed + 1, name="dropout")(read)
+    return keras.layers.Concatenate(name="features")([pooled, read])
+
+
+def _quartering_convolutions(x, width, seed):
+    for index, filters in enumerate((width, 2 * width)):
+        x = layers.MaskedConvolution(filters, 5, strides=2, seed=seed + 100 + index, name=f"convolution_{index}")(x)
+    return x

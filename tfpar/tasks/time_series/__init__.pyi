@@ -1,0 +1,12 @@
+from .forecast_data import ForecastData as ForecastData
+from .forecast_data import split_panel as split_panel
+from .labeled import LabeledSeriesData as LabeledSeriesData
+from .load_labeled import load_labeled_series as load_labeled_series
+from .load_panel import load_panel as load_panel
+from .panel import Panel as Panel
+from .panel_tables import PanelColumns as PanelColumns
+from .predict import SeriesClassifier as SeriesClassifier
+from .predict import SeriesForecaster as SeriesForecaster
+from .predict_anomaly import AnomalyDetector as AnomalyDetector
+from .recipe import TimeSeries as TimeSeries
+from .recipe import TimeSeriesConfig as TimeSeriesConfig

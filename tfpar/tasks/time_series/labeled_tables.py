@@ -1,0 +1,148 @@
+"""Reads labeled series from CSV and TSV files and from NumPy arrays."""
+
+from pathlib import Path
+
+import numpy as np
+
+from tfpar.data.readers.columns import Columns
+from tfpar.data.readers.delimited import Dialect, clean_cell, read_delimited, read_split
+from tfpar.data.readers.splits import SPLIT_NAMES
+from tfpar.errors import UserError
+from tfpar.files import open_file
+from tfpar.tasks.time_series.cells import parse_number
+from tfpar.tasks.time_series.labeled import CollectedSeries
+
+FIRST = "0"  # the label's column in files of the UCR archive
+
+
+def read_wide_table(path: Path, dialect: Dialect, label_column: str, split_column: str) -> CollectedSeries:
+    """Read a file with one univariate series in each row: a label, and the values of all steps.
+
+    Args:
+        path: of the file.
+        dialect: how its rows are written.
+        label_column: by name; or by number from 0, in a file without a header, as those of the UCR archive.
+        split_column: of train, validation, test; it may be missing if it is called "split".
+
+    Raises:
+        UserError: a column is missing, a value is not a number, or a row has another number of fields.
+    """
+    collected = CollectedSeries(str(path), channels=("value",))
+    wanted = {"label_column": label_column}
+    with read_delimited(path, dialect, wanted=wanted, split_column=split_column, strict=True) as (columns, rows):
+        values = [i for i in range(columns.width) if i not in (columns.fields[0], columns.split)]
+        first = 2 if columns.header else 1
+        for number, row in enumerate(rows, start=first):
+            _check_row(path, number, row, columns)
+            cells = [parse_number(path, number, row[index]) for index in values]
+            while cells and np.isnan(cells[-1]):  # shorter series end early
+                cells.pop()
+            _add(collected, path, number, np.array(cells, np.float32)[:, None], row, columns)
+    collected.given_rule = describe_split_column(path, columns, collected.splits)
+    return collected
+
+
+def read_long_table(
+    path: Path, dialect: Dialect, id_column: str, label_column: str, channels: tuple[str, ...], split_column: str
+) -> CollectedSeries:
+    """Read a file with one step in each row: the series that it belongs to, its label, and the value of each channel.
+
+    Rows of one series are in order of time.
+
+    Args:
+        path, dialect, split_column: see `read_wide_table`.
+        id_column: equal cells belong to one series.
+        label_column: equal in all rows of a series.
+        channels: the columns of values.
+
+    Raises:
+        UserError: a column is missing, a value is not a number, or the rows of a series disagree.
+    """
+    wanted = {"id_column": id_column, "label_column": label_column}
+    wanted |= {f"target_columns[{index}]": name for index, name in enumerate(channels)}
+    steps: dict[str, list[list[float]]] = {}
+    facts: dict[str, tuple[str, str]] = {}
+    with read_delimited(path, dialect, wanted=wanted, split_column=split_column, strict=True) as (columns, rows):
+        for number, row in enumerate(rows, start=2):
+            _check_row(path, number, row, columns)
+            name, label, *cells = (clean_cell(row[index]) for index in columns.fields)
+            fact = (label, _read_split(path, number, row, columns))
+            if facts.setdefault(name, fact) != fact:
+                raise UserError(
+                    f"{path}, line {number}: series {name!r} has the label and split {facts[name]} before and {fact} "
+                    "here; all rows of a series must have one of each"
+                )
+            steps.setdefault(name, []).append([parse_number(path, number, cell) for cell in cells])
+    collected = CollectedSeries(str(path), channels=channels)
+    for name, series in steps.items():
+        collected.series.append(np.array(series, np.float32))
+        collected.labels.append(facts[name][0])
+        collected.splits.append(facts[name][1])
+    collected.given_rule = describe_split_column(path, columns, collected.splits)
+    return collected
+
+
+def read_labeled_arrays(path: Path) -> CollectedSeries:
+    """Read an npz file with x (series, steps[, channels]), y (series,) and, if it is there, split (series,).
+
+    NaN is missing; series end at their last value.
+
+    Raises:
+        UserError: the file cannot be read, or the arrays do not fit.
+    """
+    try:
+        with open_file(path) as file, np.load(file, allow_pickle=False) as arrays:
+            x, y = arrays["x"], arrays["y"].reshape(-1)
+            splits = [str(name).lower() for name in arrays["split"]] if "split" in arrays.files else ["train"] * len(y)
+    except Exception as error:  # NumPy and zipfile raise many kinds of errors for damaged files
+        why = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(f"{path} must be an npz file with the arrays x and y, and may have split: {why}") from error
+    x = x[:, :, None] if x.ndim == 2 else x
+    if x.ndim != 3 or x.dtype.kind not in "fiu" or not len(x) == len(y) == len(splits):
+        raise UserError(
+            f"{path}: x must be numbers (series, steps, channels), and y and split (series,); got {x.dtype} {x.shape}, "
+            f"{y.shape} and {len(splits)} splits"
+        )
+    if np.isinf(x).any():
+        raise UserError(f"{path}: x has infinite values; they must be finite, or NaN where they are missing")
+    if unknown := set(splits) - set(SPLIT_NAMES):
+        raise UserError(f"{path}: split must be train, validation or test; got {sorted(unknown)[0]!r}")
+    lengths = (~np.isnan(x).all(axis=2) * np.arange(1, x.shape[1] + 1)).max(axis=1)
+    series = [one[:length].astype(np.float32) for one, length in zip(x, lengths, strict=True)]
+    rule = f"as the array split of {path}" if len(set(splits)) > 1 else ""
+    return CollectedSeries(
+        str(path), (), series, [str(label) for label in y], [SPLIT_NAMES[name] for name in splits], given_rule=rule
+    )
+
+
+def describe_split_column(path: Path, columns: Columns, splits: list[str]) -> str:
+    """Return the split rule of a file; raise UserError if its split column has no row for training."""
+    if not splits:
+        raise UserError(f"{path} has no data rows below its header; expected a line per example")
+    if columns.split is None:
+        return ""
+    if "train" not in splits:
+        raise UserError(f"{path}: the column {columns.split_name!r} has no row with the value 'train'")
+    return f"as column {columns.split_name!r} of the file"
+
+
+def _add(collected, path, number, series, row, columns) -> None:
+    collected.series.append(series)
+    collected.labels.append(clean_cell(row[columns.fields[0]]))
+    collected.splits.append(_read_split(path, number, row, columns))
+
+
+def _check_row(path, number, row, columns) -> None:
+    if isinstance(row, int) or len(row) != columns.width:
+        got = "malformed quoting" if isinstance(row, int) else f"{len(row)} fields"
+        raise UserError(f"{path}, line {number}: expected {columns.width} fields; got {got}")
+
+
+def _read_split(path, number, row, columns) -> str:
+    split = read_split(row, columns)
+    if split not in SPLIT_NAMES.values():
+        raise UserError(
+            f"{path}, line {number}: the column {columns.split_name!r} must be train, validation or test; got "
+            f"{row[columns.split]!r}"
+        )
+    return split

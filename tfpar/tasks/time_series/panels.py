@@ -1,0 +1,43 @@
+"""The panel that the settings of a run describe."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from tfpar.tasks.console import log
+from tfpar.tasks.time_series.panel import Panel
+from tfpar.tasks.time_series.scaling import Scaling
+
+
+def log_constant_columns(scaling: Scaling, names: Sequence[str]) -> None:
+    """Log the columns that are constant in training, from which nothing can be learned."""
+    for index in scaling.constant:
+        log(f"the column {names[index]!r} is constant in training; nothing can be learned from it")
+
+
+def load_configured_panel(config: Any) -> Panel:
+    """Load the panel of a `TimeSeriesConfig`, or generate one for a smoke run.
+
+    Raises:
+        UserError: see `load_panel`.
+    """
+    if config.smoke:
+        from tfpar.tasks.time_series.synthetic import generate_panel
+
+        return generate_panel(seed=config.seed)
+    from tfpar.tasks.time_series.load_panel import load_panel
+    from tfpar.tasks.time_series.panel_tables import PanelColumns
+
+    columns = PanelColumns(
+        time=config.time_column,
+        targets=config.target_columns,
+        past=config.past_columns,
+        known=(*config.known_columns, *config.static_columns),
+        series=config.id_column,
+        label=config.label_column,
+        split=config.split_column,
+        time_format=config.time_format,
+    )
+    panel = load_panel(config.dataset, columns, encoding=config.encoding, delimiter=config.delimiter)
+    if panel.filled:
+        log(f"{panel.filled:,} step(s) are missing in {panel.where}; they are masked")
+    return panel

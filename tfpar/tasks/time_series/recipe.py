@@ -1,0 +1,149 @@
+"""Training on time series: classification, forecasting or anomaly detection."""
+
+import dataclasses
+import importlib
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+from tfpar.errors import UserError
+from tfpar.tasks.base import Task
+from tfpar.tasks.config import setting
+from tfpar.tasks.table_files import TableFiles
+from tfpar.tasks.time_series.labeled import LABEL_KINDS
+
+SUBTASKS = {
+    "classify": ("classification", "SeriesClassification"),
+    "forecast": ("forecasting", "SeriesForecasting"),
+    "anomaly": ("anomaly_detection", "AnomalyDetection"),
+}
+MODELS = {
+    "classify": ("lstm_fcn", "recurrent", "conv_recurrent"),
+    "forecast": ("segrnn", "seq2seq", "direct"),
+    "anomaly": ("autoencoder", "residual"),
+}
+OUTPUTS = ("point", "quantiles")
+_ALL_MODELS = tuple(dict.fromkeys(model for models in MODELS.values() for model in models))
+
+_FORECAST = dict(batch_size=256, learning_rate=1e-3, epochs=15, units=256, dropout=0.5, patience=5, ema=0.0)
+_ANOMALY = dict(batch_size=64, learning_rate=2e-3, steps=1500, units=32, dropout=0.0, horizon=1)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TimeSeriesConfig(TableFiles):
+    """Settings of `TimeSeries`."""
+
+    DEFAULTS: ClassVar = dict(batch_size=16, learning_rate=2e-3)
+    BY_TASK: ClassVar = {
+        "classify": dict(dataset="japanese_vowels", export_dir="exports/series_classification", model="lstm_fcn"),
+        "forecast": dict(dataset="airline_passengers", export_dir="exports/series_forecast", model="segrnn"),
+        "anomaly": dict(dataset="ucr_internal_bleeding", export_dir="exports/series_anomaly", model="autoencoder"),
+    }
+    BY_DATASET: ClassVar = {
+        "airline_passengers": dict(
+            input_length=36, horizon=12, split="108,12,24", scaling="window", units=64, batch_size=16
+        ),
+        "daphnet": dict(input_length=64),
+        "ecg_diff_count": dict(input_length=64, split="8000,2000,10000"),
+        "ucr_internal_bleeding": dict(input_length=64, split="1000,200,6301"),
+    }
+    BY_MODEL: ClassVar = {
+        # XLA's convolutions on a CPU are slower than oneDNN's; its recurrences are faster.
+        "lstm_fcn": dict(steps=2000, xla=False, dropout=0.8, units=8, weight_decay=0.01),
+        "recurrent": dict(steps=1500, dropout=0.3),
+        "conv_recurrent": dict(steps=1500, xla=False, dropout=0.3),
+        "segrnn": {"cell": "gru", **_FORECAST},
+        "seq2seq": dict(_FORECAST, units=64, dropout=0.2),
+        "direct": dict(_FORECAST, units=64, dropout=0.2),
+        "autoencoder": dict(_ANOMALY),
+        "residual": dict(_ANOMALY),
+    }
+    SMOKE: ClassVar = dict(
+        steps=2, units=8, width=8, batch_size=8, input_length=24, horizon=12, split="", scaling="global"
+    )
+
+    task: str = setting("classify", "What is done with the series.", choices=tuple(SUBTASKS))
+    model: str = setting(
+        "lstm_fcn",
+        "Kind of network. " + "; ".join(f"{task}: {', '.join(models)}" for task, models in MODELS.items()) + ".",
+        choices=_ALL_MODELS,
+    )
+    time_column: str = setting("", "csv:, tsv: the column of times.")
+    target_columns: tuple[str, ...] = setting(("all",), "csv:, tsv: the columns of values, or all.")
+    id_column: str = setting("", "csv:, tsv: rows that are equal here belong to one series; empty: no such column.")
+    label_column: str = setting("", "csv:, tsv: the labels' column, by name, or by number in a file without a header.")
+    label_kind: str = setting(
+        "classes", "classify: one class, several classes separated by ';', or a number.", choices=LABEL_KINDS
+    )
+    time_format: str = setting("", "csv:, tsv: format of times, such as %d/%m/%Y; empty: ISO 8601, or numbers.")
+    past_columns: tuple[str, ...] = setting((), "csv:, tsv: covariates that are known up to now.")
+    known_columns: tuple[str, ...] = setting((), "csv:, tsv: covariates that are known ahead, such as prices.")
+    static_columns: tuple[str, ...] = setting((), "csv:, tsv: features of a series, equal in all of its rows.")
+    calendar: bool = setting(False, "forecast: add hour, weekday and day of the year, from the times.")
+    input_length: int = setting(96, "forecast, anomaly: steps of a window.", 1)
+    horizon: int = setting(96, "forecast: steps to be forecast.", 1)
+    split: str = setting(
+        "", "forecast, anomaly: steps, or fractions, for training, validation and test, as in 0.7,0.1,0.2."
+    )
+    split_by: str = setting(
+        "time", "forecast: cut each series in time, or deal out series.", choices=("time", "series")
+    )
+    scaling: str = setting(
+        "global", "forecast: by the training steps, or also by each window.", choices=("global", "window")
+    )
+    output: str = setting(
+        "point", "forecast: one value with intervals from validation residuals, or quantiles.", choices=OUTPUTS
+    )
+    segment: int = setting(0, "segrnn: steps of a segment; 0: the largest common divisor up to 24.", 0)
+    season: int = setting(0, "Steps of a season, for the baselines; 0: by the step between times.", 0)
+    least_updates: int = setting(600, "forecast: updates at least; small sets get more epochs.", 1)
+    windows_per_epoch: int = setting(100_000, "forecast, anomaly: windows of an epoch at most, drawn at random.", 1)
+    backtest_origins: int = setting(0, "forecast: origins of exponential smoothing; 0: a few.", 0)
+    smoothing: int = setting(16, "anomaly: steps over which scores are averaged.", 1)
+    streaming: bool = setting(False, "anomaly, residual: export a signature that takes one step at a time.")
+    false_alarm_rate: float = setting(0.01, "anomaly: of normal steps, by which the threshold is set.", 1e-6, 0.5)
+    width: int = setting(64, "Channels of the first convolution.", 1)
+    units: int = setting(64, "Units of each recurrent layer and direction.", 1)
+    layers: int = setting(1, "Stacked recurrent layers.", 1)
+    bidirectional: bool = setting(True, "classify: read in both directions.")
+
+    def dependent_defaults(self) -> dict[str, Any]:
+        of_task = dict(self.BY_TASK[self.task])
+        if self._is_for_micro:
+            of_task["model"] = "recurrent"
+        model = self.model if self.is_given("model") else of_task["model"]
+        dataset = self.dataset if self.is_given("dataset") else of_task["dataset"]
+        of_dataset = self.BY_DATASET.get(dataset, {})
+        defaults = of_task | self.BY_MODEL.get(model, {}) | of_dataset | self.micro_defaults()
+        return defaults | ({"steps": 0} if self.is_given("epochs") else {})
+
+    @property
+    def _is_for_micro(self) -> bool:
+        """Whether a classifier is to run on a microcontroller: there normalization layers lose accuracy in 8 bits."""
+        return self.target == "micro" and self.task == "classify"
+
+    def notes(self) -> Iterator[str]:
+        yield from super().notes()
+        if self._is_for_micro and not self.is_given("model"):
+            yield "--target micro: --model recurrent"
+
+    def check(self) -> None:
+        if self.model not in MODELS[self.task]:
+            raise UserError(
+                f"--model must be one of {', '.join(MODELS[self.task])} for --task {self.task}; got {self.model}"
+            )
+        if self.streaming and self.model != "residual":
+            raise UserError(f"--streaming needs --task anomaly --model residual; got --model {self.model}")
+
+
+class TimeSeries(Task[TimeSeriesConfig]):
+    """Classification, forecasting or anomaly detection: an instance of the subclass for `config.task`."""
+
+    name = "time_series"
+    config_class = TimeSeriesConfig
+    example_input = "series.csv"
+
+    def __new__(cls, config: TimeSeriesConfig) -> "TimeSeries":
+        if cls is not TimeSeries or not isinstance(config, TimeSeriesConfig):
+            return super().__new__(cls)
+        module, name = SUBTASKS[config.task]
+        return super().__new__(getattr(importlib.import_module(f"tfpar.tasks.time_series.{module}"), name))

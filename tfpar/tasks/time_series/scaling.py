@@ -1,0 +1,45 @@
+"""Mean and deviation of the columns of series, in bounded memory."""
+
+import dataclasses
+
+import numpy as np
+
+_ROWS = 1 << 16
+
+
+@dataclasses.dataclass(frozen=True)
+class Scaling:
+    """Mean and deviation of each column, of the training steps.
+
+    Attributes:
+        mean, deviation: of each column; a constant column has the deviation 1.
+        constant: indices of the constant columns.
+    """
+
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...]
+    constant: tuple[int, ...] = ()
+
+
+def fit_scaling(values: np.ndarray, end: int | None = None) -> Scaling:
+    """Compute mean and deviation of each column without its missing values.
+
+    Args:
+        values: float (steps, columns); NaN: missing.
+        end: use the rows before this one; None: all.
+    """
+    values = values[:end]
+    count = np.zeros(values.shape[1])
+    total = np.zeros(values.shape[1])
+    for start in range(0, len(values), _ROWS):
+        rows = values[start : start + _ROWS].astype(np.float64)
+        count += (~np.isnan(rows)).sum(axis=0)
+        total += np.nansum(rows, axis=0)
+    mean = total / np.maximum(count, 1)
+    squares = np.zeros(values.shape[1])
+    for start in range(0, len(values), _ROWS):
+        squares += np.nansum(np.square(values[start : start + _ROWS].astype(np.float64) - mean), axis=0)
+    deviation = np.sqrt(squares / np.maximum(count, 1))
+    is_constant = deviation <= 1e-6 * np.maximum(np.abs(mean), 1e-6)
+    scaled = np.where(is_constant, 1.0, deviation)
+    return Scaling(tuple(mean.tolist()), tuple(scaled.tolist()), tuple(np.flatnonzero(is_constant).tolist()))

@@ -1,10 +1,12 @@
 """Run a task from its settings to its result."""
 
+import contextlib
 import shlex
 from collections.abc import Sequence
 from typing import Any
 
 from tfpar.checks import find_non_finite
+from tfpar.cluster import stop_request
 from tfpar.errors import DivergedError, UserError
 from tfpar.tasks.base import Evaluation, Task
 from tfpar.tasks.config import Config
@@ -48,7 +50,8 @@ def run(task: type[Task], config: Config | None = None, *, command: str | None =
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy(config.precision)
     try:
-        return _run_steps(steps, session, command or describe_call(task, config))
+        with stop_request.handled() if config.model_dir else contextlib.nullcontext():
+            return _run_steps(steps, session, command or describe_call(task, config))
     finally:
         keras.config.set_dtype_policy(policy)
 

@@ -7,6 +7,7 @@ from tfpar.train.ctc import CTCLoss
 from tfpar.train.model import Model, Sequential
 from tfpar.train.non_finite_guard import NonFiniteGuard
 from tfpar.train.optimizers import adamw
+from tfpar.train.stop import StopOnRequest
 from tfpar.train.token_crossentropy import TokenCrossentropy
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "Sequential",
     "SmoothedCrossentropy",
     "StopAtStep",
+    "StopOnRequest",
     "Throughput",
     "TokenCrossentropy",
     "adamw",

@@ -14,6 +14,7 @@ from tfpar.train.replica import all_variables, local_components, metric_and_othe
 from tfpar.train.sharding import check_same_batch, fingerprint_terms
 from tfpar.train.step_context import current_step
 from tfpar.train.step_guard import StepGuard
+from tfpar.train.stop import record_stops, stop_terms
 from tfpar.train.types import Logs, Nest
 
 
@@ -44,7 +45,8 @@ def _sum_over_replicas(model, sums: MicrobatchSums) -> MicrobatchSums:
     non_finite = [1 - tf.cast(is_finite, tf.float32)]
     moves_rows = model.jit_compile and current_step().has_even_shards_on_workers
     sent = sums._replace(metrics=totals, fingerprints=fingerprint_terms(), non_finite=non_finite)
-    total = all_reduce_sum(sent, moves_rows)
+    total, stops = all_reduce_sum((sent, stop_terms()), moves_rows)
+    record_stops(stops)
     check_same_batch(total.fingerprints, step.count_replicas())
     return total._replace(fingerprints=[])
 

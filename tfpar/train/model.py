@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfpar import keras_private
-from tfpar.cluster import outside_scope
+from tfpar.cluster import heartbeat, outside_scope
 from tfpar.cluster.multiworker import check_trains_together
 from tfpar.keras_private import Functional, TrainerHooks, flatten_layers
 from tfpar.train import evaluation, guarded_step, keras_signatures, step
@@ -25,6 +25,7 @@ from tfpar.train.non_finite_guard import NonFiniteGuard
 from tfpar.train.saving import SavedByWorkers
 from tfpar.train.sharding import ShardedStrategy
 from tfpar.train.step_guard import StepGuard
+from tfpar.train.stop import abandoned_at_failure
 from tfpar.train.types import Gradient, Logs, Nest
 from tfpar.train.workers import explain_failures, run_on_workers
 from tfpar.train.xla_policy import XlaPolicy
@@ -182,7 +183,7 @@ class Model(SavedByWorkers, XlaPolicy, TrainerHooks, keras.Model):
                 call.arguments[name] = without_autotuning(call.arguments[name])
         if isinstance(call.arguments.get("x"), tf.data.Dataset) and "shuffle" in call.signature.parameters:
             call.arguments.setdefault("shuffle", False)  # Keras warns of its own default
-        with outside_scope(), explain_failures():
+        with outside_scope(), explain_failures(), heartbeat.expected(), abandoned_at_failure():
             if getattr(self.distribute_strategy, "is_multiworker", False):
                 return run_on_workers(method, call.args, call.kwargs)
             return method(*call.args, **call.kwargs)

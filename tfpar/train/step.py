@@ -18,6 +18,7 @@ from tfpar.train.microbatches import MicrobatchFunction, MicrobatchSums, add_sum
 from tfpar.train.replica import all_variables, local_components, metric_and_other_variables, single_device
 from tfpar.train.sharding import check_same_batch, fingerprint_terms
 from tfpar.train.step_context import current_step, step_context
+from tfpar.train.stop import record_stops, stop_terms
 from tfpar.train.types import Gradient, Logs, Nest
 
 
@@ -122,7 +123,9 @@ def _sum_over_replicas(model, sums: MicrobatchSums) -> MicrobatchSums:
     totals = _add_to_metrics(model, sums.metrics)
     # XLA's programs have static shapes: even shards have touched equally many rows of a table.
     moves_rows = model.jit_compile and current_step().has_even_shards_on_workers
-    total = all_reduce_sum(sums._replace(metrics=totals, fingerprints=fingerprint_terms()), moves_rows)
+    sums = sums._replace(metrics=totals, fingerprints=fingerprint_terms())
+    total, stops = all_reduce_sum((sums, stop_terms()), moves_rows)
+    record_stops(stops)
     check_same_batch(total.fingerprints, count_replicas())
     return total._replace(fingerprints=[])
 

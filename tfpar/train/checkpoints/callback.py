@@ -13,6 +13,7 @@ import numpy as np
 from tfpar import checkpoint_files, keras_private
 from tfpar.checkpoint_interval import parse_interval
 from tfpar.checks import check_positive_integer
+from tfpar.cluster import stop_request
 from tfpar.cluster.multiworker import is_chief, is_multiworker
 from tfpar.errors import DivergedError, UserError
 from tfpar.train.broadcast import Broadcast
@@ -37,6 +38,10 @@ class Checkpoints(keras.callbacks.Callback):
     the weights, the optimizer's variables, metrics, random seeds, position in the data, history, and states of the
     callbacks. Its results are those of a run that was not interrupted, bit for bit on the same devices. A finished run
     trains no further unless `epochs` is larger. For `tfpar.train.Model`.
+
+    On SIGTERM and Ctrl-C training is saved after the current batch, on all workers after the same one, and the program
+    ends with exit code 3. A validation is finished first if that takes a few seconds; else the last checkpoint stays
+    the newest.
 
     A checkpoint is a directory. It is written beside the others, synchronized to the disk, and then renamed. All of it
     is verified by sha256 before a variable changes; if it is damaged, a warning names it, and the one before is used.
@@ -108,6 +113,7 @@ class Checkpoints(keras.callbacks.Callback):
         return self._position
 
     def on_train_begin(self, logs: dict | None = None) -> None:
+        stop_request.begin_steps()
         if not self._callbacks or self._callbacks[-1] is not self:
             raise ValueError("Checkpoints are for `tfpar.train.Model.fit`, and for its `callbacks` as a list.")
         strategy = self.model.distribute_strategy
@@ -146,14 +152,27 @@ class Checkpoints(keras.callbacks.Callback):
                 raise UserError(OTHER_ORDER)
             self._continued = None
         is_last = batches is not None and done >= batches  # then the end of the epoch is saved
-        if self._schedule.is_due(self._step) and not is_last and not self.model.stop_training:
+        is_stopped = stop_request.is_agreed() and not is_last
+        if (self._schedule.is_due(self._step) or is_stopped) and not is_last and not self.model.stop_training:
             self._save(self._epoch, self._batch)
+        if is_stopped:
+            stop_request.stop()
+
+    def on_test_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        if stop_request.is_urgent():
+            stop_request.stop()
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         self._batch = 0
         is_last = self.model.stop_training or epoch + 1 >= self.params["epochs"]
-        if self._schedule.is_due(self._step, finished_epochs=epoch + 1) or is_last:
+        is_stopped = stop_request.is_agreed()
+        if self._schedule.is_due(self._step, finished_epochs=epoch + 1) or is_last or is_stopped:
             self._save(epoch + 1, 0)
+        if is_stopped and not is_last:
+            stop_request.stop()
+
+    def on_train_end(self, logs: dict | None = None) -> None:
+        stop_request.end_steps()
 
     # Saving
 

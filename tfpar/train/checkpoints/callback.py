@@ -198,7 +198,8 @@ class Checkpoints(keras.callbacks.Callback):
         }
         plain = callback_state.split_arrays(state, arrays, "state")
         buffer = io.BytesIO()
-        np.savez(buffer, **arrays)
+        entries: dict[str, Any] = dict(arrays)
+        np.savez(buffer, **entries)
         files = {_STATE: json.dumps(plain).encode(), _ARRAYS: buffer.getbuffer()}
         name = checkpoint_files.checkpoint_name(self._step, None if batch else epoch)
         facts = {"step": self._step, "epoch": epoch, "batch": batch, "fingerprint": self._fingerprint}

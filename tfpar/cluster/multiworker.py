@@ -128,6 +128,8 @@ def name_lost_workers() -> Iterator[None]:
     """
     import tensorflow as tf
 
+    from tfpar.cluster.shared_memory import LostError
+
     config = read_tf_config()
     symptoms = (
         tf.errors.UnavailableError,
@@ -137,8 +139,8 @@ def name_lost_workers() -> Iterator[None]:
     )
     try:
         yield
-    except tf.errors.UnknownError as error:
-        found = re.search(r"LostError: (worker ([0-9]+) .*)", error.message)
+    except (LostError, tf.errors.UnknownError) as error:  # outside of a graph, or within
+        found = re.search(r"(?:^|LostError: )(worker ([0-9]+) .*)", getattr(error, "message", str(error)))
         if not found or config is None:
             raise
         raise WorkerLostError({int(found[2]): config.workers[int(found[2])]}, found[1]) from error

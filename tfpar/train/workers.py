@@ -102,6 +102,8 @@ def explain_failures() -> Iterator[None]:
     try:
         with name_lost_workers():
             yield
+    except OutOfStepError as error:  # outside of a graph
+        raise RuntimeError(OUT_OF_STEP) from error
     except tf.errors.InvalidArgumentError as error:
         if DIFFERENT_BATCHES in str(error):
             raise ValueError(DIFFERENT_BATCHES) from None

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 from tfpar.saved_names import register_saved_names
 
 if TYPE_CHECKING:
-    from tfpar import cluster, data, export, layers, models, tasks, train
+    from tfpar import cluster, data, export, layers, models, tasks, testing, train
     from tfpar.export import from_keras
 
 __version__ = "0.1.0"
 
-__all__ = ["__version__", "cluster", "data", "export", "from_keras", "layers", "models", "tasks", "train"]
+__all__ = ["__version__", "cluster", "data", "export", "from_keras", "layers", "models", "tasks", "testing", "train"]
 
 
 if not TYPE_CHECKING:  # for type checkers, all names are imported above, and any other name is an error

@@ -6,7 +6,19 @@ from tfpar.checks import did_you_mean
 from tfpar.errors import UserError
 from tfpar.user_code import import_code, is_file
 
-BUILT_IN = ("lstm", "gru", "rnn")
+TITLES = {  # in words
+    "lstm": "LSTM",
+    "gru": "GRU",
+    "rnn": "RNN",
+    "min_gru": "MinGRU",
+    "min_lstm": "MinLSTM",
+    "rg_lru": "RG-LRU",
+    "mlstm": "mLSTM",
+    "para_gru": "ParaGRU",
+    "para_lstm": "ParaLSTM",
+}
+BUILT_IN = tuple(TITLES)
+EVALUATIONS = ("auto", "sequential", "scan", "newton")
 REFERENCE = "module:Class"
 
 registered: dict[str, Any] = {}

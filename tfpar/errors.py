@@ -1,6 +1,7 @@
 """Exceptions of tfpar."""
 
 USER_ERROR_EXIT_CODE = 2
+STOPPED_EXIT_CODE = 3
 
 
 class UserError(ValueError):

@@ -62,8 +62,8 @@ def _check_regular(mode: int) -> None:
 
 
 @contextlib.contextmanager
-def _full_disk_named(path: Path) -> Iterator[None]:
-    """Raise an OSError that names `path` if the body fails because the disk is full, also for errors of TensorFlow."""
+def full_disk_named(path: Path) -> Iterator[None]:
+    """Within this context errors of a full disk, also those of TensorFlow, become an OSError that names `path`."""
     try:
         yield
     except Exception as error:
@@ -84,7 +84,7 @@ def written_atomically(path: Path) -> Iterator[Path]:
     os.close(descriptor)
     temporary = Path(name)
     try:
-        with _full_disk_named(path):
+        with full_disk_named(path):
             yield temporary
         # mkstemp makes files private; a shared cache or an export must be readable like any other file.
         temporary.chmod(0o666 & ~_umask())
@@ -110,7 +110,7 @@ def directory_written_atomically(path: Path, signed_by: str) -> Iterator[Path]:
     temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
     try:
         temporary.chmod(0o777 & ~_umask())
-        with _full_disk_named(path):
+        with full_disk_named(path):
             yield temporary
         if path.exists():
             former = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".old", dir=path.parent))

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 import tensorflow as tf
+from keras.src.backend.common import global_state
 from keras.src.backend.tensorflow.optimizer import TFOptimizer
 from keras.src.losses.loss import apply_mask
 from keras.src.models.functional import Functional
 from keras.src.optimizers.base_optimizer import BaseOptimizer
+from keras.src.random import seed_generator
 from keras.src.saving.keras_saveable import KerasSaveable
 from tensorflow.python.distribute import distribute_lib
 from tensorflow.python.framework import kernels
@@ -29,18 +31,22 @@ from tfpar.contexts import attributes_set
 class TrainerHooks:
     """Mixin of a `keras.Model` that gives two private hooks of Keras' trainer to methods of the model.
 
-    A subclass has `_build_from_batch(batch)` and `_supports_xla() -> bool`.
+    A subclass has `_build_from_batch(batch)`, `_observe_data(epoch_iterator)` and `_supports_xla() -> bool`.
     """
 
     if TYPE_CHECKING:
 
         def _build_from_batch(self, batch: Any) -> None: ...
 
+        def _observe_data(self, epoch_iterator: Any) -> None: ...
+
         def _supports_xla(self) -> bool: ...
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
         """Build before the first step, from the specs of an epoch's iterator or from one batch."""
         self._build_from_batch(data_batch if iterator is None else iterator._distributed_dataset.element_spec)
+        if iterator is not None:
+            self._observe_data(iterator)
 
     def _resolve_auto_jit_compile(self):
         """Decide what `jit_compile="auto"` means."""
@@ -154,6 +160,76 @@ def set_initial_epoch(model: keras.Model, epoch: int) -> None:
     model._initial_epoch = epoch or None
 
 
+def replace_dataset(epoch_iterator: Any, wrap: Callable) -> Any:
+    """Replace the dataset that Keras' iterator over epochs reads by `wrap(dataset)`, and return that."""
+    epoch_iterator._distributed_dataset = wrap(epoch_iterator._distributed_dataset)
+    return epoch_iterator._distributed_dataset
+
+
+def find_py_dataset(epoch_iterator: Any) -> keras.utils.PyDataset | None:
+    """Return the `PyDataset` that Keras' iterator over epochs reads, or None."""
+    return getattr(epoch_iterator.data_adapter, "py_dataset", None)
+
+
+def continue_epoch(epoch_iterator: Any, batch: int, read: int) -> None:
+    """Let the next epoch of Keras' iterator begin behind a batch; its dataset must skip the batches itself.
+
+    Args:
+        epoch_iterator: of `fit`.
+        batch: number of the epoch's batches to skip.
+        read: number of batches of the iterator over the dataset, which may serve several epochs.
+    """
+    enumerate_epoch = epoch_iterator._enumerate_iterator
+    offset = batch % epoch_iterator.steps_per_execution
+
+    def enumerate_rest():
+        del epoch_iterator._enumerate_iterator  # later epochs are whole
+        is_first = True
+        for begin, end, iterator in enumerate_epoch():
+            begin, end = begin + offset, end + offset
+            if is_first:
+                epoch_iterator._steps_seen += read - batch
+                is_first = False
+            if batch <= begin < (epoch_iterator.num_batches or begin + 1):
+                yield begin, end, iterator
+
+    epoch_iterator._enumerate_iterator = enumerate_rest
+
+
+# Callbacks
+
+_STATE_ATTRIBUTES: dict[type, tuple[str, ...]] = {
+    keras.callbacks.EarlyStopping: ("best", "wait", "stopped_epoch", "best_epoch", "best_weights"),
+    keras.callbacks.History: ("epoch", "history"),
+    keras.callbacks.ModelCheckpoint: ("best", "_batches_seen_since_last_saving", "_last_batch_seen"),
+    keras.callbacks.ReduceLROnPlateau: ("best", "wait", "cooldown_counter"),
+    keras.callbacks.SwapEMAWeights: ("_ema_weights_in_model",),
+    keras.callbacks.TensorBoard: ("_global_train_batch", "_global_test_batch", "_previous_epoch_iterations"),
+}
+
+
+def state_attributes(callback: keras.callbacks.Callback) -> tuple[str, ...]:
+    """Return the attributes of one of Keras' callbacks that change during training; none for other callbacks."""
+    return next((names for kind, names in _STATE_ATTRIBUTES.items() if isinstance(callback, kind)), ())
+
+
+def flush_writers(callback: keras.callbacks.TensorBoard) -> None:
+    """Write all events of a callback to its files."""
+    for writer in callback._writers.values():
+        writer.flush()
+
+
+def global_seed_state() -> keras.Variable | None:
+    """Return the state of the seed that Keras' random functions use by default, or None if none has used it."""
+    generator = global_state.get_global_attribute(seed_generator.GLOBAL_SEED_GENERATOR)
+    return None if generator is None else generator.state
+
+
+def make_global_seed_state() -> keras.Variable:
+    """Return the state of the seed that Keras' random functions use by default."""
+    return seed_generator.global_seed_generator().state
+
+
 @contextlib.contextmanager
 def values_replaced(variables: Sequence[keras.Variable], values: Sequence) -> Iterator[None]:
     """Within this context `keras.Variable`s read and write these TensorFlow variables."""
@@ -245,6 +321,12 @@ def _class_set(instance, cls):
         yield
     finally:
         object.__setattr__(instance, "__class__", former)
+
+
+def learning_rate_schedule(optimizer: keras.optimizers.Optimizer) -> Any:
+    """Return the schedule of an optimizer's learning rate, or None if that is a variable."""
+    rate = getattr(optimizer, "_learning_rate", None)
+    return rate if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule) else None
 
 
 def reads_gradients_first(optimizer: keras.optimizers.Optimizer) -> bool:

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 KEYS = {
-    "recipe", "dataset", "cell", "strategy", "replicas", "xla", "examples", "metrics", "train_seconds",
+    "recipe", "dataset", "cell", "strategy", "replicas", "xla", "examples", "metrics", "train_seconds", "skipped_steps",
     "examples_per_second", "epochs", "compilations", "padding_fraction", "weights_abs_sum", "exports", "model",
 }  # fmt: skip
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tfpar.checkpoint_files import list_checkpoints, read_newest
+
 RECIPES = Path(__file__).parents[2] / "recipes"
 LAUNCH = [sys.executable, "-m", "tfpar", "launch", "--workers", "2", "--", sys.executable]
 FLAGS = {
@@ -45,17 +47,17 @@ def test_two_workers_train_the_same_weights_as_one(run_recipe, recipe):
 
 @pytest.mark.slow
 def test_a_launch_that_was_stopped_goes_on(tmp_path):
-    flags = ["--smoke", "--noxla", "--steps", "0", "--epochs", "40", "--model_dir", "kept"]
+    flags = ["--smoke", "--noxla", "--steps", "0", "--epochs", "40", "--model_dir", "run"]
     command, pipes = [*LAUNCH, RECIPES / "sentiment.py", *flags], {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    backup = tmp_path / "kept" / "backup" / "training_metadata.json"
+    checkpoints = tmp_path / "run" / "checkpoints"
     with subprocess.Popen(command, cwd=tmp_path, **pipes) as stopped:
         deadline = time.monotonic() + 120
-        while not backup.exists() and time.monotonic() < deadline:
+        while not list_checkpoints(checkpoints) and time.monotonic() < deadline:
             time.sleep(0.02)
         stopped.send_signal(signal.SIGINT)
         assert stopped.communicate(timeout=30)[0] == b""
     assert stopped.returncode == 128 + signal.SIGINT
-    finished = json.loads(backup.read_text())["epoch"]
+    assert 0 < read_newest(checkpoints)[0].facts["epoch"] < 40
     again = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=200)
     assert again.returncode == 0, again.stderr
-    assert json.loads(again.stdout)["epochs"] == 40 - finished
+    assert json.loads(again.stdout)["epochs"] == 40

@@ -7,7 +7,7 @@ import pytest
 
 KEYS = {
     "recipe", "dataset", "cell", "strategy", "replicas", "xla", "examples", "metrics", "train_seconds",
-    "examples_per_second", "epochs", "compilations", "padding_fraction", "weights_abs_sum", "exports",
+    "examples_per_second", "epochs", "skipped_steps", "compilations", "padding_fraction", "weights_abs_sum", "exports",
 }  # fmt: skip
 
 SMOKE = ("--smoke", "--noxla", "--buckets", 2)  # of two lengths, so that nothing may rely on a fixed one

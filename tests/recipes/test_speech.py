@@ -15,7 +15,7 @@ from tfpar.tasks.speech_recognition.clips import fit_length
 from tfpar.tasks.speech_recognition.transcripts import measure_string_errors
 
 KEYS = {
-    "recipe", "dataset", "cell", "strategy", "replicas", "xla", "examples", "metrics", "train_seconds",
+    "recipe", "dataset", "cell", "strategy", "replicas", "xla", "examples", "metrics", "train_seconds", "skipped_steps",
     "examples_per_second", "epochs", "compilations", "padding_fraction", "weights_abs_sum", "exports", "model",
     "task", "streaming",
 }  # fmt: skip

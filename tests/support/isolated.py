@@ -49,14 +49,17 @@ def environments_of(setting: str) -> list[dict]:
 
 def strategy_of(setting: str, timeout_s: float):
     """Make the strategy of a setting, whose name ends with the number of replicas, in one of its processes."""
-    from tfpar.cluster import make_strategy
+    from tfpar.cluster import make_strategy, read_tf_config
+    from tfpar.cluster.multiworker import make_with_server
+    from tfpar.cluster.rendezvous import wait_for_workers
 
     name = setting.rstrip("0123456789")
     replicas = int(setting[len(name) :]) if name == "mirrored" else 0
-    strategy = make_strategy("multiworker" if name == "grpc" else name, replicas, timeout_s=timeout_s)
     if name == "grpc":
-        strategy.tfpar_collectives = None
-    return strategy
+        config = read_tf_config()
+        wait_for_workers(config.workers, config.index, timeout_s)
+        return make_with_server(config, timeout_s)
+    return make_strategy(name, replicas, timeout_s=timeout_s)
 
 
 def run_cases(command: list[str], names: list[str], make_environments, timeout_s: float) -> dict[str, list[dict]]:

@@ -23,7 +23,7 @@ def lstm(x, kernel, recurrent_kernel, bias=None, **options):
         c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
         return [sigmoid(o) * np.tanh(c), c]
 
-    return _run(step, x, [units, units], **options)
+    return run_steps(step, x, [units, units], **options)
 
 
 def gru(x, kernel, recurrent_kernel, bias=None, *, reset_after=True, **options):
@@ -42,7 +42,7 @@ def gru(x, kernel, recurrent_kernel, bias=None, *, reset_after=True, **options):
         n = np.tanh(x_t @ w_n + b_xn + reset)
         return [z * h + (1 - z) * n]
 
-    return _run(step, x, [units], **options)
+    return run_steps(step, x, [units], **options)
 
 
 def simple_rnn(x, kernel, recurrent_kernel, bias=None, **options):
@@ -52,10 +52,11 @@ def simple_rnn(x, kernel, recurrent_kernel, bias=None, **options):
     def step(x_t, states):
         return [np.tanh(x_t @ kernel + states[0] @ recurrent_kernel + bias)]
 
-    return _run(step, x, [units], **options)
+    return run_steps(step, x, [units], **options)
 
 
-def _run(step, x, sizes, *, mask=None, initial_state=None, go_backwards=False, zero_output_for_mask=False):
+def run_steps(step, x, sizes, *, mask=None, initial_state=None, go_backwards=False, zero_output_for_mask=False):
+    """Run a step of NumPy over the valid steps of each row; see the module for the results."""
     batch, time, _ = x.shape
     x = np.asarray(x, np.float64)
     mask = np.ones((batch, time), bool) if mask is None else mask

@@ -42,12 +42,15 @@ def two_outputs():
 
 
 def test_fit_builds_from_the_specs_of_the_dataset():
-    built = []
+    built, observed = [], []
 
     class Watching(keras_private.TrainerHooks, keras.Model):
         def _build_from_batch(self, batch):
             built.append(batch)
             keras_private.build_symbolically(self, batch)
+
+        def _observe_data(self, epoch_iterator):
+            observed.append(epoch_iterator.num_batches)
 
         def _supports_xla(self):
             return False
@@ -58,6 +61,7 @@ def test_fit_builds_from_the_specs_of_the_dataset():
     watching.fit(X, np.zeros((10, 3)), verbose=0)
     watching.train_on_batch(X, np.zeros((10, 3)))
     assert built[0][0].shape[1:] == (5, 4) and built[1][0].shape == (10, 5, 4)
+    assert observed == [1]
     assert watching.optimizer.built
 
 
@@ -229,6 +233,67 @@ def test_fit_begins_with_the_initial_epoch_that_a_callback_sets(model):
             keras_private.set_initial_epoch(self.model, 2)
 
     assert model.fit(X, Y, epochs=3, callbacks=[Later()], verbose=0).epoch == [2]
+    keras_private.set_initial_epoch(model, 0)  # Keras would let later calls begin there, too
+
+
+def test_an_epoch_continues_behind_a_batch(model):
+    """Keras' iterator over epochs numbers the rest of the batches, reads them, and then whole epochs."""
+    from keras.src.backend.tensorflow.trainer import TFEpochIterator
+
+    data = tf.data.Dataset.range(5).batch(1)
+    epochs = TFEpochIterator(x=data, distribute_strategy=model.distribute_strategy)
+    keras_private.replace_dataset(epochs, lambda dataset: dataset.skip(2))
+    keras_private.continue_epoch(epochs, batch=2, read=2)
+    rest = [(begin, int(next(iterator)[0])) for begin, _, iterator in epochs]
+    assert rest == [(2, 2), (3, 3), (4, 4)]
+    keras_private.replace_dataset(epochs, lambda dataset: data)
+    assert [begin for begin, _, _ in epochs] == [0, 1, 2, 3, 4]
+    assert keras_private.find_py_dataset(epochs) is None
+
+
+def test_callbacks_have_the_attributes_that_hold_their_state(model, tmp_path):
+    callbacks = [
+        keras.callbacks.EarlyStopping("loss", restore_best_weights=True),
+        keras.callbacks.History(),
+        keras.callbacks.ModelCheckpoint(tmp_path / "best.keras", "loss", save_best_only=True),
+        keras.callbacks.ReduceLROnPlateau("loss"),
+        keras.callbacks.TensorBoard(tmp_path / "logs", write_graph=False),
+    ]
+    model.fit(X, Y, callbacks=callbacks, verbose=0)
+    for callback in [*callbacks, keras.callbacks.SwapEMAWeights()]:
+        names = keras_private.state_attributes(callback)
+        assert names and all(hasattr(callback, name) for name in names)
+    assert keras_private.state_attributes(keras.callbacks.CSVLogger(tmp_path / "x")) == ()
+
+
+def test_flushed_writers_have_written_their_events(model, tmp_path):
+    board = keras.callbacks.TensorBoard(tmp_path, write_graph=False)
+    sizes = []
+
+    def measure(epoch, logs):
+        before = sum(path.stat().st_size for path in tmp_path.rglob("*tfevents*"))
+        keras_private.flush_writers(board)
+        sizes.append(sum(path.stat().st_size for path in tmp_path.rglob("*tfevents*")) - before)
+
+    model.fit(X, Y, callbacks=[board, keras.callbacks.LambdaCallback(on_epoch_end=measure)], verbose=0)
+    assert sizes[0] > 0
+
+
+def test_the_global_seed_is_a_variable():
+    keras.utils.set_random_seed(3)
+    keras.utils.clear_session()
+    assert keras_private.global_seed_state() is None
+    keras.random.normal((1,))
+    state = keras_private.global_seed_state()
+    saved, expected = state.numpy(), keras.random.normal((1,)).numpy()
+    keras_private.make_global_seed_state().assign(saved)
+    assert keras.random.normal((1,)).numpy() == expected
+
+
+def test_a_schedule_is_told_from_a_variable():
+    schedule = keras.optimizers.schedules.ExponentialDecay(0.1, 10, 0.5)
+    assert keras_private.learning_rate_schedule(keras.optimizers.SGD(schedule)) is schedule
+    assert keras_private.learning_rate_schedule(keras.optimizers.SGD(0.1)) is None
 
 
 def test_a_variable_reads_and_writes_the_value_that_replaces_its_own():
@@ -436,6 +501,6 @@ def test_a_calibrated_model_is_not_quantized(tmp_path):
 
 def test_no_other_module_names_keras_src_or_tensorflow_python():
     root = Path(keras_private.__file__).parent
-    paths = [path for path in root.rglob("*.py") if path.name != "keras_private.py"]
+    paths = [path for path in root.rglob("*.py") if not path.name.endswith("_private.py")]
     named = [path for path in paths if any(word in path.read_text() for word in ("keras.src", "tensorflow.python"))]
     assert named == [] and len(paths) > 100

@@ -5,7 +5,6 @@ or hangs cannot fail others.
 """
 
 import concurrent.futures
-import re
 import sys
 from pathlib import Path
 
@@ -211,7 +210,6 @@ def test_a_worker_that_is_lost_ends_the_others(outcomes, setting, case, limit_s)
 
 
 def test_a_worker_that_stops_alone_within_an_epoch_ends_all(own):
-    """One worker reads its metrics, and the other waits in the next step."""
-    first, second = own("multiworker2", "stopped_alone")
-    assert first["message"].startswith("a worker took too long, has given up, or is not at the same step")
-    assert re.match("worker 0 at [^ ]+ no longer answers", second["message"])
+    """One worker reads its metrics, and the other takes the next step."""
+    for process in own("multiworker2", "stopped_alone"):
+        assert process["message"].startswith("The workers are not at the same step.")

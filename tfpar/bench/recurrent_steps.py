@@ -23,20 +23,24 @@ class Steps(NamedTuple):
     number: int = 1
 
 
-def keras_step(case: Case, whose: str, jit_compile: bool) -> Steps:
+def keras_step(
+    case: Case, whose: str, jit_compile: bool, layer: Any = None, steps_per_execution: int = STEPS_PER_EXECUTION
+) -> Steps:
     """Make the train function of `fit` or, for a case of inference, the model's call in a `tf.function`.
 
     Args:
         case: the network.
         whose: "keras", stock Keras; or "tfpar", this package's model and layers.
         jit_compile: whether XLA compiles it.
+        layer: makes a layer from units and `return_sequences`; None: the class of the case's cell.
+        steps_per_execution: training steps in one call.
     """
     import keras
     import tensorflow as tf
 
     import tfpar
 
-    ours, layer = whose != "keras", _layer(case.cell, whose)
+    ours, layer = whose != "keras", layer or _layer(case.cell, whose)
     batch = case.example()
     inputs = keras.Input(batch[0].shape[1:], batch_size=case.batch, dtype=batch[0].dtype.name)
     x = keras.layers.Embedding(case.vocabulary, case.features)(inputs) if case.vocabulary else inputs
@@ -48,14 +52,14 @@ def keras_step(case: Case, whose: str, jit_compile: bool) -> Steps:
         tensor = tf.constant(batch[0])
         return Steps(lambda: float(predict(tensor).numpy()[0, 0]))
     optimizer = keras.optimizers.SGD(LEARNING_RATE)
-    model.compile(optimizer, "mse", jit_compile=jit_compile, steps_per_execution=STEPS_PER_EXECUTION)
+    model.compile(optimizer, "mse", jit_compile=jit_compile, steps_per_execution=steps_per_execution)
     if ours:
         model.lanes = tfpar.cluster.cpu_lanes(tf.distribute.get_strategy(), case.batch)
     dataset = tf.data.Dataset.from_tensors(batch).repeat()
-    model.fit(dataset, steps_per_epoch=STEPS_PER_EXECUTION, verbose=0)
+    model.fit(dataset, steps_per_epoch=steps_per_execution, verbose=0)
     batches = iter(dataset)
     train: Any = model.train_function  # `fit` made it
-    return Steps(lambda: float(train(batches)["loss"]), STEPS_PER_EXECUTION)
+    return Steps(lambda: float(train(batches)["loss"]), steps_per_execution)
 
 
 def _layer(cell, whose):

@@ -76,7 +76,8 @@ def _ratios(rows):
         ratios = [row["ratio"].get(peer) for peer in peers]
         peak = [_percent(row.get("peak_fraction"))] if has_peak else []
         cells = [_format(row.get(name)) for name in further]
-        body.append([row["case"], *cells, _milliseconds(row["seconds"]), *peak, *map(_ratio, ratios + _best(ratios))])
+        time = "refused" if "refused" in row else _milliseconds(row["seconds"])
+        body.append([row["case"], *cells, time, *peak, *map(_ratio, ratios + _best(ratios))])
     if not peers:
         return heads, body
     means = [_mean([row["ratio"].get(peer) for row in rows]) for peer in peers]

@@ -6,7 +6,7 @@ import statistics
 import sys
 from pathlib import Path
 
-from tfpar.bench import export, profile, recurrent, training, translation
+from tfpar.bench import export, profile, recurrent, scan, training, translation
 from tfpar.bench.machine import describe_machine
 from tfpar.bench.report import EXTRA, check_has_marks, draw, put_table, read_report
 from tfpar.bench.stopwatch import paired_ratios, run_interleaved
@@ -20,6 +20,7 @@ SUITES = {
     "translation": translation,
     "recurrent": recurrent,
     "profile": profile,
+    "scan": scan,
     "export": export,
 }
 RUN_TIMEOUT_S = 600
@@ -99,6 +100,9 @@ def _check_peers(names, suite):
 def _row(suite, case, peers, rounds):
     competitors = ("tfpar", *peers, *suite.REFERENCES)
     runs = run_interleaved({name: ["-m", suite.__name__, name, case] for name in competitors}, rounds, RUN_TIMEOUT_S)
+    if refusals := [run["refused"] for run in runs["tfpar"] if "refused" in run]:
+        print(f"{case}: refused, since {refusals[0]}", file=sys.stderr, flush=True)
+        return {"case": case, "refused": refusals[0], "ratio": {}}
     seconds = {name: [run["seconds"] for run in runs_of] for name, runs_of in runs.items()}
     medians = {name: statistics.median(times) for name, times in seconds.items()}
     ratios = paired_ratios(seconds, "tfpar")

@@ -26,7 +26,8 @@ _PATH_ERRORS = {
 def exit_cleanly():
     """Convert exceptions to exit codes: 2 an error of the user, 130 Ctrl-C, 1 a closed pipe or a failed run.
 
-    Any other exception propagates, because it is a bug and its traceback is needed.
+    Code 3, of a run that the same command continues, is a `SystemExit` of `tfpar.cluster.stop_request`. Any other
+    exception propagates, because it is a bug and its traceback is needed.
     """
     interrupts = _note_interrupts()
     try:

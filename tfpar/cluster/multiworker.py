@@ -1,15 +1,18 @@
 """Multi-worker strategies: several processes that train one model, and errors that name a lost one."""
 
 import contextlib
+import os
 import re
 import signal
 import threading
+import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from tfpar.cluster.loopback_only import are_loopback, bind_to_loopback
 from tfpar.cluster.rendezvous import unreachable_workers, wait_for_workers
 from tfpar.cluster.start_watch import limited_start
-from tfpar.cluster.tf_config import TfConfig, read_tf_config
+from tfpar.cluster.tf_config import TfConfig, read_tf_config, split_address
 from tfpar.errors import UserError, WorkerLostError
 
 if TYPE_CHECKING:
@@ -21,6 +24,9 @@ def make_multiworker_strategy(
 ) -> "tf.distribute.MultiWorkerMirroredStrategy":
     """Make a `tf.distribute.MultiWorkerMirroredStrategy` once all workers have started.
 
+    Workers on the CPU of one host exchange all tensors in shared memory, and no server is started. Otherwise
+    TensorFlow's gRPC server, which has no authentication, listens on all interfaces.
+
     Args:
         config: the cluster.
         timeout_s: longest wait for another worker, at the start and in each collective.
@@ -30,16 +36,38 @@ def make_multiworker_strategy(
         The strategy; its `tfpar_collectives` are `SharedMemoryCollectives` if all workers are CPUs of one host, else
         None.
 
-    If a worker is lost while TensorFlow starts, TensorFlow would hang: then this process is killed, with a line on
-    standard error that names the lost worker.
+    If a worker is lost while TensorFlow's server starts, TensorFlow would hang: then this process is killed, and a line
+    on standard error names the lost worker.
 
     Raises:
-        UserError: TensorFlow has started its devices before this call.
+        UserError: TensorFlow has started its devices before this call, and needs its server.
         WorkerMissingError: another worker did not start in time.
     """
     on_one_host = wait_for_workers(config.workers, config.index, timeout_s)
+    if on_cpu and on_one_host:
+        return _make_without_server(config, timeout_s)
+    return make_with_server(config, timeout_s)
+
+
+def _make_without_server(config, timeout_s):
+    from tfpar.cluster.gather import TensorGather  # here: they import TensorFlow
+    from tfpar.cluster.shared_memory import SharedMemoryCollectives
+    from tfpar.distribute_private import StrategyWithoutServer
+
+    collectives = SharedMemoryCollectives(config.workers, config.index, timeout_s)
+    gather = TensorGather(collectives, len(config.workers))
+    strategy = StrategyWithoutServer(gather, len(config.workers), config.index)
+    strategy.tfpar_collectives = collectives
+    return strategy
+
+
+def make_with_server(config: TfConfig, timeout_s: float) -> "tf.distribute.MultiWorkerMirroredStrategy":
+    """Make the strategy with TensorFlow's server and collectives, once all workers have met."""
     import tensorflow as tf
 
+    is_local = are_loopback(config.workers)
+    if is_local:
+        os.environ.setdefault("NCCL_SOCKET_IFNAME", "lo")
     options = tf.distribute.experimental.CommunicationOptions(timeout_seconds=timeout_s)
     try:
         with _restored_sigterm(), limited_start(config, timeout_s):
@@ -52,11 +80,9 @@ def make_multiworker_strategy(
             "tfpar.cluster.make_strategy before anything else uses TensorFlow, such as a tensor, a dataset, `adapt` or "
             "a model."
         ) from None
+    if is_local and not bind_to_loopback(split_address(config.address)[1]):
+        warnings.warn(f"TensorFlow's server at {config.address} listens on all interfaces.", stacklevel=2)
     strategy.tfpar_collectives = None
-    if on_cpu and on_one_host and len(config.workers) > 1:
-        from tfpar.cluster.shared_memory import SharedMemoryCollectives  # here: it imports NumPy, which takes 0.3 s
-
-        strategy.tfpar_collectives = SharedMemoryCollectives(config.workers, config.index, timeout_s)
     return strategy
 
 
@@ -102,6 +128,8 @@ def name_lost_workers() -> Iterator[None]:
     """
     import tensorflow as tf
 
+    from tfpar.cluster.shared_memory import LostError
+
     config = read_tf_config()
     symptoms = (
         tf.errors.UnavailableError,
@@ -111,8 +139,8 @@ def name_lost_workers() -> Iterator[None]:
     )
     try:
         yield
-    except tf.errors.UnknownError as error:
-        found = re.search(r"LostError: (worker ([0-9]+) .*)", error.message)
+    except (LostError, tf.errors.UnknownError) as error:  # outside of a graph, or within
+        found = re.search(r"(?:^|LostError: )(worker ([0-9]+) .*)", getattr(error, "message", str(error)))
         if not found or config is None:
             raise
         raise WorkerLostError({int(found[2]): config.workers[int(found[2])]}, found[1]) from error

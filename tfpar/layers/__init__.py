@@ -12,8 +12,15 @@ from tfpar.layers.recurrent.bidirectional import Bidirectional
 from tfpar.layers.recurrent.cells import register_cell
 from tfpar.layers.recurrent.gru import GRU
 from tfpar.layers.recurrent.lstm import LSTM
+from tfpar.layers.recurrent.min_gru import MinGRU
+from tfpar.layers.recurrent.min_lstm import MinLSTM
+from tfpar.layers.recurrent.mlstm import MLSTM
+from tfpar.layers.recurrent.para_gru import ParaGRU
+from tfpar.layers.recurrent.para_lstm import ParaLSTM
+from tfpar.layers.recurrent.rg_lru import RGLRU
 from tfpar.layers.recurrent.simple_rnn import SimpleRNN
 from tfpar.layers.standardization import Standardization, Unstandardization
+from tfpar.ops.activations import positive_activation
 from tfpar.ops.recurrence import Recurrence
 
 __all__ = [
@@ -28,11 +35,18 @@ __all__ = [
     "MaskedConvolution",
     "MaxPooling",
     "MeanPooling",
+    "MLSTM",
+    "RGLRU",
+    "MinGRU",
+    "MinLSTM",
+    "ParaGRU",
+    "ParaLSTM",
     "Recurrence",
     "RecurrentLayer",
     "SimpleRNN",
     "Standardization",
     "TokenDropout",
+    "positive_activation",
     "Unstandardization",
     "register_cell",
 ]

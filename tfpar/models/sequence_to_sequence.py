@@ -28,7 +28,8 @@ from tfpar.checks import check_one_of, check_positive_integer
 from tfpar.layers.recurrent.base import RecurrentLayer
 from tfpar.layers.recurrent.cells import find_layer
 
-CELLS = ("lstm", "gru")
+CELLS = ("lstm", "gru", "min_gru", "min_lstm", "rg_lru", "mlstm", "para_gru", "para_lstm")
+STOCK_CELLS = ("lstm", "gru")  # that `input_feeding` can step
 ATTENTIONS = ("luong", "bahdanau", "multi_head")
 _HEADS = 4
 
@@ -87,9 +88,9 @@ def sequence_to_sequence(
     """
     layer_class = find_layer(cell, CELLS)
     check_one_of("attention", attention, ATTENTIONS)
-    if input_feeding and cell not in CELLS:
+    if input_feeding and cell not in STOCK_CELLS:
         raise ValueError(
-            f"`cell` must be one of {', '.join(CELLS)} for `input_feeding`, which steps a stock cell of Keras; "
+            f"`cell` must be one of {', '.join(STOCK_CELLS)} for `input_feeding`, which steps a stock cell of Keras; "
             f"got {cell!r}."
         )
     check_positive_integer("encoder_layers", encoder_layers)
@@ -196,9 +197,11 @@ class _Network:
     @property
     def states(self) -> list[dict[str, int]]:
         """Number of features of each state, by name, for each decoder layer."""
-        num_states = self.encoder[0].forward_layer.recurrence.num_states
-        kinds = ["h", "c", *range(2, num_states)][:num_states]
-        states = [{f"state_{n}_{kind}": self.settings.units for kind in kinds} for n in range(len(self.decoder))]
+        states = []
+        for number, layer in enumerate(self.decoder):
+            kinds = ["h", "c", *range(2, len(layer.state_size))]
+            sizes = dict(zip(kinds, layer.state_size, strict=False))
+            states.append({f"state_{number}_{kind}": size for kind, size in sizes.items()})
         if self.settings.input_feeding:
             states[0] = {"state_0_fed": self.settings.embedding_size, **states[0]}
         return states

@@ -3,9 +3,20 @@
 import dataclasses
 from collections.abc import Callable, Sequence
 
+import keras
 import numpy as np
 import tensorflow as tf
 from keras import activations
+
+
+@keras.saving.register_keras_serializable(package="tfpar")
+def positive_activation(x: tf.Tensor) -> tf.Tensor:
+    """Compute x + 0.5 for x >= 0, and sigmoid(x) otherwise: continuous and positive.
+
+    It is the activation g of Feng et al. 2024, arXiv:2410.01201, appendix B.
+    """
+    return tf.where(x >= 0, x + 0.5, tf.sigmoid(x))
+
 
 _DERIVATIVE_FROM_OUTPUT = {
     activations.tanh: lambda y: 1 - y * y,

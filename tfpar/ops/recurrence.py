@@ -15,11 +15,11 @@ class RecurrentWeights(NamedTuple):
     """Weights that multiply the previous output h[t-1].
 
     Attributes:
-        kernel: float (units, gates * units).
+        kernel: float (units, gates * units); None for a linear recurrence, whose state meets no matmul.
         bias: float (gates * units,), or None. Only a GRU with `reset_after` has one beside the bias of the projection.
     """
 
-    kernel: tf.Tensor
+    kernel: tf.Tensor | None
     bias: tf.Tensor | None = None
 
     def project(self, h: tf.Tensor, columns: slice = slice(None)) -> tf.Tensor:

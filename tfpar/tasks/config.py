@@ -11,7 +11,7 @@ import typing
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar
 
-from tfpar import cell_names
+from tfpar import cell_names, checkpoint_interval
 from tfpar.checks import did_you_mean
 from tfpar.cluster import STRATEGIES
 from tfpar.export import formats
@@ -87,9 +87,17 @@ class Config:
 
     DEFAULTS: ClassVar[Mapping[str, Any]] = {}
     SMOKE: ClassVar[Mapping[str, Any]] = {}
+    # With other values of these a run can be continued: they do not alter its result, or not that of finished epochs.
+    CHANGEABLE: ClassVar = frozenset(
+        "strategy replicas worker_timeout_s xla epochs steps_per_execution model_dir checkpoint_every keep_checkpoints "
+        "restart max_skipped_steps on_non_finite export_dir export form target".split()
+    )
 
     dataset: str = setting("", "A bundled set's name, tfds:NAME, csv:PATH, tsv:PATH or folder:PATH.")
     cell: str = cell_setting(*cell_names.BUILT_IN)
+    evaluation: str = setting(
+        "auto", "How recurrent layers run through time; auto: the fastest here.", choices=cell_names.EVALUATIONS
+    )
     dropout: float = setting(0.5, "Fraction of features dropped before the output.", 0, 0.99)
     seed: int = setting(1, "Of initial weights, dropout and shuffling.", 0, 2**31 - 1)
     strategy: str = setting("auto", "How training is spread over devices.", choices=tuple(STRATEGIES))
@@ -111,8 +119,25 @@ class Config:
     ema: float = setting(0.99, "Momentum of the weights' moving average; 0: none.", 0, 0.99999)
     patience: int = setting(0, "Stop when validation is no better for so many epochs; 0: never.", 0)
     model_dir: str | None = setting(
-        None, "Directory for checkpoints, logs and curves; a run that was stopped resumes from there."
+        None, "Directory for checkpoints, logs and curves; the same command continues a run from there."
     )
+    checkpoint_every: str = setting(
+        "1epoch",
+        "Interval of the checkpoints in --model_dir.",
+        choices=("1epoch",),
+        other_choice=checkpoint_interval.SYNTAX,
+        is_other_choice=checkpoint_interval.is_interval,
+    )
+    max_skipped_steps: int = setting(
+        10, "Steps in a row that are skipped, since the loss or a gradient is not finite, before --on_non_finite.", 1
+    )
+    on_non_finite: str = setting(
+        "stop",
+        "Stop, or go on with the weights of the last checkpoint at half the learning rate.",
+        choices=("stop", "rewind"),
+    )
+    keep_checkpoints: int = setting(2, "Checkpoints that stay in --model_dir.", 2)
+    restart: bool = setting(False, "Remove the run in --model_dir, and begin anew.")
     export_dir: str | None = setting(None, "Directory of the exported model.")
     export: tuple[str, ...] = setting(FORMATS, f"Formats: {', '.join(FORMATS)}; empty: none.", choices=FORMATS)
     form: str = setting("auto", "Form of recurrences in a TFLite file; auto: by target.", choices=tuple(formats.FORMS))
@@ -164,7 +189,7 @@ class Config:
     @property
     def cell_title(self) -> str:
         """The cell in words: the acronym, or the name of the user's class."""
-        return self.cell.rpartition(":")[2] if cell_names.is_user_cell(self.cell) else self.cell.upper()
+        return cell_names.TITLES.get(self.cell) or self.cell.rpartition(":")[2]
 
     def is_given(self, name: str) -> bool:
         """Return whether a setting was an argument."""

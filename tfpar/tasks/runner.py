@@ -1,14 +1,17 @@
 """Run a task from its settings to its result."""
 
+import contextlib
 import shlex
 from collections.abc import Sequence
 from typing import Any
 
 from tfpar.checks import find_non_finite
-from tfpar.errors import DivergedError
+from tfpar.cluster import stop_request
+from tfpar.errors import DivergedError, UserError
 from tfpar.tasks.base import Evaluation, Task
 from tfpar.tasks.config import Config
 from tfpar.tasks.console import log
+from tfpar.tasks.run_directory import check_continues, read_finished, remove_run, write_result
 from tfpar.tasks.startup import Session, formats_to_export, start
 
 
@@ -36,37 +39,50 @@ def run(task: type[Task], config: Config | None = None, *, command: str | None =
     for note in config.notes():
         log(note)
     config.check()
+    check_continues(config)
+    if (result := read_finished(config)) is not None:
+        log(f"the run in --model_dir {config.model_dir} is finished, and nothing is missing: this is its result")
+        return result
     session = start(config, *steps.packages())
+    remove_run(config)
     import keras
 
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy(config.precision)
     try:
-        return _run_steps(steps, session, command or describe_call(task, config))
+        with stop_request.handled() if config.model_dir else contextlib.nullcontext():
+            return _run_steps(steps, session, command or describe_call(task, config))
     finally:
         keras.config.set_dtype_policy(policy)
 
 
 def _run_steps(steps: Task, session: Session, command: str) -> dict[str, Any]:
-    from tfpar.layers.recurrent.cells import find_layer
+    from tfpar.layers.recurrent.cells import find_layer, set_evaluation
 
-    find_layer(steps.config.cell)  # a layer that cannot be imported is refused before data are loaded
+    # A layer that cannot be imported, or evaluated like that, is refused before data are loaded.
+    layer_class, way = find_layer(steps.config.cell), steps.config.evaluation
+    try:
+        layer_class.check_evaluation(way)
+    except ValueError as error:
+        raise UserError(str(error)) from None
     data = steps.load(session.replicas)
     with session.strategy.scope():
         model = steps.build(data)
+        set_evaluation(model, way)
         history, measured = steps.fit(model, data)
         evaluation = steps.evaluate(model, data) if steps.evaluates_in_scope else None
     compilations = session.count_compilations()
     if evaluation is None:
         evaluation = steps.evaluate(model, data)
-    result = _report(steps, session, model, data, evaluation, measured, compilations)
-    exports = []
+    result = {**_report(steps, session, model, data, evaluation, measured, compilations), "exports": []}
+    write_result(steps.config, result)
     if formats := formats_to_export(steps.config):
         facts = _facts(steps, data, result, command) | _describe_run(session, model)
         exporter = steps.make_exporter(model, data, evaluation, history, facts)
         assert steps.config.export_dir is not None
-        exports = exporter.write(steps.config.export_dir, formats, gate=not steps.config.smoke)
-    return {**result, "exports": exports}
+        result["exports"] = exporter.write(steps.config.export_dir, formats, gate=not steps.config.smoke)
+        write_result(steps.config, result)
+    return result
 
 
 def describe_call(task: type[Task], config: Config) -> str:

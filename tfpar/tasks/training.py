@@ -1,14 +1,19 @@
 """Optimizer and training loop as a `Config` describes them."""
 
-import time
+import contextlib
+import hashlib
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from tfpar import cluster
+from tfpar.checkpoint_interval import parse_interval
 from tfpar.checks import find_non_finite
-from tfpar.errors import DivergedError
+from tfpar.errors import DivergedError, UserError
+from tfpar.files import full_disk_named
 from tfpar.tasks.config import Config
 from tfpar.tasks.console import progress
+from tfpar.tasks.run_directory import fingerprint
 
 
 def make_optimizer(config: Config, steps: int, clip_norm: float | None = None) -> Any:
@@ -56,6 +61,16 @@ def stop_at_divergence() -> Any:
     return keras.callbacks.LambdaCallback(on_epoch_end=check)
 
 
+def count_steps_per_execution(config: Config) -> int:
+    """Return the number of steps at a time: checkpoints, and the end of `steps`, are between executions."""
+    if config.steps:
+        return 1
+    interval = parse_interval(config.checkpoint_every)
+    if not config.model_dir or interval.unit != "steps" or config.is_given("steps_per_execution"):
+        return config.steps_per_execution
+    return max(n for n in range(1, config.steps_per_execution + 1) if interval.count % n == 0)
+
+
 def fit(
     config: Config,
     model: Any,
@@ -78,34 +93,58 @@ def fit(
         callbacks: more callbacks of Keras.
 
     Returns:
-        The history, and {"train_seconds", "examples_per_second", "epochs"}.
+        The history of the whole run, and {"train_seconds", "examples_per_second", "epochs", "skipped_steps"}.
 
     Raises:
-        DivergedError: a loss or metric is not finite at the end of an epoch, or a weight at the end of training.
+        DivergedError: too many steps were skipped, or a loss, metric or weight is not finite.
+        UserError: the run in `model_dir` is of other data or another model.
     """
     import numpy as np
 
     from tfpar import train
 
+    guard = make_guard(config)
     throughput = train.Throughput(examples)
     model.lanes = count_lanes(config, model)
-    model.steps_per_execution = 1 if config.steps else config.steps_per_execution  # `steps` may end within an execution
-    start = time.perf_counter()
-    history = model.fit(
-        batches,
-        validation_data=validation,
-        shuffle=False,  # the batches do
-        epochs=-(-count_steps(config, batches) // len(batches)),
-        callbacks=[stop_at_divergence(), throughput, *callbacks, *_make_callbacks(config, monitor)],
-        verbose=progress(),
-    ).history
+    model.steps_per_execution = count_steps_per_execution(config)
+    logging = _make_logging(config, batches, validation) if config.model_dir else []
+    with full_disk_named(Path(config.model_dir)) if config.model_dir else contextlib.nullcontext():
+        history = model.fit(
+            batches,
+            validation_data=validation,
+            shuffle=False,  # the batches do
+            epochs=-(-count_steps(config, batches) // len(batches)),
+            callbacks=[
+                guard,
+                stop_at_divergence(),
+                throughput,
+                *callbacks,
+                *_make_callbacks(config, monitor),
+                *logging,
+            ],
+            verbose=progress(),
+        ).history
     if not all(np.isfinite(variable.numpy()).all() for variable in model.trainable_variables):
         raise DivergedError("a weight is not finite after training")
     return history, {
-        "train_seconds": time.perf_counter() - start,
+        "train_seconds": throughput.train_seconds,
         "examples_per_second": throughput.examples_per_second,
         "epochs": len(history["loss"]),
+        "skipped_steps": guard.skipped_steps,
     }
+
+
+def make_guard(config: Config) -> Any:
+    """Make the callback that skips steps whose loss or gradients are not finite.
+
+    Raises:
+        UserError: it is to go back to a checkpoint, and there is no `model_dir`.
+    """
+    from tfpar import train
+
+    if config.on_non_finite == "rewind" and not config.model_dir:
+        raise UserError("--on_non_finite must be stop without --model_dir, which has the checkpoints; got rewind")
+    return train.NonFiniteGuard(config.max_skipped_steps, config.on_non_finite)
 
 
 def _make_callbacks(config, monitor):
@@ -118,9 +157,30 @@ def _make_callbacks(config, monitor):
         callbacks.append(train.StopAtStep(config.steps))
     if config.patience:
         callbacks.append(keras.callbacks.EarlyStopping(monitor, patience=config.patience, restore_best_weights=True))
-    if config.model_dir:
-        callbacks += train.logging_callbacks(config.model_dir)
     return callbacks
+
+
+def _make_logging(config, batches, validation):
+    """Make the callbacks that write into `model_dir`."""
+    from tfpar import train
+
+    facts = {"batches of an epoch": len(batches)}
+    if validation is not None:
+        facts["first validation batch"] = _hash_first_batch(validation)
+    return train.logging_callbacks(
+        config.model_dir,
+        every=config.checkpoint_every,
+        keep=config.keep_checkpoints,
+        fingerprint={**fingerprint(config), **facts},
+        replays_epochs=False,
+    )
+
+
+def _hash_first_batch(batches) -> str:
+    import tensorflow as tf
+
+    leaves = tf.nest.flatten(next(iter(batches)))
+    return hashlib.sha256(b"".join(leaf.numpy().tobytes() for leaf in leaves)).hexdigest()
 
 
 def pretrain(config: Config, model: Any, batches: Any, epochs: int) -> None:

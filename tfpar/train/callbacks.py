@@ -1,13 +1,14 @@
 """Callbacks for recipes."""
 
-import json
 import time
 from pathlib import Path
+from typing import Any
 
 import keras
-import numpy as np
 
-from tfpar.files import written_atomically
+from tfpar.train.checkpoints.callback import Checkpoints
+
+CHECKPOINTS = "checkpoints"
 
 
 class Throughput(keras.callbacks.Callback):
@@ -19,6 +20,7 @@ class Throughput(keras.callbacks.Callback):
     Attributes:
         examples_per_second: median over the epochs; the first, in which programs are compiled, counts only if it is
             the only one.
+        train_seconds: of the run, with the time before a checkpoint that it continues from.
     """
 
     def __init__(self, examples: int):
@@ -26,6 +28,11 @@ class Throughput(keras.callbacks.Callback):
         self._examples = examples
         self._batches_s: list[float] = []
         self._epochs_s: list[float] = []
+        self._begin_s: float | None = None
+        self._before_s = 0.0
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        self._begin_s = time.perf_counter()
 
     def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
         self._start = time.perf_counter()
@@ -33,11 +40,22 @@ class Throughput(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         self._batches_s.append(time.perf_counter() - self._start)
 
-    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        self._batches_s = []
-
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         self._epochs_s.append(sum(self._batches_s))
+        self._batches_s = []
+
+    def get_state(self) -> dict[str, Any]:
+        """Return the times for a checkpoint."""
+        return {"batches_s": self._batches_s, "epochs_s": self._epochs_s, "train_s": self.train_seconds}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Continue behind a checkpoint."""
+        self._batches_s, self._epochs_s, self._before_s = state["batches_s"], state["epochs_s"], state["train_s"]
+
+    @property
+    def train_seconds(self) -> float:
+        """Seconds since training began: see the class."""
+        return self._before_s + (0.0 if self._begin_s is None else time.perf_counter() - self._begin_s)
 
     @property
     def examples_per_second(self) -> float:
@@ -72,47 +90,30 @@ class StopAtStep(keras.callbacks.Callback):
         if self._remaining_steps <= 0:
             self.model.stop_training = True
 
+    def get_state(self) -> dict[str, int]:
+        """Return the number of remaining steps for a checkpoint."""
+        return {"remaining_steps": self._remaining_steps}
 
-class BackupAndRestore(keras.callbacks.BackupAndRestore):
-    """Keras' own, which also restores the states of random seeds: a resumed run draws the same dropout masks."""
-
-    def on_train_begin(self, logs: dict | None = None) -> None:
-        super().on_train_begin(logs)
-        if self._seeds_path.exists():
-            with np.load(self._seeds_path) as saved:
-                for seed, name in zip(self._seeds(), saved.files, strict=True):
-                    seed.assign(saved[name])
-
-    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        super().on_epoch_end(epoch, logs)
-        with written_atomically(self._seeds_path) as path, open(path, "wb") as file:
-            np.savez(file, *[seed.numpy() for seed in self._seeds()])
-
-    @property
-    def _seeds_path(self):
-        return Path(self.backup_dir) / "seeds.npz"
-
-    def _seeds(self):
-        """List the variables that are no weights."""
-        weights = {id(weight) for weight in self.model.weights}
-        return [variable for variable in self.model.variables if id(variable) not in weights]
+    def set_state(self, state: dict[str, int]) -> None:
+        """Continue behind a checkpoint."""
+        self._remaining_steps = state["remaining_steps"]
 
 
-def logging_callbacks(model_dir: Path | str) -> list[keras.callbacks.Callback]:
-    """Make callbacks that write TensorBoard and CSV logs, and a backup after each epoch for `fit` to resume from.
+def logging_callbacks(model_dir: Path | str, **checkpoints: Any) -> list[keras.callbacks.Callback]:
+    """Make callbacks that write TensorBoard and CSV logs, and checkpoints for `fit` to continue from.
 
     Args:
         model_dir: directory for all of them.
+        **checkpoints: arguments of `Checkpoints`.
     """
     model_dir = Path(model_dir)
     return [
-        BackupAndRestore(str(model_dir / "backup")),
+        Checkpoints(model_dir / CHECKPOINTS, **checkpoints),
         keras.callbacks.TensorBoard(str(model_dir / "logs"), write_graph=False),
         keras.callbacks.CSVLogger(str(model_dir / "history.csv"), append=True),
     ]
 
 
 def finished_epochs(model_dir: Path | str) -> int:
-    """Return how many epochs the run in `model_dir` has finished; 0 if there is no backup to resume from."""
-    path = Path(model_dir) / "backup" / "training_metadata.json"
-    return json.loads(path.read_text())["epoch"] if path.exists() else 0
+    """Return how many epochs the run in `model_dir` has finished; 0 if there is no checkpoint to continue from."""
+    return Checkpoints(Path(model_dir) / CHECKPOINTS).next_epoch()

@@ -12,6 +12,7 @@ from tfpar.train.losses import compute_model_loss
 from tfpar.train.replica import local_components, metric_and_other_variables
 from tfpar.train.sharding import check_same_batch, fingerprint_terms
 from tfpar.train.step_context import step_context
+from tfpar.train.stop import record_stops, stop_terms
 from tfpar.train.types import Logs, Nest
 
 
@@ -55,7 +56,8 @@ def _with_global_metrics(model, logs, replicas):
     variables, _ = metric_and_other_variables(model)
     with local_components(variables):
         values = [tf.identity(variable.value) for variable in variables]
-    totals, fingerprints = all_reduce_sum((values, fingerprint_terms()))
+    totals, fingerprints, stops = all_reduce_sum((values, fingerprint_terms(), stop_terms()))
+    record_stops(stops)
     check_same_batch(fingerprints, replicas)
     results = metrics_result(model, variables, totals)
     return {name: results.get(name, value) for name, value in logs.items()}

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfpar import keras_private
+from tfpar.cluster import heartbeat
 from tfpar.train.sharding import ShardedStrategy
 from tfpar.train.types import Nest
 
@@ -26,7 +27,7 @@ def make_step_function(model: keras.Model, step: Callable) -> Callable:
         function = execute_steps(strategy, step, model.steps_per_execution, model.run_eagerly)
     else:
         function = keras_private.make_function(model, step)  # without XLA around it: steps compile their programs
-    return model.cluster_around_cudnn(function)
+    return _report_steps(model.cluster_around_cudnn(function))
 
 
 def execute_steps(strategy: ShardedStrategy, step: Callable, steps_per_execution: int, run_eagerly: bool) -> Callable:
@@ -126,7 +127,7 @@ def make_predict_function(model: keras.Model) -> Callable:
 
     if not model.run_eagerly:
         predict_batches = tf.function(predict_batches, autograph=False, reduce_retracing=True)
-    predict_batches = model.cluster_around_cudnn(predict_batches)
+    predict_batches = _report_steps(model.cluster_around_cudnn(predict_batches))
     if not is_sharded:
         return predict_batches
 
@@ -178,6 +179,19 @@ def with_auto_clustering(function: Callable) -> Callable:
             tf.config.optimizer.set_jit(before)
 
     return clustered
+
+
+def _report_steps(function):
+    """Report the begin and the end of each call to the launcher."""
+
+    @functools.wraps(function)
+    def call_and_report(*args):
+        heartbeat.step()
+        result = function(*args)
+        heartbeat.step()
+        return result
+
+    return call_and_report
 
 
 def _convert_arrays(step):

@@ -30,6 +30,7 @@ class MicrobatchSums(NamedTuple):
         metrics: increments of the metrics' variables.
         statistics: moving statistics that the microbatch assigned, times its rows.
         fingerprints: see `tfpar.train.sharding.fingerprint_terms`; empty until the replica adds them.
+        non_finite: number of replicas whose loss is not finite, in a list; empty if it is not counted.
     """
 
     gradients: list[Gradient | None]
@@ -38,6 +39,7 @@ class MicrobatchSums(NamedTuple):
     metrics: list
     statistics: list
     fingerprints: list = []
+    non_finite: list = []
 
 
 def has_static_shape(batch: Nest) -> bool:

@@ -11,15 +11,21 @@ import numpy as np
 import tensorflow as tf
 
 from tfpar import keras_private
-from tfpar.cluster import outside_scope
+from tfpar.cluster import heartbeat, outside_scope
 from tfpar.cluster.multiworker import check_trains_together
 from tfpar.keras_private import Functional, TrainerHooks, flatten_layers
-from tfpar.train import evaluation, keras_signatures, step
+from tfpar.train import evaluation, guarded_step, keras_signatures, step
 from tfpar.train.accumulation import add_accumulated_weight
+from tfpar.train.callback_order import as_callback_list, find_callback, order_callbacks, own_callbacks
+from tfpar.train.checkpoints.callback import Checkpoints
+from tfpar.train.checkpoints.data_position import DataPosition
 from tfpar.train.checks import check_runs_own_step, check_scope, check_synchronized_layers
 from tfpar.train.execution import make_predict_function, make_step_function, without_autotuning
+from tfpar.train.non_finite_guard import NonFiniteGuard
 from tfpar.train.saving import SavedByWorkers
 from tfpar.train.sharding import ShardedStrategy
+from tfpar.train.step_guard import StepGuard
+from tfpar.train.stop import abandoned_at_failure
 from tfpar.train.types import Gradient, Logs, Nest
 from tfpar.train.workers import explain_failures, run_on_workers
 from tfpar.train.xla_policy import XlaPolicy
@@ -60,6 +66,8 @@ class Model(SavedByWorkers, XlaPolicy, TrainerHooks, keras.Model):
     """
 
     lanes = 1
+    _data_position: DataPosition | None = None
+    step_guard: StepGuard | None = None
 
     # Keras sets these, and has no annotations.
     train_function: Callable | None
@@ -100,6 +108,8 @@ class Model(SavedByWorkers, XlaPolicy, TrainerHooks, keras.Model):
 
     def train_step(self, data: Nest) -> Logs:
         """Train on one global batch, given one replica's rows, and return the logs: see the class."""
+        if self.step_guard is not None:
+            return guarded_step.train_step(self, self.step_guard, data)
         return step.train_step(self, data)
 
     def test_step(self, data: Nest) -> Logs:
@@ -108,7 +118,37 @@ class Model(SavedByWorkers, XlaPolicy, TrainerHooks, keras.Model):
 
     @keras_signatures.overrides(keras_signatures.fit)
     def fit(self, *args: Any, **kwargs: Any) -> Any:
-        return self._on_dataset(super().fit, args, kwargs)
+        call = inspect.signature(super().fit).bind(*args, **kwargs)
+        if not isinstance(call.arguments.get("callbacks"), keras.callbacks.CallbackList):
+            call.arguments["callbacks"] = self._prepare_callbacks(call.arguments.get("callbacks"))
+        try:
+            return self._on_dataset(super().fit, call.args, call.kwargs)
+        finally:
+            self._end_fit()
+
+    def _prepare_callbacks(self, callbacks):
+        callbacks = as_callback_list(callbacks)
+        if getattr(self.distribute_strategy, "is_multiworker", False):
+            callbacks = own_callbacks(callbacks)
+        callbacks = order_callbacks(callbacks)
+        checkpoints, guard = find_callback(callbacks, Checkpoints), find_callback(callbacks, NonFiniteGuard)
+        self._data_position = checkpoints.prepare(callbacks) if checkpoints else None
+        if guard is not None:
+            if type(self).train_step is not Model.train_step:
+                raise ValueError(
+                    f"NonFiniteGuard is for the step of `tfpar.train.Model`, but {type(self).__name__} has its own "
+                    "`train_step`. Override `forward_backward` instead."
+                )
+            self.step_guard = guard.prepare(self, checkpoints)
+            self.train_function = None  # it is traced with the guard
+        return callbacks
+
+    def _end_fit(self):
+        """Undo what callbacks have set, and Keras does not reset."""
+        keras_private.set_initial_epoch(self, 0)
+        if self.step_guard is not None:
+            self.step_guard.restore_schedule()
+            self.step_guard = self.train_function = None
 
     @keras_signatures.overrides(keras_signatures.evaluate)
     def evaluate(self, *args: Any, **kwargs: Any) -> Any:
@@ -143,7 +183,7 @@ class Model(SavedByWorkers, XlaPolicy, TrainerHooks, keras.Model):
                 call.arguments[name] = without_autotuning(call.arguments[name])
         if isinstance(call.arguments.get("x"), tf.data.Dataset) and "shuffle" in call.signature.parameters:
             call.arguments.setdefault("shuffle", False)  # Keras warns of its own default
-        with outside_scope(), explain_failures():
+        with outside_scope(), explain_failures(), heartbeat.expected(), abandoned_at_failure():
             if getattr(self.distribute_strategy, "is_multiworker", False):
                 return run_on_workers(method, call.args, call.kwargs)
             return method(*call.args, **call.kwargs)
@@ -194,6 +234,12 @@ class Model(SavedByWorkers, XlaPolicy, TrainerHooks, keras.Model):
         strategy = super().distribute_strategy
         return ShardedStrategy(strategy) if strategy.num_replicas_in_sync > 1 else strategy
 
+    def _observe_data(self, epoch_iterator):
+        """Let checkpoints observe the data of `fit`; validation's iterator comes later."""
+        position, self._data_position = self._data_position, None
+        if position is not None:
+            position.attach(epoch_iterator)
+
     def _build_from_batch(self, batch):
         """Build from the shapes of the data; Keras would run on the first batch, which fails on several workers."""
         batch = tf.nest.map_structure(_describe_shard, batch)
@@ -201,7 +247,7 @@ class Model(SavedByWorkers, XlaPolicy, TrainerHooks, keras.Model):
             try:
                 keras_private.build_symbolically(self, batch)
             except Exception:
-                if step.count_microbatches(self) > 1:
+                if step.count_microbatches(self) > 1 or self.step_guard is not None:
                     raise
                 return  # as in Keras, the first step builds a model that cannot be built symbolically
             add_accumulated_weight(self.optimizer)

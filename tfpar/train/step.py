@@ -18,6 +18,7 @@ from tfpar.train.microbatches import MicrobatchFunction, MicrobatchSums, add_sum
 from tfpar.train.replica import all_variables, local_components, metric_and_other_variables, single_device
 from tfpar.train.sharding import check_same_batch, fingerprint_terms
 from tfpar.train.step_context import current_step, step_context
+from tfpar.train.stop import record_stops, stop_terms
 from tfpar.train.types import Gradient, Logs, Nest
 
 
@@ -34,17 +35,17 @@ def train_step(model: keras.Model, shard: Nest) -> Logs:
     if count_microbatches(model) == 1:
         step = functools.partial(_step_on_whole_batch, model)
         return (model.compile_with_xla(step) if has_static_shape(shard) else step)(shard)
-    function, sums, seeds = _sum_over_lanes(model, shard)
-    if _count_replicas() > 1:
+    function, sums, seeds = sum_over_lanes(model, shard)
+    if count_replicas() > 1:
         sums = [_sum_over_replicas(model, add_sums(sums))]
-    sums, tables = _split_off_tables(model, sums)
+    sums, tables = split_off_tables(model, sums)
     update = functools.partial(_update, model, function)
     return model.compile_with_xla(update, has_recurrence=False)(sums, tables, seeds)
 
 
 def count_microbatches(model: keras.Model) -> int:
     """Return how many microbatches a global batch of training has."""
-    return _count_replicas() * model.lanes
+    return count_replicas() * model.lanes
 
 
 def forward_backward(model: keras.Model, data: Nest) -> tuple[list[Gradient | None], tf.Tensor, Logs]:
@@ -71,7 +72,8 @@ def apply_gradients(model: keras.Model, sums: Sequence, weight: tf.Tensor) -> No
         apply_sums(model.optimizer, pairs, weight)
 
 
-def _count_replicas() -> int:
+def count_replicas() -> int:
+    """Return the number of replicas of the strategy in scope."""
     return tf.distribute.get_strategy().num_replicas_in_sync
 
 
@@ -83,7 +85,7 @@ def _step_on_whole_batch(model, data):
         return sums if _keeps_rows(model) else row_gradients.as_tensors(sums), weight, logs
 
     sums, weight, logs = model.compile_with_xla(forward_backward_of_batch)(data)
-    model.compile_with_xla(functools.partial(_apply_locally, model), has_recurrence=False)(sums, weight)
+    model.compile_with_xla(functools.partial(apply_locally, model), has_recurrence=False)(sums, weight)
     return logs
 
 
@@ -92,7 +94,7 @@ def _keeps_rows(model) -> bool:
     return count_microbatches(model) == 1 and not model.jit_compile and accepts_rows(model.optimizer)
 
 
-def _apply_locally(model, sums, weight):
+def apply_locally(model, sums, weight):
     """Apply gradients to this replica's components of the variables."""
     pairs = zip(sums, model.trainable_variables, strict=True)
     sums = [tf.ensure_shape(g, v.shape) if isinstance(g, tf.Tensor) else g for g, v in pairs]
@@ -100,7 +102,7 @@ def _apply_locally(model, sums, weight):
         model.apply_gradients(sums, weight)
 
 
-def _sum_over_lanes(model, shard) -> tuple[MicrobatchFunction, list[MicrobatchSums], list]:
+def sum_over_lanes(model, shard) -> tuple[MicrobatchFunction, list[MicrobatchSums], list]:
     """Run `forward_backward` on this replica's microbatches; return the function, their sums, and values of seeds."""
     function = MicrobatchFunction(model.forward_backward, *metric_and_other_variables(model))
 
@@ -121,8 +123,10 @@ def _sum_over_replicas(model, sums: MicrobatchSums) -> MicrobatchSums:
     totals = _add_to_metrics(model, sums.metrics)
     # XLA's programs have static shapes: even shards have touched equally many rows of a table.
     moves_rows = model.jit_compile and current_step().has_even_shards_on_workers
-    total = all_reduce_sum(sums._replace(metrics=totals, fingerprints=fingerprint_terms()), moves_rows)
-    check_same_batch(total.fingerprints, _count_replicas())
+    sums = sums._replace(metrics=totals, fingerprints=fingerprint_terms())
+    total, stops = all_reduce_sum((sums, stop_terms()), moves_rows)
+    record_stops(stops)
+    check_same_batch(total.fingerprints, count_replicas())
     return total._replace(fingerprints=[])
 
 
@@ -136,7 +140,7 @@ def _add_to_metrics(model, increments) -> list[tf.Tensor]:
     return totals
 
 
-def _split_off_tables(model, sums: list[MicrobatchSums]) -> tuple[list[MicrobatchSums], list]:
+def split_off_tables(model, sums: list[MicrobatchSums]) -> tuple[list[MicrobatchSums], list]:
     """Separate the gradients of embedding tables, whose rows XLA adds in half of TensorFlow's time.
 
     Returns:
@@ -155,11 +159,11 @@ def _update(model, function: MicrobatchFunction, sums, tables, seeds) -> dict:
     total = add_sums(sums)
     metric_variables, _ = metric_and_other_variables(model)
     with local_components(all_variables(model)):
-        totals = _add_to_metrics(model, total.metrics) if _count_replicas() == 1 else total.metrics
+        totals = _add_to_metrics(model, total.metrics) if count_replicas() == 1 else total.metrics
         for variable, value in zip(function.statistics, total.statistics, strict=True):
             variable.assign(value / tf.cast(total.rows, value.dtype))
         for variable, value in zip(function.seeds, seeds, strict=True):
             variable.assign(value)
     pairs = zip(total.gradients, tables, strict=True)
-    _apply_locally(model, [g if table is None else table for g, table in pairs], total.weight)
+    apply_locally(model, [g if table is None else table for g, table in pairs], total.weight)
     return metrics_result(model, metric_variables, totals)

@@ -12,18 +12,10 @@ from tfpar.cluster import is_chief, name_lost_workers, read_tf_config
 from tfpar.cluster.shared_memory import OutOfStepError
 from tfpar.keras_private import initial_epoch, set_initial_epoch
 from tfpar.train.all_reduce import all_reduce_sum
+from tfpar.train.broadcast import is_first_replica, run_on_replicas
+from tfpar.train.callback_order import as_callback_list, order_callbacks, own_callbacks
 from tfpar.train.replica import local_components
 from tfpar.train.sharding import DIFFERENT_BATCHES
-
-# These write or send something, which one process must do for all.
-CHIEF_CALLBACKS = (
-    keras.callbacks.BackupAndRestore,
-    keras.callbacks.CSVLogger,
-    keras.callbacks.ModelCheckpoint,
-    keras.callbacks.OrbaxCheckpoint,
-    keras.callbacks.RemoteMonitor,
-    keras.callbacks.TensorBoard,
-)
 
 OUT_OF_STEP = (
     "The workers are not at the same step. All must call fit, evaluate and predict alike: does a callback stop some of "
@@ -65,9 +57,8 @@ def run_on_workers(method: Callable, args: tuple, kwargs: dict) -> object:
                 "the callbacks in it, so that the chief alone runs those that write."
             )
     else:
-        callbacks = [callbacks] if isinstance(callbacks, keras.callbacks.Callback) else list(callbacks or ())
-        own = [c for c in callbacks if chief or not isinstance(c, CHIEF_CALLBACKS)]
-        call.arguments["callbacks"] = [*own, SyncCallback()]
+        own = own_callbacks(as_callback_list(callbacks))
+        call.arguments["callbacks"] = order_callbacks([*own, SyncCallback()])
     return method(*call.args, **call.kwargs)
 
 
@@ -75,25 +66,21 @@ class SyncCallback(keras.callbacks.Callback):
     """Callback that broadcasts the chief's weights and epoch at the start, and stops all workers after one epoch."""
 
     def on_train_begin(self, logs: dict | None = None) -> None:
-        model, self._strategy = self.model, self.model.distribute_strategy
+        model, strategy = self.model, self.model.distribute_strategy
         epoch = tf.constant(initial_epoch(model), tf.int64)
         broadcast = functools.partial(_broadcast_from_chief, model)
-        chief_epoch = tf.function(lambda: self._run_on_replicas(broadcast, epoch), autograph=False)()
+        chief_epoch = tf.function(lambda: run_on_replicas(strategy, broadcast, epoch), autograph=False)()
         set_initial_epoch(model, int(chief_epoch))
-        self._sum = tf.function(lambda flag: self._run_on_replicas(all_reduce_sum, flag), autograph=False)
+        self._sum = tf.function(lambda flag: run_on_replicas(strategy, all_reduce_sum, flag), autograph=False)
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         self.model.stop_training = bool(self._sum(tf.constant(int(self.model.stop_training), tf.int64)))
-
-    def _run_on_replicas(self, function, number):
-        # An all-reduce takes only tensors that were made in the replica.
-        return self._strategy.first_result(self._strategy.run_without_batch(lambda: function(tf.identity(number))))
 
 
 def _broadcast_from_chief(model, number):
     """Assign the chief's values to all variables, and return the chief's number; called in a replica."""
     variables = [*model.variables, *model.optimizer.variables]
-    is_first = tf.distribute.get_replica_context().replica_id_in_sync_group == 0
+    is_first = is_first_replica()
     with local_components(variables):
         values = [tf.cast(v, tf.float64 if tf.as_dtype(v.dtype).is_floating else tf.int64) for v in variables]
     number, *values = all_reduce_sum([tf.where(is_first, v, tf.zeros_like(v)) for v in (number, *values)])
@@ -115,6 +102,8 @@ def explain_failures() -> Iterator[None]:
     try:
         with name_lost_workers():
             yield
+    except OutOfStepError as error:  # outside of a graph
+        raise RuntimeError(OUT_OF_STEP) from error
     except tf.errors.InvalidArgumentError as error:
         if DIFFERENT_BATCHES in str(error):
             raise ValueError(DIFFERENT_BATCHES) from None

@@ -9,6 +9,8 @@ import re
 import signal
 from collections.abc import Sequence
 
+from tfpar.errors import STOPPED_EXIT_CODE
+
 SYMPTOM = re.compile(
     rb"UnavailableError|DeadlineExceededError|AbortedError|CancelledError|WorkerMissingError|WorkerLostError"
     rb"|\b(?:UNAVAILABLE|DEADLINE_EXCEEDED|ABORTED|CANCELLED)\b"
@@ -46,6 +48,8 @@ class Failure:
         return any(SYMPTOM.search(line) for line in find_last_error(self.lines))
 
     def __str__(self):
+        if self.returncode == STOPPED_EXIT_CODE:
+            return f"worker {self.index} was stopped by a signal, with exit code {self.returncode}"
         if self.returncode >= 0:
             return f"worker {self.index} failed first, with exit code {self.returncode}"
         try:

@@ -1,4 +1,4 @@
-"""Kills the workers if the launcher is killed by a signal that it cannot handle.
+"""Kills the workers if the launcher is killed by a signal that it cannot handle, and removes their temporary files.
 
 A separate process waits for the end of a pipe whose other end the launcher holds: however the launcher ends, the kernel
 closes it. Unlike a parent-death signal this reaches whole process groups, with the workers' children, on any Unix.
@@ -10,17 +10,24 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 
 DONE = b"done"
 
 
 class Guard:
-    """Context manager around the workers' lives; workers write their process group to the descriptor `registration`."""
+    """Context manager around the workers' lives.
+
+    Attributes:
+        registration: descriptor to which workers write their process group.
+        directory: for the workers' temporary files; it is removed with all that is in it once they have ended.
+    """
 
     def __enter__(self):
+        self.directory = tempfile.mkdtemp(prefix="tfpar-")
         reading, self.registration = os.pipe()
         try:
-            command = [sys.executable, "-I", "-S", __file__]
+            command = [sys.executable, "-I", "-S", __file__, self.directory]
             self._process = subprocess.Popen(command, stdin=reading, start_new_session=True)
         finally:
             os.close(reading)
@@ -36,15 +43,20 @@ class Guard:
 
 
 def main() -> None:
-    """Wait until the pipe is closed, then kill the registered groups unless the guard was dismissed."""
+    """Wait until the pipe is closed, kill the registered groups unless the guard was dismissed, and remove the files.
+
+    `sys.argv` names the directory.
+    """
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     lines = sys.stdin.buffer.read().split()
-    if DONE in lines:
-        return
-    for group in lines:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(int(group), signal.SIGKILL)
+    if DONE not in lines:
+        for group in lines:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(int(group), signal.SIGKILL)
+    import shutil  # here: it would delay the start
+
+    shutil.rmtree(sys.argv[1], ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -57,6 +57,7 @@ class Pump:
         """Close the launcher's ends; an incomplete line is shown."""
         for key in list(self._selector.get_map().values()):
             self._end(key.data)
+        self._selector.close()
         self._console.end_row()
         self._console.flush()
 

@@ -9,7 +9,7 @@ from tfpar.cluster.launcher.diagnosis import Failure, first_failure
 from tfpar.cluster.launcher.signals import Signals
 from tfpar.cluster.launcher.supervisor import Supervisor
 from tfpar.cluster.launcher.worker import Worker
-from tfpar.errors import USER_ERROR_EXIT_CODE
+from tfpar.errors import STOPPED_EXIT_CODE, USER_ERROR_EXIT_CODE
 
 SHOWN_LINES = 20
 
@@ -27,22 +27,26 @@ class Outcome:
     result: bytes | None = None
 
 
+def show_held_output(workers: Sequence[Worker]) -> None:
+    """Show what was held back: errors that all might have reported, and the last line on standard output."""
+    for worker in workers:
+        worker.show_held_errors()
+        worker.show_last_line()
+
+
 def report(workers: Sequence[Worker], supervisor: Supervisor, console: Console, signals: Signals) -> Outcome:
     """Print on the console how a launch ended, and return its outcome."""
     failures = supervisor.failures
     if len(failures) == len(workers) and all(failure.returncode == USER_ERROR_EXIT_CODE for failure in failures):
         outcome = _report_user_errors(workers, console)
-    else:
-        is_success = not (failures or supervisor.timeout_message or signals.received or console.is_broken)
+    elif not (supervisor.has_failed or signals.received or console.is_broken):
         for worker in workers:
             worker.show_held_errors()
-            if not is_success:
-                worker.show_last_line()
-        if is_success:
-            outcome = Outcome(0, workers[0].last_line)
-        elif signals.received:
-            console.line(b"error: stopped by %s" % signal.Signals(signals.received[0]).name.encode())
-            outcome = Outcome(128 + signals.received[0])
+        outcome = Outcome(0, workers[0].last_line)
+    else:
+        show_held_output(workers)
+        if signals.received:
+            outcome = _report_signal(workers, signals.received[0], console)
         elif console.is_broken:
             outcome = Outcome(128 + signal.SIGPIPE)
         elif supervisor.timeout_message:
@@ -62,6 +66,16 @@ def _report_user_errors(workers, console) -> Outcome:
     for line in found or [b"error: all workers ended with exit code 2"]:
         console.line(line)
     return Outcome(USER_ERROR_EXIT_CODE)
+
+
+def _report_signal(workers, number, console) -> Outcome:
+    """Report a signal to the launcher: exit code 3 if the workers can be continued, else as in a shell."""
+    name, codes = signal.Signals(number).name, {worker.returncode for worker in workers}
+    if STOPPED_EXIT_CODE in codes and codes <= {0, STOPPED_EXIT_CODE}:
+        console.line(f"error: stopped by {name}; the same command continues from the last checkpoint".encode())
+        return Outcome(STOPPED_EXIT_CODE)
+    console.line(f"error: stopped by {name}".encode())
+    return Outcome(128 + number)
 
 
 def _report_failure(cause: Failure, console) -> Outcome:

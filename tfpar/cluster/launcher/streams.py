@@ -3,8 +3,19 @@
 import os
 import re
 from collections.abc import Callable
+from typing import Protocol
 
 CHUNK_BYTES = 1 << 16
+
+
+class Consumer(Protocol):
+    """Consumer of a stream's bytes."""
+
+    def feed(self, data: bytes) -> None:
+        """Add bytes."""
+
+    def end(self) -> None:
+        """End the input."""
 
 
 class Stream:
@@ -12,10 +23,10 @@ class Stream:
 
     Args:
         fd: its descriptor; owned.
-        lines: splitter of the bytes, `Lines` or `LiveLines`.
+        lines: consumer of the bytes, such as `Lines` or `LiveLines`.
     """
 
-    def __init__(self, fd: int, lines: "Lines | LiveLines"):
+    def __init__(self, fd: int, lines: Consumer):
         os.set_blocking(fd, False)
         self.fd = fd
         self._lines = lines

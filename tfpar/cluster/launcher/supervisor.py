@@ -7,16 +7,23 @@ from collections.abc import Sequence
 
 from tfpar.cluster.launcher.console import Console
 from tfpar.cluster.launcher.diagnosis import Failure, first_failure
+from tfpar.cluster.launcher.hangs import HangDetector
 from tfpar.cluster.launcher.pump import TICK_S, Pump
 from tfpar.cluster.launcher.signals import Signals
 from tfpar.cluster.launcher.worker import Worker
 from tfpar.cluster.rendezvous import unreachable_workers
-from tfpar.errors import USER_ERROR_EXIT_CODE
+from tfpar.errors import STOPPED_EXIT_CODE, USER_ERROR_EXIT_CODE
 
 # Wait for further failures after one that may not be the cause.
 SETTLE_S = 5.0
-# The same after a user error: the others report the same one as soon as they have started.
-USER_ERROR_SETTLE_S = 20.0
+# The same after an exit code that all workers end with: a user error, which the others report once they have started,
+# or a stop at a common step, after which the chief still writes a checkpoint.
+COMMON_SETTLE_S = 20.0
+COMMON_EXIT_CODES = (USER_ERROR_EXIT_CODE, STOPPED_EXIT_CODE)
+# Longest wait from SIGTERM to SIGKILL after a failure, when the others can save nothing.
+FAILURE_GRACE_S = 5.0
+# Time limit of a worker whose processes are stopped.
+STOPPED_S = 10.0
 # Wait for other processes of a worker's group to end, and for output that was written before an end.
 LEFTOVER_S = 1.0
 
@@ -26,14 +33,17 @@ class Limits:
     """Time limits of a launch.
 
     Attributes:
-        start_s: until all workers listen on their ports; None for no limit.
+        start_s: until all workers listen on their ports or train; None for no limit.
         finish_s: from the chief's success to the others'.
-        grace_s: from SIGTERM to SIGKILL.
+        grace_s: from SIGTERM to SIGKILL; at most 5 s if a worker has failed.
+        hang_s: without a step and without use of the CPU, on all workers; also of a worker whose processes are stopped,
+            at most 10 s.
     """
 
     start_s: float | None = None
     finish_s: float = 60.0
-    grace_s: float = 5.0
+    grace_s: float = 17.0
+    hang_s: float = 60.0
 
 
 class Supervisor:
@@ -67,6 +77,7 @@ class Supervisor:
         self._console = console
         self._signals = signals
         self._pump = Pump(workers, console)
+        self._hangs = HangDetector(workers, min(STOPPED_S, limits.hang_s), limits.hang_s)
         self._started_at = time.monotonic()
         self._failed_at: float | None = None
         self._chief_ended_at: float | None = None
@@ -77,9 +88,30 @@ class Supervisor:
         while not self._is_over():
             self._pump.tick()
             self._record_ends()
-            self.timeout_message = None if self.failures else self._check_finish() or self._check_start()
+            if not self.failures:
+                self.timeout_message = self._check_finish() or self._check_start() or self._hangs.check()
+        self._record_ends()  # of workers that ended since, before any is stopped
         self._stop()
         self._pump.close()
+        for worker in self._workers:
+            worker.close()
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether a worker failed or exceeded a limit."""
+        return bool(self.failures or self.timeout_message)
+
+    @property
+    def can_restart(self) -> bool:
+        """Whether it has failed for a reason that may not recur: no user error, no signal to the launcher."""
+        is_stopped = bool(self._signals.received) or self._console.is_broken
+        is_user_error = self.failures and first_failure(self.failures).returncode == USER_ERROR_EXIT_CODE
+        return self.has_failed and not is_stopped and not is_user_error
+
+    @property
+    def cause(self) -> str:
+        """Why it has failed, as one clause."""
+        return self.timeout_message or str(first_failure(self.failures))
 
     def _running(self):
         return [worker for worker in self._workers if worker.returncode is None]
@@ -91,9 +123,9 @@ class Supervisor:
             return not self._running()
         assert self._failed_at is not None  # it is set with the first failure
         cause = first_failure(self.failures)
-        is_user_error = cause.returncode == USER_ERROR_EXIT_CODE
-        is_certain = not cause.is_symptom and not is_user_error
-        return is_certain or time.monotonic() - self._failed_at > (USER_ERROR_SETTLE_S if is_user_error else SETTLE_S)
+        is_common = cause.returncode in COMMON_EXIT_CODES
+        is_certain = not cause.is_symptom and not is_common
+        return is_certain or time.monotonic() - self._failed_at > (COMMON_SETTLE_S if is_common else SETTLE_S)
 
     def _record_ends(self):
         known = {failure.index for failure in self.failures}
@@ -121,7 +153,8 @@ class Supervisor:
         if limit_s is None or not self._not_listening:
             return None
         silent = unreachable_workers(self._addresses, -1, timeout_s=TICK_S)
-        self._not_listening &= set(silent) & {worker.index for worker in self._running()}
+        running = {worker.index for worker in self._running() if not worker.heartbeat.has_begun}
+        self._not_listening &= set(silent) & running
         if not self._not_listening or time.monotonic() - self._started_at <= limit_s:
             return None
         names = _names(sorted(self._not_listening))
@@ -132,13 +165,14 @@ class Supervisor:
         if self._running():
             for worker in self._workers:
                 worker.signal(signal.SIGTERM)
-        seen = len(self._signals.received)  # a further signal ends the wait
+        received = len(self._signals.received)  # a further signal ends the wait
+        grace_s = self._limits.grace_s if received else min(self._limits.grace_s, FAILURE_GRACE_S)
         self._pump.tick_while(
-            lambda: self._running() and len(self._signals.received) == seen,
-            self._limits.grace_s,
+            lambda: self._running() and len(self._signals.received) == received,
+            grace_s,
         )
         self._pump.tick_while(
-            lambda: any(worker.is_alive for worker in self._workers) and len(self._signals.received) == seen,
+            lambda: any(worker.is_alive for worker in self._workers) and len(self._signals.received) == received,
             LEFTOVER_S,
         )
         for worker in self._workers:

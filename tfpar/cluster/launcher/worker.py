@@ -12,6 +12,7 @@ import tty
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from tfpar.cluster.heartbeat import HEARTBEAT, HeartbeatReader, describe_pipe
 from tfpar.cluster.launcher.console import Console
 from tfpar.cluster.launcher.cores import CoreAllocation
 from tfpar.cluster.launcher.streams import CHUNK_BYTES, Lines, LiveLines, Stream
@@ -39,6 +40,10 @@ class Worker:
         console: for its output.
         terminal: descriptor of a terminal: its standard error is a pseudo-terminal of that size; None for a pipe.
         hides_early_log: drop lines that match `EARLY_LOG`.
+
+    Attributes:
+        heartbeat: reader of its heartbeat.
+        pid: number of its process and of its process group.
     """
 
     def __init__(
@@ -62,6 +67,9 @@ class Worker:
         self._console = console
         self._prefix = b"[worker %d] " % index
         self._group_ended = False
+        self.heartbeat = HeartbeatReader()
+        beats, worker_beats = os.pipe()
+        os.set_blocking(worker_beats, False)
         stdout, worker_stdout = os.pipe()
         stderr, worker_stderr = os.pipe() if terminal is None else _open_pseudo_terminal(terminal, len(self._prefix))
         cores = ",".join(map(str, allocation.cores or ()))
@@ -71,16 +79,18 @@ class Worker:
                 stdin=subprocess.DEVNULL,
                 stdout=worker_stdout,
                 stderr=worker_stderr,
-                env=environment,
+                env={**environment, HEARTBEAT: describe_pipe(worker_beats)},
                 start_new_session=True,
-                pass_fds=[registration],
+                pass_fds=[registration, worker_beats],
             )
         finally:
-            os.close(worker_stdout)
-            os.close(worker_stderr)
+            for fd in (worker_stdout, worker_stderr, worker_beats):
+                os.close(fd)
+        self.pid = self._process.pid
         lines = Lines(self._add_stdout_line, limit_bytes=None if self.is_chief else CHUNK_BYTES)
         live = Lines(self._add_stderr_line) if terminal is None else LiveLines(self._add_stderr_line, self._draw)
         self.streams = [Stream(stdout, lines), Stream(stderr, live)]
+        self._beats: Stream | None = Stream(beats, self.heartbeat)  # read by `poll`: each step would wake the launcher
 
     @property
     def returncode(self) -> int | None:
@@ -122,10 +132,18 @@ class Worker:
     def poll(self) -> None:
         """Record that its group has ended, while the number is still the group's; show errors that it has survived.
 
-        Call this often.
+        It reads the heartbeat, too. Call this often.
         """
+        if self._beats is not None and self._beats.read() is None:
+            self.close()
         if self.is_alive and self.held_errors and time.monotonic() - self._held_at > HOLD_S:
             self.show_held_errors()
+
+    def close(self) -> None:
+        """Read no further heartbeat."""
+        if self._beats is not None:
+            self._beats.close()
+            self._beats = None
 
     def show_last_line(self) -> None:
         """Show the last line of standard output among all others."""

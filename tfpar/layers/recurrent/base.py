@@ -22,6 +22,7 @@ from tfpar.layers.recurrent.carried_states import CarriedStates
 from tfpar.layers.recurrent.cell_view import CellView
 from tfpar.layers.recurrent.kernels import KERNELS, Job, Result
 from tfpar.layers.recurrent.policy import Choice, choose, obstacle_to_cudnn_anywhere, obstacle_to_cudnn_here
+from tfpar.layers.recurrent.streaming import state_sizes, streamed
 from tfpar.ops.recurrence import Recurrence, RecurrentWeights
 
 
@@ -50,6 +51,7 @@ class RecurrentLayer(keras.layers.RNN, abc.ABC):
         unroll: unroll the steps instead of looping over them; needs a static number of steps.
         zero_output_for_mask: output zeros at masked steps instead of the last valid output.
         implementation: 0, 1 or 2; ignored, since input projections are always hoisted.
+        evaluation: how the steps are run through time, one of `EVALUATIONS` of the class; "auto" chooses the fastest.
         **kwargs: see `keras.layers.Layer`.
 
     Call arguments:
@@ -58,9 +60,16 @@ class RecurrentLayer(keras.layers.RNN, abc.ABC):
         mask: bool (batch, time). A False step does not change the states.
         training: apply dropout.
 
+    Attributes:
+        EVALUATIONS: values of `evaluation` that the class supports.
+        latency: steps between an input and the output of `step` that depends on it: 0.
+
     Raises:
         ValueError: an argument is out of its range.
     """
+
+    EVALUATIONS: tuple[str, ...] = ("auto", "sequential")
+    latency = 0  # steps between an input and the output of `step` that depends on it
 
     def __init__(
         self,
@@ -88,6 +97,7 @@ class RecurrentLayer(keras.layers.RNN, abc.ABC):
         unroll: bool = False,
         zero_output_for_mask: bool = False,
         implementation: int = 2,
+        evaluation: str = "auto",
         **kwargs: Any,
     ):
         keras.layers.Layer.__init__(self, activity_regularizer=activity_regularizer, **kwargs)  # not RNN's
@@ -95,6 +105,7 @@ class RecurrentLayer(keras.layers.RNN, abc.ABC):
         self.dropout = check_fraction("dropout", dropout)
         self.recurrent_dropout = check_fraction("recurrent_dropout", recurrent_dropout)
         check_one_of("implementation", implementation, (0, 1, 2))
+        self.evaluation = self.check_evaluation(evaluation)
         self.activation = activations.get(activation)
         self.use_bias = use_bias
         self.kernel_initializer = initializers.get(kernel_initializer)
@@ -119,11 +130,27 @@ class RecurrentLayer(keras.layers.RNN, abc.ABC):
         self.input_spec = keras.layers.InputSpec(ndim=3)
         self.cell = CellView(self)
         self._carried = CarriedStates()
+        self._static_steps: int | None = None  # of the input that the layer was built for
         self.recurrence = self.make_recurrence()
 
     @abc.abstractmethod
     def make_recurrence(self) -> Recurrence:
         """Make the recurrence of this layer; called once, at the end of the constructor."""
+
+    @classmethod
+    def check_evaluation(cls, evaluation: str) -> str:
+        """Return `evaluation` if the class supports it; raise ValueError otherwise."""
+        if evaluation not in cls.EVALUATIONS:
+            raise ValueError(
+                f"`evaluation` must be one of {', '.join(cls.EVALUATIONS)} for {cls.__name__}; "
+                f"got {evaluation!r}. Pass 'auto'."
+            )
+        return evaluation
+
+    @property
+    def supports_step(self) -> bool:
+        """Whether `step` is supported: not by a layer that starts at the end of the sequence."""
+        return not self.go_backwards
 
     @property
     def state_size(self) -> list[int]:
@@ -137,25 +164,20 @@ class RecurrentLayer(keras.layers.RNN, abc.ABC):
 
     def explain(self) -> str:
         """Describe in one line the kernel that runs this layer here, and the reason for it."""
-        kernel, reason = self._choose_kernel(has_initial_state=False, drops_states=bool(self.recurrent_dropout))
+        kernel, reason = self._choose_kernel(False, bool(self.recurrent_dropout), self._static_steps)
         return f"{self.name}: {self.recurrence.name} by the {kernel} kernel, since {reason}"
 
     def build(self, sequences_shape: Shape, initial_state_shape: Any = None) -> None:
-        gate_units = self.recurrence.num_gates * self.units
+        self._static_steps = sequences_shape[1]
+        gate_units = self._projection_size()
         self.kernel = self.add_weight(
             shape=(sequences_shape[-1], gate_units),
             name="kernel",
-            initializer=self.kernel_initializer,
+            initializer=self._initialize_kernel,
             regularizer=self.kernel_regularizer,
             constraint=self.kernel_constraint,
         )
-        self.recurrent_kernel = self.add_weight(
-            shape=(self.units, gate_units),
-            name="recurrent_kernel",
-            initializer=self.recurrent_initializer,
-            regularizer=self.recurrent_regularizer,
-            constraint=self.recurrent_constraint,
-        )
+        self.recurrent_kernel = self._add_recurrent_kernel()
         self.bias = None
         if self.use_bias:
             self.bias = self.add_weight(
@@ -167,6 +189,18 @@ class RecurrentLayer(keras.layers.RNN, abc.ABC):
             )
         if self.stateful:
             self._carried.create(self, sequences_shape[0])
+
+    def _recurrent_kernel_shape(self) -> tuple[int, int]:
+        return (self.units, self.recurrence.num_gates * self.units)
+
+    def _add_recurrent_kernel(self) -> keras.Variable | None:
+        return self.add_weight(
+            shape=self._recurrent_kernel_shape(),
+            name="recurrent_kernel",
+            initializer=self.recurrent_initializer,
+            regularizer=self.recurrent_regularizer,
+            constraint=self.recurrent_constraint,
+        )
 
     def adopt_weights(
         self,
@@ -187,8 +221,15 @@ class RecurrentLayer(keras.layers.RNN, abc.ABC):
         self._carried.variables = states
         self.built = True
 
+    def _projection_size(self) -> int:
+        """Return the number of features of the input projection."""
+        return self.recurrence.num_gates * self.units
+
+    def _initialize_kernel(self, shape, dtype=None):
+        return self.kernel_initializer(shape, dtype=dtype)
+
     def _bias_shape(self) -> tuple[int, ...]:
-        return (self.recurrence.num_gates * self.units,)
+        return (self._projection_size(),)
 
     def _initialize_bias(self, shape, dtype=None):
         return self.bias_initializer(shape, dtype=dtype)
@@ -256,6 +297,7 @@ class RecurrentLayer(keras.layers.RNN, abc.ABC):
             unroll=self.unroll,
             has_initial_states=has_initial_state or self.stateful,
             returns_states=self.return_state,
+            evaluation=self.evaluation,
             obstacle_to_cudnn=self._obstacle_to_cudnn(drops_states),
         )
 
@@ -278,6 +320,7 @@ class RecurrentLayer(keras.layers.RNN, abc.ABC):
             kernel=tf.convert_to_tensor(self.kernel),
             bias=self._biases()[0],
             weights=self.recurrent_weights(),
+            state_sizes=tuple(self.state_size),
             initial_states=self._initial_states(initial_state),
             mask=_boolean_mask(mask),
             dropout=recurrent_dropout,
@@ -301,7 +344,32 @@ class RecurrentLayer(keras.layers.RNN, abc.ABC):
                 f"`initial_state` must hold {self.recurrence.num_states} tensor(s) of shape (batch, {self.units}) for "
                 f"{type(self).__name__}; got {len(states)}."
             )
+        for state, units in zip(states, self.state_size, strict=True):
+            if len(state.shape) != 2 or state.shape[1] not in (None, units):
+                raise ValueError(
+                    f"`initial_state` of {self.name} must hold tensors of shapes "
+                    f"{', '.join(f'(batch, {size})' for size in self.state_size)}; got {tuple(state.shape)}. "
+                    "Pass the states that `return_state` returns."
+                )
         return tuple(tf.cast(tf.convert_to_tensor(state), self.compute_dtype) for state in states)
+
+    def step(self, sequences: tf.Tensor, states: States) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        """Process the next steps of a stream.
+
+        Args:
+            sequences: float (batch, time, features), any number of steps.
+            states: those after the step before, or `get_initial_state(batch_size)`.
+
+        Returns:
+            The output of these steps, or of the last without `return_sequences`; and the states after them.
+
+        Raises:
+            ValueError: the layer starts at the end of a sequence.
+        """
+        names = state_sizes(self)
+        with streamed(dict(zip(names, keras.tree.flatten(states), strict=True))) as streams:
+            output = self(sequences)
+        return output[0] if self.return_state else output, [streams.final[name] for name in names]
 
     def reset_state(self) -> None:
         """Set the carried states of a stateful layer to zeros."""
@@ -318,7 +386,7 @@ class RecurrentLayer(keras.layers.RNN, abc.ABC):
     def compute_output_shape(self, sequences_shape: Shape, initial_state_shape: Any = None) -> Any:
         batch, steps = sequences_shape[:2]
         output = (batch, steps, self.units) if self.return_sequences else (batch, self.units)
-        return (output, *[(batch, self.units)] * self.recurrence.num_states) if self.return_state else output
+        return (output, *((batch, units) for units in self.state_size)) if self.return_state else output
 
     def save_own_variables(self, store: Any) -> None:
         """Save nothing: in files the weights are those of `cell`."""
@@ -370,4 +438,5 @@ _PLAIN_ARGUMENTS = (
     "stateful",
     "unroll",
     "zero_output_for_mask",
+    "evaluation",
 )

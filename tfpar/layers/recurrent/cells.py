@@ -9,11 +9,18 @@ import keras
 from tfpar import cell_names
 from tfpar.checks import check_one_of
 from tfpar.errors import UserError
+from tfpar.keras_private import flatten_layers
 from tfpar.layers.recurrent.base import RecurrentLayer
 from tfpar.layers.recurrent.gru import GRU
 from tfpar.layers.recurrent.lstm import LSTM
+from tfpar.layers.recurrent.min_gru import MinGRU
+from tfpar.layers.recurrent.min_lstm import MinLSTM
+from tfpar.layers.recurrent.mlstm import MLSTM
+from tfpar.layers.recurrent.para_gru import ParaGRU
+from tfpar.layers.recurrent.para_lstm import ParaLSTM
+from tfpar.layers.recurrent.rg_lru import RGLRU
 from tfpar.layers.recurrent.simple_rnn import SimpleRNN
-from tfpar.ops import gru, lstm, simple_rnn
+from tfpar.ops import gru, lstm, min_gru, mlstm, para_gru, para_lstm, rg_lru, simple_rnn
 from tfpar.ops.recurrence import Recurrence
 
 
@@ -56,6 +63,12 @@ CELLS = {
             "RNN",
             (0,),
         ),
+        Cell("min_gru", MinGRU, min_gru.MinGRU),
+        Cell("min_lstm", MinLSTM, min_gru.MinLSTM),
+        Cell("rg_lru", RGLRU, rg_lru.RGLRU),
+        Cell("mlstm", MLSTM, mlstm.MLSTM),
+        Cell("para_gru", ParaGRU, para_gru.ParaGRU),
+        Cell("para_lstm", ParaLSTM, para_lstm.ParaLSTM),
     )
 }
 
@@ -108,6 +121,17 @@ def find_layer(
     if isinstance(cell, str) and not cell_names.is_reference(cell):
         return LAYERS[check_one_of("cell", cell, (*built_in, *cell_names.registered))]
     return check_layer_class(cell_names.load_class(cell) if isinstance(cell, str) else cell, given=cell)
+
+
+def set_evaluation(model: keras.Model, evaluation: str) -> None:
+    """Set `evaluation` of all recurrent layers of a model; call it before the model is traced.
+
+    Raises:
+        ValueError: a layer does not support it.
+    """
+    for layer in flatten_layers(model):
+        if isinstance(layer, RecurrentLayer):
+            layer.evaluation = layer.check_evaluation(evaluation)
 
 
 def check_layer_class(layer_class: Any, given: Any = None) -> type[RecurrentLayer]:

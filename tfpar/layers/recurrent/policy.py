@@ -8,7 +8,10 @@ from tfpar.layers.call_context import call_context
 from tfpar.layers.recurrent import placement
 from tfpar.ops import cudnn
 from tfpar.ops.gru import GRU
+from tfpar.ops.linear_recurrence import LinearRecurrence
 from tfpar.ops.lstm import LSTM
+from tfpar.ops.mlstm import MLSTM
+from tfpar.ops.newton import DiagonalRecurrence
 from tfpar.ops.recurrence import Recurrence
 
 
@@ -27,6 +30,7 @@ def choose(
     has_initial_states: bool,
     returns_states: bool,
     obstacle_to_cudnn: str | None,
+    evaluation: str = "auto",
 ) -> Choice:
     """Choose the kernel for a layer's call in the current `CallContext`.
 
@@ -38,11 +42,18 @@ def choose(
         returns_states: the states after the last step are needed.
         obstacle_to_cudnn: reason why cuDNN cannot run the layer here, or None. Exports never contain cuDNN's operation,
             since they would not load without a GPU.
+        evaluation: the layer's `evaluation`.
     """
     context = call_context()
     target, form = context.export_target, context.export_form
     if unroll:
         return Choice("unrolled", "unroll=True was given")
+    if isinstance(recurrence, LinearRecurrence) and (target in (None, "saved_model") or form == "fused"):
+        return _choose_scan(steps, evaluation)
+    if isinstance(recurrence, MLSTM) and (target in (None, "saved_model") or form == "fused"):
+        return _choose_chunkwise(steps, evaluation)
+    if isinstance(recurrence, DiagonalRecurrence) and target is None:
+        return _choose_newton(evaluation)
     if target is None and obstacle_to_cudnn is not None:
         return Choice("training_loop", obstacle_to_cudnn)
     if target is None:
@@ -59,6 +70,51 @@ def choose(
     if target == "tflite_int8":
         return Choice("unrolled", f"{obstacle}, and the converter cannot calibrate loops")
     return Choice("loop", obstacle)
+
+
+def _choose_scan(steps: int | None, evaluation: str) -> Choice:
+    """Choose the implementation of `tfpar.ops.affine_scan` for a linear recurrence."""
+    target = call_context().export_target
+    if evaluation == "sequential":
+        return Choice("sequential_scan" if target is None else "loop", "evaluation='sequential' was given")
+    if target not in (None, "saved_model"):
+        if steps is None:
+            return Choice("loop", "the number of steps is unknown")
+        return Choice(
+            "associative_scan", "the recurrence is linear in its state, so a file needs no loop over the steps"
+        )
+    device = "CPU" if target == "saved_model" else placement.device_type()
+    if device != "CPU":
+        return Choice(
+            "associative_scan", f"the recurrence is linear in its state, and a {device} runs all steps at once"
+        )
+    if target is None and placement.within_xla() and evaluation == "auto":
+        return Choice("sequential_scan", "XLA for CPUs runs one loop over a linear recurrence in the least time")
+    if steps is None or target == "saved_model":
+        return Choice("chunked_scan", "the recurrence is linear in its state, so chunks of steps run side by side")
+    return Choice("associative_scan", "the recurrence is linear in its state, and without XLA a loop would take longer")
+
+
+def _choose_newton(evaluation: str) -> Choice:
+    if evaluation == "newton":
+        return Choice("newton", "evaluation='newton' was given; a loop runs if it does not converge")
+    if evaluation == "sequential":
+        return Choice("diagonal_loop", "evaluation='sequential' was given")
+    device = placement.device_type()
+    if device == "CPU":
+        return Choice("diagonal_loop", "on a CPU a loop over the steps takes less time than Newton's iterations")
+    return Choice("newton", f"a {device} runs all steps at once; a loop runs if the iterations do not converge")
+
+
+def _choose_chunkwise(steps: int | None, evaluation: str) -> Choice:
+    target = call_context().export_target
+    if evaluation == "sequential":
+        return Choice("training_loop" if target is None else "loop", "evaluation='sequential' was given")
+    if steps is None and target not in (None, "saved_model"):
+        return Choice("loop", "the number of steps is unknown")
+    if steps == 1:
+        return Choice("unrolled", "one step needs no loop")
+    return Choice("chunkwise", "the steps of a chunk are a few matmuls")
 
 
 def obstacle_to_cudnn_anywhere(recurrence: Recurrence, *, unroll: bool, drops_states: bool) -> str | None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Streams:
-    """States by name: "LAYER_h", and "LAYER_c" for the second state of an LSTM.
+    """States by name: "LAYER_h", "LAYER_c" for the second state of an LSTM, "LAYER_n" for the third of an mLSTM.
 
     Args:
         initial: float (batch, units) each.
@@ -60,7 +60,7 @@ def state_sizes(layer: "RecurrentLayer") -> dict[str, int]:
             "Bidirectional and go_backwards=True can be streamed."
         )
     name = make_identifier(layer.name)
-    return {f"{name}_{letter}": units for letter, units in zip("hc", layer.state_size, strict=False)}
+    return {f"{name}_{letter}": units for letter, units in zip("hcn", layer.state_size, strict=False)}
 
 
 def make_identifier(name: str) -> str:

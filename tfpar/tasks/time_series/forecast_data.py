@@ -168,9 +168,7 @@ def _cut(panel: Panel, split: str, horizon: int):
     sizes = np.array(_parse(split))
     lengths = panel.lengths
     if sizes.sum() <= 1 + 1e-6:
-        held_out = np.maximum(
-            np.floor(lengths[None] * sizes[1:, None]).astype(np.int64), horizon * (sizes[1:, None] > 0)
-        )
+        held_out = np.maximum((lengths[None] * sizes[1:, None]).astype(np.int64), horizon * (sizes[1:, None] > 0))
         counts = np.concatenate([lengths[None] - held_out.sum(axis=0), held_out])
     else:
         counts = np.repeat(sizes.astype(np.int64)[:, None], len(lengths), axis=1)

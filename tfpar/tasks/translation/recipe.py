@@ -31,7 +31,7 @@ class TranslationConfig(TableFiles):
         epochs=1, steps=2, units=16, embedding_size=8, vocabulary_size=300, batch_size=32, buckets=1, beam_size=2
     )
 
-    cell: str = cell_setting("lstm", "gru")
+    cell: str = cell_setting("lstm", "gru", "min_gru", "min_lstm", "rg_lru", "mlstm", "para_gru", "para_lstm")
     source_column: str = setting("source", "csv:, tsv: the column to translate from, by name or number.")
     target_column: str = setting("target", "csv:, tsv: the column to translate to, by name or number.")
     units: int = setting(384, "Units of each layer; of the encoder's, half in each direction.", 8, multiple_of=8)

@@ -5,10 +5,13 @@ recurrence in a TFLite file.
 """
 
 from tfpar.layers.recurrent.kernels.chunked import run_chunked_loop
+from tfpar.layers.recurrent.kernels.chunkwise import run_chunkwise
 from tfpar.layers.recurrent.kernels.cudnn import run_cudnn
 from tfpar.layers.recurrent.kernels.fused import run_fused
 from tfpar.layers.recurrent.kernels.job import Job, Kernel, Result
 from tfpar.layers.recurrent.kernels.loop import run_inference_loop
+from tfpar.layers.recurrent.kernels.newton import run_diagonal_loop, run_newton
+from tfpar.layers.recurrent.kernels.scan import SCANS
 from tfpar.layers.recurrent.kernels.training_loop import run_training_loop
 from tfpar.layers.recurrent.kernels.unrolled import run_unrolled
 
@@ -21,4 +24,8 @@ KERNELS: dict[str, Kernel] = {
     "chunked": run_chunked_loop,
     "unrolled": run_unrolled,
     "fused": run_fused,
+    "chunkwise": run_chunkwise,
+    "newton": run_newton,
+    "diagonal_loop": run_diagonal_loop,
+    **SCANS,
 }

@@ -19,6 +19,7 @@ class Job:
         kernel: float (features, gates * units).
         bias: float (gates * units,), or None.
         weights: the recurrent weights.
+        state_sizes: units of each state.
         initial_states: float (batch, units) each, or None for zeros.
         mask: bool (batch, time), or None.
         dropout: float (batch, units), the recurrent dropout mask, or None.
@@ -34,6 +35,7 @@ class Job:
     kernel: tf.Tensor
     bias: tf.Tensor | None
     weights: RecurrentWeights
+    state_sizes: tuple[int, ...]
     initial_states: Tensors | None
     mask: tf.Tensor | None
     dropout: tf.Tensor | None

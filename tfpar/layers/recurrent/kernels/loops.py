@@ -35,8 +35,7 @@ def loop_arguments(job: Job, bias: tf.Tensor | None) -> tuple[tf.Tensor, Tensors
 def initial_states(job: Job) -> Tensors:
     """Return the job's initial states, or zeros."""
     batch = job.inputs.shape[0] or tf.shape(job.inputs)[0]
-    zeros = tf.zeros((batch, job.weights.kernel.shape[0]), job.inputs.dtype)
-    return job.initial_states or (zeros,) * job.recurrence.num_states
+    return job.initial_states or tuple(tf.zeros((batch, size), job.inputs.dtype) for size in job.state_sizes)
 
 
 def make_loop_result(job: Job, sequence: tf.Tensor | None, states: Tensors, mask: tf.Tensor | None) -> Result:
@@ -66,6 +65,17 @@ def make_result(job: Job, sequence: tf.Tensor | None, states: Tensors, mask: tf.
     sequence = tf.transpose(sequence, [1, 0, 2])
     sequence.set_shape([*job.inputs.shape[:2], sequence.shape[-1]])  # TFLite does not support ensure_shape
     return Result(sequence, last, states)
+
+
+def zero_masked_inputs(job: Job) -> Job:
+    """Set the inputs at masked steps to zero.
+
+    The gradient of the input kernel multiplies them by zero, and NaN times zero is NaN.
+    """
+    if job.mask is None:
+        return job
+    inputs = tf.where(job.mask[:, :, None], job.inputs, tf.zeros_like(job.inputs))
+    return dataclasses.replace(job, inputs=inputs)
 
 
 def run_reversed(kernel: Kernel) -> Kernel:

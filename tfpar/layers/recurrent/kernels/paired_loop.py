@@ -11,6 +11,7 @@ import tensorflow as tf
 from tfpar.layers.recurrent.kernels.job import Job, Result
 from tfpar.layers.recurrent.kernels.loops import loop_arguments, make_forward, make_loop_result, restore_order
 from tfpar.ops.inference_loop import inference_loop
+from tfpar.ops.newton import DiagonalRecurrence
 from tfpar.ops.recurrence import PairedWeights, RecurrentWeights
 
 
@@ -24,9 +25,11 @@ def can_run_in_one_loop(kernels: Sequence[str], jobs: Sequence[Job]) -> bool:
         jobs: the layers' jobs.
     """
     first, second = jobs
-    shapes_and_dtypes = [(job.weights.kernel.shape, job.inputs.dtype) for job in jobs]
-    is_same_loop = set(kernels) == {"loop"} and shapes_and_dtypes[0] == shapes_and_dtypes[1]
-    can_pair_weights = all(type(job.weights) is RecurrentWeights for job in jobs)
+    sizes_and_dtypes = [(job.state_sizes, job.inputs.dtype) for job in jobs]
+    is_same_loop = set(kernels) == {"loop"} and sizes_and_dtypes[0] == sizes_and_dtypes[1]
+    can_pair_weights = all(
+        type(job.weights) is RecurrentWeights and not isinstance(job.recurrence, DiagonalRecurrence) for job in jobs
+    )
     return is_same_loop and can_pair_weights and first.recurrence.equals(second.recurrence)
 
 

@@ -1,0 +1,147 @@
+"""`verify_sequence_layer` passes this package's layers, and finds each kind of broken law."""
+
+import keras
+import pytest
+import tensorflow as tf
+
+from tfpar import layers
+from tfpar.testing import verify_sequence_layer
+
+SHAPE = (9, 3)
+ALL = ["shape", "graph", "XLA", "padding", "causality", "steps", "states", "file", "TFLite step"]
+
+LAYERS = {
+    "MinGRU": lambda **options: layers.MinGRU(4, **options),
+    "MinLSTM": lambda **options: layers.MinLSTM(4, **options),
+    "RGLRU": lambda **options: layers.RGLRU(4, num_heads=2, **options),
+    "MLSTM": lambda **options: layers.MLSTM(4, num_heads=2, **options),
+    "ParaGRU": lambda **options: layers.ParaGRU(4, evaluation="newton", **options),
+    "ParaLSTM": lambda **options: layers.ParaLSTM(4, evaluation="newton", **options),
+    "LSTM": lambda **options: layers.LSTM(4, **options),
+    "GRU": lambda **options: layers.GRU(4, **options),
+    "SimpleRNN": lambda **options: layers.SimpleRNN(4, **options),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("make", LAYERS.values(), ids=LAYERS)
+def test_recurrent_layers_pass(make):
+    assert verify_sequence_layer(make(return_sequences=True, return_state=True), SHAPE) == ALL
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("make", LAYERS.values(), ids=LAYERS)
+def test_bidirectional_layers_pass(make):
+    laws = verify_sequence_layer(layers.Bidirectional(make(return_sequences=True)), SHAPE)
+    assert laws == ["shape", "graph", "XLA", "padding", "file"]
+
+
+@keras.saving.register_keras_serializable(package="examples")
+class Breaker(keras.layers.Layer):
+    """A running sum of the inputs that breaks one law."""
+
+    supports_step = True
+    latency = 0
+
+    def __init__(self, breaks="", **kwargs):
+        super().__init__(**kwargs)
+        self.breaks, self.supports_masking, self.return_state = breaks, True, False
+
+    def build(self, _):
+        self.scale = self.add_weight(shape=(), initializer="ones", name="scale")
+
+    def call(self, x, mask=None):
+        if self.breaks == "padding":
+            x -= tf.reduce_mean(x, axis=1, keepdims=True)
+        elif mask is not None:
+            x = tf.where(mask[:, :, None], x, 0.0)
+        if self.breaks == "causality":
+            x = x + tf.pad(x[:, 1:], [[0, 0], [0, 1], [0, 0]])
+        outputs = tf.cumsum(x * self.scale, axis=1)
+        if self.breaks == "graph" and not tf.executing_eagerly():
+            outputs += 1
+        if self.breaks == "XLA" and not tf.executing_eagerly():
+            outputs = tf.py_function(lambda x: x, [outputs], tf.float32)
+        return outputs
+
+    def compute_output_shape(self, shape):
+        return shape[:2] if self.breaks == "shape" else shape
+
+    def get_initial_state(self, batch_size):
+        return [tf.zeros((batch_size, 3))]
+
+    def step(self, x, states):
+        outputs = self(x) + states[0][:, None] + (1e-3 if self.breaks == "steps" else 0.0)
+        return outputs, [outputs[:, -1]]
+
+    def get_config(self):
+        return super().get_config() if self.breaks == "file" else {**super().get_config(), "breaks": self.breaks}
+
+    @classmethod
+    def from_config(cls, config):
+        if "breaks" not in config:
+            raise TypeError("`breaks` is missing.")
+        return cls(**config)
+
+
+@pytest.mark.parametrize("law", ["shape", "graph", "XLA", "padding", "causality", "steps", "file"])
+def test_a_broken_law_is_named(law):
+    with pytest.raises(AssertionError, match=f"breaks the law of {law}: "):
+        verify_sequence_layer(Breaker(law), SHAPE)
+
+
+def test_a_layer_of_a_user_passes():
+    assert verify_sequence_layer(Breaker(), SHAPE) == ["shape", "graph", "XLA", "padding", "causality", "steps", "file"]
+
+
+def test_wrong_states_are_found():
+    class Wrong(layers.MinGRU):
+        def step(self, sequences, states):
+            outputs, (h,) = super().step(sequences, states)
+            return outputs, [h + 1e-3]
+
+    with pytest.raises(AssertionError, match="breaks the law of (steps|states): "):
+        verify_sequence_layer(Wrong(4, return_sequences=True, return_state=True), SHAPE)
+
+
+@pytest.mark.parametrize("shape", [(3, 9, 3), (7, 3)])
+def test_shapes_that_are_refused(shape):
+    with pytest.raises(ValueError, match=r"`shape` must be \(steps, features\) with at least 8 steps; got"):
+        verify_sequence_layer(layers.MinGRU(4), shape)
+
+
+def test_a_latency_delays_the_outputs_of_steps():
+    class Delayed(keras.layers.Layer):
+        """The mean of this step and the next."""
+
+        supports_step, latency = True, 1
+
+        def call(self, x):
+            return (x + tf.pad(x, [[0, 0], [0, 1], [0, 0]])[:, 1:]) / 2
+
+        def compute_output_shape(self, shape):
+            return shape
+
+        def get_initial_state(self, batch_size):
+            return [tf.zeros((batch_size, 3))]
+
+        def step(self, x, states):
+            before = tf.concat([states[0][:, None], x[:, :-1]], axis=1)
+            return (before + x) / 2, [x[:, -1]]
+
+    layer = Delayed()
+    laws = {"steps", "causality"}
+    assert laws <= set(_verified(layer))
+    layer.latency = 0
+    with pytest.raises(AssertionError, match="breaks the law of causality"):
+        _verified(layer)
+
+
+def _verified(layer):
+    """Verify a class that is defined in a function, which no file can hold, without the law of files."""
+    from tfpar.testing import sequence_layer
+
+    laws = {name: law for name, law in sequence_layer._LAWS.items() if name != "file"}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sequence_layer, "_LAWS", laws)
+        return verify_sequence_layer(layer, SHAPE)

@@ -1,0 +1,30 @@
+"""Gathers TensorFlow's tensors from the workers of one host, in shared memory."""
+
+import numpy as np
+import tensorflow as tf
+
+from tfpar.cluster.shared_memory import SharedMemoryCollectives
+
+
+class TensorGather:
+    """Function of a tensor that returns the tensors of all workers, in their order.
+
+    All workers call it alike. The tensors are of one dtype and rank, and of any numeric dtype.
+
+    Args:
+        collectives: of the workers.
+        workers: their number.
+    """
+
+    def __init__(self, collectives: SharedMemoryCollectives, workers: int):
+        self._collectives, self._workers = collectives, workers
+
+    def __call__(self, tensor: tf.Tensor) -> list[tf.Tensor]:
+        tensor = tf.convert_to_tensor(tensor)
+        gathered = tf.numpy_function(self._exchange, [tensor], [tensor.dtype] * self._workers)
+        return [tf.ensure_shape(each, [None] * tensor.shape.rank) for each in gathered]
+
+    def _exchange(self, array):
+        array = np.asarray(array)
+        gathered = self._collectives.all_gather([[np.array(array.shape, np.int64)], [array]])
+        return [flat.reshape(shape).copy() for shape, flat in gathered]

@@ -1,0 +1,43 @@
+"""The kernels of linear recurrences: `sequential_scan`, `chunked_scan` and `associative_scan`."""
+
+import functools
+from typing import cast
+
+import tensorflow as tf
+
+from tfpar.layers.call_context import call_context
+from tfpar.layers.recurrent.kernels.job import Job, Kernel, Result
+from tfpar.layers.recurrent.kernels.loops import loop_arguments, make_loop_result, zero_masked_inputs
+from tfpar.ops.affine_scan import IMPLEMENTATIONS, affine_scan
+from tfpar.ops.linear_recurrence import LinearRecurrence
+
+
+def _run_scan(job: Job, implementation: str) -> Result:
+    """Compute the coefficients of all steps, then scan.
+
+    Both are float32 or wider: in bfloat16 a factor of 0.999 would be 1.
+    """
+    job = zero_masked_inputs(job)
+    is_exporting = call_context().export_target is not None
+    recurrence = cast(LinearRecurrence, job.recurrence.for_interpreter() if is_exporting else job.recurrence)
+    x_proj, (initial,), weights, mask = loop_arguments(job, job.bias)
+    dtype = x_proj.dtype
+    if dtype.size < 4:
+        x_proj, initial = tf.cast(x_proj, tf.float32), tf.cast(initial, tf.float32)
+    a, b = recurrence.coefficients(x_proj, weights)
+    sequence, final = affine_scan(
+        a,
+        b,
+        initial,
+        mask=mask,
+        go_backwards=job.go_backwards,
+        implementation=implementation,
+        has_gradient=not is_exporting,
+    )
+    return make_loop_result(job, tf.cast(sequence, dtype), (tf.cast(final, dtype),), mask)
+
+
+SCANS: dict[str, Kernel] = {
+    f"{implementation}_scan": functools.partial(_run_scan, implementation=implementation)
+    for implementation in IMPLEMENTATIONS
+}

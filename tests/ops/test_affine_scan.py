@@ -138,6 +138,22 @@ def test_second_derivatives(implementation):
     assert_all_close([scanned], [gradient_by_b(unrolled)], atol=1e-11)
 
 
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+def test_without_the_sequence_the_rest_is_equal(implementation):
+    tensors, mask, _ = draw(9)
+
+    def final_and_gradients(returns_sequence):
+        inputs = [tf.constant(tensor) for tensor in tensors]
+        with tf.GradientTape() as tape:
+            tape.watch(inputs)
+            options = {"mask": mask, "implementation": implementation, "returns_sequence": returns_sequence}
+            sequence, final = affine_scan(*inputs, **options)
+        assert (sequence is None) != returns_sequence
+        return [final, *tape.gradient(final, inputs)]
+
+    assert_all_close(final_and_gradients(False), final_and_gradients(True), atol=1e-12)
+
+
 def longest_path(text):
     """The largest number of fused operations in the compiled program that depend on each other, and its loops."""
     entry = re.search(r"^ENTRY .*?^}", text, re.M | re.S)[0]

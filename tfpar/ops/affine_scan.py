@@ -54,7 +54,8 @@ def affine_scan(
     go_backwards: bool = False,
     implementation: str = "sequential",
     has_gradient: bool = True,
-) -> tuple[tf.Tensor, tf.Tensor]:
+    returns_sequence: bool = True,
+) -> tuple[tf.Tensor | None, tf.Tensor]:
     """Compute h[t] = a[t] * h[t-1] + b[t] for all t, differentiable in `a`, `b` and `initial`.
 
     float16 and bfloat16 are accumulated in float32.
@@ -69,9 +70,11 @@ def affine_scan(
         go_backwards: start with the last step: h[t] = a[t] * h[t+1] + b[t].
         implementation: a key of `IMPLEMENTATIONS`.
         has_gradient: False for exported files, which cannot contain the gradient.
+        returns_sequence: False saves the gradient a sequence of zeros.
 
     Returns:
-        float (time, batch, ...), h of each step; and float (batch, ...), h after the step that is processed last.
+        float (time, batch, ...), h of each step, or None; and float (batch, ...), h after the step that is processed
+        last.
 
     Raises:
         ValueError: there is no such implementation, or the shapes do not match.
@@ -87,9 +90,9 @@ def affine_scan(
         a, b = tf.where(_expand(mask, a), a, tf.ones_like(a)), tf.where(_expand(mask, b), b, tf.zeros_like(b))
     scan = IMPLEMENTATIONS[implementation]
     if has_gradient:
-        scan = functools.partial(_differentiable_scan, scan)
+        scan = functools.partial(_differentiable_scan, scan, returns_sequence=returns_sequence)
     sequence, final = scan(a, b, initial, go_backwards)
-    return tf.cast(sequence, dtype), tf.cast(final, dtype)
+    return tf.cast(sequence, dtype) if returns_sequence else None, tf.cast(final, dtype)
 
 
 def _check(a, b, initial, implementation):
@@ -105,19 +108,23 @@ def _expand(condition, tensor):
     return tf.reshape(condition, [*tf.unstack(tf.shape(condition)), *[1] * (tensor.shape.rank - 2)])
 
 
-def _differentiable_scan(scan: Scan, a, b, initial, go_backwards):
+def _differentiable_scan(scan: Scan, a, b, initial, go_backwards, returns_sequence=True):
     @tf.custom_gradient
     def differentiable(a, b, initial):
         sequence, final = scan(a, b, initial, go_backwards)
 
-        def gradient(d_sequence, d_final):
-            u, d_initial = _differentiable_scan(scan, a, a * d_sequence, d_final, not go_backwards)
-            db = d_sequence + _shift(u, d_final, not go_backwards)
+        def gradient(*d_outputs):
+            *d_sequence, d_final = d_outputs
+            d_later = a * d_sequence[0] if d_sequence else tf.zeros_like(a)
+            u, d_initial = _differentiable_scan(scan, a, d_later, d_final, not go_backwards)
+            db = _shift(u, d_final, not go_backwards)
+            db = db + d_sequence[0] if d_sequence else db
             return db * _shift(sequence, initial, go_backwards), db, d_initial
 
-        return (sequence, final), gradient
+        return ((sequence, final) if returns_sequence else final), gradient
 
-    return differentiable(a, b, initial)
+    outputs = differentiable(a, b, initial)
+    return outputs if returns_sequence else (None, outputs)
 
 
 def _shift(sequence, initial, go_backwards):

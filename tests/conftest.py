@@ -13,17 +13,24 @@ from tfpar.data.readers.cache import locked
 sys.path.insert(0, str(Path(__file__).parent / "support"))
 
 DURATIONS = Path(__file__).with_name("durations.txt")  # made by scripts/store_durations
-SLOW_TESTS = Path(__file__).with_name("slow_tests.txt")
+SLOW_TESTS, RELEASE_TESTS = (Path(__file__).with_name(f"{name}_tests.txt") for name in ("slow", "release"))
+
+
+def make_matcher(list_of_names: Path):
+    """Make a function that returns whether a test's name begins with a regular expression of the list."""
+    lines = [line for line in list_of_names.read_text().splitlines() if line and not line.startswith("#")]
+    return re.compile("tests/(" + "|".join(lines) + ")").match
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Mark the tests of `slow_tests.txt`, and run the files that take longest first, so that all processes end soon."""
-    lines = [line for line in SLOW_TESTS.read_text().splitlines() if line and not line.startswith("#")]
-    is_slow = re.compile("tests/(" + "|".join(lines) + ")").match
+    """Mark the tests of the lists, and run the files that take longest first, so that all processes end soon."""
+    is_slow, is_for_releases = make_matcher(SLOW_TESTS), make_matcher(RELEASE_TESTS)
     for item in items:
         if is_slow(item.nodeid):
             item.add_marker(pytest.mark.slow)
+        if is_for_releases(item.nodeid) and any(map(item.get_closest_marker, ("slow", "network"))):
+            item.add_marker(pytest.mark.release)
     rows = (line.split(maxsplit=1) for line in DURATIONS.read_text().splitlines())
     seconds = {DURATIONS.parents[1] / name: float(duration) for duration, name in rows}
     items.sort(key=lambda item: -seconds.get(item.path, 0.0))

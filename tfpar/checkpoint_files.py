@@ -127,7 +127,7 @@ def read_newest(directory: Path) -> tuple[Checkpoint | None, list[DamagedCheckpo
     Returns:
         The checkpoint, or None if there is none; and the errors of newer ones that are damaged.
     """
-    damaged = []
+    damaged: list[DamagedCheckpointError] = []
     for path in list_checkpoints(directory):
         try:
             return read_checkpoint(path), damaged

@@ -51,6 +51,10 @@ class ChangedFileError(UserError):
         super().__init__(f"{name} was changed: {reason}. Get the export again from its source")
 
 
+class UntrustedExportError(UserError):
+    """Error for an export that is not signed by the public key that the user trusts."""
+
+
 class WorkerMissingError(RuntimeError):
     """Error for workers that did not join the cluster in time.
 

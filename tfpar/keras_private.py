@@ -214,7 +214,7 @@ def state_attributes(callback: keras.callbacks.Callback) -> tuple[str, ...]:
 
 
 def flush_writers(callback: keras.callbacks.TensorBoard) -> None:
-    """Write all events of a callback to its files."""
+    """Write all events of a callback to its files; those of a batch are written with the next batch."""
     for writer in callback._writers.values():
         writer.flush()
 

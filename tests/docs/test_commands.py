@@ -74,7 +74,7 @@ def test_predict_and_verify_of_the_readme(exports):
 def test_sealing_page_from_top_to_bottom(exports):
     pytest.importorskip("cryptography")
     lines = shell_lines(ROOT / "docs" / "sealing.md")
-    assert len(lines) == 6
+    assert len(lines) == 10
     for line in lines:
         done = run(line, exports)
         assert done.returncode == 0, f"{line}\n{done.stderr}"

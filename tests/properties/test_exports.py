@@ -108,8 +108,9 @@ def test_an_export_comes_back(folder, content, key):
         (directory / "a").write_bytes(content)
     assert Bundle(folder / "written").read("a") == content
     if key is not None:
-        text = base64.b64encode(key) + b"\n"
-        assert read_encryption_key(f"file:{overwrite(folder / 'key', text)}") == key
+        path = overwrite(folder / "key", base64.b64encode(key) + b"\n")
+        path.chmod(0o600)
+        assert read_encryption_key(f"file:{path}") == key
 
 
 @examples(200)
@@ -119,6 +120,7 @@ def test_an_export_comes_back(folder, content, key):
 )
 def test_damaged_keys(folder, content):
     path = overwrite(folder / "damaged_key", content)
+    path.chmod(0o600)
     for read, source in ((read_encryption_key, f"file:{path}"), (read_signing_key, f"file:{path}")):
         read_or_refuse(read, source)
     read_or_refuse(read_public_key, str(path))

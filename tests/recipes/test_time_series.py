@@ -45,6 +45,11 @@ def test_classification(run_recipe, tmp_path):
     assert report.count("data:image/png;base64,") == 2 and 'src="http' not in report and "Strategy: one" in report
     done, prediction = predict(export, write_sines(tmp_path / "a.csv", steps=14))
     assert done.returncode == 0 and sum(prediction["probabilities"].values()) == pytest.approx(1, abs=1e-5)
+    x = np.random.default_rng(0).normal(size=(4, 16, 2))
+    np.savez(tmp_path / "labeled.npz", x=x, y=["slow", "fast", "slow", "slow"])
+    command = [sys.executable, "-m", "tfpar", "evaluate", export, f"npz:{tmp_path}/labeled.npz"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert np.sum(json.loads(done.stdout)["confusion_matrix"], axis=1).tolist() == [3, 1], done.stderr
     done, prediction = predict(export, write_sines(tmp_path / "b.csv", steps=17))
     assert done.returncode == 1 and "at most 16 steps for this model; got 17" in prediction["error"]
 
@@ -60,8 +65,9 @@ def test_forecasting(run_recipe, tmp_path):
     names = {path.name for path in export.iterdir()}
     assert names >= {"forecast.png", "error_by_horizon.png", "report.html"}
     assert "Backtest over rolling origins" in (export / "report.html").read_text()
-    done, prediction = predict(export, write_sines(tmp_path / "a.csv"))
+    done, prediction = predict(export, write_sines(tmp_path / "a.csv"), "--plot", tmp_path / "plot.png")
     assert done.returncode == 0, done.stderr
+    assert (tmp_path / "plot.png").read_bytes()[1:4] == b"PNG"
     assert [step["step"] for step in prediction["steps"]] == list(range(1, 13))
     assert all(step["sine"]["low"] <= step["sine"]["high"] for step in prediction["steps"])
     done, prediction = predict(export, write_sines(tmp_path / "b.csv", steps=20))

@@ -12,6 +12,7 @@ import os
 import random
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -174,7 +175,7 @@ def run_directory(name: str) -> Iterator[tuple[Path, bool]]:
         yield directory, has_disk
     finally:
         if has_disk:
-            subprocess.run(["umount", str(directory / "model")], check=True)
+            subprocess.run(["umount", "--lazy", str(directory / "model")], check=True)
         shutil.rmtree(directory)
 
 
@@ -183,9 +184,13 @@ def run_without_faults(steps: int) -> dict:
     with run_directory("reference") as (directory, _):
         (directory / "pace").write_text("0")
         launcher = start_launcher(launch_command(directory, steps), directory)
-        if launcher.wait():
-            raise SystemExit(f"error: the run without faults failed\n{(directory / 'log').read_text()}")
-        return read_result(directory)
+        try:
+            if launcher.wait():
+                raise SystemExit(f"error: the run without faults failed\n{(directory / 'log').read_text()}")
+            return read_result(directory)
+        finally:
+            launcher.kill()
+            launcher.wait()
 
 
 def run_with_faults(arguments: argparse.Namespace, steps: int) -> tuple[dict | None, list[dict], list[str]]:
@@ -220,6 +225,7 @@ def main() -> None:
     parser.add_argument("--limit_s", type=float, default=60.0, help="from a fault to the next step (default: 60)")
     parser.add_argument("--faults", nargs="+", choices=FAULTS, default=list(FAULTS), help="faults to choose from")
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # launchers are ended, and disks unmounted
     steps = round(60 * arguments.minutes / PACE_S) + 100
     expected = run_without_faults(steps)
     result, injected, problems = run_with_faults(arguments, steps)

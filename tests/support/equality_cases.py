@@ -68,6 +68,20 @@ def with_table():
     return tfpar.train.Model(tokens, keras.layers.Dense(CLASSES)(hidden))
 
 
+def private():
+    """Make a model that trains by DP-SGD: with dropout, noise, and examples whose gradients are clipped."""
+    model = dropping()
+    model = tfpar.train.DPModel(model.inputs, model.outputs)
+    model.privacy = tfpar.train.DPSGD(clip_norm=0.3, noise_multiplier=0.5, batch_size=BATCH, seed=7)
+    return model
+
+
+def adversarial():
+    tokens = keras.Input((TIME,), dtype="int32")
+    embeddings = tfpar.train.AdversarialStep(0.5)(keras.layers.Embedding(9, 3, mask_zero=True)(tokens))
+    return tfpar.train.AdversarialModel(tokens, keras.layers.Dense(CLASSES)(tfpar.layers.LSTM(4)(embeddings)))
+
+
 def static_batches():
     return tf.data.Dataset.from_tensor_slices((600 * TOKENS, Y)).batch(BATCH, drop_remainder=True)
 
@@ -155,6 +169,8 @@ CASES = {
     "empty_shards": dict(data={"x": X[: ROWS - 7], "y": Y[: ROWS - 7]}, make=dropping),
     "regularization": dict(make=regularized),
     "shuffled": dict(fit={"shuffle": True}),
+    "dp_sgd": dict(make=private, fit={"batch_size": 7}),
+    "adversarial": dict(make=adversarial, data={"x": TOKENS, "y": Y}),
 }
 
 

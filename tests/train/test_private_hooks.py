@@ -267,15 +267,15 @@ def test_callbacks_have_the_attributes_that_hold_their_state(model, tmp_path):
 
 
 def test_flushed_writers_have_written_their_events(model, tmp_path):
-    board = keras.callbacks.TensorBoard(tmp_path, write_graph=False)
+    board = keras.callbacks.TensorBoard(tmp_path, write_graph=False, update_freq=1)
     sizes = []
 
-    def measure(epoch, logs):
+    def measure(batch, logs):
         before = sum(path.stat().st_size for path in tmp_path.rglob("*tfevents*"))
         keras_private.flush_writers(board)
         sizes.append(sum(path.stat().st_size for path in tmp_path.rglob("*tfevents*")) - before)
 
-    model.fit(X, Y, callbacks=[board, keras.callbacks.LambdaCallback(on_epoch_end=measure)], verbose=0)
+    model.fit(X, Y, callbacks=[board, keras.callbacks.LambdaCallback(on_train_batch_end=measure)], verbose=0)
     assert sizes[0] > 0
 
 

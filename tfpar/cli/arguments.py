@@ -2,12 +2,15 @@
 
 import argparse
 import contextlib
+import os
 import re
 from collections.abc import Iterator
 
 from tfpar.checks import did_you_mean
 from tfpar.cli.exits import fail
 from tfpar.errors import UserError
+
+PUBLIC_KEY_VARIABLE = "TFPAR_PUBLIC_KEY"  # path of the key that devices pin for all their exports
 
 
 class Parser(argparse.ArgumentParser):
@@ -54,7 +57,12 @@ def add_dialect(parser: argparse.ArgumentParser) -> None:
 
 def add_keys(parser: argparse.ArgumentParser) -> None:
     """Add the keys for a sealed export."""
-    parser.add_argument("--public_key", metavar="FILE.pem", help="refuse an export that this key has not signed")
+    parser.add_argument(
+        "--public_key",
+        metavar="FILE.pem",
+        help=f"refuse an export that this key has not signed; default: ${PUBLIC_KEY_VARIABLE}. Sealed exports need it",
+    )
+    parser.add_argument("--allow_unsigned", action="store_true", help="use an export that the key has not signed")
     parser.add_argument("--encryption_key", metavar="file:PATH|env:NAME", help="of an encrypted export")
 
 
@@ -62,7 +70,9 @@ def read_keys(options: argparse.Namespace) -> dict:
     """Read the keys of `add_keys`; return them as keyword arguments of `tfpar.export.Bundle`."""
     from tfpar.export.bundle.keys import read_encryption_key, read_public_key
 
+    public_key = options.public_key if options.public_key is not None else os.environ.get(PUBLIC_KEY_VARIABLE)
     return {
         "encryption_key": read_encryption_key(options.encryption_key) if options.encryption_key is not None else None,
-        "public_key": read_public_key(options.public_key) if options.public_key is not None else None,
+        "public_key": read_public_key(public_key) if public_key else None,
+        "allow_unsigned": options.allow_unsigned,
     }

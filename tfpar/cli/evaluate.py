@@ -4,6 +4,7 @@ from pathlib import Path
 
 from tfpar.checks import find_non_finite
 from tfpar.cli.arguments import Parser, add_dialect, add_keys, read_keys
+from tfpar.cli.crash_guard import continue_in_child
 from tfpar.cli.exits import FAILED_EXIT_CODE, fail
 from tfpar.cli.json_result import print_json
 
@@ -20,12 +21,14 @@ def main(arguments: list[str]) -> None:
     """Print one JSON object: "examples", "unreadable", "metrics", and fields of the task."""
     parser = _make_parser()
     options = parser.parse_args(arguments)
+    continue_in_child(f"the TFLite files of {options.export_dir}")
     from tfpar.export.bundle.directory import Bundle
     from tfpar.tasks.evaluation import evaluate
 
     with parser.naming_flags():
+        bundle = Bundle(options.export_dir, **read_keys(options))
         report = evaluate(
-            Bundle(options.export_dir, **read_keys(options)),
+            bundle,
             options.data,
             options.format,
             input_column=options.input_column,
@@ -38,7 +41,8 @@ def main(arguments: list[str]) -> None:
         )
     if found := find_non_finite(report):
         fail(f"the model's outputs are not finite numbers: {found}", FAILED_EXIT_CODE)
-    print_json({"export_dir": options.export_dir, **report})
+    trusted = {"trusted_key": bundle.trusted_key} if bundle.is_sealed else {}
+    print_json({"export_dir": options.export_dir, **trusted, **report})
 
 
 def _make_parser():

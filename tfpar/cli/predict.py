@@ -6,6 +6,7 @@ from typing import Any
 
 from tfpar.checks import find_non_finite
 from tfpar.cli.arguments import Parser, add_dialect, add_keys, read_keys
+from tfpar.cli.crash_guard import continue_in_child
 from tfpar.cli.exits import FAILED_EXIT_CODE, fail
 from tfpar.cli.prediction_output import OUTPUTS, print_predictions
 from tfpar.errors import MissingExtraError, UserError
@@ -21,15 +22,20 @@ predictions failed; their entries have "error".
 
 
 def main(arguments: list[str]) -> None:
-    """Print {"format", "predictions": [{"input", ...}]} as JSON, or in the format `--output`."""
+    """Print {"format", "predictions": [{"input", ...}]} as JSON, or in the format `--output`.
+
+    The object of a sealed export has "trusted_key", the fingerprint of --public_key if it has signed, else null.
+    """
     parser = _make_parser()
     options = parser.parse_args(arguments)
+    continue_in_child(f"the TFLite files of {options.export_dir}")
     from tfpar.export.bundle.directory import Bundle
     from tfpar.tasks.predictors import load_predictor
 
     errors: list[str] = []
     with parser.naming_flags():
-        predictor = load_predictor(Bundle(options.export_dir, **read_keys(options)), options.format)
+        bundle = Bundle(options.export_dir, **read_keys(options))
+        predictor = load_predictor(bundle, options.format)
         if options.threshold is not None:
             _set_threshold(predictor, options.threshold)
         if options.plot:
@@ -39,7 +45,8 @@ def main(arguments: list[str]) -> None:
             options.inputs = options.inputs or list(_read_lines())
             _draw_attention(predictor, options.inputs, options.attention)
         predictions = _predict(predictor, _list_items(options, predictor.input_kind), errors, parser)
-        print_predictions(options.output, predictor.format, predictions)
+        facts = {"format": predictor.format, **({"trusted_key": bundle.trusted_key} if bundle.is_sealed else {})}
+        print_predictions(options.output, facts, predictions)
     if errors:
         fail(f"{len(errors)} prediction(s) failed, the first: {errors[0]}", FAILED_EXIT_CODE)
 

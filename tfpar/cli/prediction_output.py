@@ -11,13 +11,13 @@ from tfpar.cli.json_result import print_json
 OUTPUTS = ("json", "jsonl", "csv")
 
 
-def print_predictions(output: str, format_name: str, predictions: Iterable[dict]) -> None:
+def print_predictions(output: str, facts: dict, predictions: Iterable[dict]) -> None:
     """Print predictions.
 
     Args:
-        output: one of `OUTPUTS`: "json", one object {"format", "predictions"}; "jsonl", one object per line, printed
+        output: one of `OUTPUTS`: "json", one object of `facts` and "predictions"; "jsonl", one object per line, printed
             immediately; "csv", a header and rows, with nested names joined by dots.
-        format_name: of the TFLite file.
+        facts: about the export.
         predictions: JSON objects.
     """
     if output == "jsonl":
@@ -31,7 +31,7 @@ def print_predictions(output: str, format_name: str, predictions: Iterable[dict]
         writer.writeheader()
         writer.writerows(rows)
     else:
-        print_json({"format": format_name, "predictions": list(predictions)})
+        print_json({**facts, "predictions": list(predictions)})
 
 
 def _rows(prediction: dict) -> Iterator[dict]:

@@ -30,7 +30,10 @@ def load_predictor(bundle: Bundle, format_name: str | None = None) -> Any:
 
     Raises:
         UserError: there is no predictor for the task of the export; errors of the predictor.
+        ChangedFileError: a sealed export has a file, link or directory that its manifest does not list.
     """
+    if bundle.is_sealed:
+        bundle.check_entries()
     bundle.manifest.entries("exports", "format")
     task = bundle.manifest.get("task")
     if task not in list(PREDICTORS):  # it may be anything that JSON knows

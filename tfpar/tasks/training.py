@@ -164,7 +164,7 @@ def _make_logging(config, batches, validation):
     """Make the callbacks that write into `model_dir`."""
     from tfpar import train
 
-    facts = {"batches of an epoch": len(batches)}
+    facts: dict[str, Any] = {"batches of an epoch": len(batches)}
     if validation is not None:
         facts["first validation batch"] = _hash_first_batch(validation)
     return train.logging_callbacks(

@@ -94,7 +94,7 @@ def test_an_encryption_key_that_is_no_base64(monkeypatch, content):
 
 
 def wrong_pems(pair):
-    elliptic, signer = ec.generate_private_key(ec.SECP256R1()), keys.read_signing_key("file:" + pair["private_key"])
+    elliptic, signer = ec.generate_private_key(ec.SECP256K1()), keys.read_signing_key("file:" + pair["private_key"])
     password = serialization.BestAvailableEncryption(b"password")
     forms = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
     yield elliptic.private_bytes(*forms, serialization.NoEncryption())
@@ -111,9 +111,28 @@ def test_wrong_pems(pair, tmp_path):
     ):
         path = tmp_path / "wrong.pem"
         path.write_bytes(content)
+        path.chmod(0o600)
         with pytest.raises(UserError, match="must hold an Ed25519 (private|public) key as PEM") as raised:
             read(source + str(path))
         assert "MC4CAQ" not in str(raised.value)
+
+
+@pytest.mark.parametrize("bits", [0o640, 0o604, 0o644, 0o660])
+def test_private_keys_that_others_can_read(pair, tmp_path, bits):
+    secret = keys.new_encryption_key(str(tmp_path / "key"))["encryption_key"]
+    for read, path in ((keys.read_signing_key, pair["private_key"]), (keys.read_encryption_key, secret)):
+        os.chmod(path, bits)
+        with pytest.raises(UserError, match=f"by its owner alone; its mode is {bits:04o}. Run: chmod 600"):
+            read(f"file:{path}")
+    assert keys.read_public_key(pair["public_key"])
+
+
+def test_a_key_of_the_other_signature_format(pair, tmp_path):
+    elliptic = keys.new_signing_key(str(tmp_path / "elliptic"), "openssf")
+    assert keys.read_public_key(elliptic["public_key"]).curve.name == "secp256r1"
+    for made, wanted in ((pair, "openssf"), (elliptic, "tfpar")):
+        with pytest.raises(UserError, match=f"private key as PEM, without a password, for the format {wanted}"):
+            keys.read_signing_key("file:" + made["private_key"], wanted)
 
 
 def test_a_missing_package_names_the_extra(monkeypatch):

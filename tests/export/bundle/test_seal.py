@@ -2,14 +2,17 @@
 
 import base64
 import json
+import os
+from pathlib import Path
 
 import pytest
 
-from tfpar.errors import ChangedFileError, UserError
+from tfpar.errors import ChangedFileError, UntrustedExportError, UserError
 from tfpar.export.bundle import encryption
 from tfpar.export.bundle.directory import Bundle
 from tfpar.export.bundle.seal import seal_bundle, unseal_bundle
 from tfpar.export.bundle.verify import verify_bundle
+from tfpar.tasks.predictors import load_predictor
 
 KEY = bytes(range(32))
 
@@ -34,7 +37,7 @@ def test_signed_in_place(plain, signing_key):
 def test_the_directory_that_one_is_in(plain, signing_key, monkeypatch):
     monkeypatch.chdir(plain)
     assert seal_bundle(".", signing_key)["path"] == str(plain)
-    assert Bundle(plain).signature
+    assert Bundle(plain, public_key=signing_key.public_key()).trusted_key
 
 
 def test_encrypted_beside(plain, signing_key, tmp_path):
@@ -47,7 +50,7 @@ def test_encrypted_beside(plain, signing_key, tmp_path):
     assert set(after) == {*before, "manifest.sig"}
     for name in ("labels.txt", "below/bytes"):
         assert len(after[name]) == 12 + len(before[name]) + 16 and before[name] not in after[name]
-        assert Bundle(sealed, KEY).read(name) == before[name]
+        assert Bundle(sealed, KEY, signing_key.public_key()).read(name) == before[name]
 
 
 def test_a_nonce_serves_once(plain, signing_key, tmp_path):
@@ -67,12 +70,51 @@ def test_unsealed_it_is_as_before(plain, signing_key, tmp_path, key):
 
 def test_verified_without_and_with_the_key(plain, signing_key):
     seal_bundle(plain, signing_key, KEY)
-    found = verify_bundle(plain)
+    found = verify_bundle(plain, allow_unsigned=True)
     assert found["ok"] and found["encrypted"] and found["signature"]["trusted"] is False
+    assert found["trusted_key"] is None
+    with pytest.raises(UntrustedExportError, match="there is no `public_key`"):
+        verify_bundle(plain)
     assert verify_bundle(plain, KEY, signing_key.public_key())["signature"]["trusted"] is True
     (plain / "labels.txt").write_text("a\nc\n")
-    found = verify_bundle(plain)
+    found = verify_bundle(plain, public_key=signing_key.public_key())
     assert not found["ok"] and found["changed"] == ["labels.txt"]
+
+
+def test_decrypted_files_are_private(plain, signing_key, tmp_path):
+    seal_bundle(plain, signing_key, KEY, tmp_path / "encrypted")
+    seal_bundle(plain, signing_key, output=tmp_path / "signed")
+    for name, key, mode in (("encrypted", KEY, 0o600), ("signed", None, (plain / "labels.txt").stat().st_mode & 0o777)):
+        unseal_bundle(tmp_path / name, tmp_path / "out", key, signing_key.public_key())
+        assert {(tmp_path / "out" / file).stat().st_mode & 0o777 for file in ("labels.txt", "below/bytes")} == {mode}
+
+
+UNLISTED = {
+    "a file": lambda path: path.touch(),
+    "a link": lambda path: path.symlink_to("labels.txt"),
+    "a broken link": lambda path: path.symlink_to("nowhere"),
+    "a link to a directory": lambda path: path.symlink_to("below"),
+    "a FIFO": os.mkfifo,
+    "an empty directory": Path.mkdir,
+}
+
+
+@pytest.mark.parametrize("make", UNLISTED.values(), ids=UNLISTED)
+def test_unlisted_entries_of_any_kind(plain, signing_key, tmp_path, make):
+    sealed, public_key = tmp_path / "sealed", signing_key.public_key()
+    seal_bundle(plain, signing_key, output=sealed)
+    for directory in (plain, sealed):
+        make(directory / "below" / "extra")
+    with pytest.raises(UserError, match="so it is not signed; unlisted: below/extra"):
+        seal_bundle(plain, signing_key)
+    (found,) = verify_bundle(sealed, public_key=public_key)["unlisted"]
+    assert found.rstrip("/") == "below/extra"
+    words = "below/extra/? was changed: it is not listed"
+    with pytest.raises(ChangedFileError, match=words):
+        unseal_bundle(sealed, tmp_path / "out", None, public_key)
+    with pytest.raises(ChangedFileError, match=words):
+        load_predictor(Bundle(sealed, public_key=public_key))
+    assert not (tmp_path / "out").exists()
 
 
 def test_sealing_twice(plain, signing_key):
@@ -105,9 +147,9 @@ def test_files_that_do_not_match_are_not_signed(plain, signing_key, what):
 def test_the_wrong_encryption_key(plain, signing_key, tmp_path):
     seal_bundle(plain, signing_key, KEY)
     with pytest.raises(UserError, match="below/bytes cannot be decrypted: `encryption_key` is not the key"):
-        unseal_bundle(plain, tmp_path / "out", KEY[::-1])
+        unseal_bundle(plain, tmp_path / "out", KEY[::-1], signing_key.public_key())
     with pytest.raises(UserError, match="below/bytes is encrypted; give `encryption_key`"):
-        unseal_bundle(plain, tmp_path / "out")
+        unseal_bundle(plain, tmp_path / "out", public_key=signing_key.public_key())
     assert not (tmp_path / "out").exists()
 
 
@@ -117,7 +159,7 @@ def test_unsealing_a_changed_or_plain_export(plain, signing_key, tmp_path):
     seal_bundle(plain, signing_key)
     (plain / "labels.txt").write_text("other")
     with pytest.raises(ChangedFileError, match="labels.txt was changed"):
-        unseal_bundle(plain, tmp_path / "out")
+        unseal_bundle(plain, tmp_path / "out", public_key=signing_key.public_key())
     assert not (tmp_path / "out").exists()
 
 

@@ -103,7 +103,7 @@ def test_encrypted(classifier_dir, rows, signing_key, tmp_path):
     sealed = Bundle(tmp_path / "sealed", KEY, signing_key.public_key())
     assert load_predictor(sealed)(str(tmp_path / "rows.npy")) == plain
     with pytest.raises(UserError, match="is encrypted; give `encryption_key`"):
-        load_predictor(Bundle(tmp_path / "sealed"))
+        load_predictor(Bundle(tmp_path / "sealed", public_key=signing_key.public_key()))
 
 
 def test_a_changed_file_is_not_run(classifier_dir, tmp_path):

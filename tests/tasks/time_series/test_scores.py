@@ -41,6 +41,7 @@ def test_intervals_cover_what_they_promise():
     assert 0.75 < inside.mean() < 0.85
     few = intervals.fit_offsets(truth[:1], forecast[:1], (0.1, 0.5, 0.9))  # steps share their residuals
     assert (few == few[:1]).all()
+    np.testing.assert_allclose(few[0, :, 2], truth[0].max(axis=0), rtol=1e-6)
 
 
 def test_naive_baselines():

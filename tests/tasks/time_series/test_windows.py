@@ -119,5 +119,9 @@ def test_batches():
     assert not np.array_equal(epochs[0][0][0], epochs[1][0][0])
     later = window_batches(windows, make_rows, ((3, 1), (1,)), batch_size=4, shuffle=True, seed=3, first_epoch=1)
     np.testing.assert_array_equal(next(iter(later))[0], epochs[1][0][0])
+    twice = window_batches(windows, make_rows, ((3, 1), (1,)), batch_size=4, shuffle=True, seed=3, passes=2)
+    assert len(twice) == 4
+    for ours, theirs in zip(twice, [*epochs[0], *epochs[1]], strict=True):
+        np.testing.assert_array_equal(ours[0], theirs[0])
     with pytest.raises(UserError, match="batch_size=3, replicas=2"):
         window_batches(windows, make_rows, ((3, 1), (1,)), batch_size=3, shuffle=False, replicas=2)

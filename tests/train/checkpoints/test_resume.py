@@ -9,8 +9,10 @@ import tensorflow as tf
 from training import X, Y, dense
 
 import tfpar
+from tfpar.checkpoint_interval import parse_interval
 from tfpar.testing import assert_resumes_at_every_step
 from tfpar.train import Checkpoints, Model
+from tfpar.train.checkpoints.schedule import Schedule
 
 LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 FIT = {"batch_size": 4, "verbose": 0}
@@ -168,6 +170,25 @@ def test_a_damaged_checkpoint_is_named_and_all_damaged_are_an_error(tmp_path):
         (path / "state.json").unlink()
     with pytest.raises(ValueError, match=r"No checkpoint in .* is intact .* pass restart=True"):
         make().fit(X, Y, epochs=3, callbacks=[Checkpoints(tmp_path)], **FIT)
+
+
+def test_the_clock_is_read_after_few_steps():
+    """Steps take 0.1 s; the workers agree on the time at some of them, since that is a collective."""
+    step, saved, looks = 0, 0, []
+
+    def agree(own_s):
+        looks.append(step)
+        return 0.1 * (step - saved)
+
+    schedule = Schedule(parse_interval("10s"), agree)
+    schedule.start(0)
+    due = []
+    for step in range(1, 301):  # noqa: B007 - `agree` reads it
+        if schedule.is_due(step):
+            due.append(step)
+            saved = step
+            schedule.note_saved(step)
+    assert due == [100, 200, 300] and len(looks) < 50
 
 
 def test_weights_that_are_not_finite_are_not_saved(tmp_path):

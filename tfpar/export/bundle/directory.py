@@ -7,34 +7,41 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tfpar.errors import ChangedFileError, UserError
-from tfpar.export.bundle.encryption import ENCRYPTION, decrypt
-from tfpar.export.bundle.manifest import MANIFEST, Manifest, list_files
-from tfpar.export.bundle.signature import SIGNATURE, check_signature, sign
-from tfpar.files import check_writable_directory, directory_written_atomically, read_file
+from tfpar.errors import ChangedFileError, UntrustedExportError, UserError
+from tfpar.export.bundle.encryption import decrypt, is_known_encryption
+from tfpar.export.bundle.entries import list_entries, read_entry
+from tfpar.export.bundle.manifest import MANIFEST, MANIFEST_VERSION, Manifest, list_files
+from tfpar.export.bundle.openssf import sign_directory
+from tfpar.export.bundle.origin import check_origin, find_signature
+from tfpar.export.bundle.signature import SIGNATURE, sign
+from tfpar.files import check_writable_directory, directory_written_atomically
 
 if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+    from tfpar.export.bundle.keys import PrivateKey, PublicKey
 
 
 @contextlib.contextmanager
-def write_bundle(path: Path | str, manifest: dict, signing_key: "Ed25519PrivateKey | None" = None) -> Iterator[Path]:
+def write_bundle(path: Path | str, manifest: dict, signing_key: "PrivateKey | None" = None) -> Iterator[Path]:
     """Write an export atomically: yield an empty directory, which becomes `path` if the body succeeds.
 
     Args:
         path: the export directory; an export that exists there is replaced as a whole.
         manifest: fields beside the list of files. It is read after the body, which may add fields.
-        signing_key: an Ed25519 private key that signs the manifest; None: it is not signed.
+        signing_key: a private key. Ed25519: it signs the manifest in `manifest.sig`; of an elliptic curve of NIST: it
+            signs all files in the OpenSSF bundle `model.sig`; None: not signed.
 
     Raises:
         UserError: the directory cannot be written.
+        MissingExtraError: a package for the signature is not installed.
     """
     with directory_written_atomically(Path(path), signed_by=MANIFEST) as directory:
         yield directory
-        listed = {"manifest_version": 1, **manifest, "files": list_files(directory)}
+        listed = {"manifest_version": MANIFEST_VERSION, **manifest, "files": list_files(directory)}
         content = (json.dumps(listed, indent=2) + "\n").encode()
         (directory / MANIFEST).write_bytes(content)
-        if signing_key is not None:
+        if hasattr(signing_key, "curve"):
+            sign_directory(directory, signing_key)
+        elif signing_key is not None:
             (directory / SIGNATURE).write_bytes(sign(content, signing_key))
 
 
@@ -49,8 +56,10 @@ class Bundle:
     Args:
         directory: the export.
         encryption_key: 32 bytes, for the files of an encrypted export.
-        public_key: the Ed25519 key that must have signed; None: a signature, if there is one, is checked by the key
-            that it contains.
+        public_key: the key, Ed25519 or of an elliptic curve, that must have signed. A signed or encrypted export needs
+            it.
+        allow_unsigned: accept an export that `public_key` has not signed. Then whoever could write to it may have
+            changed any file.
 
     Attributes:
         directory: the export.
@@ -59,8 +68,9 @@ class Bundle:
         is_encrypted: whether the files are encrypted.
 
     Raises:
-        UserError: `directory` is not an export or is not signed by `public_key`; its encryption is unknown; or a key is
-            given and the export is not encrypted.
+        UserError: `directory` is not an export; its version or its encryption is unknown; or an encryption key is given
+            and the export is not encrypted.
+        UntrustedExportError: it is not signed by `public_key`, or it is sealed and there is no `public_key`.
         ChangedFileError: the signature does not match the manifest.
         MissingExtraError: it is signed, and `cryptography` is not installed.
     """
@@ -69,35 +79,32 @@ class Bundle:
         self,
         directory: Path | str,
         encryption_key: bytes | None = None,
-        public_key: "Ed25519PublicKey | None" = None,
+        public_key: "PublicKey | None" = None,
+        allow_unsigned: bool = False,
     ):
         self.directory = Path(directory)
         self._encryption_key = encryption_key
         path = self.directory / MANIFEST
         try:
-            content = read_file(path)
+            content = read_entry(self.directory, MANIFEST)
         except OSError as error:
             raise UserError(f"{directory} is not an export: {path} cannot be read ({error.strerror})") from error
-        self.signature = self._check_signature(content, public_key)
+        self.signature = check_origin(self.directory, content, public_key, allow_unsigned)
         self.manifest = Manifest(content, path)
         self.is_encrypted = self._check_encryption()
-
-    def _check_signature(self, manifest, public_key):
-        path = self.directory / SIGNATURE
-        try:
-            signature = read_file(path)
-        except FileNotFoundError as error:
-            if public_key is None:
-                return None
-            raise UserError(f"{self.directory} is not signed: `public_key` needs {path}, which is missing") from error
-        except OSError as error:
-            raise UserError(f"{path} cannot be read: {error.strerror}") from error
-        return check_signature(manifest, signature, public_key)
+        if self.is_encrypted and self.signature is None and not allow_unsigned:
+            raise UntrustedExportError(
+                f"{directory} is encrypted, but its signature is missing. Get the signed export from its source, or "
+                "give `allow_unsigned` to use an export of unknown origin"
+            )
 
     def _check_encryption(self):
         found = self.manifest.get("encryption")
-        if found not in (None, ENCRYPTION):
-            raise UserError(f"{self.directory / MANIFEST} names an encryption that this tfpar does not know: {found!r}")
+        if found is not None and not is_known_encryption(found):
+            raise UserError(
+                f"{self.directory / MANIFEST} names an encryption that this tfpar does not know: {found!r}. Install "
+                "the tfpar that sealed it, or a newer one"
+            )
         # Otherwise an attacker could replace encrypted files with plain ones.
         if found is None and self._encryption_key is not None:
             raise UserError(
@@ -107,9 +114,29 @@ class Bundle:
         return found is not None
 
     @property
+    def trusted_key(self) -> str | None:
+        """Fingerprint of `public_key` if it has signed the export, else None."""
+        return self.signature["key"] if self.signature and self.signature["trusted"] else None
+
+    @property
+    def is_sealed(self) -> bool:
+        """Whether the export is signed or encrypted."""
+        return self.signature is not None or self.is_encrypted
+
+    @property
     def is_readable(self) -> bool:
         """Whether files can be read: they are plain, or there is an encryption key."""
         return not self.is_encrypted or self._encryption_key is not None
+
+    def list_unlisted(self) -> list[str]:
+        """List entries on disk that the manifest does not: files, links, FIFOs, and empty directories as "name/"."""
+        known = {MANIFEST, find_signature(self.directory), *self.manifest.files()}
+        return sorted(set(list_entries(self.directory)) - known)
+
+    def check_entries(self) -> None:
+        """Raise ChangedFileError if there is an entry that the manifest does not list."""
+        if unlisted := self.list_unlisted():
+            raise ChangedFileError(unlisted[0], f"it is not listed in {self.directory / MANIFEST}")
 
     def read(self, name: str) -> bytes:
         """Read a listed file, decrypted in memory.
@@ -125,7 +152,7 @@ class Bundle:
         if sha256 is None:
             raise UserError(f"{path} is not listed in {MANIFEST}; get the whole export again from where it was made")
         try:
-            content = read_file(path)
+            content = read_entry(self.directory, name)
         except OSError as error:
             raise UserError(f"{path} cannot be read: {error.strerror}") from error
         if hashlib.sha256(content).hexdigest() != sha256:
@@ -134,4 +161,4 @@ class Bundle:
             return content
         if self._encryption_key is None:
             raise UserError(f"{path} is encrypted; give `encryption_key`")
-        return decrypt(content, self._encryption_key, name)
+        return decrypt(content, self._encryption_key, name, self.manifest["encryption"])

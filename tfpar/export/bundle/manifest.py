@@ -8,6 +8,7 @@ from tfpar.errors import UserError
 from tfpar.export.bundle.signature import SIGNATURE
 
 MANIFEST = "manifest.json"
+MANIFEST_VERSION = 1  # the newest that this tfpar reads, and the one that it writes
 
 
 class Manifest(dict):
@@ -18,7 +19,7 @@ class Manifest(dict):
         path: of the file, for errors.
 
     Raises:
-        UserError: the content is not a JSON object.
+        UserError: the content is not a JSON object, or its version is newer than `MANIFEST_VERSION`.
     """
 
     def __init__(self, content: bytes, path: Path):
@@ -30,6 +31,19 @@ class Manifest(dict):
         if not isinstance(fields, dict):
             raise UserError(f"{path} is not an export's manifest: expected a JSON object, got {type(fields).__name__}")
         super().__init__(fields)
+        self._check_version()
+
+    def _check_version(self):
+        version = self.get("manifest_version")
+        if isinstance(version, bool) or not isinstance(version, int) or version < 1:
+            raise UserError(
+                f"{self._path} is not an export's manifest: manifest_version must be an integer from 1; got {version!r}"
+            )
+        if version > MANIFEST_VERSION:
+            raise UserError(
+                f"{self._path} has the manifest_version {version}; this tfpar reads {MANIFEST_VERSION} at most. "
+                "Install a newer tfpar"
+            )
 
     def entries(self, name: str, *keys: str) -> list[dict]:
         """Return the list `name`, whose entries have these keys, with text; raise UserError if there is none."""
@@ -52,7 +66,7 @@ class Manifest(dict):
 
 
 def list_files(directory: Path) -> list[dict]:
-    """List path, size and sha256 of every file except the manifest and its signature, sorted by path."""
+    """List path, size and sha256 of every file except the manifest and its signatures, sorted by path."""
     return [
         {
             "path": path.relative_to(directory).as_posix(),

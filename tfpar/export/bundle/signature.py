@@ -3,10 +3,10 @@
 import base64
 import hashlib
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from tfpar.errors import ChangedFileError, UserError
-from tfpar.export.bundle.keys import import_cryptography
+from tfpar.errors import ChangedFileError
+from tfpar.export.bundle.keys import foreign_signature, import_cryptography
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -25,7 +25,7 @@ def sign(manifest: bytes, signing_key: "Ed25519PrivateKey") -> bytes:
     return _serialize(signing_key.public_key().public_bytes_raw(), signing_key.sign(manifest))
 
 
-def check_signature(manifest: bytes, signature: bytes, public_key: "Ed25519PublicKey | None" = None) -> dict[str, Any]:
+def check_signature(manifest: bytes, signature: bytes, public_key: "Ed25519PublicKey | None" = None) -> str:
     """Verify the signature of a manifest.
 
     Args:
@@ -33,30 +33,27 @@ def check_signature(manifest: bytes, signature: bytes, public_key: "Ed25519Publi
         public_key: the Ed25519 key that must have signed; None: the one in the signature, which may be anyone's.
 
     Returns:
-        {"key": the SHA-256 of the public key's 32 bytes, "trusted": whether it is `public_key`}.
+        The key's fingerprint: the sha256 of its 32 bytes.
 
     Raises:
         ChangedFileError: the signature does not match the manifest, or is malformed.
-        UserError: another key has signed.
+        UntrustedExportError: another key has signed.
     """
-    from_bytes = import_cryptography().asymmetric.ed25519.Ed25519PublicKey.from_public_bytes
+    ed25519 = import_cryptography().asymmetric.ed25519.Ed25519PublicKey
     key, value = _parse(signature)
-    wanted = key if public_key is None else public_key.public_bytes_raw()
-    if wanted != key:
-        raise UserError(
-            f"{SIGNATURE} was made by the key {_fingerprint(key)}, but `public_key` is {_fingerprint(wanted)}: someone "
-            "else has signed the export, or this is the wrong public key"
-        )
+    if public_key is not None and not (isinstance(public_key, ed25519) and public_key.public_bytes_raw() == key):
+        raise foreign_signature(SIGNATURE, fingerprint(key))
     from cryptography.exceptions import InvalidSignature
 
     try:
-        from_bytes(key).verify(value, manifest)
+        ed25519.from_public_bytes(key).verify(value, manifest)
     except (InvalidSignature, ValueError) as error:
         raise ChangedFileError("manifest.json", f"the signature in {SIGNATURE} does not match it") from error
-    return {"key": _fingerprint(key), "trusted": public_key is not None}
+    return fingerprint(key)
 
 
-def _fingerprint(key):
+def fingerprint(key: bytes) -> str:
+    """Return the sha256 of a public key of 32 bytes, which identifies it."""
     return hashlib.sha256(key).hexdigest()
 
 

@@ -1,59 +1,79 @@
 """Verifies that an export's files are unchanged and run."""
 
+import errno
+import hashlib
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tfpar.errors import UserError
 from tfpar.export.bundle.directory import Bundle
-from tfpar.export.bundle.manifest import list_files
+from tfpar.export.bundle.entries import read_entry
 from tfpar.export.conversion.interpreter import TFLiteModel, list_signatures
 
 if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+    from tfpar.export.bundle.keys import PublicKey
 
 
 def verify_bundle(
-    directory: Path | str, encryption_key: bytes | None = None, public_key: "Ed25519PublicKey | None" = None
+    directory: Path | str,
+    encryption_key: bytes | None = None,
+    public_key: "PublicKey | None" = None,
+    allow_unsigned: bool = False,
 ) -> dict[str, Any]:
     """Compare the files with the manifest, and the manifest with its signature, and run each TFLite file once.
 
     Args:
-        directory, encryption_key, public_key: see `Bundle`. Without a key, encrypted files are compared and not run.
+        directory, encryption_key, public_key, allow_unsigned: see `Bundle`. Without an encryption key, encrypted files
+            are compared and not run.
 
     Returns:
         {"ok", "files" (how many), "changed", "missing", "unlisted" (names), "ran" (names)}, and for a sealed export
-        "signature": {"key", "trusted"} and "encrypted".
+        "signature": {"key", "trusted"}, "trusted_key" and "encrypted".
 
     Raises:
-        UserError, ChangedFileError: see `Bundle`.
+        UserError, UntrustedExportError, ChangedFileError: see `Bundle`.
     """
-    bundle = Bundle(directory, encryption_key, public_key)
+    bundle = Bundle(directory, encryption_key, public_key, allow_unsigned)
     report = compare(bundle)
     to_run = [name for name in bundle.manifest.files() if name.endswith(".tflite") and bundle.is_readable]
     # Changed files might be malicious: do not run them.
     mismatched = {*report["changed"], *report["missing"]}
     report["ran"] = sorted(name for name in to_run if name not in mismatched and _runs(bundle, name))
     is_unchanged = not (mismatched or report["unlisted"])
-    is_sealed = bundle.signature or bundle.is_encrypted
-    seal = {"signature": bundle.signature, "encrypted": bundle.is_encrypted} if is_sealed else {}
-    return {"ok": is_unchanged and len(report["ran"]) == len(to_run), **report, **seal}
+    if bundle.is_sealed:
+        report["signature"], report["trusted_key"] = bundle.signature, bundle.trusted_key
+        report["encrypted"] = bundle.is_encrypted
+    return {"ok": is_unchanged and len(report["ran"]) == len(to_run), **report}
 
 
 def compare(bundle: Bundle) -> dict[str, Any]:
-    """Compare the files on disk with the manifest.
+    """Compare the entries on disk with the manifest.
 
     Returns:
-        {"files" (how many), "changed", "missing", "unlisted" (names)}.
+        {"files" (how many), "changed", "missing", "unlisted" (names; see `Bundle.list_unlisted`)}. A listed file that
+        is a link out of the export, or no file, is changed.
     """
-    listed = bundle.manifest.files()
-    found = {entry["path"]: entry["sha256"] for entry in list_files(bundle.directory)}
+    listed, directory = bundle.manifest.files(), bundle.directory
+    is_missing = {name: not os.path.lexists(directory / name) for name in listed}
     return {
         "files": len(listed),
-        "changed": sorted(name for name in set(listed) & set(found) if listed[name] != found[name]),
-        "missing": sorted(set(listed) - set(found)),
-        "unlisted": sorted(set(found) - set(listed)),
+        "changed": sorted(n for n, sha256 in listed.items() if not is_missing[n] and _sha256(directory, n) != sha256),
+        "missing": sorted(name for name in listed if is_missing[name]),
+        "unlisted": bundle.list_unlisted(),
     }
+
+
+def _sha256(directory, name) -> str | None:
+    """Return the sha256 of a file; None if it is no regular file within the export."""
+    try:
+        return hashlib.sha256(read_entry(directory, name)).hexdigest()
+    except OSError as error:
+        if error.errno in (errno.EACCES, errno.EIO):
+            raise UserError(f"{directory / name} cannot be read: {error.strerror}") from error
+        return None
 
 
 def _runs(bundle, name):

@@ -11,6 +11,10 @@ from tfpar.export.conversion.quantization import Quantization
 from tfpar.files import read_file
 
 
+class LiteRTError(UserError, RuntimeError):
+    """Error for a file whose operations LiteRT cannot prepare or run."""
+
+
 class TFLiteModel:
     """One signature of a `.tflite` file, on one thread.
 
@@ -29,12 +33,14 @@ class TFLiteModel:
 
     def __init__(self, file: Path | str | bytes, signature: str = "serving_default", name: str | None = None):
         content = file if isinstance(file, bytes) else _read(Path(file))
+        self._name = name or ("the content" if isinstance(file, bytes) else str(file))
         try:
             self._interpreter = _interpreter_class()(model_content=content, num_threads=1)
             runner = self._interpreter.get_signature_runner(signature)
-        except ValueError as error:
-            described = name or ("the content" if isinstance(file, bytes) else file)
-            raise UserError(f"{described} is not a TFLite model with the signature {signature!r}: {error}") from error
+        except (ValueError, RuntimeError) as error:
+            raise UserError(
+                f"{self._name} is not a TFLite model with the signature {signature!r}: {_one_line(error)}"
+            ) from error
         self._content, self._runner = content, runner
         inputs, outputs = runner.get_input_details(), runner.get_output_details()
         self.input_quantization = {name: _read_quantization(detail) for name, detail in inputs.items()}
@@ -60,8 +66,15 @@ class TFLiteModel:
         return {name: _read_spec(detail) for name, detail in self._runner.get_output_details().items()}
 
     def __call__(self, **inputs: np.ndarray) -> dict[str, np.ndarray]:
-        """Run the model once on real numbers; inputs are quantized and outputs dequantized as the file requires."""
-        outputs = self._runner(**self._quantize(inputs))
+        """Run the model once on real numbers; inputs are quantized and outputs dequantized as the file requires.
+
+        Raises:
+            LiteRTError: LiteRT cannot run the file.
+        """
+        try:
+            outputs = self._runner(**self._quantize(inputs))
+        except RuntimeError as error:
+            raise LiteRTError(f"{self._name} cannot be run by LiteRT: {_one_line(error)}") from error
         return {name: self.output_quantization[name].dequantize(array) for name, array in outputs.items()}
 
     def latency_s(self, inputs: dict[str, np.ndarray], runs: int = 30) -> float:
@@ -86,8 +99,8 @@ def list_signatures(content: bytes, name: str) -> list[str]:
     """
     try:
         return sorted(_interpreter_class()(model_content=content).get_signature_list())
-    except ValueError as error:
-        raise UserError(f"{name} is not a TFLite model: {error}") from error
+    except (ValueError, RuntimeError) as error:
+        raise UserError(f"{name} is not a TFLite model: {_one_line(error)}") from error
 
 
 def median_seconds(run: Callable[[], object], runs: int) -> float:
@@ -113,6 +126,10 @@ def _interpreter_class():
     except ImportError as error:
         raise MissingExtraError("ai-edge-litert", "recipes", "to run TFLite files") from error
     return Interpreter
+
+
+def _one_line(error) -> str:
+    return " ".join(str(error).split())
 
 
 def _custom_name(code) -> str | None:

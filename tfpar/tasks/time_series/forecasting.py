@@ -103,7 +103,16 @@ class SeriesForecasting(TimeSeries):
             replicas=self._replicas,
             first_epoch=first_epoch,
             at_most=self.config.windows_per_epoch if shuffle else 0,
+            passes=self._count_passes(windows) if shuffle else 1,
         )
+
+    def _count_passes(self, windows):
+        """Return the passes of an epoch over the windows: several for a small set, for as many updates."""
+        config = self.config
+        if config.steps or config.is_given("epochs"):
+            return 1
+        batches = -(-min(len(windows), config.windows_per_epoch) // config.batch_size)
+        return max(1, -(-config.least_updates // (config.epochs * batches)))
 
     def make_loss(self, data: ForecastData) -> Any:
         """Make the loss of training."""
@@ -115,10 +124,6 @@ class SeriesForecasting(TimeSeries):
     def fit(self, model: Any, data: ForecastData) -> tuple[dict[str, list[float]], dict[str, float]]:
         config = self.config
         batches = self.make_batches(data, "train", shuffle=True, first_epoch=training.first_epoch(config))
-        if not config.steps and not config.is_given("epochs"):
-            # Small sets need more epochs for as many updates.
-            factor = max(1, -(-config.least_updates // (config.epochs * len(batches))))
-            config = config.replace(epochs=config.epochs * factor, patience=config.patience * factor)
         model.compile(
             training.make_optimizer(config, training.count_steps(config, batches)),
             self.make_loss(data),
@@ -126,7 +131,8 @@ class SeriesForecasting(TimeSeries):
         )
         validation = self.make_batches(data, "validation", shuffle=False) if len(data.windows("validation")) else None
         monitor = "val_loss" if validation is not None else "loss"
-        return training.fit(config, model, batches, validation, examples=len(data.windows("train")), monitor=monitor)
+        examples = len(batches) * config.batch_size
+        return training.fit(config, model, batches, validation, examples=examples, monitor=monitor)
 
     def evaluate(self, model: Any, data: ForecastData) -> Evaluation:
         from tfpar.tasks.time_series.backtest import run_backtest

@@ -9,7 +9,8 @@ def fit_offsets(truth: np.ndarray, forecast: np.ndarray, levels: tuple[float, ..
     """Compute the offsets of quantiles from a point forecast.
 
     Each offset is an empirical quantile of the residuals with the correction for a finite sample. With few windows the
-    steps of the horizon share their residuals.
+    steps of the horizon share their residuals. Residuals of one window depend on each other, so the size of the sample
+    is the number of windows: of very few, the outer offsets are the smallest and the largest residual.
 
     Args:
         truth, forecast: float (windows, horizon, targets) of the validation split; NaN: missing.
@@ -29,11 +30,10 @@ def fit_offsets(truth: np.ndarray, forecast: np.ndarray, levels: tuple[float, ..
         own = residuals[:, step, target] if windows >= _WINDOWS_PER_STEP else residuals[:, :, target]
         own = own[~np.isnan(own)]
         if len(own):
-            offsets[step, target] = [_quantile(own, level) for level in levels]
+            offsets[step, target] = [_quantile(own, level, windows) for level in levels]
     return offsets
 
 
-def _quantile(values, level):
-    count = len(values)
-    corrected = level + (level - 0.5) * 2 / count  # outwards, by the rank (n + 1) of a new residual
+def _quantile(values, level, windows):
+    corrected = level + (level - 0.5) * 2 / windows  # outwards, by the rank (n + 1) of a new residual
     return np.quantile(values, np.clip(corrected, 0, 1))

@@ -95,7 +95,7 @@ class TimeSeriesConfig(TableFiles):
     )
     segment: int = setting(0, "segrnn: steps of a segment; 0: the largest common divisor up to 24.", 0)
     season: int = setting(0, "Steps of a season, for the baselines; 0: by the step between times.", 0)
-    least_updates: int = setting(600, "forecast: updates at least; small sets get more epochs.", 1)
+    least_updates: int = setting(600, "forecast: updates at least; an epoch passes several times over a small set.", 1)
     windows_per_epoch: int = setting(100_000, "forecast, anomaly: windows of an epoch at most, drawn at random.", 1)
     backtest_origins: int = setting(0, "forecast: origins of exponential smoothing; 0: a few.", 0)
     smoothing: int = setting(16, "anomaly: steps over which scores are averaged.", 1)

@@ -91,6 +91,7 @@ def window_batches(
     replicas: int = 1,
     first_epoch: int = 0,
     at_most: int = 0,
+    passes: int = 1,
     target_dtype: str = "float32",
 ) -> Any:
     """Feed windows as a tf.data.Dataset of known cardinality.
@@ -107,7 +108,8 @@ def window_batches(
         seed: of the order; 0 or more.
         replicas: `batch_size` must be a multiple of it.
         first_epoch: number of the first iterator's epoch, to resume after a restart.
-        at_most: windows of an epoch, which differ from epoch to epoch; 0: all.
+        at_most: windows of a pass, which differ from pass to pass; 0: all.
+        passes: of an epoch over the windows, each in its own order.
         target_dtype: of the targets.
 
     Returns:
@@ -122,13 +124,15 @@ def window_batches(
             f"batch_size={batch_size}, replicas={replicas}"
         )
     rows = min(len(windows), at_most or len(windows))
-    batches = -(-rows // batch_size)
+    batches = passes * -(-rows // batch_size)
     epochs = iter(range(first_epoch, np.iinfo(np.int32).max))
 
     def next_plan():
         epoch = next(epochs)
-        order = shuffle_windows(len(windows), rows, [seed, epoch]) if shuffle else np.arange(rows)
-        plan = [(0, order[begin : begin + batch_size]) for begin in range(0, rows, batch_size)]
+        plan = []
+        for number in range(epoch * passes, (epoch + 1) * passes):
+            order = shuffle_windows(len(windows), rows, [seed, number]) if shuffle else np.arange(rows)
+            plan += [(0, order[begin : begin + batch_size]) for begin in range(0, rows, batch_size)]
         return np.zeros(batches, np.int32), make_row_table(plan, batch_size)
 
     return as_dataset(next_plan, _make_batch_function(make_rows, shapes, batch_size, target_dtype), batches, batch_size)

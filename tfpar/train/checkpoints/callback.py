@@ -120,7 +120,8 @@ class Checkpoints(keras.callbacks.Callback):
         self._is_multiworker = is_multiworker(strategy)
         self._broadcast: Callable[[bytes], bytes] = Broadcast(strategy) if self._is_multiworker else bytes
         self._reader = variables.VariableReader(self.model)
-        self._step, self._epoch, self._batch, self._arrays = 0, 0, 0, {}
+        self._step, self._epoch, self._batch = 0, 0, 0
+        self._arrays: variables.Arrays = {}
         self._begin_of_epoch: dict[str, Any] = {}
         self._continued: dict[str, Any] | None = None
         self._schedule = Schedule(self._interval, self._agree_on_time)
@@ -197,7 +198,8 @@ class Checkpoints(keras.callbacks.Callback):
         }
         plain = callback_state.split_arrays(state, arrays, "state")
         buffer = io.BytesIO()
-        np.savez(buffer, **arrays)
+        entries: dict[str, Any] = dict(arrays)
+        np.savez(buffer, **entries)
         files = {_STATE: json.dumps(plain).encode(), _ARRAYS: buffer.getbuffer()}
         name = checkpoint_files.checkpoint_name(self._step, None if batch else epoch)
         facts = {"step": self._step, "epoch": epoch, "batch": batch, "fingerprint": self._fingerprint}

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from tfpar import keras_private
@@ -137,7 +136,7 @@ class _ObservedDataset:
     def _record(self, *arrays):
         digest = hashlib.sha256()
         for array in arrays:
-            digest.update(repr(array.tolist()).encode() if array.dtype == object else np.ascontiguousarray(array))
+            digest.update(repr(array.tolist()).encode() if array.dtype == object else array.tobytes())
         self.first_batch = digest.hexdigest()
 
 

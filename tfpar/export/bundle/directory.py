@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from tfpar.export.bundle.keys import PrivateKey, PublicKey
 
 
+EMPTY_DIRECTORY = "saved_model/assets/"  # TensorFlow makes it, also where there are no assets
+
+
 @contextlib.contextmanager
 def write_bundle(path: Path | str, manifest: dict, signing_key: "PrivateKey | None" = None) -> Iterator[Path]:
     """Write an export atomically: yield an empty directory, which becomes `path` if the body succeeds.
@@ -130,7 +133,7 @@ class Bundle:
 
     def list_unlisted(self) -> list[str]:
         """List entries on disk that the manifest does not: files, links, FIFOs, and empty directories as "name/"."""
-        known = {MANIFEST, find_signature(self.directory), *self.manifest.files()}
+        known = {MANIFEST, find_signature(self.directory), EMPTY_DIRECTORY, *self.manifest.files()}
         return sorted(set(list_entries(self.directory)) - known)
 
     def check_entries(self) -> None:

@@ -1,13 +1,15 @@
 """A translator leaves as encoder and decoder in one file, and translates as the Keras model does."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
 import tfpar
 from tfpar import data
-from tfpar.cli import predict, verify
+from tfpar.cli import predict
 from tfpar.export.conversion.serving import ServingModel
 from tfpar.tasks import translation
 from tfpar.tasks.translation import export as translator
@@ -78,10 +80,10 @@ def test_prediction(directory, export, capsys, tmp_path):
     assert (tmp_path / "a.png").stat().st_size > 1000
 
 
-def test_verification(directory, capsys):
-    with pytest.raises(SystemExit) as ended:
-        verify.main([str(directory)])
-    assert ended.value.code == 0 and json.loads(capsys.readouterr().out)["ran"] == ["model.float32.tflite"]
+def test_verification(directory):
+    command = [sys.executable, "-m", "tfpar", "verify", str(directory)]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert json.loads(run.stdout)["ran"] == ["model.float32.tflite"]
 
 
 def test_saved_model_has_both_signatures(directory, export):

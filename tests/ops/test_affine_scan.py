@@ -186,7 +186,7 @@ def test_the_loop_of_an_unknown_number_of_steps_has_logarithmic_depth(monkeypatc
     iterations = []
     roll = tf.roll
     monkeypatch.setattr(module.tf, "roll", lambda *arguments, **rest: iterations.append(1) or roll(*arguments, **rest))
-    module._doubling(tf.ones((1000, 1, 1)), tf.ones((1000, 1, 1)))
+    module._doubling(tf.ones((1000, 1, 1)), tf.ones((1000, 1, 1)), module.DIAGONAL)
     assert len(iterations) == 2 * 10  # a and b, log2(1000) times
 
 

@@ -9,7 +9,6 @@ import pytest
 
 import tfpar
 from tfpar import data
-from tfpar.cli import predict
 from tfpar.export.conversion.serving import ServingModel
 from tfpar.tasks import translation
 from tfpar.tasks.translation import export as translator
@@ -71,19 +70,22 @@ def test_the_file_translates_as_keras_does(directory, export):
     assert sorted(manifest["signatures"]["float32"]) == ["decode_step", "encode"]
 
 
-def test_prediction(directory, export, capsys, tmp_path):
-    text = export.sources[0]
-    predict.main([str(directory), text, "", "unknown \U0001f600 words", "--attention", str(tmp_path / "a.png")])
-    first, empty, unknown = json.loads(capsys.readouterr().out)["predictions"]
+def run_command(*arguments):
+    """Run a `tfpar` command in a process of its own, which may fork; return what it prints."""
+    command = [sys.executable, "-m", "tfpar", *map(str, arguments)]
+    return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
+def test_prediction(directory, export, tmp_path):
+    texts = [export.sources[0], "", "unknown \U0001f600 words"]
+    first, empty, unknown = run_command("predict", directory, *texts, "--attention", tmp_path / "a.png")["predictions"]
     assert len(first["n_best"]) == 3 and first["translation"] == first["n_best"][0]["translation"]
     assert empty["translation"] == "" and isinstance(unknown["translation"], str)
     assert (tmp_path / "a.png").stat().st_size > 1000
 
 
 def test_verification(directory):
-    command = [sys.executable, "-m", "tfpar", "verify", str(directory)]
-    run = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert json.loads(run.stdout)["ran"] == ["model.float32.tflite"]
+    assert run_command("verify", directory)["ran"] == ["model.float32.tflite"]
 
 
 def test_saved_model_has_both_signatures(directory, export):

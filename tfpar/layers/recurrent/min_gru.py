@@ -10,8 +10,60 @@ from tfpar.ops import min_gru
 from tfpar.ops.activations import Activation, positive_activation
 
 
+class MinimalRecurrentLayer(LinearRecurrentLayer):
+    """Base class of `MinGRU` and `MinLSTM`, whose arguments are the same.
+
+    Args:
+        units, activation, ..., **kwargs: see `MinGRU`.
+    """
+
+    def __init__(
+        self,
+        units: int,
+        activation: ActivationLike = positive_activation,
+        use_bias: bool = True,
+        kernel_initializer: InitializerLike = "glorot_uniform",
+        bias_initializer: InitializerLike = "zeros",
+        kernel_regularizer: RegularizerLike = None,
+        bias_regularizer: RegularizerLike = None,
+        activity_regularizer: RegularizerLike = None,
+        kernel_constraint: ConstraintLike = None,
+        bias_constraint: ConstraintLike = None,
+        dropout: float = 0.0,
+        seed: int | None = None,
+        return_sequences: bool = False,
+        return_state: bool = False,
+        go_backwards: bool = False,
+        stateful: bool = False,
+        unroll: bool = False,
+        evaluation: str = "auto",
+        **kwargs: Any,
+    ):
+        super().__init__(
+            units,
+            activation=activation,
+            use_bias=use_bias,
+            kernel_initializer=kernel_initializer,
+            bias_initializer=bias_initializer,
+            kernel_regularizer=kernel_regularizer,
+            bias_regularizer=bias_regularizer,
+            activity_regularizer=activity_regularizer,
+            kernel_constraint=kernel_constraint,
+            bias_constraint=bias_constraint,
+            dropout=dropout,
+            seed=seed,
+            return_sequences=return_sequences,
+            return_state=return_state,
+            go_backwards=go_backwards,
+            stateful=stateful,
+            unroll=unroll,
+            evaluation=evaluation,
+            **kwargs,
+        )
+
+
 @keras.saving.register_keras_serializable(package="tfpar")
-class MinGRU(LinearRecurrentLayer):
+class MinGRU(MinimalRecurrentLayer):
     """Minimal gated recurrent unit (Feng et al. 2024, arXiv:2410.01201).
 
         z    = sigma(x[t] W_z + b_z)               update gate
@@ -65,50 +117,6 @@ class MinGRU(LinearRecurrentLayer):
     >>> tuple(output.shape), tuple(state.shape)
     ((2, 4), (2, 4))
     """
-
-    def __init__(
-        self,
-        units: int,
-        activation: ActivationLike = positive_activation,
-        use_bias: bool = True,
-        kernel_initializer: InitializerLike = "glorot_uniform",
-        bias_initializer: InitializerLike = "zeros",
-        kernel_regularizer: RegularizerLike = None,
-        bias_regularizer: RegularizerLike = None,
-        activity_regularizer: RegularizerLike = None,
-        kernel_constraint: ConstraintLike = None,
-        bias_constraint: ConstraintLike = None,
-        dropout: float = 0.0,
-        seed: int | None = None,
-        return_sequences: bool = False,
-        return_state: bool = False,
-        go_backwards: bool = False,
-        stateful: bool = False,
-        unroll: bool = False,
-        evaluation: str = "auto",
-        **kwargs: Any,
-    ):
-        super().__init__(
-            units,
-            activation=activation,
-            use_bias=use_bias,
-            kernel_initializer=kernel_initializer,
-            bias_initializer=bias_initializer,
-            kernel_regularizer=kernel_regularizer,
-            bias_regularizer=bias_regularizer,
-            activity_regularizer=activity_regularizer,
-            kernel_constraint=kernel_constraint,
-            bias_constraint=bias_constraint,
-            dropout=dropout,
-            seed=seed,
-            return_sequences=return_sequences,
-            return_state=return_state,
-            go_backwards=go_backwards,
-            stateful=stateful,
-            unroll=unroll,
-            evaluation=evaluation,
-            **kwargs,
-        )
 
     def make_recurrence(self) -> min_gru.MinGRU:
         return min_gru.MinGRU(Activation(self.activation))

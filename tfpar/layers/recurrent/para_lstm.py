@@ -1,10 +1,7 @@
 """`ParaLSTM`: the layer of `tfpar.ops.para_lstm`."""
 
-from typing import Any
-
 import keras
 
-from tfpar.layers.argument_types import ConstraintLike, InitializerLike, RegularizerLike
 from tfpar.layers.recurrent.diagonal import DiagonalRecurrentLayer
 from tfpar.ops import para_lstm
 
@@ -64,50 +61,6 @@ class ParaLSTM(DiagonalRecurrentLayer):
     >>> tuple(output.shape), tuple(c.shape)
     ((2, 4), (2, 4))
     """
-
-    def __init__(
-        self,
-        units: int,
-        use_bias: bool = True,
-        kernel_initializer: InitializerLike = "glorot_uniform",
-        recurrent_initializer: InitializerLike = "orthogonal",
-        bias_initializer: InitializerLike = "zeros",
-        kernel_regularizer: RegularizerLike = None,
-        recurrent_regularizer: RegularizerLike = None,
-        bias_regularizer: RegularizerLike = None,
-        kernel_constraint: ConstraintLike = None,
-        recurrent_constraint: ConstraintLike = None,
-        bias_constraint: ConstraintLike = None,
-        dropout: float = 0.0,
-        seed: int | None = None,
-        return_sequences: bool = False,
-        return_state: bool = False,
-        go_backwards: bool = False,
-        stateful: bool = False,
-        evaluation: str = "auto",
-        **kwargs: Any,
-    ):
-        super().__init__(
-            units,
-            use_bias=use_bias,
-            kernel_initializer=kernel_initializer,
-            recurrent_initializer=recurrent_initializer,
-            bias_initializer=bias_initializer,
-            kernel_regularizer=kernel_regularizer,
-            recurrent_regularizer=recurrent_regularizer,
-            bias_regularizer=bias_regularizer,
-            kernel_constraint=kernel_constraint,
-            recurrent_constraint=recurrent_constraint,
-            bias_constraint=bias_constraint,
-            dropout=dropout,
-            seed=seed,
-            return_sequences=return_sequences,
-            return_state=return_state,
-            go_backwards=go_backwards,
-            stateful=stateful,
-            evaluation=evaluation,
-            **kwargs,
-        )
 
     def make_recurrence(self) -> para_lstm.ParaLSTM:
         return para_lstm.ParaLSTM()

@@ -97,6 +97,28 @@ def torch_step(case: Case) -> Steps:
     return Steps(predict if case.inference else step)
 
 
+def jax_update(loss_of: Callable, weights: Any) -> Callable[[], float]:
+    """Make a jitted step of gradient descent, which returns the loss.
+
+    Args:
+        loss_of: weights -> scalar loss.
+        weights: the first ones, a tree of arrays.
+    """
+    import jax
+
+    @jax.jit
+    def update(weights):
+        loss, gradients = jax.value_and_grad(loss_of)(weights)
+        return loss, jax.tree.map(lambda weight, gradient: weight - LEARNING_RATE * gradient, weights, gradients)
+
+    def step():
+        nonlocal weights
+        loss, weights = update(weights)
+        return float(jax.block_until_ready((loss, weights))[0])
+
+    return step
+
+
 def jax_step(case: Case) -> Steps:
     """Make a step of a jitted `lax.scan` for each layer, with hoisted input projections."""
     import jax
@@ -123,18 +145,10 @@ def jax_step(case: Case) -> Steps:
     def loss_of(weights):
         return jnp.mean((last_output(weights, inputs) - targets) ** 2)
 
-    @jax.jit
-    def update(weights):
-        loss, gradients = jax.value_and_grad(loss_of)(weights)
-        return loss, jax.tree.map(lambda weight, gradient: weight - LEARNING_RATE * gradient, weights, gradients)
-
-    def step():
-        nonlocal weights
-        loss, weights = update(weights)
-        return float(jax.block_until_ready((loss, weights))[0])
-
     compiled = jax.jit(last_output)
-    return Steps((lambda: float(np.asarray(compiled(weights, inputs))[0, 0])) if case.inference else step)
+    return Steps(
+        (lambda: float(np.asarray(compiled(weights, inputs))[0, 0])) if case.inference else jax_update(loss_of, weights)
+    )
 
 
 def _jax_layer(jax, case, layer, sequence):

@@ -16,7 +16,7 @@ import numpy as np
 from tfpar.bench.cases import Case
 from tfpar.bench.memory import peak_resident_bytes, resident_bytes
 from tfpar.bench.recurrent import seconds_per_step
-from tfpar.bench.recurrent_steps import LEARNING_RATE, Steps, keras_step, torch_step
+from tfpar.bench.recurrent_steps import Steps, jax_update, keras_step, torch_step
 
 TOLERANCE = 1e-4  # of outputs and gradients, relative to the largest
 VERIFIED_STEPS = 200  # steps of the equality check
@@ -124,17 +124,7 @@ def jax_step(case: ScanCase) -> Steps:
         _, h = jax.lax.associative_scan(compose, (1 - z, z * n), axis=1)
         return jnp.mean((h[:, -1] - targets) ** 2)
 
-    @jax.jit
-    def update(weights):
-        loss, gradients = jax.value_and_grad(loss_of)(weights)
-        return loss, jax.tree.map(lambda weight, gradient: weight - LEARNING_RATE * gradient, weights, gradients)
-
-    def step():
-        nonlocal weights
-        loss, weights = update(weights)
-        return float(jax.block_until_ready((loss, weights))[0])
-
-    return Steps(step)
+    return Steps(jax_update(loss_of, weights))
 
 
 def _keras_step(case, cell, whose, **options):

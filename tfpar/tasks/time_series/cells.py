@@ -24,8 +24,8 @@ def parse_number(path: Path, line: int, cell: str, column: str = "") -> float:
         if cell.strip() in MISSING:
             return math.nan
         raise UserError(
-            f"{path}, line {line}{column and f', column {column!r}'}: expected a number; got {cell[:40]!r}. Leave the "
-            "cell empty where the value is missing"
+            f"{path}, line {line}{column and f', column {column!r}'}: expected a number; got {cell[:40]!r}. Where "
+            "the value is missing the cell must be empty"
         ) from None
     if math.isinf(value):
         raise UserError(
@@ -33,3 +33,12 @@ def parse_number(path: Path, line: int, cell: str, column: str = "") -> float:
             "empty where it is missing"
         )
     return value
+
+
+def is_number(cell: str) -> bool:
+    """Return whether Python reads a cell as a number, `nan` and `inf` too."""
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True

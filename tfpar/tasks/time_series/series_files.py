@@ -8,7 +8,7 @@ import numpy as np
 from tfpar.data.readers.delimited import Dialect, read_delimited
 from tfpar.errors import UserError
 from tfpar.export.generic.arrays import read_arrays
-from tfpar.tasks.time_series.cells import parse_number
+from tfpar.tasks.time_series.cells import is_number, parse_number
 from tfpar.tasks.time_series.panel_tables import PanelColumns, read_header, read_panel
 from tfpar.tasks.time_series.times import Grid, calendar_features
 from tfpar.tasks.time_series.ts_files import read_ts
@@ -58,7 +58,7 @@ def _read_table(path: Path, dialect: Dialect, channels: Sequence[str]) -> np.nda
         for number, row in enumerate(cells, start=2 if columns.header else 1):
             if isinstance(row, int) or len(row) != columns.width:
                 raise UserError(f"{path}, line {number}: expected {columns.width} fields")
-            if number == 1 and not is_named and not any(map(_is_number, row)):
+            if number == 1 and not is_named and not any(map(is_number, row)):
                 continue  # a header
             if len(row) < len(channels):
                 raise UserError(f"{path}, line {number}: expected {len(channels)} fields; got {len(row)}")
@@ -66,14 +66,6 @@ def _read_table(path: Path, dialect: Dialect, channels: Sequence[str]) -> np.nda
     if not rows:
         raise UserError(f"{path} has no data rows; expected one for each step")
     return np.array(rows, np.float32)
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
 
 
 def read_history(

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from tfpar.errors import UserError
+from tfpar.tasks.time_series.cells import is_number
 
 DAY_US = 24 * 3600 * 1_000_000
 _EPOCH = datetime.datetime(1970, 1, 1)
@@ -41,7 +42,7 @@ class TimeParser:
             UserError: the cell is no time, or of another kind than those before.
         """
         if self.is_number is None:
-            self.is_number = not self._format and _is_number(cell)
+            self.is_number = not self._format and is_number(cell)
         try:
             return round(float(cell) * 1e6) if self.is_number else self._parse_date(line, cell)
         except (ValueError, OverflowError):
@@ -193,11 +194,3 @@ def calendar_features(times: np.ndarray, names: Sequence[str]) -> np.ndarray:
     waves = {"sin": np.sin, "cos": np.cos}
     columns = [waves[name[:3]](2 * np.pi * phase[name[4:]]) for name in names]
     return np.stack(columns, axis=1).astype(np.float32) if columns else np.zeros((len(times), 0), np.float32)
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True

@@ -51,7 +51,7 @@ def forks(tmp_path_factory):
             return int(process.stdout.readline())
 
         yield run
-        process.stdin.close()
+        process.kill()  # not by the end of its input, which a process that has inherited the pipe may hold open
 
 
 @pytest.fixture(scope="session")

@@ -6,24 +6,28 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
+from collections.abc import Callable
+from typing import NoReturn
 
-from tfpar.cli.exits import fail
+from tfpar.cli.exits import exit_cleanly, fail
 
 _FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _INTERRUPT_CHECKS, _INTERRUPT_CHECK_S = 20, 0.05
 
 
-def continue_in_child(subject: str) -> None:
-    """Fork: the child returns from this function and runs the rest of the command; the parent waits for it.
+def run_in_child(run: Callable[[], None], subject: str) -> None:
+    """Run the rest of a command, `run()`, in a fork of this process, and end with its exit code if it is not 0.
 
-    The parent ends with the child's exit code. If a signal has killed the child, one line names it, and what native
-    code wrote to stderr is discarded. Call this before threads start. On systems without fork nothing is done.
+    If a signal has killed the child, one line names it, and what native code wrote to stderr is discarded. Call this
+    before threads start. On systems without fork `run()` is called here.
 
     Args:
+        run: ends as a command does: it returns, or raises what `exit_cleanly` converts.
         subject: the files that are run, for the message.
     """
     if not hasattr(os, "fork"):
-        return
+        return run()
     sys.stdout.flush()
     stderr = tempfile.TemporaryFile()
     former_handler = signal.signal(signal.SIGCHLD, lambda number, frame: None)  # an ignored one would not be awaited
@@ -34,12 +38,34 @@ def continue_in_child(subject: str) -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, former_mask)
         _forbid_core_dumps()
         os.dup2(stderr.fileno(), 2)
-        return
+        _end_after(run)
     status = _wait(child)
-    if os.WIFEXITED(status):
-        _print_stderr(stderr)
-        sys.exit(os.WEXITSTATUS(status))
-    _end_like(os.WTERMSIG(status), subject)
+    signal.signal(signal.SIGCHLD, former_handler)
+    signal.pthread_sigmask(signal.SIG_SETMASK, former_mask)
+    if os.WIFSIGNALED(status):
+        _end_like(os.WTERMSIG(status), subject)
+    _print_stderr(stderr)
+    if code := os.WEXITSTATUS(status):
+        sys.exit(code)
+
+
+def _end_after(run: Callable[[], None]) -> NoReturn:
+    """Run and end this process, whatever the caller's process would do next."""
+    code = 1
+    if callable(signal.getsignal(signal.SIGINT)):
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # `exit_cleanly` notes interrupts of this process
+    try:
+        with exit_cleanly():
+            run()
+        code = 0
+    except SystemExit as error:
+        code = error.code if isinstance(error.code, int) else int(error.code is not None)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        with contextlib.suppress(OSError, ValueError):
+            sys.stdout.flush()
+        os._exit(code)
 
 
 def _wait(child: int) -> int:
@@ -62,7 +88,6 @@ def _end_like(number: int, subject: str) -> None:
     if number in _FORWARDED:
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
     name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
     fail(
         f"the interpreter crashed ({name}) on {subject}: a file is damaged or malicious, or memory ran out. Get the "

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tfpar.checks import find_non_finite
 from tfpar.cli.arguments import Parser, add_dialect, add_keys, read_keys
-from tfpar.cli.crash_guard import continue_in_child
+from tfpar.cli.crash_guard import run_in_child
 from tfpar.cli.exits import FAILED_EXIT_CODE, fail
 from tfpar.cli.json_result import print_json
 
@@ -21,7 +21,10 @@ def main(arguments: list[str]) -> None:
     """Print one JSON object: "examples", "unreadable", "metrics", and fields of the task."""
     parser = _make_parser()
     options = parser.parse_args(arguments)
-    continue_in_child(f"the TFLite files of {options.export_dir}")
+    run_in_child(lambda: _evaluate(options, parser), f"the TFLite files of {options.export_dir}")
+
+
+def _evaluate(options, parser):
     from tfpar.export.bundle.directory import Bundle
     from tfpar.tasks.evaluation import evaluate
 

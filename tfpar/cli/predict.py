@@ -6,7 +6,7 @@ from typing import Any
 
 from tfpar.checks import find_non_finite
 from tfpar.cli.arguments import Parser, add_dialect, add_keys, read_keys
-from tfpar.cli.crash_guard import continue_in_child
+from tfpar.cli.crash_guard import run_in_child
 from tfpar.cli.exits import FAILED_EXIT_CODE, fail
 from tfpar.cli.prediction_output import OUTPUTS, print_predictions
 from tfpar.errors import MissingExtraError, UserError
@@ -28,7 +28,10 @@ def main(arguments: list[str]) -> None:
     """
     parser = _make_parser()
     options = parser.parse_args(arguments)
-    continue_in_child(f"the TFLite files of {options.export_dir}")
+    run_in_child(lambda: _run(options, parser), f"the TFLite files of {options.export_dir}")
+
+
+def _run(options, parser):
     from tfpar.export.bundle.directory import Bundle
     from tfpar.tasks.predictors import load_predictor
 

@@ -4,7 +4,7 @@ import json
 import sys
 
 from tfpar.cli.arguments import Parser, add_keys, read_keys
-from tfpar.cli.crash_guard import continue_in_child
+from tfpar.cli.crash_guard import run_in_child
 from tfpar.cli.exits import fail
 from tfpar.errors import ChangedFileError
 
@@ -18,7 +18,10 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("export_dir", help="the --export_dir of a recipe or of tfpar export")
     add_keys(parser)
     options = parser.parse_args(arguments)
-    continue_in_child(f"the TFLite files of {options.export_dir}")
+    run_in_child(lambda: _verify(options, parser), f"the TFLite files of {options.export_dir}")
+
+
+def _verify(options, parser):
     from tfpar.export.bundle.verify import verify_bundle
 
     try:

@@ -55,6 +55,12 @@ class InputFeeding(keras.layers.Layer):
         self._combined = self._dense(fed, "combined", seed + 3, activation="tanh")
         self.attention = Attention(score, heads, name="attention", **own)
 
+    @property
+    def state_size(self) -> list[int]:
+        """Numbers of features of the cell's states."""
+        sizes = self._cell.state_size
+        return list(sizes) if isinstance(sizes, list | tuple) else [sizes]
+
     def _dense(self, units, name, seed, **options):
         initializer = keras.initializers.GlorotUniform(seed)
         return keras.layers.Dense(units, kernel_initializer=initializer, name=name, dtype=self.dtype_policy, **options)

@@ -1,4 +1,4 @@
-"""Type checks of users' scripts."""
+"""Type checks of the package, and of users' scripts."""
 
 import os
 import subprocess
@@ -63,6 +63,15 @@ def _check(script: str, directory: Path) -> list[str]:
     )
     assert done.returncode in (0, 1), done.stderr
     return done.stdout.splitlines()
+
+
+def test_the_package_has_no_type_errors(tmp_path):
+    pytest.importorskip("mypy")
+    options = ["--check-untyped-defs", "--ignore-missing-imports", "--cache-dir", tmp_path]
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", *options, "tfpar"], capture_output=True, text=True, cwd=_ROOT, timeout=600
+    )
+    assert done.returncode == 0, done.stdout
 
 
 def test_a_script_has_no_type_errors(tmp_path):

@@ -1,17 +1,38 @@
-"""A strategy of several workers without TensorFlow's server, by private names of `tf.distribute` in TensorFlow 2.21.
+"""Strategies by private names of `tf.distribute` in TensorFlow 2.21: none, and one of several workers without a server.
 
-Beside `tfpar.keras_private` no other module uses private names. `tests/cluster/test_strategy_without_server.py` tests
-what is assumed here: read both when TensorFlow is updated.
+Beside `tfpar.keras_private` no other module uses private names. `tests/cluster/test_strategy_without_server.py` and
+`tests/train/test_private_hooks.py` test what is assumed here: read both when TensorFlow is updated.
 """
 
+import contextlib
 import functools
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Iterator
 
 import tensorflow as tf
-from tensorflow.python.distribute import distribute_utils
+from tensorflow.python.distribute import distribute_lib, distribute_utils
 from tensorflow.python.distribute.collective_all_reduce_strategy import CollectiveAllReduceExtended
 from tensorflow.python.distribute.cross_device_ops import CollectiveAllReduce
 from tensorflow.python.distribute.values import Mirrored
+from tensorflow.python.ops.resource_variable_ops import ResourceVariable, UninitializedVariable
+
+
+@contextlib.contextmanager
+def without_strategy() -> Iterator[None]:
+    """Within this context `tf.distribute.get_strategy` returns the default strategy, of one replica."""
+    distribute_lib._push_per_thread_mode(distribute_lib._get_default_replica_mode())
+    try:
+        yield
+    finally:
+        distribute_lib._pop_per_thread_mode()
+
+
+def make_plain_variable(next_creator: Callable, **kwargs) -> tf.Variable:
+    """Make a variable that belongs to no strategy: a creator for `tf.variable_creator_scope`."""
+    # A SavedModel is loaded into variables without initial values.
+    kind = UninitializedVariable if kwargs.get("initial_value") is None else ResourceVariable
+    accepted = inspect.signature(kind.__init__).parameters
+    return kind(**{name: value for name, value in kwargs.items() if name in accepted})
 
 
 class StrategyWithoutServer(tf.distribute.MultiWorkerMirroredStrategy):

@@ -1,12 +1,11 @@
 """Private names of Keras 3.15 and TensorFlow 2.21, behind functions with public names.
 
-No other module uses a private name of either library. `tests/train/test_private_hooks.py` tests what each function here
-assumes: read both files when either library is updated.
+Only `tfpar.distribute_private` uses further private names. `tests/train/test_private_hooks.py` tests what each function
+here assumes: read both files when either library is updated.
 """
 
 import contextlib
 import functools
-import inspect
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +18,7 @@ from keras.src.models.functional import Functional
 from keras.src.optimizers.base_optimizer import BaseOptimizer
 from keras.src.random import seed_generator
 from keras.src.saving.keras_saveable import KerasSaveable
-from tensorflow.python.distribute import distribute_lib
 from tensorflow.python.framework import kernels
-from tensorflow.python.ops.resource_variable_ops import ResourceVariable, UninitializedVariable
 
 from tfpar.contexts import attributes_set
 
@@ -374,24 +371,6 @@ def accumulation_observed(
 
 
 # TensorFlow
-
-
-@contextlib.contextmanager
-def without_strategy() -> Iterator[None]:
-    """Within this context `tf.distribute.get_strategy` returns the default strategy, of one replica."""
-    distribute_lib._push_per_thread_mode(distribute_lib._get_default_replica_mode())
-    try:
-        yield
-    finally:
-        distribute_lib._pop_per_thread_mode()
-
-
-def make_plain_variable(next_creator: Callable, **kwargs) -> tf.Variable:
-    """Make a variable that belongs to no strategy: a creator for `tf.variable_creator_scope`."""
-    # A SavedModel is loaded into variables without initial values.
-    kind = UninitializedVariable if kwargs.get("initial_value") is None else ResourceVariable
-    accepted = inspect.signature(kind.__init__).parameters
-    return kind(**{name: value for name, value in kwargs.items() if name in accepted})
 
 
 def kernel_devices(operation: str) -> set[str]:

@@ -14,7 +14,7 @@ from keras.src.backend.tensorflow.optimizer import TFOptimizer
 from keras.src.optimizers.base_optimizer import BaseOptimizer
 from training import X, Y, dense
 
-from tfpar import keras_private
+from tfpar import distribute_private, keras_private
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -452,7 +452,7 @@ def test_a_hidden_strategy_is_the_default_one():
     seen = []
 
     def step():
-        with keras_private.without_strategy():
+        with distribute_private.without_strategy():
             seen.append((tf.distribute.has_strategy(), tf.distribute.get_strategy().num_replicas_in_sync))
             assert tf.distribute.in_cross_replica_context() is False
         seen.append((tf.distribute.has_strategy(), tf.distribute.get_replica_context().strategy is strategy))
@@ -462,9 +462,9 @@ def test_a_hidden_strategy_is_the_default_one():
 
 
 def test_a_plain_variable_belongs_to_no_strategy():
-    with tf.distribute.MirroredStrategy(["CPU:0"]).scope(), keras_private.without_strategy():
-        variable = keras_private.make_plain_variable(None, initial_value=2.0, name="plain", aggregation=None)
-        without_value = keras_private.make_plain_variable(None, initial_value=None, shape=[2], dtype=tf.float32)
+    with tf.distribute.MirroredStrategy(["CPU:0"]).scope(), distribute_private.without_strategy():
+        variable = distribute_private.make_plain_variable(None, initial_value=2.0, name="plain", aggregation=None)
+        without_value = distribute_private.make_plain_variable(None, initial_value=None, shape=[2], dtype=tf.float32)
     assert float(variable) == 2.0 and not isinstance(variable, tf.distribute.DistributedValues)
     assert without_value.shape == [2]
 

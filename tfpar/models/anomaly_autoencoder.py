@@ -10,7 +10,7 @@ from tfpar.checks import check_one_of, check_positive_integer
 from tfpar.layers.recurrent.base import RecurrentLayer
 from tfpar.models.forecast_network import SegmentQueries
 from tfpar.models.image_layers import dense
-from tfpar.models.series_layers import SeriesInput, recurrent
+from tfpar.models.series_layers import SeriesInput, fill, recurrent
 
 KINDS = ("autoencoder", "residual")
 
@@ -60,10 +60,9 @@ def anomaly_autoencoder(
     check_positive_integer("units", units)
     if kind == "autoencoder" and steps is None:
         raise ValueError("`steps` must be given for kind='autoencoder', which decodes windows of one length.")
-    mean = (0.0,) * columns if mean is None else tuple(mean)
-    deviation = (1.0,) * columns if deviation is None else tuple(deviation)
+    mean, deviation = fill(mean, 0.0, columns), fill(deviation, 1.0, columns)
     series, x = SeriesInput(columns, steps, mean, deviation, has_indicators).make()
-    if kind == "autoencoder":
+    if kind == "autoencoder" and steps is not None:
         encoded = recurrent(cell, units, "encoder", seed + 10, return_sequences=False)(x)
         repeated = ops.tile(encoded[:, None], (1, steps, 1))
         queries = SegmentQueries(1, steps, units, seed + 1, name="queries")(encoded)

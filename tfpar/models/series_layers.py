@@ -1,6 +1,8 @@
 """Blocks of models for time series."""
 
 import dataclasses
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 
@@ -24,8 +26,8 @@ class SeriesInput:
 
     columns: int
     steps: int | None = None
-    mean: tuple[float, ...] | None = None
-    deviation: tuple[float, ...] | None = None
+    mean: Sequence[float] | None = None
+    deviation: Sequence[float] | None = None
     has_indicators: bool = False
 
     def make(self) -> tuple[keras.KerasTensor, keras.KerasTensor]:
@@ -33,13 +35,18 @@ class SeriesInput:
         columns = check_positive_integer("columns", self.columns)
         series = keras.Input((self.steps, columns * (2 if self.has_indicators else 1)), dtype="float32", name="series")
         standardization = layers.Standardization(
-            (0.0,) * columns if self.mean is None else self.mean,
-            (1.0,) * columns if self.deviation is None else self.deviation,
+            fill(self.mean, 0.0, columns),
+            fill(self.deviation, 1.0, columns),
             self.has_indicators,
             dtype="float32",
             name="standardization",
         )
         return series, standardization(series)
+
+
+def fill(values: Sequence[float] | None, default: float, columns: int) -> tuple[float, ...]:
+    """Return one value for each column: `values`, or the default."""
+    return (default,) * columns if values is None else tuple(values)
 
 
 def recurrent(
@@ -54,7 +61,8 @@ def recurrent(
     """Make a recurrent layer, in one direction or both, whose initial weights have their own seed."""
 
     def one_direction(go_backwards, seed):
-        return find_layer(cell)(
+        layer: Any = find_layer(cell)  # classes differ in their arguments
+        return layer(
             units,
             kernel_initializer=keras.initializers.GlorotUniform(seed),
             recurrent_initializer=keras.initializers.Orthogonal(seed=seed + 1),

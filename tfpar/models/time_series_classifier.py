@@ -1,4 +1,11 @@
-"""Classifiers of time series: an LSTM-FCN, recurrent layers with attention pooling, or convolutions below them."""
+"""Classifiers of time series, of three kinds.
+
+- "lstm_fcn": three convolutions with mean pooling, beside a recurrent layer that reads one column after the other, each
+  with all of its steps (Karim et al. 2018, LSTM fully convolutional networks, arXiv:1709.05206, but with batch
+  normalization in place of layer normalization);
+- "recurrent": recurrent layers over the steps with attention pooling;
+- "conv_recurrent": convolutions that quarter the number of steps, below these layers.
+"""
 
 import keras
 from keras import ops
@@ -33,14 +40,12 @@ def time_series_classifier(
     """Build a classifier of time series, or a regressor.
 
     Args:
-        kind: "lstm_fcn": three convolutions with mean pooling, beside a recurrent layer that reads one column after
-            the other, each with all of its steps; "recurrent": recurrent layers over the steps with attention pooling;
-            "conv_recurrent": convolutions that quarter the number of steps, below these layers.
+        kind: one of `KINDS`, see the module.
         columns, steps, mean, deviation, has_indicators: see `tfpar.models.series_layers.SeriesInput`. "lstm_fcn" needs
             `steps`.
         num_outputs: number of classes or of target values.
-        cell: one of `tfpar.models.CELLS`, "module:Class" or a subclass of `tfpar.layers.RecurrentLayer`.
-        units: of each recurrent layer and direction.
+        cell, units: of each recurrent layer and direction; `cell` is one of `tfpar.models.CELLS`, "module:Class" or a
+            subclass of `tfpar.layers.RecurrentLayer`.
         recurrent_layers: number of stacked recurrent layers; "lstm_fcn" has one.
         bidirectional: run the recurrent layers in both directions; "lstm_fcn" runs one.
         width: channels of the first convolution.
@@ -53,10 +58,6 @@ def time_series_classifier(
     Raises:
         ValueError: an argument is out of range.
 
-    References:
-        Karim et al. 2018, LSTM fully convolutional networks for time series classification, arXiv:1709.05206 (with
-        batch normalization in place of layer normalization).
-
     Example:
 
     >>> model = tfpar.models.time_series_classifier("recurrent", columns=3, num_outputs=2)
@@ -64,9 +65,9 @@ def time_series_classifier(
     (4, 2)
     """
     check_one_of("kind", kind, KINDS)
-    for name, value in (("num_outputs", num_outputs), ("units", units), ("width", width)):
+    sizes = {"num_outputs": num_outputs, "units": units, "width": width, "recurrent_layers": recurrent_layers}
+    for name, value in sizes.items():
         check_positive_integer(name, value)
-    check_positive_integer("recurrent_layers", recurrent_layers)
     check_fraction("dropout", dropout)
     if kind == "lstm_fcn" and steps is None:
         raise ValueError("`steps` must be given for kind='lstm_fcn', whose recurrent layer reads all steps at once.")
@@ -74,12 +75,8 @@ def time_series_classifier(
     if kind == "lstm_fcn":
         x = _lstm_fcn(x, cell, units, width, dropout, seed)
     else:
-        if kind == "conv_recurrent":
-            x = _quartering_convolutions(x, width, seed)
-        for depth in range(recurrent_layers):
-            x = recurrent(cell, units, f"recurrent_{depth}", seed + 10 * (depth + 1), bidirectional)(x)
-        x = layers.AttentionPooling(units, name="attention_pooling")(x)
-        x = layers.Dropout(dropout, seed=seed + 1, name="dropout")(x)
+        x = _quartering_convolutions(x, width, seed) if kind == "conv_recurrent" else x
+        x = _pooled_stack(x, cell, units, recurrent_layers, bidirectional, dropout, seed)
     logits = dense(num_outputs, "logits", seed + 2, dtype="float32")(x)
     return keras.Model(series, logits, name="time_series_classifier")
 
@@ -95,6 +92,13 @@ def _lstm_fcn(x, cell, units, width, dropout, seed):
     read = recurrent(cell, units, "recurrent", seed + 10, return_sequences=False)(by_column)
     read = layers.Dropout(dropout, seed=seed + 1, name="dropout")(read)
     return keras.layers.Concatenate(name="features")([pooled, read])
+
+
+def _pooled_stack(x, cell, units, recurrent_layers, bidirectional, dropout, seed):
+    for depth in range(recurrent_layers):
+        x = recurrent(cell, units, f"recurrent_{depth}", seed + 10 * (depth + 1), bidirectional)(x)
+    x = layers.AttentionPooling(units, name="attention_pooling")(x)
+    return layers.Dropout(dropout, seed=seed + 1, name="dropout")(x)
 
 
 def _quartering_convolutions(x, width, seed):

@@ -178,10 +178,10 @@ def chunked_scan(
         return iteration + 1, a_steps[t] * a_chunk, a_steps[t] * b_chunk + b_steps[t]
 
     identity = (tf.ones_like(a_steps[0]), tf.zeros_like(a_steps[0]))
-    _, *chunk_map = tf.while_loop(
+    _, chunk_a, chunk_b = tf.while_loop(
         lambda iteration, *_: iteration < chunk, compose, (0, *identity), maximum_iterations=chunk
     )
-    ends, final = sequential_scan(*chunk_map, initial, go_backwards)
+    ends, final = sequential_scan(chunk_a, chunk_b, initial, go_backwards)
     sequence, _ = sequential_scan(a_steps, b_steps, _shift(ends, initial, go_backwards), go_backwards)
     sequence = tf.reshape(tf.transpose(sequence, [second, first, *rest]), [-1, *tf.unstack(tf.shape(a)[1:])])[:steps]
     return tf.ensure_shape(sequence, a.shape), final

@@ -29,6 +29,7 @@ def fused_lstm(
     Returns:
         float (batch, time, units), h of each step.
     """
+    assert weights.kernel is not None  # the weights are an LSTM's
     zeros = tf.zeros((inputs.shape[0], weights.kernel.shape[0]), inputs.dtype)
     arguments = [tf.convert_to_tensor(x) for x in (inputs, zeros, zeros, kernel, weights.kernel, bias)]
     _, sequence, *_ = _composite(recurrence)(*arguments)

@@ -1,6 +1,7 @@
 """Recurrences that are affine in their state, h[t] = a[t] * h[t-1] + b[t], so that `affine_scan` evaluates them."""
 
 import abc
+from typing import Any
 
 import tensorflow as tf
 
@@ -17,7 +18,7 @@ class LinearRecurrence(Recurrence):
     num_states = 1
 
     @abc.abstractmethod
-    def coefficients(self, x_proj: tf.Tensor, weights: RecurrentWeights) -> tuple[tf.Tensor, tf.Tensor]:
+    def coefficients(self, x_proj: tf.Tensor, weights: Any) -> tuple[tf.Tensor, tf.Tensor]:
         """Compute a[t] and b[t], float (..., units), from x[t] W + b, float (..., gates * units).
 
         Args:

@@ -24,6 +24,7 @@ class RecurrentWeights(NamedTuple):
 
     def project(self, h: tf.Tensor, columns: slice = slice(None)) -> tf.Tensor:
         """Return h U + b, or some columns of it: float (batch, gates * units) from (batch, units)."""
+        assert self.kernel is not None  # a linear recurrence does not project
         product = tf.matmul(h, self.kernel[:, columns] if columns != slice(None) else self.kernel)
         return product if self.bias is None else product + self.bias[columns]
 

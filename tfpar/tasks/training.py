@@ -108,20 +108,14 @@ def fit(
     model.lanes = count_lanes(config, model)
     model.steps_per_execution = count_steps_per_execution(config)
     logging = _make_logging(config, batches, validation) if config.model_dir else []
+    callbacks = [guard, stop_at_divergence(), throughput, *callbacks, *_make_callbacks(config, monitor), *logging]
     with full_disk_named(Path(config.model_dir)) if config.model_dir else contextlib.nullcontext():
         history = model.fit(
             batches,
             validation_data=validation,
             shuffle=False,  # the batches do
             epochs=-(-count_steps(config, batches) // len(batches)),
-            callbacks=[
-                guard,
-                stop_at_divergence(),
-                throughput,
-                *callbacks,
-                *_make_callbacks(config, monitor),
-                *logging,
-            ],
+            callbacks=callbacks,
             verbose=progress(),
         ).history
     if not all(np.isfinite(variable.numpy()).all() for variable in model.trainable_variables):

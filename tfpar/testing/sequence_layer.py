@@ -195,7 +195,7 @@ def _verify_file(case: _Case) -> None:
         path = Path(directory) / "model.keras"
         model.save(path)
         loaded = keras.saving.load_model(path)
-    _assert_equal("output of the loaded model", *(_outputs(m, case.inputs) for m in (loaded, model)), 0.0)
+    _assert_equal("output of the loaded model", _outputs(loaded, case.inputs), _outputs(model, case.inputs), 0.0)
 
 
 def _verify_tflite_step(case: _Case) -> None:

@@ -103,10 +103,10 @@ class AdversarialModel(Model):
             )
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         variables = [variable.value for variable in self.trainable_variables]
-        with tf.GradientTape() as tape, variable_set(_pass, _Pass(tape=tape)):
+        with tf.GradientTape() as tape, variable_set(_pass, clean := _Pass(tape=tape)):
             loss, y_pred = compute_model_loss(self, x, y, sample_weight, training=True)
             scaled = self.optimizer.scale_loss(loss.value)
-            embeddings = _pass.get().embeddings
+            embeddings = clean.embeddings
         gradients, by_embedding = tape.gradient(scaled, (variables, embeddings))
         steps = {name: _step(by_embedding[name], epsilons[name]) for name in embeddings}
         with tf.GradientTape() as tape, variable_set(_pass, _Pass(steps=steps)):

@@ -19,6 +19,7 @@ import keras
 import tensorflow as tf
 
 from tfpar import keras_private
+from tfpar.distribute_private import without_strategy
 from tfpar.train.batch_losses import LossArguments, batch_loss_by_own_rows
 from tfpar.train.sharding import row_count
 from tfpar.train.step_context import current_step
@@ -101,7 +102,7 @@ def compute_microbatch_loss(compute_loss: Callable[[], tf.Tensor], container: An
     batch = current_step().loss_weights
     records: list[_Record] = []
     # Keras divides losses by the strategy's number of replicas.
-    with keras_private.without_strategy(), _recorded(container, records, batch):
+    with without_strategy(), _recorded(container, records, batch):
         value = compute_loss()
     for metric, record in zip(container.metrics if container else (), records, strict=False):
         metric.update_state(record.mean, sample_weight=record.weight)

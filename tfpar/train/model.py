@@ -16,12 +16,10 @@ from tfpar.cluster.multiworker import check_trains_together
 from tfpar.keras_private import Functional, TrainerHooks, flatten_layers
 from tfpar.train import evaluation, guarded_step, keras_signatures, step
 from tfpar.train.accumulation import add_accumulated_weight
-from tfpar.train.callback_order import as_callback_list, find_callback, order_callbacks, own_callbacks
-from tfpar.train.checkpoints.callback import Checkpoints
 from tfpar.train.checkpoints.data_position import DataPosition
 from tfpar.train.checks import check_runs_own_step, check_scope, check_synchronized_layers
 from tfpar.train.execution import make_predict_function, make_step_function, without_autotuning
-from tfpar.train.non_finite_guard import NonFiniteGuard
+from tfpar.train.fit_callbacks import prepare_callbacks, undo_callbacks
 from tfpar.train.saving import SavedByWorkers
 from tfpar.train.sharding import ShardedStrategy
 from tfpar.train.step_guard import StepGuard
@@ -66,7 +64,7 @@ class Model(SavedByWorkers, XlaPolicy, TrainerHooks, keras.Model):
     """
 
     lanes = 1
-    _data_position: DataPosition | None = None
+    data_position: DataPosition | None = None
     step_guard: StepGuard | None = None
 
     # Keras sets these, and has no annotations.
@@ -120,35 +118,11 @@ class Model(SavedByWorkers, XlaPolicy, TrainerHooks, keras.Model):
     def fit(self, *args: Any, **kwargs: Any) -> Any:
         call = inspect.signature(super().fit).bind(*args, **kwargs)
         if not isinstance(call.arguments.get("callbacks"), keras.callbacks.CallbackList):
-            call.arguments["callbacks"] = self._prepare_callbacks(call.arguments.get("callbacks"))
+            call.arguments["callbacks"] = prepare_callbacks(self, call.arguments.get("callbacks"))
         try:
             return self._on_dataset(super().fit, call.args, call.kwargs)
         finally:
-            self._end_fit()
-
-    def _prepare_callbacks(self, callbacks):
-        callbacks = as_callback_list(callbacks)
-        if getattr(self.distribute_strategy, "is_multiworker", False):
-            callbacks = own_callbacks(callbacks)
-        callbacks = order_callbacks(callbacks)
-        checkpoints, guard = find_callback(callbacks, Checkpoints), find_callback(callbacks, NonFiniteGuard)
-        self._data_position = checkpoints.prepare(callbacks) if checkpoints else None
-        if guard is not None:
-            if type(self).train_step is not Model.train_step:
-                raise ValueError(
-                    f"NonFiniteGuard is for the step of `tfpar.train.Model`, but {type(self).__name__} has its own "
-                    "`train_step`. Override `forward_backward` instead."
-                )
-            self.step_guard = guard.prepare(self, checkpoints)
-            self.train_function = None  # it is traced with the guard
-        return callbacks
-
-    def _end_fit(self):
-        """Undo what callbacks have set, and Keras does not reset."""
-        keras_private.set_initial_epoch(self, 0)
-        if self.step_guard is not None:
-            self.step_guard.restore_schedule()
-            self.step_guard = self.train_function = None
+            undo_callbacks(self)
 
     @keras_signatures.overrides(keras_signatures.evaluate)
     def evaluate(self, *args: Any, **kwargs: Any) -> Any:
@@ -209,8 +183,8 @@ class Model(SavedByWorkers, XlaPolicy, TrainerHooks, keras.Model):
             check_synchronized_layers(self)
             check_scope(self)
             check_trains_together(self.distribute_strategy)
-            is_own = type(self).train_step is Model.train_step
-            self.train_function = make_step_function(self, self.train_step if is_own else self._custom_train_step)
+            step_function = self.train_step if self.has_step_of_tfpar() else self._custom_train_step
+            self.train_function = make_step_function(self, step_function)
 
     def make_test_function(self, force: bool = False) -> None:
         """Make `test_function`, if there is none or by `force`."""
@@ -222,6 +196,10 @@ class Model(SavedByWorkers, XlaPolicy, TrainerHooks, keras.Model):
         """Make `predict_function`, if there is none or by `force`."""
         if self.predict_function is None or force:
             self.predict_function = make_predict_function(self)
+
+    def has_step_of_tfpar(self) -> bool:
+        """Return whether no subclass overrides `train_step`."""
+        return type(self).train_step is Model.train_step
 
     def _custom_train_step(self, data):
         """Run a subclass's own step, as one program."""
@@ -236,7 +214,7 @@ class Model(SavedByWorkers, XlaPolicy, TrainerHooks, keras.Model):
 
     def _observe_data(self, epoch_iterator):
         """Let checkpoints observe the data of `fit`; validation's iterator comes later."""
-        position, self._data_position = self._data_position, None
+        position, self.data_position = self.data_position, None
         if position is not None:
             position.attach(epoch_iterator)
 

@@ -11,9 +11,7 @@ from tfpar.errors import ChangedFileError, UntrustedExportError, UserError
 from tfpar.export.bundle.encryption import decrypt, is_known_encryption
 from tfpar.export.bundle.entries import list_entries, read_entry
 from tfpar.export.bundle.manifest import MANIFEST, MANIFEST_VERSION, Manifest, list_files
-from tfpar.export.bundle.openssf import sign_directory
-from tfpar.export.bundle.origin import check_origin, find_signature
-from tfpar.export.bundle.signature import SIGNATURE, sign
+from tfpar.export.bundle.origin import check_origin, find_signature, sign_export
 from tfpar.files import check_writable_directory, directory_written_atomically
 
 if TYPE_CHECKING:
@@ -42,10 +40,8 @@ def write_bundle(path: Path | str, manifest: dict, signing_key: "PrivateKey | No
         listed = {"manifest_version": MANIFEST_VERSION, **manifest, "files": list_files(directory)}
         content = (json.dumps(listed, indent=2) + "\n").encode()
         (directory / MANIFEST).write_bytes(content)
-        if hasattr(signing_key, "curve"):
-            sign_directory(directory, signing_key)
-        elif signing_key is not None:
-            (directory / SIGNATURE).write_bytes(sign(content, signing_key))
+        if signing_key is not None:
+            sign_export(directory, content, signing_key)
 
 
 def check_writable(path: Path | str) -> None:

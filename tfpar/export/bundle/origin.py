@@ -1,22 +1,43 @@
-"""Checks the origin of an export: its signature, of either format, by a pinned public key."""
+"""Signs exports, and checks their origin: a signature of either format, by a pinned public key."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from tfpar.errors import UntrustedExportError, UserError
 from tfpar.export.bundle.entries import read_entry
-from tfpar.export.bundle.openssf import OPENSSF_SIGNATURE, check_openssf_signature
-from tfpar.export.bundle.signature import SIGNATURE, check_signature
+from tfpar.export.bundle.openssf import OPENSSF_SIGNATURE, check_openssf_signature, sign_directory
+from tfpar.export.bundle.signature import SIGNATURE, check_signature, sign
 
 if TYPE_CHECKING:
-    from tfpar.export.bundle.keys import PublicKey
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-_CHECKS = {SIGNATURE: check_signature, OPENSSF_SIGNATURE: check_openssf_signature}
+    from tfpar.export.bundle.keys import PrivateKey, PublicKey
+
+_CHECKS: dict[str, Callable[..., str]] = {SIGNATURE: check_signature, OPENSSF_SIGNATURE: check_openssf_signature}
 
 
 def find_signature(directory: Path) -> str | None:
     """Return the name of the file with an export's signature; None if it is not signed."""
     return next((name for name in _CHECKS if (directory / name).is_symlink() or (directory / name).exists()), None)
+
+
+def sign_export(directory: Path, manifest: bytes, signing_key: "PrivateKey") -> None:
+    """Write the signature of the key's format: OpenSSF's for a key on an elliptic curve of NIST, else tfpar's.
+
+    Args:
+        directory: a complete export.
+        manifest: the bytes of its `manifest.json`.
+        signing_key: the signer's.
+
+    Raises:
+        MissingExtraError: a package for the signature is not installed.
+    """
+    if hasattr(signing_key, "curve"):
+        sign_directory(directory, cast("EllipticCurvePrivateKey", signing_key))
+    else:
+        (directory / SIGNATURE).write_bytes(sign(manifest, cast("Ed25519PrivateKey", signing_key)))
 
 
 def check_origin(

@@ -18,6 +18,7 @@ from tfpar.layers.argument_types import (
 )
 from tfpar.layers.call_context import call_context
 from tfpar.layers.dropout import dropout_mask
+from tfpar.layers.recurrent.arguments import convert_initial_state, serialize_arguments
 from tfpar.layers.recurrent.carried_states import CarriedStates
 from tfpar.layers.recurrent.cell_view import CellView
 from tfpar.layers.recurrent.kernels import KERNELS, Job, Result
@@ -119,8 +120,7 @@ class RecurrentLayer(keras.layers.RNN, abc.ABC):
         self.bias_constraint = constraints.get(bias_constraint)
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
-        self.return_sequences = return_sequences
-        self.return_state = return_state
+        self.return_sequences, self.return_state = return_sequences, return_state
         self.go_backwards = go_backwards
         self.reverses_outputs = go_backwards  # False within `Bidirectional`
         self.stateful = stateful
@@ -238,10 +238,10 @@ class RecurrentLayer(keras.layers.RNN, abc.ABC):
         """Return the bias of the input projection, and that of the recurrent one."""
         return (None if self.bias is None else tf.convert_to_tensor(self.bias)), None
 
-    def recurrent_weights(self) -> RecurrentWeights:
-        """Return the weights that `Recurrence.step` gets, as tensors.
+    def recurrent_weights(self) -> Any:
+        """Return the weights that `Recurrence.step` gets, as tensors: `RecurrentWeights`.
 
-        A cell with further weights returns an object of its own with the attribute `kernel`.
+        A cell with further weights returns a named tuple of its own.
         """
         return RecurrentWeights(tf.convert_to_tensor(self.recurrent_kernel), self._biases()[1])
 
@@ -321,7 +321,7 @@ class RecurrentLayer(keras.layers.RNN, abc.ABC):
             bias=self._biases()[0],
             weights=self.recurrent_weights(),
             state_sizes=tuple(self.state_size),
-            initial_states=self._initial_states(initial_state),
+            initial_states=convert_initial_state(self, initial_state),
             mask=_boolean_mask(mask),
             dropout=recurrent_dropout,
             go_backwards=self.go_backwards,
@@ -334,24 +334,6 @@ class RecurrentLayer(keras.layers.RNN, abc.ABC):
     def _dropout_mask(self, sequences, features, rate):
         """Draw a mask float (batch, features): 0, or 1 / (1 - rate)."""
         return dropout_mask((tf.shape(sequences)[0], features), rate, self.seed_generator, sequences.dtype)
-
-    def _initial_states(self, initial_state):
-        if initial_state is None:
-            return None
-        states = list(initial_state) if isinstance(initial_state, (list, tuple)) else [initial_state]
-        if len(states) != self.recurrence.num_states:
-            raise ValueError(
-                f"`initial_state` must hold {self.recurrence.num_states} tensor(s) of shape (batch, {self.units}) for "
-                f"{type(self).__name__}; got {len(states)}."
-            )
-        for state, units in zip(states, self.state_size, strict=True):
-            if len(state.shape) != 2 or state.shape[1] not in (None, units):
-                raise ValueError(
-                    f"`initial_state` of {self.name} must hold tensors of shapes "
-                    f"{', '.join(f'(batch, {size})' for size in self.state_size)}; got {tuple(state.shape)}. "
-                    "Pass the states that `return_state` returns."
-                )
-        return tuple(tf.cast(tf.convert_to_tensor(state), self.compute_dtype) for state in states)
 
     def step(self, sequences: tf.Tensor, states: States) -> tuple[tf.Tensor, list[tf.Tensor]]:
         """Process the next steps of a stream.
@@ -406,13 +388,7 @@ class RecurrentLayer(keras.layers.RNN, abc.ABC):
         return [tf.zeros((batch_size, units), self.compute_dtype) for units in self.state_size]
 
     def get_config(self) -> dict[str, Any]:
-        config = {name: getattr(self, name) for name in _PLAIN_ARGUMENTS}
-        config["activation"] = activations.serialize(self.activation)
-        for role in ("kernel", "recurrent", "bias"):
-            for kind, module in _WEIGHT_ARGUMENTS.items():
-                config[f"{role}_{kind}"] = module.serialize(getattr(self, f"{role}_{kind}"))
-        config["activity_regularizer"] = regularizers.serialize(self.activity_regularizer)
-        return {**super(keras.layers.RNN, self).get_config(), **config}
+        return {**super(keras.layers.RNN, self).get_config(), **serialize_arguments(self)}
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Self:
@@ -422,21 +398,3 @@ class RecurrentLayer(keras.layers.RNN, abc.ABC):
 def _boolean_mask(mask):
     mask = mask[0] if isinstance(mask, (list, tuple)) else mask
     return None if mask is None else tf.cast(mask, tf.bool)
-
-
-_WEIGHT_ARGUMENTS = {"initializer": initializers, "regularizer": regularizers, "constraint": constraints}
-
-_PLAIN_ARGUMENTS = (
-    "units",
-    "use_bias",
-    "dropout",
-    "recurrent_dropout",
-    "seed",
-    "return_sequences",
-    "return_state",
-    "go_backwards",
-    "stateful",
-    "unroll",
-    "zero_output_for_mask",
-    "evaluation",
-)

@@ -97,6 +97,8 @@ class MLSTM(LinearRecurrentLayer):
             **kwargs,
         )
 
+    recurrence: mlstm.MLSTM
+
     def make_recurrence(self) -> mlstm.MLSTM:
         return mlstm.MLSTM(self.num_heads, self.key_size, self.units // self.num_heads)
 

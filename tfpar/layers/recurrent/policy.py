@@ -44,27 +44,32 @@ def choose(
             since they would not load without a GPU.
         evaluation: the layer's `evaluation`.
     """
-    context = call_context()
-    target, form = context.export_target, context.export_form
+    target = call_context().export_target
     if unroll:
         return Choice("unrolled", "unroll=True was given")
-    if isinstance(recurrence, LinearRecurrence) and (target in (None, "saved_model") or form == "fused"):
+    may_be_parallel = target in (None, "saved_model") or call_context().export_form == "fused"
+    if isinstance(recurrence, LinearRecurrence) and may_be_parallel:
         return _choose_scan(steps, evaluation)
-    if isinstance(recurrence, MLSTM) and (target in (None, "saved_model") or form == "fused"):
+    if isinstance(recurrence, MLSTM) and may_be_parallel:
         return _choose_chunkwise(steps, evaluation)
     if isinstance(recurrence, DiagonalRecurrence) and target is None:
         return _choose_newton(evaluation)
-    if target is None and obstacle_to_cudnn is not None:
+    if target is not None:
+        return _choose_for_export(recurrence, steps, has_initial_states or returns_states)
+    if obstacle_to_cudnn is not None:
         return Choice("training_loop", obstacle_to_cudnn)
-    if target is None:
-        return Choice("cudnn", "the device is a GPU; batches that are not right-padded run by the training loop")
+    return Choice("cudnn", "the device is a GPU; batches that are not right-padded run by the training loop")
+
+
+def _choose_for_export(recurrence: Recurrence, steps: int | None, needs_states: bool) -> Choice:
+    target, form = call_context().export_target, call_context().export_form
     if steps == 1:
         return Choice("unrolled", "one step needs no loop")
     if target == "saved_model":
         return Choice("loop", "a SavedModel needs no gradient and runs on any device")
     if form != "fused":
         return Choice(form, f"the form {form!r} was chosen")
-    obstacle = _obstacle_to_fusing(recurrence, has_initial_states or returns_states)
+    obstacle = _obstacle_to_fusing(recurrence, needs_states)
     if obstacle is None:
         return Choice("fused", "TFLite has one operation for a whole LSTM")
     if target == "tflite_int8":

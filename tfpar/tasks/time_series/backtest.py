@@ -75,7 +75,8 @@ def run_backtest(
     else:
         quantiles, forecast = None, outputs
         if count := len(data.windows("validation")):
-            offsets = fit_offsets(*_forecast(predict, data, "validation", _choose(count, _WINDOWS)), LEVELS)
+            seen, forecast_of_seen = _forecast(predict, data, "validation", _choose(count, _WINDOWS))
+            offsets = fit_offsets(seen, forecast_of_seen, LEVELS)
             quantiles = forecast[..., None] + offsets
     deviation = np.array(data.scaling.deviation[: data.targets])
     scale = _window_scales(data, chosen, season)

@@ -32,8 +32,8 @@ def read_wide_table(path: Path, dialect: Dialect, label_column: str, split_colum
     with read_delimited(path, dialect, wanted=wanted, split_column=split_column, strict=True) as (columns, rows):
         values = [i for i in range(columns.width) if i not in (columns.fields[0], columns.split)]
         first = 2 if columns.header else 1
-        for number, row in enumerate(rows, start=first):
-            _check_row(path, number, row, columns)
+        for number, line in enumerate(rows, start=first):
+            row = _check_row(path, number, line, columns)
             cells = [parse_number(path, number, row[index]) for index in values]
             while cells and np.isnan(cells[-1]):  # shorter series end early
                 cells.pop()
@@ -63,8 +63,8 @@ def read_long_table(
     steps: dict[str, list[list[float]]] = {}
     facts: dict[str, tuple[str, str]] = {}
     with read_delimited(path, dialect, wanted=wanted, split_column=split_column, strict=True) as (columns, rows):
-        for number, row in enumerate(rows, start=2):
-            _check_row(path, number, row, columns)
+        for number, line in enumerate(rows, start=2):
+            row = _check_row(path, number, line, columns)
             name, label, *cells = (clean_cell(row[index]) for index in columns.fields)
             fact = (label, _read_split(path, number, row, columns))
             if facts.setdefault(name, fact) != fact:
@@ -132,10 +132,11 @@ def _add(collected, path, number, series, row, columns) -> None:
     collected.splits.append(_read_split(path, number, row, columns))
 
 
-def _check_row(path, number, row, columns) -> None:
+def _check_row(path, number, row, columns) -> list[str]:
     if isinstance(row, int) or len(row) != columns.width:
         got = "malformed quoting" if isinstance(row, int) else f"{len(row)} fields"
         raise UserError(f"{path}, line {number}: expected {columns.width} fields; got {got}")
+    return row
 
 
 def _read_split(path, number, row, columns) -> str:

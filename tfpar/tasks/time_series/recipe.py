@@ -33,12 +33,12 @@ class TimeSeriesConfig(TableFiles):
     """Settings of `TimeSeries`."""
 
     DEFAULTS: ClassVar = dict(batch_size=16, learning_rate=2e-3)
-    BY_TASK: ClassVar = {
+    BY_TASK: ClassVar[dict[str, dict[str, Any]]] = {
         "classify": dict(dataset="japanese_vowels", export_dir="exports/series_classification", model="lstm_fcn"),
         "forecast": dict(dataset="airline_passengers", export_dir="exports/series_forecast", model="segrnn"),
         "anomaly": dict(dataset="ucr_internal_bleeding", export_dir="exports/series_anomaly", model="autoencoder"),
     }
-    BY_DATASET: ClassVar = {
+    BY_DATASET: ClassVar[dict[str, dict[str, Any]]] = {
         "airline_passengers": dict(
             input_length=36, horizon=12, split="108,12,24", scaling="window", units=64, batch_size=16
         ),
@@ -46,7 +46,7 @@ class TimeSeriesConfig(TableFiles):
         "ecg_diff_count": dict(input_length=64, split="8000,2000,10000"),
         "ucr_internal_bleeding": dict(input_length=64, split="1000,200,6301"),
     }
-    BY_MODEL: ClassVar = {
+    BY_MODEL: ClassVar[dict[str, dict[str, Any]]] = {
         # XLA's convolutions on a CPU are slower than oneDNN's; its recurrences are faster.
         "lstm_fcn": dict(steps=2000, xla=False, dropout=0.8, units=8, weight_decay=0.01),
         "recurrent": dict(steps=1500, dropout=0.3),
@@ -112,9 +112,9 @@ class TimeSeriesConfig(TableFiles):
             of_task["model"] = "recurrent"
         model = self.model if self.is_given("model") else of_task["model"]
         dataset = self.dataset if self.is_given("dataset") else of_task["dataset"]
-        of_dataset = self.BY_DATASET.get(dataset, {})
-        defaults = of_task | self.BY_MODEL.get(model, {}) | of_dataset | self.micro_defaults()
-        return defaults | ({"steps": 0} if self.is_given("epochs") else {})
+        of_model, of_dataset = self.BY_MODEL.get(model, {}), self.BY_DATASET.get(dataset, {})
+        one_limit = {"steps": 0} if self.is_given("epochs") else {}
+        return {**of_task, **of_model, **of_dataset, **self.micro_defaults(), **one_limit}
 
     @property
     def _is_for_micro(self) -> bool:

@@ -31,7 +31,7 @@ def read_ts(path: Path) -> Iterator[tuple[np.ndarray, str]]:
 
 def _read_header(path, lines) -> dict[str, str]:
     """Read up to `@data`; return the other entries by their names in lower case."""
-    header = {}
+    header: dict[str, str] = {}
     for _, line in lines:
         name, _, value = line.strip().partition(" ")
         if name.lower() == "@data":

@@ -21,12 +21,12 @@ def run_chunkwise(job: Job) -> Result:
     x_proj, states = project(job.inputs, job.kernel, job.bias), initial_states(job)
     dtype = x_proj.dtype
     if dtype.size < 4:
-        x_proj, *states = (tf.cast(tensor, tf.float32) for tensor in (x_proj, *states))
+        x_proj, states = tf.nest.map_structure(lambda tensor: tf.cast(tensor, tf.float32), (x_proj, states))
     on_cpu = placement.device_type() == "CPU" and not is_exporting_file()
     chunk, implementation = (32, "sequential") if on_cpu else (64, "associative")
     sequence, states = chunkwise_mlstm(
-        recurrence, x_proj, tuple(states), job.mask, chunk, implementation, has_gradient=not is_exporting
+        recurrence, x_proj, states, job.mask, chunk, implementation, has_gradient=not is_exporting
     )
-    sequence, *states = (tf.cast(tensor, dtype) for tensor in (sequence, *states))
+    sequence, states = tf.nest.map_structure(lambda tensor: tf.cast(tensor, dtype), (sequence, states))
     mask = None if job.mask is None else tf.transpose(job.mask)
-    return make_loop_result(job, tf.transpose(sequence, [1, 0, 2]), tuple(states), mask)
+    return make_loop_result(job, tf.transpose(sequence, [1, 0, 2]), states, mask)

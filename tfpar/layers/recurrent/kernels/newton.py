@@ -17,20 +17,20 @@ def _run(job: Job, evaluation: str) -> Result:
     x_proj, initial, weights, mask = loop_arguments(job, job.bias)
     dtype = x_proj.dtype
     if dtype.size < 4:
-        x_proj, *initial = (tf.cast(tensor, tf.float32) for tensor in (x_proj, *initial))
+        x_proj, initial = tf.nest.map_structure(lambda tensor: tf.cast(tensor, tf.float32), (x_proj, initial))
         weights = weights._replace(kernel=tf.cast(weights.kernel, tf.float32))
     runs_loops_fast = placement.device_type() == "CPU" and placement.within_xla()
     sequence, final = newton_scan(
         cast(DiagonalRecurrence, job.recurrence),
         x_proj,
-        tuple(initial),
+        initial,
         weights,
         mask,
         evaluation=evaluation,
         implementation="sequential" if runs_loops_fast else "associative",
     )
-    sequence, *final = (tf.cast(tensor, dtype) for tensor in (sequence, *final))
-    return make_loop_result(job, sequence, tuple(final), mask)
+    sequence, final = tf.nest.map_structure(lambda tensor: tf.cast(tensor, dtype), (sequence, final))
+    return make_loop_result(job, sequence, final, mask)
 
 
 run_newton: Kernel = run_reversed(functools.partial(_run, evaluation="newton"))

@@ -27,7 +27,7 @@ def read_series(archive: Path, members: tuple[str, ...], columns: tuple[str, ...
         {"time", "values" (steps, columns), "is_anomaly" (steps,); -1: no label}. Without a column `time` times are the
         numbers of the rows.
     """
-    rows = []
+    rows: list[dict[str, str]] = []
     with zipfile.ZipFile(archive) as files:
         for member in members:
             with files.open(member) as file:

@@ -72,6 +72,41 @@ def has_functional_graph(model: keras.Sequential) -> bool:
     return model._functional is not None
 
 
+def functional_graph(model: Any) -> Functional | None:
+    """Return the functional model that a model is, or that a built sequential one wraps; None for all others."""
+    if isinstance(model, keras.Sequential):
+        return model._functional
+    return model if isinstance(model, Functional) and type(model).call is Functional.call else None
+
+
+def calls(graph: Functional) -> list[tuple]:
+    """List the operations of a functional model with their nodes, each after those that it needs."""
+    depths = sorted(graph._nodes_by_depth, reverse=True)
+    return [(node.operation, node) for depth in depths for node in graph._nodes_by_depth[depth] if not node.is_input]
+
+
+_ELEMENTWISE_NAMES = (
+    "Absolute Add Divide Exp Log Maximum Minimum Multiply Negative Sqrt Square Subtract Tanh TrueDivide "
+    "Elu Gelu LeakyRelu Relu Sigmoid Silu Softplus"
+).split()
+
+
+def is_elementwise(operation: keras.Operation) -> bool:
+    """Return whether an operation of `keras.ops` computes each element alone, with broadcasting."""
+    kind = type(operation)
+    return kind.__name__ in _ELEMENTWISE_NAMES and kind.__module__ in ("keras.src.ops.numpy", "keras.src.ops.nn")
+
+
+@contextlib.contextmanager
+def any_input_shapes(model: keras.Model) -> Iterator[None]:
+    """Within this context functional models within a model accept inputs of other sizes than they were built for."""
+    with contextlib.ExitStack() as stack:
+        for layer in flatten_layers(model):
+            if isinstance(layer, Functional):
+                stack.enter_context(attributes_set(layer, {"_manual_input_spec": None}))
+        yield
+
+
 def build_shapes(layer: keras.layers.Layer) -> dict | None:
     """Return the input shapes that a layer was built for, by argument with the suffix `_shape`."""
     return getattr(layer, "_build_shapes_dict", None)

@@ -11,7 +11,7 @@ from tfpar.errors import UserError
 if TYPE_CHECKING:
     import tensorflow as tf
 
-STRATEGIES = ("auto", "one", "mirrored", "multiworker", "tpu")
+STRATEGIES = ("auto", "one", "mirrored", "multiworker", "sequence", "tpu")
 
 _made: dict = {}
 
@@ -70,10 +70,10 @@ def choose_strategy(name: str, replicas: int, machines: Machines) -> StrategyCho
 
 
 def _choose_multiworker(name, replicas, machines):
-    if name not in ("auto", "multiworker"):
+    if name not in ("auto", "multiworker", "sequence"):
         raise UserError(
             f"strategy {name!r} trains in one process, but TF_CONFIG names {machines.workers} workers, each of which "
-            "would train a model of its own. Use strategy 'multiworker' or 'auto'."
+            "would train a model of its own. Use strategy 'multiworker', 'sequence' or 'auto'."
         )
     if not machines.workers:
         raise UserError(
@@ -84,11 +84,11 @@ def _choose_multiworker(name, replicas, machines):
     if replicas not in (0, there):
         raise UserError(
             f"`replicas` is {replicas}, but {machines.workers} worker(s) have {there} replica(s). "
-            "Leave it out: with strategy 'multiworker' the workers say how many there are."
+            f"Leave it out: with strategy {name!r} the workers say how many there are."
         )
     device_type = "GPU" if machines.gpus else "CPU"
-    reason = "it was requested" if name == "multiworker" else f"TF_CONFIG names {machines.workers} workers"
-    return StrategyChoice("multiworker", there, device_type, reason)
+    reason = f"TF_CONFIG names {machines.workers} workers" if name == "auto" else "it was requested"
+    return StrategyChoice("multiworker" if name == "auto" else name, there, device_type, reason)
 
 
 def _choose_tpu(name, replicas, machines):
@@ -112,22 +112,24 @@ def _choose_on_one_machine(name, replicas, gpus):
     if name == "one":
         return StrategyChoice("one", 1, device_type, "it was requested")
     wanted = replicas or gpus or 1
-    if name == "mirrored":
-        return StrategyChoice("mirrored", wanted, device_type, "it was requested")
+    if name in ("mirrored", "sequence"):
+        return StrategyChoice(name, wanted, device_type, "it was requested")
     if wanted == 1:
         return StrategyChoice("one", 1, device_type, f"there is one {device_type} device to train on")
     return StrategyChoice("mirrored", wanted, device_type, f"there are {wanted} {device_type} devices to train on")
 
 
 def make_strategy(name: str = "auto", replicas: int = 0, timeout_s: float = 300.0) -> "tf.distribute.Strategy":
-    """Make a `tf.distribute.Strategy`; without GPUs a mirrored one has `replicas` logical CPU devices.
+    """Make a `tf.distribute.Strategy`; without GPUs one of one process has `replicas` logical CPU devices.
 
     A later call with the same arguments returns the same strategy: TensorFlow numbers the collectives of each strategy
     from 0, so those of a second one on the same devices would be mistaken for those of the first.
 
     Args:
         name: "one", "mirrored", "multiworker" (processes that TF_CONFIG names), "tpu", or "auto" for the
-            first of these that exist: several workers, a TPU, GPUs.
+            first of these that exist: several workers, a TPU, GPUs. "sequence" has the replicas of "multiworker" where
+            TF_CONFIG names several workers, else of "mirrored", and a `tfpar.train.Model` divides the time axis of each
+            batch over them instead of its rows.
         replicas: number of replicas; 0 for all GPUs, or one CPU device.
         timeout_s: longest wait for another worker, at the start and in each collective.
 
@@ -167,7 +169,7 @@ def _make(choice, config, timeout_s):
 
     from tfpar.cluster import multiworker, tpu
 
-    if choice.name == "multiworker":
+    if choice.name == "multiworker" or (config and len(config.workers) > 1):
         return multiworker.make_multiworker_strategy(config, timeout_s, on_cpu=choice.device_type == "CPU")
     if choice.name == "tpu":
         return tpu.make_tpu_strategy()
@@ -180,9 +182,15 @@ def _make(choice, config, timeout_s):
 
 
 def _check_collisions(choice):
-    """Refuse a second mirrored strategy of GPUs, whose collectives would be mistaken for those of the first."""
-    former = [replicas for name, device_type, replicas in _made if (name, device_type) == ("mirrored", "GPU")]
-    if former and choice.name == "mirrored":
+    """Refuse a second strategy of several workers or GPUs, whose collectives would be mistaken for the first's."""
+    if read_tf_config() and {name for name, *_ in _made} | {choice.name} >= {"multiworker", "sequence"}:
+        raise UserError(
+            "`name` must be 'multiworker' or 'sequence' in one process, since collectives of two strategies would be "
+            f"mixed up; got {choice.name!r} after the other. Start a new process."
+        )
+    one_process = ("mirrored", "sequence")
+    former = [replicas for name, device_type, replicas in _made if name in one_process and device_type == "GPU"]
+    if former and choice.name in one_process and choice.device_type == "GPU":
         raise UserError(
             f"`replicas` must stay {former[0]} in this process, since collectives of two sets of GPUs would be mixed "
             f"up; got {choice.replicas}. Start a new process."

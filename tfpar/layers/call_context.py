@@ -5,6 +5,7 @@
 | export_target, export_form, export_padding | `exporting` | kernel policy, fused kernel, `LogMelSpectrogram`, ... |
 | first_row | `rows_begin_at` | dropout and augmentation, by `first_row` |
 | streams | `tfpar.layers.recurrent.streaming.streamed` | recurrent layers |
+| time_slice | `tfpar.train.sequence_sharding.SequenceStrategy` | recurrent layers, dropout of steps |
 """
 
 import contextlib
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import tensorflow as tf
 
 from tfpar.contexts import variable_set
+from tfpar.ops.time_slice import TimeSlice
 
 if TYPE_CHECKING:
     from tfpar.layers.recurrent.streaming import Streams
@@ -34,6 +36,7 @@ class CallContext:
         export_padding: one of `PADDINGS`, for TFLite.
         first_row: int32 scalar, the index in the global batch of the batch's first row; None: the replica implies it.
         streams: the states of recurrent layers while a model is called on a part of a sequence; else None.
+        time_slice: steps of the sequences that this replica has; None: all.
     """
 
     export_target: str | None = None
@@ -41,6 +44,7 @@ class CallContext:
     export_padding: str = "any"
     first_row: int | tf.Tensor | None = None
     streams: "Streams | None" = None
+    time_slice: TimeSlice | None = None
 
 
 _DEFAULT = CallContext()

@@ -85,9 +85,9 @@ def affine_scan(
     if dtype.size < 4:
         a, b, initial = (tf.cast(tensor, tf.float32) for tensor in (a, b, initial))
     if resets is not None:
-        a = tf.where(_expand(resets, a), tf.zeros_like(a), a)
+        a = tf.where(expand(resets, a), tf.zeros_like(a), a)
     if mask is not None:
-        a, b = tf.where(_expand(mask, a), a, tf.ones_like(a)), tf.where(_expand(mask, b), b, tf.zeros_like(b))
+        a, b = tf.where(expand(mask, a), a, tf.ones_like(a)), tf.where(expand(mask, b), b, tf.zeros_like(b))
     scan = IMPLEMENTATIONS[implementation]
     if has_gradient:
         scan = functools.partial(_differentiable_scan, scan, returns_sequence=returns_sequence)
@@ -104,7 +104,8 @@ def _check(a, b, initial, implementation):
         raise ValueError(f"`initial` must have the shape of a step of `a`, {a.shape[1:]}; got {initial.shape}.")
 
 
-def _expand(condition, tensor):
+def expand(condition: tf.Tensor, tensor: tf.Tensor) -> tf.Tensor:
+    """Add axes to bool (time, batch), so that it broadcasts to float (time, batch, ...)."""
     return tf.reshape(condition, [*tf.unstack(tf.shape(condition)), *[1] * (tensor.shape.rank - 2)])
 
 
@@ -117,9 +118,9 @@ def _differentiable_scan(scan: Scan, a, b, initial, go_backwards, returns_sequen
             *d_sequence, d_final = d_outputs
             d_later = a * d_sequence[0] if d_sequence else tf.zeros_like(a)
             u, d_initial = _differentiable_scan(scan, a, d_later, d_final, not go_backwards)
-            db = _shift(u, d_final, not go_backwards)
+            db = shift(u, d_final, not go_backwards)
             db = db + d_sequence[0] if d_sequence else db
-            return db * _shift(sequence, initial, go_backwards), db, d_initial
+            return db * shift(sequence, initial, go_backwards), db, d_initial
 
         return ((sequence, final) if returns_sequence else final), gradient
 
@@ -127,8 +128,8 @@ def _differentiable_scan(scan: Scan, a, b, initial, go_backwards, returns_sequen
     return outputs if returns_sequence else (None, outputs)
 
 
-def _shift(sequence, initial, go_backwards):
-    """Return the value before each step, in the order of processing."""
+def shift(sequence: tf.Tensor, initial: tf.Tensor, go_backwards: bool) -> tf.Tensor:
+    """Return the value before each step, in the order of processing: (time, ...) from (time, ...) and (...)."""
     if go_backwards:
         return tf.concat([sequence[1:], initial[None]], axis=0)[: tf.shape(sequence)[0]]
     return tf.concat([initial[None], sequence[:-1]], axis=0)[: tf.shape(sequence)[0]]
@@ -182,7 +183,7 @@ def chunked_scan(
         lambda iteration, *_: iteration < chunk, compose, (0, *identity), maximum_iterations=chunk
     )
     ends, final = sequential_scan(chunk_a, chunk_b, initial, go_backwards)
-    sequence, _ = sequential_scan(a_steps, b_steps, _shift(ends, initial, go_backwards), go_backwards)
+    sequence, _ = sequential_scan(a_steps, b_steps, shift(ends, initial, go_backwards), go_backwards)
     sequence = tf.reshape(tf.transpose(sequence, [second, first, *rest]), [-1, *tf.unstack(tf.shape(a)[1:])])[:steps]
     return tf.ensure_shape(sequence, a.shape), final
 

@@ -119,7 +119,7 @@ def make_predict_function(model: keras.Model) -> Callable:
 
     def predict_batch(batch):
         outputs = strategy.run(model.compile_with_xla(model.predict_step), args=(batch,))
-        return tf.nest.map_structure(strategy.gather_rows, outputs) if is_sharded else outputs
+        return strategy.gather_outputs(outputs) if is_sharded else outputs
 
     def predict_batches(batches):  # `steps_per_execution` of them, or fewer at the end
         outputs = [predict_batch(tf.nest.map_structure(_drop_optional, batch)) for batch in batches]

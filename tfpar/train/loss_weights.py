@@ -9,6 +9,7 @@ from tfpar.train.batch_losses import LossArguments, gather_arguments, splits_by_
 from tfpar.train.losses import BatchLossWeights, MicrobatchLoss, compute_model_loss, needs_batch_weights
 from tfpar.train.microbatches import run_statelessly, split_shard
 from tfpar.train.replica import all_variables, local_components, metric_and_other_variables
+from tfpar.train.step_context import current_step
 from tfpar.train.types import Nest
 
 
@@ -25,7 +26,8 @@ def compute_batch_loss_weights(
     """
     if microbatches == 1:
         return None
-    unsplit = _find_unsplit_losses(model, shard)
+    # Where replicas divide the time axis, `check_loss` refuses losses that do not split.
+    unsplit = [] if current_step().sequence_shard is not None else _find_unsplit_losses(model, shard)
     if not unsplit and not needs_batch_weights(keras_private.compiled_loss(model)):
         return None
     offset, rows = split_shard(shard, 1)[0]

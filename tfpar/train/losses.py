@@ -21,6 +21,7 @@ import tensorflow as tf
 from tfpar import keras_private
 from tfpar.distribute_private import without_strategy
 from tfpar.train.batch_losses import LossArguments, batch_loss_by_own_rows
+from tfpar.train.sequence_losses import check_loss
 from tfpar.train.sharding import row_count
 from tfpar.train.step_context import current_step
 from tfpar.train.types import Nest
@@ -87,6 +88,8 @@ def compute_model_loss(
         training: whether to run the model as in training.
     """
     y_pred = model(x, training=training) if keras_private.call_has_training_argument(model) else model(x)
+    if (shard := current_step().sequence_shard) is not None:
+        y_pred = shard.cut_outputs(y_pred)
     compute_loss = functools.partial(keras_private.compute_loss, model, x, y, y_pred, sample_weight, training)
     return compute_microbatch_loss(compute_loss, keras_private.compiled_loss(model), x), y_pred
 
@@ -129,7 +132,7 @@ def loss_weight(loss: keras.losses.Loss, y_true: Nest, y_pred: Nest, sample_weig
         mask = own_mask if mask is None else tf.cast(mask, tf.bool) & tf.cast(own_mask, tf.bool)
     if loss.reduction == "mean_with_sample_weight" and sample_weight is not None:
         return tf.reduce_sum(keras_private.mask_weights(tf.cast(sample_weight, tf.float32), mask, loss.reduction))
-    return _rows(y_pred) if mask is None else tf.reduce_sum(tf.cast(mask, tf.float32))
+    return _rows_of_steps(y_pred) if mask is None else tf.reduce_sum(tf.cast(mask, tf.float32))
 
 
 @contextlib.contextmanager
@@ -148,7 +151,9 @@ def _recorded(container, records: list[_Record], batch: BatchLossWeights | None)
 def _call_and_record(records, batch, index, loss, y_true, y_pred, sample_weight=None) -> tf.Tensor:
     """Call the loss of this index, append its `_Record`, and return its term of the batch's loss."""
     arguments = LossArguments(y_true, y_pred, sample_weight, keras_private.get_mask(y_pred))
-    if batch is not None and batch.arguments[index] is not None:
+    if (shard := current_step().sequence_shard) is not None:
+        check_loss(loss, arguments, shard.has_time(y_pred))
+    if batch is not None and batch.arguments and batch.arguments[index] is not None:
         value = batch_loss_by_own_rows(loss, arguments, batch.arguments[index], batch.microbatches)
         records.append(_Record(value, batch.rows / batch.microbatches, arguments))
         return value
@@ -171,6 +176,12 @@ def _is_sum(loss) -> bool:
 
 def _rows(nest) -> tf.Tensor:
     return tf.cast(row_count(nest), tf.float32)
+
+
+def _rows_of_steps(y_pred) -> tf.Tensor:
+    """Return the rows of outputs; if replicas divide their time axis, of which this one has a fraction of the steps."""
+    shard = current_step().sequence_shard
+    return _rows(y_pred) if shard is None else _rows(y_pred) * shard.fraction(y_pred)
 
 
 def _zero_without_rows(value, nest):

@@ -21,6 +21,7 @@ from tfpar.train.checks import check_runs_own_step, check_scope, check_synchroni
 from tfpar.train.execution import make_predict_function, make_step_function, without_autotuning
 from tfpar.train.fit_callbacks import prepare_callbacks, undo_callbacks
 from tfpar.train.saving import SavedByWorkers
+from tfpar.train.sequence_sharding import SequenceStrategy
 from tfpar.train.sharding import ShardedStrategy
 from tfpar.train.step_guard import StepGuard
 from tfpar.train.stop import abandoned_at_failure
@@ -208,9 +209,12 @@ class Model(SavedByWorkers, XlaPolicy, TrainerHooks, keras.Model):
 
     @property
     def distribute_strategy(self) -> tf.distribute.Strategy | ShardedStrategy:
-        """The strategy that the model was made in; `ShardedStrategy` if it has several replicas."""
+        """The strategy that the model was made in; a `ShardedStrategy` if it has several replicas."""
         strategy = super().distribute_strategy
-        return ShardedStrategy(strategy) if strategy.num_replicas_in_sync > 1 else strategy
+        if strategy.num_replicas_in_sync == 1:
+            return strategy
+        divides_time = getattr(getattr(strategy, "tfpar_choice", None), "name", None) == "sequence"
+        return SequenceStrategy(strategy, self) if divides_time else ShardedStrategy(strategy)
 
     def _observe_data(self, epoch_iterator):
         """Let checkpoints observe the data of `fit`; validation's iterator comes later."""

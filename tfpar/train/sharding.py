@@ -30,7 +30,12 @@ class ShardedStrategy:
 
     Args:
         strategy: of two replicas or more.
+
+    Attributes:
+        divides_time: replicas have slices of the time axis instead of rows.
     """
+
+    divides_time = False
 
     def __init__(self, strategy: tf.distribute.Strategy):
         self._strategy = strategy
@@ -59,7 +64,7 @@ class ShardedStrategy:
 
         rows, replicas = row_count(batch), self._strategy.num_replicas_in_sync
         facts = {
-            "fingerprint": _compute_fingerprint(batch) if self.is_multiworker else None,
+            "fingerprint": compute_fingerprint(batch) if self.is_multiworker else None,
             "has_even_shards": isinstance(rows, int) and rows % replicas == 0,
             "global_rows": rows,
         }
@@ -86,9 +91,9 @@ class ShardedStrategy:
         """Return the output of this process' first replica; called across replicas."""
         return self._strategy.experimental_local_results(output)[0]
 
-    def gather_rows(self, output: tf.distribute.DistributedValues) -> tf.Tensor:
+    def gather_outputs(self, outputs: Nest) -> Nest:
         """Concatenate the rows of all replicas in the order of the global batch; called across replicas."""
-        return self._strategy.gather(output, axis=0)
+        return tf.nest.map_structure(lambda output: self._strategy.gather(output, axis=0), outputs)
 
 
 def check_for_tpu(spec: Nest, replicas: int) -> None:
@@ -177,7 +182,7 @@ def check_same_batch(sums: list[tf.Tensor], replicas: int) -> None:
         tf.debugging.assert_equal(total**2, replicas * squares, message=DIFFERENT_BATCHES)
 
 
-def _compute_fingerprint(batch) -> tf.Tensor:
+def compute_fingerprint(batch: Nest) -> tf.Tensor:
     """Hash the first values of a batch to a number below `_FINGERPRINTS`, float32."""
     leaves = tf.nest.flatten(batch, expand_composites=True)  # components of sparse and ragged tensors
     hashes = [_hash(tf.reshape(leaf, [-1])[:_SAMPLED_VALUES]) for leaf in leaves if tf.is_tensor(leaf)]

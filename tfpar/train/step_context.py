@@ -5,6 +5,7 @@
 | `global_rows` | `sharding.ShardedStrategy.run` | `batch_losses.gather_arguments` |
 | `has_even_shards` | `sharding.ShardedStrategy.run` | `step.train_step` |
 | `fingerprint` | `sharding.ShardedStrategy.run` | `sharding.fingerprint_terms` |
+| `sequence_shard` | `sequence_sharding.SequenceStrategy.run` | `losses`, `loss_weights`, `xla_policy` |
 | `loss_weights` | `step.train_step`, `evaluation.evaluate_step` | `losses.compute_microbatch_loss` |
 """
 
@@ -21,6 +22,7 @@ from tfpar.contexts import variable_set
 
 if TYPE_CHECKING:
     from tfpar.train.losses import BatchLossWeights
+    from tfpar.train.sequence_sharding import SequenceShard
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,12 +33,14 @@ class StepContext:
         global_rows: rows of the global batch, an int or an int32 scalar; None if TensorFlow distributed the dataset.
         has_even_shards: whether all replicas are known to have equally many rows.
         fingerprint: float32 scalar that distinguishes global batches; None if all replicas are in one process.
+        sequence_shard: cuts tensors where replicas divide the time axis instead of the rows; else None.
         loss_weights: of the global batch; None if the losses are those of a whole batch.
     """
 
     global_rows: int | tf.Tensor | None = None
     has_even_shards: bool = False
     fingerprint: tf.Tensor | None = None
+    sequence_shard: SequenceShard | None = None
     loss_weights: BatchLossWeights | None = None
 
     @property

@@ -73,6 +73,8 @@ class XlaPolicy(_Mixed):
         """
         if within_xla():
             return function  # it is traced into the program around it
+        if has_recurrence and getattr(self.distribute_strategy, "divides_time", False):
+            return function  # replicas exchange states within the forward pass, and layers compile what is between
         jit_compile = self.jit_compile or (self._clusters_around_cudnn and not has_recurrence)
         if self.run_eagerly or not jit_compile:
             return function  # TensorFlow selects this replica's components at each read and assignment

@@ -21,7 +21,7 @@ from tfpar.layers.dropout import dropout_mask
 from tfpar.layers.recurrent.arguments import convert_initial_state, serialize_arguments
 from tfpar.layers.recurrent.carried_states import CarriedStates
 from tfpar.layers.recurrent.cell_view import CellView
-from tfpar.layers.recurrent.kernels import KERNELS, Job, Result
+from tfpar.layers.recurrent.kernels import Job, Result, run_job
 from tfpar.layers.recurrent.policy import Choice, choose, obstacle_to_cudnn_anywhere, obstacle_to_cudnn_here
 from tfpar.layers.recurrent.streaming import state_sizes, streamed
 from tfpar.ops.recurrence import Recurrence, RecurrentWeights
@@ -253,7 +253,7 @@ class RecurrentLayer(keras.layers.RNN, abc.ABC):
         training: bool = False,
     ) -> tf.Tensor | tuple[tf.Tensor, ...]:
         choice, job = self.prepare(sequences, initial_state, mask, training)
-        return self.finish(KERNELS[choice.kernel](job))
+        return self.finish(run_job(choice.kernel, job))
 
     def prepare(
         self,

@@ -4,6 +4,7 @@
 recurrence in a TFLite file.
 """
 
+from tfpar.layers.call_context import call_context
 from tfpar.layers.recurrent.kernels.chunked import run_chunked_loop
 from tfpar.layers.recurrent.kernels.chunkwise import run_chunkwise
 from tfpar.layers.recurrent.kernels.cudnn import run_cudnn
@@ -12,10 +13,11 @@ from tfpar.layers.recurrent.kernels.job import Job, Kernel, Result
 from tfpar.layers.recurrent.kernels.loop import run_inference_loop
 from tfpar.layers.recurrent.kernels.newton import run_diagonal_loop, run_newton
 from tfpar.layers.recurrent.kernels.scan import SCANS
+from tfpar.layers.recurrent.kernels.sliced import run_on_slice
 from tfpar.layers.recurrent.kernels.training_loop import run_training_loop
 from tfpar.layers.recurrent.kernels.unrolled import run_unrolled
 
-__all__ = ["KERNELS", "Job", "Kernel", "Result"]
+__all__ = ["KERNELS", "Job", "Kernel", "Result", "run_job"]
 
 KERNELS: dict[str, Kernel] = {
     "training_loop": run_training_loop,
@@ -29,3 +31,9 @@ KERNELS: dict[str, Kernel] = {
     "diagonal_loop": run_diagonal_loop,
     **SCANS,
 }
+
+
+def run_job(kernel: str, job: Job) -> Result:
+    """Run a job by a kernel, or on this replica's steps if replicas divide the time axis."""
+    time_slice = call_context().time_slice
+    return KERNELS[kernel](job) if time_slice is None else run_on_slice(kernel, job, time_slice)

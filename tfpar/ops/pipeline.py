@@ -1,0 +1,160 @@
+"""The pipeline that runs any recurrence over sequences that are divided over replicas.
+
+Replica p has slice p of the time axis, and cannot begin before it has the states after slice p - 1. So the rows of a
+batch are cut into microbatches: in iteration i replica p runs microbatch i - p, and then passes its states on (Huang et
+al. 2019, GPipe, arXiv:1811.06965, over time steps instead of layers). With m microbatches and n replicas a replica
+computes in m of m + n - 1 iterations. The gradient runs in the other direction, and computes each microbatch again, so
+that only states are stored.
+"""
+
+from collections.abc import Callable, Sequence
+
+import tensorflow as tf
+
+from tfpar.ops.recurrence import Tensors
+from tfpar.ops.time_slice import TimeSlice
+
+# Function of a microbatch's rows, states and weights; it returns outputs float (batch, time, units) and final states.
+RunMicrobatch = Callable[[list, Tensors, list[tf.Tensor]], tuple[tf.Tensor, Tensors]]
+
+
+def run_pipeline(
+    run: RunMicrobatch,
+    inputs: tf.Tensor,
+    constants: Sequence[tf.Tensor | None],
+    initial_states: Tensors,
+    weights: Sequence[tf.Tensor],
+    time_slice: TimeSlice,
+    go_backwards: bool,
+) -> tuple[tf.Tensor, Tensors]:
+    """Run a recurrence over the steps of this slice, differentiable in `inputs`, `initial_states` and `weights`.
+
+    Args:
+        run: see `RunMicrobatch`; its rows are those of `inputs`, and then those of `constants`.
+        inputs: float (batch, time, features).
+        constants: tensors (batch, ...) without gradient, or None, such as a mask.
+        initial_states: float (batch, ...) each; equal on all replicas.
+        weights: tensors.
+        time_slice: of this replica.
+        go_backwards: the last step of the last slice is processed first; `run` must do so within a slice.
+
+    Returns:
+        float (batch, time, units), outputs of this slice's steps; and the states after the last slice that is
+        processed, equal on all replicas.
+    """
+    plan = _Plan(inputs, time_slice, go_backwards)
+    forward, backward = time_slice.compile(run), time_slice.compile(_make_gradient(run))
+
+    @tf.custom_gradient
+    def differentiable(inputs, *tensors):
+        initial, weights = tensors[: len(initial_states)], list(tensors[len(initial_states) :])
+        rows = [plan.cut_all([inputs, *constants], m) for m in range(plan.microbatches)]
+        starts: list = [plan.cut_all(initial, m) if plan.position == 0 else None for m in range(plan.microbatches)]
+        outputs, finals = [None] * plan.microbatches, [None] * plan.microbatches
+        for iteration in range(plan.iterations):
+            own = plan.microbatch(iteration, plan.position)
+            states = None
+            if own is not None:
+                outputs[own], states = forward(rows[own], tuple(starts[own]), weights)
+            gathered = plan.exchange(states, initial)
+            before = plan.microbatch(iteration, plan.position - 1)
+            if plan.position and before is not None:
+                starts[before] = plan.unpack(gathered[plan.position - 1], initial, before)
+            last = plan.microbatch(iteration, plan.time_slice.count - 1)
+            if last is not None:
+                finals[last] = plan.unpack(gathered[-1], initial, last)
+        final = [tf.concat(pieces, axis=0) for pieces in zip(*finals, strict=True)]
+
+        def gradient(d_outputs, *d_final):
+            d_final = plan.sum_over_slices(d_final)
+            d_inputs, d_states = [None] * plan.microbatches, [None] * plan.microbatches
+            d_weights = [tf.zeros_like(weight) for weight in weights]
+            is_last = plan.position == plan.time_slice.count - 1
+            d_ends = [plan.cut_all(d_final, m) if is_last else None for m in range(plan.microbatches)]
+            for iteration in reversed(range(plan.iterations)):
+                own = plan.microbatch(iteration, plan.position)
+                if own is not None:
+                    d_output = plan.cut(d_outputs, own)
+                    d_inputs[own], d_states[own], more = backward(
+                        rows[own], tuple(starts[own]), weights, d_output, tuple(d_ends[own])
+                    )
+                    d_weights = [total + each for total, each in zip(d_weights, more, strict=True)]
+                gathered = plan.exchange(None if own is None else d_states[own], initial)
+                after = plan.microbatch(iteration, plan.position + 1)
+                if not is_last and after is not None:
+                    d_ends[after] = plan.unpack(gathered[plan.position + 1], initial, after)
+            d_initial = [tf.concat(pieces, axis=0) for pieces in zip(*d_states, strict=True)]
+            if plan.position:  # the first replica has the whole gradient
+                d_initial = [tf.zeros_like(each) for each in d_initial]
+            return tf.concat(d_inputs, axis=0), *d_initial, *d_weights
+
+        return (tf.concat(outputs, axis=0), *final), gradient
+
+    output, *states = differentiable(inputs, *initial_states, *weights)
+    return output, tuple(states)
+
+
+def _make_gradient(run: RunMicrobatch) -> Callable:
+    """Make the function of a microbatch's gradients, which computes the microbatch again."""
+
+    def backward(rows, states, weights, d_output, d_states):
+        inputs, *constants = rows
+        sources = [inputs, *states, *weights]
+        with tf.GradientTape() as tape:
+            tape.watch(sources)
+            output, final = run([inputs, *constants], states, weights)
+        gradients = tape.gradient(
+            [output, *final], sources, [d_output, *d_states], unconnected_gradients=tf.UnconnectedGradients.ZERO
+        )
+        return gradients[0], tuple(gradients[1 : 1 + len(states)]), gradients[1 + len(states) :]
+
+    return backward
+
+
+class _Plan:
+    """Which microbatch each replica runs in each iteration, and the rows of each microbatch."""
+
+    def __init__(self, inputs: tf.Tensor, time_slice: TimeSlice, go_backwards: bool):
+        self.time_slice, self._go_backwards = time_slice, go_backwards
+        self.position = time_slice.position(go_backwards)
+        self._rows = inputs.shape[0] or tf.shape(inputs)[0]
+        most = 2 * time_slice.count
+        self.microbatches = min(most, self._rows) if isinstance(self._rows, int) else most
+        self._size = -(-self._rows // self.microbatches)
+        self.iterations = self.microbatches + time_slice.count - 1
+
+    def microbatch(self, iteration: int, position: int) -> int | None:
+        """Return the microbatch that the replica at a position runs in an iteration, or None."""
+        index = iteration - position
+        return index if 0 <= index < self.microbatches else None
+
+    def cut(self, tensor: tf.Tensor | None, microbatch: int) -> tf.Tensor | None:
+        """Return the rows of a microbatch; the last ones may have fewer rows, or none."""
+        begin = microbatch * self._size
+        return None if tensor is None else tensor[begin : begin + self._size]
+
+    def cut_all(self, tensors: Sequence, microbatch: int) -> list:
+        """Return the rows of a microbatch of each tensor."""
+        return [self.cut(tensor, microbatch) for tensor in tensors]
+
+    def exchange(self, states: Sequence[tf.Tensor] | None, like: Tensors) -> list[list[tf.Tensor]]:
+        """Gather the states of one microbatch of each replica, in order of processing; zeros from idle replicas.
+
+        They are padded to equally many rows.
+        """
+        if states is None:
+            padded = [tf.zeros([self._size, *each.shape[1:]], each.dtype) for each in like]
+        else:
+            padded = [tf.pad(each, [[0, self._size - tf.shape(each)[0]], [0, 0]]) for each in states]
+        return self.time_slice.gather(padded, self._go_backwards)
+
+    def unpack(self, gathered: Sequence[tf.Tensor], like: Tensors, microbatch: int) -> list[tf.Tensor]:
+        """Return the rows of a microbatch of gathered states."""
+        rows = [tf.shape(self.cut(each, microbatch))[0] for each in like]
+        shapes = [self.cut(each, microbatch).shape for each in like]
+        return [tf.ensure_shape(each[:n], shape) for each, n, shape in zip(gathered, rows, shapes, strict=True)]
+
+    def sum_over_slices(self, tensors: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+        """Add the tensors of all replicas."""
+        gathered = self.time_slice.gather(tensors, self._go_backwards)
+        return [tf.add_n(list(each)) for each in zip(*gathered, strict=True)]

@@ -1,0 +1,152 @@
+"""The affine scan h[t] = a[t] * h[t-1] + b[t] of sequences that are divided over replicas.
+
+The steps of a slice compose to one affine map, h_end = A h_begin + B. So each replica
+
+1. scans its steps from zero, which gives s[t] and the products p[t] of the factors up to t; A and B are their last ones;
+2. gathers A and B of all slices, and composes those before its own to h_begin;
+3. computes h[t] = s[t] + p[t] * h_begin.
+
+The gradient is the same in the other direction. Each direction has one exchange of (batch, 2 * units) numbers for each
+slice, whatever the number of steps (as LASP-2 does for linear attention, Sun et al. 2025, arXiv:2502.07563).
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from tfpar.ops.affine_scan import IMPLEMENTATIONS, expand, shift
+from tfpar.ops.recurrence import Tensors
+from tfpar.ops.time_slice import TimeSlice
+
+
+def sliced_scan(
+    coefficients: Callable[..., tuple[tf.Tensor, tf.Tensor]],
+    tensors: Sequence[tf.Tensor],
+    initial: tf.Tensor,
+    time_slice: TimeSlice,
+    *,
+    mask: tf.Tensor | None = None,
+    go_backwards: bool = False,
+    implementation: str = "sequential",
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Compute h[t] for the steps of this slice, differentiable in `tensors` and `initial`.
+
+    Coefficients are computed again for the gradient, instead of being stored.
+
+    Args:
+        coefficients: function of `tensors` that returns a and b, float (time, batch, units), of this slice's steps.
+        tensors: of floating dtypes, in whose terms the gradient is computed.
+        initial: float (batch, units), h before the step of all slices that is processed first; equal on all replicas.
+        time_slice: of this replica.
+        mask: bool (time, batch), or None. Where it is False h does not change.
+        go_backwards: start with the last step of the last slice.
+        implementation: of the scan, a key of `tfpar.ops.affine_scan.IMPLEMENTATIONS`.
+
+    Returns:
+        float (time, batch, units), h of each step of this slice; and float (batch, units), h after the step of all
+        slices that is processed last, equal on all replicas.
+
+    The gradients by `initial` of all replicas add up to the whole one, as those by weights do.
+    """
+    position = time_slice.position(go_backwards)
+
+    def masked_coefficients(*tensors):
+        a, b = coefficients(*tensors)
+        if mask is None:
+            return a, b
+        return tf.where(expand(mask, a), a, tf.ones_like(a)), tf.where(expand(mask, b), b, tf.zeros_like(b))
+
+    def scan_from_zero(*tensors):
+        return scan_with_products(*masked_coefficients(*tensors), go_backwards, implementation)
+
+    def scan_gradient(d_sequence, *tensors):
+        """Return db as if no slice came later, its derivative by the gradient that comes from there, and u."""
+        a, _ = masked_coefficients(*tensors)
+        u, products, (first_u, _) = scan_with_products(a, a * d_sequence, not go_backwards, implementation)
+        zero = tf.zeros_like(initial)
+        db = d_sequence + shift(u, zero, not go_backwards)
+        return db, shift(products, tf.ones_like(zero), not go_backwards), first_u
+
+    def coefficient_gradient(db, products, later, sequence, before, *tensors):
+        db = db + products * later
+        with tf.GradientTape() as tape:
+            tape.watch(tensors)
+            outputs = masked_coefficients(*tensors)
+        output_gradients = (db * shift(sequence, before, go_backwards), db)
+        return tape.gradient(outputs, tensors, output_gradients, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+
+    @tf.custom_gradient
+    def differentiable(initial, *tensors):
+        local, products, ends = time_slice.compile(scan_from_zero)(*tensors)
+        maps = time_slice.gather(ends, go_backwards)
+        states = [initial]  # before each slice, in order of processing; and after the last
+        for end, product in maps:
+            states.append(product * states[-1] + end)
+        before = states[position]
+        sequence = time_slice.compile(lambda local, products, before: local + products * before)(
+            local, products, before
+        )
+
+        def gradient(d_sequence, d_final):
+            db, products, own_u = time_slice.compile(scan_gradient)(d_sequence, *tensors)
+            gathered = time_slice.gather([own_u, d_final], go_backwards)
+            later = [tf.add_n([d_final for _, d_final in gathered])]  # dL/dh after each slice, from the last one on
+            for (u, _), (_, product) in zip(reversed(gathered), reversed(maps), strict=True):
+                later.append(product * later[-1] + u)
+            d_initial = later[-1] if position == 0 else tf.zeros_like(initial)
+            d_end = later[time_slice.count - 1 - position]
+            return d_initial, *time_slice.compile(coefficient_gradient)(
+                db, products, d_end, sequence, before, *tensors
+            )
+
+        return (sequence, states[-1]), gradient
+
+    return differentiable(initial, *tensors)
+
+
+def scan_with_products(
+    a: tf.Tensor, b: tf.Tensor, go_backwards: bool, implementation: str
+) -> tuple[tf.Tensor, tf.Tensor, Tensors]:
+    """Scan from zero, and compute the products of the factors.
+
+    Args:
+        a, b: float (time, batch, ...).
+        go_backwards: start with the last step.
+        implementation: a key of `tfpar.ops.affine_scan.IMPLEMENTATIONS`.
+
+    Returns:
+        s and p, float (time, batch, ...): s[t] = a[t] * s[t-1] + b[t] and p[t] = a[t] * p[t-1], from 0 and 1; and both
+        after the step that is processed last.
+    """
+    zero = tf.zeros(tf.concat([tf.shape(a)[1:]], 0), a.dtype)
+    zero.set_shape(a.shape[1:])
+    if implementation == "sequential":
+        return _sequential(a, b, (zero, tf.ones_like(zero)), go_backwards)
+    scan = IMPLEMENTATIONS[implementation]
+    pairs: Any = scan(
+        tf.concat([a, a], axis=-1),
+        tf.concat([b, tf.zeros_like(b)], axis=-1),
+        tf.concat([zero, tf.ones_like(zero)], axis=-1),
+        go_backwards,
+    )
+    (sequence, products), ends = (tf.split(pair, 2, axis=-1) for pair in pairs)
+    return sequence, products, tuple(ends)
+
+
+def _sequential(a, b, initial, go_backwards):
+    """Run one loop over time for both."""
+    steps = tf.shape(a)[0]
+
+    def body(iteration, h, product, sequence, products):
+        t = steps - 1 - iteration if go_backwards else iteration
+        h, product = a[t] * h + b[t], a[t] * product
+        h.set_shape(initial[0].shape)
+        product.set_shape(initial[0].shape)
+        return iteration + 1, h, product, sequence.write(t, h), products.write(t, product)
+
+    stacks = [tf.TensorArray(b.dtype, steps, element_shape=initial[0].shape) for _ in range(2)]
+    _, *ends, sequence, products = tf.while_loop(
+        lambda iteration, *_: iteration < steps, body, (0, *initial, *stacks), maximum_iterations=steps
+    )
+    return *(tf.ensure_shape(stack.stack(), b.shape) for stack in (sequence, products)), tuple(ends)

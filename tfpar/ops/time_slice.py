@@ -1,0 +1,49 @@
+"""`TimeSlice`: the steps that one of several replicas has of each sequence, and its exchange with the others."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+
+import tensorflow as tf
+
+
+@dataclasses.dataclass(frozen=True)
+class TimeSlice:
+    """Consecutive steps of all sequences of a batch; the slices of all replicas are the whole sequences.
+
+    The first slices have equally many steps. The last ones may have fewer, or none.
+
+    Attributes:
+        index: of this slice in order of time.
+        count: number of slices.
+        first_step: index in the whole sequence of the first step of this slice, an int or an int32 scalar.
+        steps: number of steps of the whole sequence, an int or an int32 scalar.
+        exchange: tensor -> tensors of this shape from all slices, in order of time. All replicas call it alike. It has
+            no gradient, and cannot be called within XLA or `tf.function`s of a replica.
+        jit_compile: compile the computations between exchanges by XLA.
+    """
+
+    index: int
+    count: int
+    first_step: int | tf.Tensor
+    steps: int | tf.Tensor
+    exchange: Callable[[tf.Tensor], list[tf.Tensor]]
+    jit_compile: bool = False
+
+    def position(self, go_backwards: bool) -> int:
+        """Return the index of this slice in order of processing."""
+        return self.count - 1 - self.index if go_backwards else self.index
+
+    def gather(self, tensors: Sequence[tf.Tensor], go_backwards: bool) -> list[list[tf.Tensor]]:
+        """Return the tensors of all slices, in order of processing.
+
+        Args:
+            tensors: of one dtype, float (rows, features) each.
+            go_backwards: the last step is processed first.
+        """
+        sizes = [tensor.shape[-1] for tensor in tensors]
+        gathered = self.exchange(tf.concat(tensors, axis=-1))
+        return [tf.split(each, sizes, axis=-1) for each in (reversed(gathered) if go_backwards else gathered)]
+
+    def compile(self, function: Callable) -> Callable:
+        """Make one XLA program of a function of tensors, if `jit_compile` is set."""
+        return tf.function(function, jit_compile=True, autograph=False) if self.jit_compile else function

@@ -1,0 +1,73 @@
+"""Refuses losses that are no mean over rows and steps, where replicas divide the time axis."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfpar.train.batch_losses import LossArguments
+
+_TRIED_ROWS, _TRIED_STEPS, _TRIED_SIZE = 4, 6, 3
+
+
+def check_loss(loss: Any, arguments: LossArguments, has_time: bool) -> None:
+    """Refuse a loss unless it is a mean, or a sum, of values of single rows and steps; called while a step is traced.
+
+    It is tried on random numbers: half of the rows and steps must have the values that they have among all.
+
+    Args:
+        loss: a Keras loss.
+        arguments: of this replica.
+        has_time: whether the outputs have the time axis.
+
+    Raises:
+        ValueError: names the loss.
+    """
+    name = getattr(loss, "name", type(loss).__name__)
+    if type(loss).__call__ is not keras.losses.Loss.__call__ or not _computes_alone(loss, arguments, has_time):
+        raise ValueError(
+            f"The loss {name!r} is no mean of the losses of single {'steps' if has_time else 'rows'}, which strategy "
+            "'sequence' divides over replicas. Use one that is, or strategy 'mirrored' or 'multiworker'."
+        )
+    weight = arguments.sample_weight
+    of_rows = weight is not None and (len(weight.shape) < 2 or weight.shape[1] == 1)
+    if has_time and of_rows and loss.reduction == "mean_with_sample_weight":
+        raise ValueError(
+            f"`sample_weight` must have the shape (batch, time) for the loss {name!r}, whose reduction is "
+            f"'mean_with_sample_weight', under strategy 'sequence'; got {tuple(weight.shape)}. Repeat it for each step."
+        )
+
+
+def _computes_alone(loss, arguments: LossArguments, has_time: bool) -> bool:
+    """Return whether each row, or each step of each row, has a value of its own; tried on random numbers."""
+    generator = np.random.default_rng(0)
+
+    def make_numbers(tensor):
+        shape = [_TRIED_ROWS, *(size or _TRIED_SIZE for size in tensor.shape[1:])]
+        if has_time:
+            shape[1] = _TRIED_STEPS
+        dtype = tf.as_dtype(tensor.dtype)
+        numbers = generator.uniform(0.1, 0.9, shape) if dtype.is_floating else generator.integers(0, 2, shape)
+        return tf.constant(numbers, dtype)
+
+    def take_half(tensor):
+        rows = tensor[: _TRIED_ROWS // 2]
+        return rows[:, : _TRIED_STEPS // 2] if has_time else rows
+
+    with tf.init_scope():
+        try:
+            whole = [keras.tree.map_structure(make_numbers, nest) for nest in arguments[:2]]
+            return _are_equal(loss, whole, take_half, 2 if has_time else 1)
+        except Exception:  # a user's code may refuse such numbers; then nothing is known
+            return False
+
+
+def _are_equal(loss, whole: list, take_half: Callable, axes: int) -> bool:
+    half = [keras.tree.map_structure(take_half, nest) for nest in whole]
+    of_whole, of_half = (np.asarray(tf.convert_to_tensor(loss.call(*nests))) for nests in (whole, half))
+    sizes = (_TRIED_ROWS, _TRIED_STEPS)[:axes]
+    if of_whole.shape[:axes] != sizes:
+        return False
+    return np.allclose(np.asarray(take_half(tf.constant(of_whole))), of_half, rtol=1e-3, atol=1e-5, equal_nan=True)

@@ -1,0 +1,220 @@
+"""Finds which inputs and outputs of a model have its time axis, and refuses layers that look across time steps.
+
+Strategy "sequence" gives each replica a slice of the time axis, so a layer must compute each step alone, or be a
+recurrent layer of this package. Layers are allowed by their exact class: a subclass may look anywhere.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import keras
+
+from tfpar import keras_private
+from tfpar.layers.dropout import Dropout, TokenDropout
+from tfpar.layers.recurrent.base import RecurrentLayer
+from tfpar.layers.recurrent.bidirectional import Bidirectional
+
+_TIME = 1  # the axis
+
+# Layers that map tokens (batch, time) step by step; their inputs have the time axis whatever the rank.
+_OF_TOKENS = (keras.layers.Embedding, TokenDropout)
+
+_POINTWISE = (
+    keras.layers.Activation,
+    keras.layers.Dropout,
+    keras.layers.ELU,
+    keras.layers.GaussianDropout,
+    keras.layers.GaussianNoise,
+    keras.layers.Identity,
+    keras.layers.LeakyReLU,
+    keras.layers.ReLU,
+    keras.layers.Rescaling,
+    keras.layers.SpatialDropout1D,
+    Dropout,
+)
+
+# Layers that read the last axis of each step.
+_OVER_FEATURES = (keras.layers.Dense, keras.layers.Masking)
+
+# Layers that read the axes in their attribute `axis`.
+_OVER_AXES = (
+    keras.layers.LayerNormalization,
+    keras.layers.Normalization,
+    keras.layers.RMSNormalization,
+    keras.layers.Softmax,
+    keras.layers.UnitNormalization,
+)
+
+_MERGES = (
+    keras.layers.Add,
+    keras.layers.Average,
+    keras.layers.Maximum,
+    keras.layers.Minimum,
+    keras.layers.Multiply,
+    keras.layers.Subtract,
+)
+
+_REMEDY = "Use strategy 'mirrored' or 'multiworker', which divide the rows of a batch"
+
+_REMEDIES: dict[type, str] = {
+    keras.layers.BatchNormalization: "Use LayerNormalization",
+    keras.layers.GroupNormalization: "Use LayerNormalization",
+    keras.layers.Flatten: "Take the last output of a recurrent layer (return_sequences=False)",
+    keras.layers.GlobalAveragePooling1D: "Take the last output of a recurrent layer (return_sequences=False)",
+    keras.layers.GlobalMaxPooling1D: "Take the last output of a recurrent layer (return_sequences=False)",
+    keras.layers.LSTM: "Use tfpar.layers.LSTM",
+    keras.layers.GRU: "Use tfpar.layers.GRU",
+    keras.layers.SimpleRNN: "Use tfpar.layers.SimpleRNN",
+    keras.layers.Bidirectional: "Use tfpar.layers.Bidirectional",
+    keras.layers.TimeDistributed: "Use the layer itself if it is a Dense layer, which maps each step",
+}
+
+
+class TimeAxes(NamedTuple):
+    """Which tensors of a model have the time axis.
+
+    Attributes:
+        inputs: for each input, flattened.
+        outputs: nest of booleans, in the structure of the outputs.
+        input_names, output_names: of the model's flattened inputs and outputs.
+    """
+
+    inputs: list[bool]
+    outputs: Any
+    input_names: list[str]
+    output_names: list[str]
+
+
+def find_time_axes(model: keras.Model) -> TimeAxes:
+    """Find the inputs and outputs of a model that have the time axis.
+
+    Inputs have it if they have three axes or more, or are token ids, or a mask of a recurrent layer.
+
+    Args:
+        model: functional or sequential, built.
+
+    Raises:
+        ValueError: the model is subclassed, or a layer looks across time steps; names the layer.
+    """
+    graph = _functional_graph(model)
+    demanded = _tensors_with_time(graph)
+    flags = [len(tensor.shape) > 2 or id(tensor) in demanded for tensor in graph.inputs]
+    if not any(flags):
+        raise ValueError(
+            "Strategy 'sequence' divides the time axis, but no input of the model has one; got shapes "
+            f"{[tuple(tensor.shape) for tensor in graph.inputs]}. {_REMEDY}."
+        )
+    of_tensors = _Trace(graph, flags)
+    structure = keras_private.outputs_structure(graph)
+    outputs = keras.tree.map_structure(of_tensors.has_time, structure)
+    given = graph.input  # the inputs in their structure
+    input_names = sorted(given) if isinstance(given, dict) else [tensor.name for tensor in graph.inputs]
+    return TimeAxes(flags, outputs, input_names, list(graph.output_names))
+
+
+def _functional_graph(model):
+    """Return the functional model that a model is or wraps."""
+    graph = keras_private.functional_graph(model)
+    if graph is None:
+        raise ValueError(
+            "Strategy 'sequence' needs a functional or sequential model, of which it knows which layers read the time "
+            f"axis; got the subclassed {type(model).__name__}. {_REMEDY}."
+        )
+    return graph
+
+
+def _tensors_with_time(graph) -> set[int]:
+    """Return the ids of tensors of two axes that layers read as (batch, time)."""
+    found = set()
+    for operation, node in keras_private.calls(graph):
+        if type(operation) in _OF_TOKENS:
+            found.update(id(tensor) for tensor in node.input_tensors)
+        elif isinstance(operation, (RecurrentLayer, Bidirectional)):
+            found.add(id(node.arguments.kwargs.get("mask")))
+        elif (inner := keras_private.functional_graph(operation)) is not None:
+            inner_found = _tensors_with_time(inner)
+            pairs = zip(inner.inputs, node.input_tensors, strict=True)
+            found.update(id(outer) for own, outer in pairs if id(own) in inner_found)
+    return found
+
+
+class _Trace:
+    """Follows the time axis through the calls of a functional model, from its inputs on."""
+
+    def __init__(self, graph, flags):
+        self._has_time = {id(tensor): flag for tensor, flag in zip(graph.inputs, flags, strict=True)}
+        for operation, node in keras_private.calls(graph):
+            if id(node.output_tensors[0]) not in self._has_time:
+                outputs = self._follow(operation, node)
+                self._has_time.update(zip(map(id, node.output_tensors), outputs, strict=True))
+
+    def has_time(self, tensor: keras.KerasTensor) -> bool:
+        """Return whether a tensor of the model has the time axis."""
+        return self._has_time[id(tensor)]
+
+    def _follow(self, operation, node) -> list[bool]:
+        """Return which outputs of a call have the time axis; raise ValueError if it may look across steps."""
+        flags = [self._has_time[id(tensor)] for tensor in node.input_tensors]
+        inner = keras_private.functional_graph(operation)
+        if inner is not None:
+            trace = _Trace(inner, flags)
+            return [trace.has_time(tensor) for tensor in inner.outputs]
+        if isinstance(operation, (RecurrentLayer, Bidirectional)):
+            return self._follow_recurrent(operation, node)
+        if not any(flags):
+            if any(len(tensor.shape) > 2 for tensor in node.output_tensors):
+                _refuse(operation, "makes an axis that may be taken for the time axis")
+            return [False] * len(node.output_tensors)
+        if not all(flags):
+            _refuse(operation, "combines a tensor with the time axis and one without")
+        _check_is_pointwise(operation, node)
+        return [True] * len(node.output_tensors)
+
+    def _follow_recurrent(self, layer, node):
+        sequences, *states = node.arguments.args
+        states = keras.tree.flatten([states, node.arguments.kwargs.get("initial_state")])
+        if not self._has_time[id(sequences)]:
+            _refuse(layer, "is given a sequence that is not of the time axis of the inputs")
+        if any(self._has_time.get(id(state), False) for state in states):
+            _refuse(layer, "is given initial states with a time axis")
+        directed = layer.forward_layer if isinstance(layer, Bidirectional) else layer
+        if directed.return_sequences and directed.go_backwards and directed.reverses_outputs:
+            _refuse(layer, "reverses the order of time (go_backwards)", "Use tfpar.layers.Bidirectional")
+        _check_no_activity(layer)
+        return [len(tensor.shape) > 2 for tensor in node.output_tensors]
+
+
+def _check_is_pointwise(operation, node) -> None:
+    """Refuse a call unless it computes each step alone."""
+    _check_no_activity(operation)
+    kind, ranks = type(operation), {len(tensor.shape) for tensor in node.input_tensors}
+    is_of_steps = min(ranks) > 2
+    is_merge = kind in _MERGES or keras_private.is_elementwise(operation)
+    may_compute_alone: dict[bool, Callable[[], bool]] = {
+        kind in _OF_TOKENS: lambda: True,
+        kind in _POINTWISE: lambda: is_of_steps,
+        kind in _OVER_FEATURES: lambda: is_of_steps,
+        kind in _OVER_AXES: lambda: is_of_steps and _TIME not in _axes(operation, max(ranks)),
+        is_merge: lambda: is_of_steps and len(ranks) == 1,
+        kind is keras.layers.Concatenate: lambda: is_of_steps and _TIME not in _axes(operation, max(ranks)),
+    }
+    if not may_compute_alone.get(True, lambda: False)():
+        _refuse(operation, "may look across time steps")
+
+
+def _axes(operation, rank) -> list[int]:
+    """Return the axes that an operation names, from 0 on."""
+    axes = operation.axis if isinstance(operation.axis, (list, tuple)) else [operation.axis]
+    return [_TIME if axis is None else axis % rank for axis in axes]
+
+
+def _check_no_activity(operation) -> None:
+    if getattr(operation, "activity_regularizer", None) is not None:
+        _refuse(operation, "has an activity_regularizer, which sums over the time axis", "Use kernel_regularizer")
+
+
+def _refuse(operation, reason: str, remedy: str | None = None) -> None:
+    raise ValueError(
+        f"The layer {operation.name!r} ({type(operation).__name__}) {reason}, which strategy 'sequence' divides over "
+        f"replicas. {remedy or _REMEDIES.get(type(operation), _REMEDY)}."
+    )

@@ -86,15 +86,22 @@ def calls(graph: Functional) -> list[tuple]:
 
 
 _ELEMENTWISE_NAMES = (
-    "Absolute Add Divide Exp Log Maximum Minimum Multiply Negative Sqrt Square Subtract Tanh TrueDivide "
-    "Elu Gelu LeakyRelu Relu Sigmoid Silu Softplus"
+    "Absolute Add Cast Divide Equal Exp Greater Less Log LogicalAnd LogicalNot LogicalOr Maximum Minimum Multiply "
+    "Negative NotEqual OnesLike Sqrt Square Subtract Tanh TrueDivide ZerosLike Elu Gelu LeakyRelu Relu Sigmoid Silu "
+    "Softplus"
 ).split()
+_OVER_AXIS_NAMES = "All Any Concatenate ExpandDims Max Mean Min Sum".split()
+_OPERATION_MODULES = ("keras.src.ops.core", "keras.src.ops.nn", "keras.src.ops.numpy")
 
 
 def is_elementwise(operation: keras.Operation) -> bool:
     """Return whether an operation of `keras.ops` computes each element alone, with broadcasting."""
-    kind = type(operation)
-    return kind.__name__ in _ELEMENTWISE_NAMES and kind.__module__ in ("keras.src.ops.numpy", "keras.src.ops.nn")
+    return type(operation).__name__ in _ELEMENTWISE_NAMES and type(operation).__module__ in _OPERATION_MODULES
+
+
+def is_over_axis(operation: keras.Operation) -> bool:
+    """Return whether an operation of `keras.ops` reads, or makes, the axes in its attribute `axis` alone."""
+    return type(operation).__name__ in _OVER_AXIS_NAMES and type(operation).__module__ in _OPERATION_MODULES
 
 
 @contextlib.contextmanager

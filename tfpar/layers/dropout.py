@@ -8,12 +8,16 @@ import tensorflow as tf
 
 from tfpar.checks import check_fraction
 from tfpar.layers.argument_types import Shape
-from tfpar.layers.call_context import first_row
+from tfpar.layers.call_context import call_context, first_row
 from tfpar.ops.random import uniform
 
 
 def dropout_mask(
-    shape: Sequence[int | tf.Tensor], rate: float, seed_generator: keras.random.SeedGenerator, dtype: str
+    shape: Sequence[int | tf.Tensor],
+    rate: float,
+    seed_generator: keras.random.SeedGenerator,
+    dtype: str,
+    has_time: bool = False,
 ) -> tf.Tensor:
     """Draw a scaled dropout mask for this replica's rows of the global batch.
 
@@ -25,12 +29,15 @@ def dropout_mask(
         rate: fraction of entries to drop, in [0, 1).
         seed_generator: of the layer.
         dtype: of the mask.
+        has_time: the second axis is time, of which this replica may have a slice.
 
     Returns:
         Of `shape`: 0, or 1 / (1 - rate).
     """
     rows, *row_shape = shape
-    is_retained = uniform(rows, row_shape, seed_generator.next(), first_row(rows)) >= rate
+    time_slice = call_context().time_slice if has_time else None
+    steps = {} if time_slice is None else {"first_step": time_slice.first_step, "steps": time_slice.steps}
+    is_retained = uniform(rows, row_shape, seed_generator.next(), first_row(rows), **steps) >= rate
     return tf.cast(is_retained, dtype) / tf.cast(1 - rate, dtype)
 
 
@@ -55,7 +62,8 @@ class Dropout(keras.layers.Layer):
     def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
         if not (training and self.rate):
             return inputs
-        return inputs * dropout_mask(tf.unstack(tf.shape(inputs)), self.rate, self.seed_generator, inputs.dtype)
+        shape = tf.unstack(tf.shape(inputs))
+        return inputs * dropout_mask(shape, self.rate, self.seed_generator, inputs.dtype, has_time=len(shape) > 2)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
@@ -92,7 +100,8 @@ class TokenDropout(keras.layers.Layer):
     def call(self, tokens: tf.Tensor, training: bool = False) -> tf.Tensor:
         if not (training and self.rate):
             return tokens
-        is_retained = dropout_mask(tf.unstack(tf.shape(tokens)), self.rate, self.seed_generator, "float32") > 0
+        shape = tf.unstack(tf.shape(tokens))
+        is_retained = dropout_mask(shape, self.rate, self.seed_generator, "float32", has_time=True) > 0
         return tf.where(is_retained | (tokens == 0), tokens, tf.cast(self.unknown_id, tokens.dtype))
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:

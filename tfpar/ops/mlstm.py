@@ -22,6 +22,7 @@ References:
 """
 
 import functools
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -135,6 +136,7 @@ def chunkwise_mlstm(
     chunk: int = 64,
     implementation: str = "sequential",
     has_gradient: bool = True,
+    scan: Callable | None = None,
 ) -> tuple[tf.Tensor, Tensors]:
     """Run an mLSTM through time, the steps of each chunk in parallel.
 
@@ -146,6 +148,8 @@ def chunkwise_mlstm(
         chunk: steps of a chunk.
         implementation: of the scan over chunks: a key of `tfpar.ops.affine_scan.IMPLEMENTATIONS`.
         has_gradient: see `affine_scan`.
+        scan: instead of `affine_scan`, with its arguments a, b, initial and mask, for steps that are a slice of the
+            sequence; then there is a mask.
 
     Returns:
         float (batch, time, units), h of each step; and the states after the last.
@@ -166,12 +170,14 @@ def chunkwise_mlstm(
     decay, since_start = _decays(log_forget, chunk)
     weights = decay * gate[..., None, :]  # exp(F[i, j]) i[j]
     updates = tf.matmul(key * weights[..., -1, :, None], value, transpose_a=True)
-    scan = functools.partial(affine_scan, implementation=implementation, has_gradient=has_gradient)
-    memory, final = _scan_memory(since_start[..., -1], updates, recurrence.join_memory(initial_states), scan)
+    hold = scan or functools.partial(affine_scan, implementation="associative", has_gradient=has_gradient)
+    over_chunks = scan or functools.partial(affine_scan, implementation=implementation, has_gradient=has_gradient)
+    initial = recurrence.join_memory(initial_states)
+    memory, final = _scan_memory(since_start[..., -1], updates, initial, over_chunks, is_slice=scan is not None)
     within = tf.matmul(tf.matmul(query, key, transpose_b=True) * weights, value)
     h = _normalize(within + since_start[..., None] * tf.matmul(query, memory))
     h = p.output * tf.reshape(chunks.join(h), [-1, steps, recurrence.state_sizes[0]])
-    h, last = _hold(h, initial_states[0], mask, has_gradient)
+    h, last = _hold(h, initial_states[0], mask, hold)
     return h, (last, *recurrence.split_memory(final))
 
 
@@ -210,12 +216,15 @@ def _decays(log_forget, chunk):
     return tf.exp(sums) * triangle, tf.exp(from_start)
 
 
-def _scan_memory(decay, updates, initial, scan):
+def _scan_memory(decay, updates, initial, scan, is_slice):
     """Return the memory before each chunk, float (batch, heads, chunks, key_size, value_size + 1), and the last one."""
     b = tf.transpose(updates, [2, 0, 1, 3, 4])
     a = tf.ones_like(b) * tf.transpose(decay, [2, 0, 1])[..., None, None]
+    if is_slice:  # a first chunk that does not change the memory, since other replicas know what is before
+        first = tf.zeros_like(initial[None])
+        a, b = tf.concat([first + 1, a], axis=0), tf.concat([first, b], axis=0)
     after, final = scan(a, b, initial)
-    before = tf.concat([initial[None], after], axis=0)[:-1]
+    before = after[:-1] if is_slice else tf.concat([initial[None], after], axis=0)[:-1]
     return tf.transpose(before, [1, 2, 0, 3, 4]), final
 
 
@@ -224,11 +233,10 @@ def _normalize(h):
     return h[..., :-1] / tf.maximum(tf.abs(h[..., -1:]), 1.0)
 
 
-def _hold(h, initial, mask, has_gradient):
+def _hold(h, initial, mask, scan):
     """Repeat h of the last valid step at masked steps; return it, and h of the last step."""
     if mask is None:
         return h, tf.concat([initial[:, None], h], axis=1)[:, -1]
     h = tf.transpose(h, [1, 0, 2])
-    options = {"mask": tf.transpose(mask), "implementation": "associative", "has_gradient": has_gradient}
-    held, last = affine_scan(tf.zeros_like(h), h, initial, **options)
+    held, last = scan(tf.zeros_like(h), h, initial, mask=tf.transpose(mask))
     return tf.transpose(held, [1, 0, 2]), last

@@ -25,7 +25,6 @@ def run_pipeline(
     initial_states: Tensors,
     weights: Sequence[tf.Tensor],
     time_slice: TimeSlice,
-    go_backwards: bool,
 ) -> tuple[tf.Tensor, Tensors]:
     """Run a recurrence over the steps of this slice, differentiable in `inputs`, `initial_states` and `weights`.
 
@@ -36,13 +35,12 @@ def run_pipeline(
         initial_states: float (batch, ...) each; equal on all replicas.
         weights: tensors.
         time_slice: of this replica.
-        go_backwards: the last step of the last slice is processed first; `run` must do so within a slice.
 
     Returns:
-        float (batch, time, units), outputs of this slice's steps; and the states after the last slice that is
-        processed, equal on all replicas.
+        float (batch, time, units), outputs of this slice's steps; and the states after the last slice, equal on
+        all replicas.
     """
-    plan = _Plan(inputs, time_slice, go_backwards)
+    plan = _Plan(inputs, time_slice)
     forward, backward = time_slice.compile(run), time_slice.compile(_make_gradient(run))
 
     @tf.custom_gradient
@@ -114,9 +112,8 @@ def _make_gradient(run: RunMicrobatch) -> Callable:
 class _Plan:
     """Which microbatch each replica runs in each iteration, and the rows of each microbatch."""
 
-    def __init__(self, inputs: tf.Tensor, time_slice: TimeSlice, go_backwards: bool):
-        self.time_slice, self._go_backwards = time_slice, go_backwards
-        self.position = time_slice.position(go_backwards)
+    def __init__(self, inputs: tf.Tensor, time_slice: TimeSlice):
+        self.time_slice, self.position = time_slice, time_slice.index
         self._rows = inputs.shape[0] or tf.shape(inputs)[0]
         most = 2 * time_slice.count
         self.microbatches = min(most, self._rows) if isinstance(self._rows, int) else most
@@ -138,7 +135,7 @@ class _Plan:
         return [self.cut(tensor, microbatch) for tensor in tensors]
 
     def exchange(self, states: Sequence[tf.Tensor] | None, like: Tensors) -> list[list[tf.Tensor]]:
-        """Gather the states of one microbatch of each replica, in order of processing; zeros from idle replicas.
+        """Gather the states of one microbatch of each replica; zeros from idle replicas.
 
         They are padded to equally many rows.
         """
@@ -146,7 +143,7 @@ class _Plan:
             padded = [tf.zeros([self._size, *each.shape[1:]], each.dtype) for each in like]
         else:
             padded = [tf.pad(each, [[0, self._size - tf.shape(each)[0]], [0, 0]]) for each in states]
-        return self.time_slice.gather(padded, self._go_backwards)
+        return self.time_slice.gather(padded)
 
     def unpack(self, gathered: Sequence[tf.Tensor], like: Tensors, microbatch: int) -> list[tf.Tensor]:
         """Return the rows of a microbatch of gathered states."""
@@ -156,5 +153,5 @@ class _Plan:
 
     def sum_over_slices(self, tensors: Sequence[tf.Tensor]) -> list[tf.Tensor]:
         """Add the tensors of all replicas."""
-        gathered = self.time_slice.gather(tensors, self._go_backwards)
+        gathered = self.time_slice.gather(tensors)
         return [tf.add_n(list(each)) for each in zip(*gathered, strict=True)]

@@ -18,7 +18,12 @@ _GOLDEN_RATIO = 0x9E3779B9
 
 
 def uniform(
-    rows: tf.Tensor, row_shape: Sequence[int | tf.Tensor], seed: tf.Tensor, first_row: int | tf.Tensor = 0
+    rows: tf.Tensor,
+    row_shape: Sequence[int | tf.Tensor],
+    seed: tf.Tensor,
+    first_row: int | tf.Tensor = 0,
+    first_step: int | tf.Tensor = 0,
+    steps: int | tf.Tensor | None = None,
 ) -> tf.Tensor:
     """Draw numbers in [0, 1).
 
@@ -27,12 +32,20 @@ def uniform(
         row_shape: shape of each row.
         seed: integers (2,), as from a `keras.random.SeedGenerator`.
         first_row: index of the first row in the global batch.
+        first_step: index of the first step in the whole sequence, if `row_shape` is of some of its steps.
+        steps: number of steps of the whole sequence; None: `row_shape` is of all.
 
     Returns:
-        float32 (rows, *row_shape). Row r of a call with `first_row=n` is row n + r of a call without.
+        float32 (rows, *row_shape). Row r of a call with `first_row=n` is row n + r of a call without, and step t of a
+        call with `first_step=n` is step n + t of one without.
     """
     row_size = tf.reduce_prod(tf.cast(tf.stack([1, *row_shape]), tf.int32))
-    index = tf.range(rows * row_size) + first_row * row_size
+    if steps is None:
+        index = tf.range(rows * row_size) + first_row * row_size
+    else:
+        step_size = tf.reduce_prod(tf.cast(tf.stack([1, *row_shape[1:]]), tf.int32))
+        begins = (tf.range(rows) + first_row) * steps * step_size + first_step * step_size
+        index = tf.reshape(begins[:, None] + tf.range(row_size), [-1])
     key, counter = tf.unstack(tf.cast(seed, tf.uint32))
     stream = hash_bits(key * _uint32(_GOLDEN_RATIO) + _uint32(1))
     bits = hash_bits(_xor(hash_bits(tf.cast(index, tf.uint32) + stream), hash_bits(_xor(counter, stream))))

@@ -2,7 +2,7 @@
 
 The steps of a slice compose to one affine map, h_end = A h_begin + B. So each replica
 
-1. scans its steps from zero, which gives s[t] and the products p[t] of the factors up to t; A and B are their last ones;
+1. scans its steps from zero, which gives s[t] and the products p[t] of the factors; A and B are the last of p and s;
 2. gathers A and B of all slices, and composes those before its own to h_begin;
 3. computes h[t] = s[t] + p[t] * h_begin.
 
@@ -27,7 +27,6 @@ def sliced_scan(
     time_slice: TimeSlice,
     *,
     mask: tf.Tensor | None = None,
-    go_backwards: bool = False,
     implementation: str = "sequential",
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Compute h[t] for the steps of this slice, differentiable in `tensors` and `initial`.
@@ -37,19 +36,17 @@ def sliced_scan(
     Args:
         coefficients: function of `tensors` that returns a and b, float (time, batch, units), of this slice's steps.
         tensors: of floating dtypes, in whose terms the gradient is computed.
-        initial: float (batch, units), h before the step of all slices that is processed first; equal on all replicas.
+        initial: float (batch, units), h before the first step of the first slice; equal on all replicas.
         time_slice: of this replica.
         mask: bool (time, batch), or None. Where it is False h does not change.
-        go_backwards: start with the last step of the last slice.
         implementation: of the scan, a key of `tfpar.ops.affine_scan.IMPLEMENTATIONS`.
 
     Returns:
-        float (time, batch, units), h of each step of this slice; and float (batch, units), h after the step of all
-        slices that is processed last, equal on all replicas.
+        float (time, batch, units), h of each step of this slice; and float (batch, units), h after the last step
+        of the last slice, equal on all replicas.
 
     The gradients by `initial` of all replicas add up to the whole one, as those by weights do.
     """
-    position = time_slice.position(go_backwards)
 
     def masked_coefficients(*tensors):
         a, b = coefficients(*tensors)
@@ -58,47 +55,45 @@ def sliced_scan(
         return tf.where(expand(mask, a), a, tf.ones_like(a)), tf.where(expand(mask, b), b, tf.zeros_like(b))
 
     def scan_from_zero(*tensors):
-        return scan_with_products(*masked_coefficients(*tensors), go_backwards, implementation)
+        return scan_with_products(*masked_coefficients(*tensors), False, implementation)
 
     def scan_gradient(d_sequence, *tensors):
         """Return db as if no slice came later, its derivative by the gradient that comes from there, and u."""
         a, _ = masked_coefficients(*tensors)
-        u, products, (first_u, _) = scan_with_products(a, a * d_sequence, not go_backwards, implementation)
+        u, products, (first_u, _) = scan_with_products(a, a * d_sequence, True, implementation)
         zero = tf.zeros_like(initial)
-        db = d_sequence + shift(u, zero, not go_backwards)
-        return db, shift(products, tf.ones_like(zero), not go_backwards), first_u
+        db = d_sequence + shift(u, zero, True)
+        return db, shift(products, tf.ones_like(zero), True), first_u
 
     def coefficient_gradient(db, products, later, sequence, before, *tensors):
         db = db + products * later
         with tf.GradientTape() as tape:
             tape.watch(tensors)
             outputs = masked_coefficients(*tensors)
-        output_gradients = (db * shift(sequence, before, go_backwards), db)
+        output_gradients = (db * shift(sequence, before, False), db)
         return tape.gradient(outputs, tensors, output_gradients, unconnected_gradients=tf.UnconnectedGradients.ZERO)
 
     @tf.custom_gradient
     def differentiable(initial, *tensors):
         local, products, ends = time_slice.compile(scan_from_zero)(*tensors)
-        maps = time_slice.gather(ends, go_backwards)
-        states = [initial]  # before each slice, in order of processing; and after the last
+        maps = time_slice.gather(ends)
+        states = [initial]  # before each slice, and after the last
         for end, product in maps:
             states.append(product * states[-1] + end)
-        before = states[position]
+        before = states[time_slice.index]
         sequence = time_slice.compile(lambda local, products, before: local + products * before)(
             local, products, before
         )
 
         def gradient(d_sequence, d_final):
             db, products, own_u = time_slice.compile(scan_gradient)(d_sequence, *tensors)
-            gathered = time_slice.gather([own_u, d_final], go_backwards)
+            gathered = time_slice.gather([own_u, d_final])
             later = [tf.add_n([d_final for _, d_final in gathered])]  # dL/dh after each slice, from the last one on
             for (u, _), (_, product) in zip(reversed(gathered), reversed(maps), strict=True):
                 later.append(product * later[-1] + u)
-            d_initial = later[-1] if position == 0 else tf.zeros_like(initial)
-            d_end = later[time_slice.count - 1 - position]
-            return d_initial, *time_slice.compile(coefficient_gradient)(
-                db, products, d_end, sequence, before, *tensors
-            )
+            d_initial = later[-1] if time_slice.index == 0 else tf.zeros_like(initial)
+            d_end = later[time_slice.count - 1 - time_slice.index]
+            return d_initial, *time_slice.compile(coefficient_gradient)(db, products, d_end, sequence, before, *tensors)
 
         return (sequence, states[-1]), gradient
 

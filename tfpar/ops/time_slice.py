@@ -29,20 +29,26 @@ class TimeSlice:
     exchange: Callable[[tf.Tensor], list[tf.Tensor]]
     jit_compile: bool = False
 
-    def position(self, go_backwards: bool) -> int:
-        """Return the index of this slice in order of processing."""
-        return self.count - 1 - self.index if go_backwards else self.index
+    def reverse(self) -> "TimeSlice":
+        """Return this slice of the sequence in reverse order; its `first_step` is unchanged."""
+        return dataclasses.replace(
+            self, index=self.count - 1 - self.index, exchange=lambda tensor: self.exchange(tensor)[::-1]
+        )
 
-    def gather(self, tensors: Sequence[tf.Tensor], go_backwards: bool) -> list[list[tf.Tensor]]:
-        """Return the tensors of all slices, in order of processing.
+    def gather(self, tensors: Sequence[tf.Tensor]) -> list[list[tf.Tensor]]:
+        """Return the tensors of all slices, in their order.
 
         Args:
-            tensors: of one dtype, float (rows, features) each.
-            go_backwards: the last step is processed first.
+            tensors: of one dtype; those of all slices have the same shapes.
         """
-        sizes = [tensor.shape[-1] for tensor in tensors]
-        gathered = self.exchange(tf.concat(tensors, axis=-1))
-        return [tf.split(each, sizes, axis=-1) for each in (reversed(gathered) if go_backwards else gathered)]
+        flat = tf.concat([tf.reshape(tensor, [-1]) for tensor in tensors], axis=0)
+        sizes = [tf.size(tensor) for tensor in tensors]
+
+        def unpack(gathered):
+            pairs = zip(tf.split(gathered, sizes, num=len(sizes)), tensors, strict=True)
+            return [tf.ensure_shape(tf.reshape(each, tf.shape(own)), own.shape) for each, own in pairs]
+
+        return [unpack(gathered) for gathered in self.exchange(flat)]
 
     def compile(self, function: Callable) -> Callable:
         """Make one XLA program of a function of tensors, if `jit_compile` is set."""

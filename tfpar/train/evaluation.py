@@ -10,6 +10,7 @@ from tfpar.train.all_reduce import all_reduce_sum
 from tfpar.train.loss_weights import compute_batch_loss_weights
 from tfpar.train.losses import compute_model_loss
 from tfpar.train.replica import local_components, metric_and_other_variables
+from tfpar.train.sequence_losses import metrics_weighted_by_steps
 from tfpar.train.sharding import check_same_batch, fingerprint_terms
 from tfpar.train.step_context import step_context
 from tfpar.train.stop import record_stops, stop_terms
@@ -42,7 +43,8 @@ def test_step(model: keras.Model, data: Nest) -> Logs:
     x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
     loss, y_pred = compute_model_loss(model, x, y, sample_weight, training=False)
     keras_private.loss_tracker(model).update_state(loss.value, sample_weight=loss.weight)
-    return model.compute_metrics(x, y, y_pred, sample_weight=sample_weight)
+    with metrics_weighted_by_steps(model):
+        return model.compute_metrics(x, y, y_pred, sample_weight=sample_weight)
 
 
 def metrics_result(model: keras.Model, variables: Sequence[keras.Variable], values: Sequence[tf.Tensor]) -> Logs:

@@ -1,13 +1,16 @@
-"""Refuses losses that are no mean over rows and steps, where replicas divide the time axis."""
+"""Losses and metrics where replicas divide the time axis."""
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from tfpar.contexts import attributes_set
 from tfpar.train.batch_losses import LossArguments
+from tfpar.train.step_context import current_step
 
 _TRIED_ROWS, _TRIED_STEPS, _TRIED_SIZE = 4, 6, 3
 
@@ -71,3 +74,35 @@ def _are_equal(loss, whole: list, take_half: Callable, axes: int) -> bool:
     if of_whole.shape[:axes] != sizes:
         return False
     return np.allclose(np.asarray(take_half(tf.constant(of_whole))), of_half, rtol=1e-3, atol=1e-5, equal_nan=True)
+
+
+@contextlib.contextmanager
+def metrics_weighted_by_steps(model: keras.Model) -> Iterator[None]:
+    """Within this context Keras' means are updated by the weight of this replica's steps.
+
+    `keras.metrics.Mean` averages over the time axis before it adds up rows, so slices of different lengths would have
+    the same weight. Other metrics add up steps.
+    """
+    shard = current_step().sequence_shard
+    with contextlib.ExitStack() as stack:
+        for metric in _flat_metrics(model) if shard is not None else ():
+            if isinstance(metric, keras.metrics.Mean):
+                update = _weighted_update(metric.update_state, shard)
+                stack.enter_context(attributes_set(metric, {"update_state": update}))
+        yield
+
+
+def _flat_metrics(model) -> list:
+    """List the metrics of `compile`, which Keras nests in containers."""
+    return [each for metric in model.metrics for each in getattr(metric, "metrics", [])]
+
+
+def _weighted_update(update_state: Callable, shard: Any) -> Callable:
+    def update(y_true, y_pred, sample_weight=None):
+        if shard.has_time(y_pred):
+            ones = tf.ones((tf.shape(y_pred)[0], 1))
+            weight = ones if sample_weight is None else tf.cast(sample_weight, tf.float32)
+            sample_weight = weight * shard.fraction(y_pred)
+        return update_state(y_true, y_pred, sample_weight=sample_weight)
+
+    return update

@@ -1,8 +1,8 @@
 """Sequence sharding: the time axis of a global batch is cut into slices, one for each replica.
 
-Inputs, targets and sample weights with the time axis are cut along it, at the same steps. Inputs without it are whole on
-each replica, so layers behind the last output of a recurrent layer compute the same on all. Of such outputs each replica
-takes its own rows for losses and metrics, so that every number is counted once.
+Inputs, targets and sample weights with the time axis are cut along it, at the same steps. Inputs without it are whole
+on each replica, so layers behind the last output of a recurrent layer compute the same on all. Of such outputs each
+replica takes its own rows for losses and metrics, so that every number is counted once.
 """
 
 import dataclasses
@@ -16,7 +16,7 @@ from tfpar import keras_private
 from tfpar.cluster.gather import TensorGather
 from tfpar.layers.call_context import call_context_with
 from tfpar.ops.time_slice import TimeSlice
-from tfpar.train.sharding import ShardedStrategy, compute_fingerprint, row_count, slice_rows
+from tfpar.train.sharding import DIFFERENT_BATCHES, ShardedStrategy, compute_fingerprint, row_count, slice_rows
 from tfpar.train.step_context import step_context
 from tfpar.train.time_axes import TimeAxes, find_time_axes
 from tfpar.train.types import Nest
@@ -40,10 +40,12 @@ class SequenceStrategy(ShardedStrategy):
         """Run `function(steps)` on each replica, with the replica's steps of the batch `args[0]`.
 
         Raises:
-            ValueError: a layer of the model looks across time steps, or the batch cannot be cut.
+            ValueError: a layer of the model looks across time steps, the model has methods or lanes of its own, or the
+                batch cannot be cut.
         """
         (batch,) = args
         check_batch(batch)
+        check_runs_own_methods(self._model)
         axes = find_time_axes(self._model)
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(batch)
         cut = BatchCut(axes, x, self._strategy.num_replicas_in_sync)
@@ -78,13 +80,36 @@ class SequenceStrategy(ShardedStrategy):
         return self._strategy.gather(output, axis=1) if has_time else self.first_result(output)
 
 
+def check_runs_own_methods(model: keras.Model) -> None:
+    """Refuse models whose own methods may read all steps, and lanes.
+
+    Raises:
+        ValueError: names the method, or `lanes`.
+    """
+    for name in ("train_step", "test_step", "predict_step", "forward_backward", "compute_loss"):
+        defined_in = getattr(type(model), name).__module__
+        if defined_in != "tfpar.train.model" and not defined_in.startswith("keras.src."):
+            raise ValueError(
+                f"{type(model).__name__} has its own `{name}`, which may read all time steps, and strategy 'sequence' "
+                "divides them over replicas. Use strategy 'mirrored' or 'multiworker'."
+            )
+    if model.lanes > 1:
+        raise ValueError(
+            f"`lanes` must be 1 under strategy 'sequence', since lanes do not exchange states; got {model.lanes}."
+        )
+
+
 def exchange_tensors(tensor: tf.Tensor) -> list[tf.Tensor]:
     """Return the tensors of all replicas, in their order; called in a replica, by all alike."""
     strategy, context = tf.distribute.get_strategy(), tf.distribute.get_replica_context()
     count = strategy.num_replicas_in_sync
     collectives = getattr(strategy, "tfpar_collectives", None)
     if collectives is not None:
-        return [tf.ensure_shape(each, tensor.shape) for each in TensorGather(collectives, count)(tensor)]
+        gathered = TensorGather(collectives, count)(tensor)
+        sizes = [tf.size(each) for each in gathered]
+        is_same_batch = tf.debugging.assert_equal(sizes, tf.size(tensor), message=DIFFERENT_BATCHES)
+        with tf.control_dependencies([] if is_same_batch is None else [is_same_batch]):
+            return [tf.ensure_shape(tf.identity(each), tensor.shape) for each in gathered]
     if count == len(strategy.extended.worker_devices):  # all are in this process
 
         def merge(strategy, value):
@@ -104,13 +129,13 @@ def check_batch(batch: Nest) -> None:
     for leaf in tf.nest.flatten(batch):
         if isinstance(leaf, tf.distribute.DistributedValues):
             raise ValueError(
-                "Strategy 'sequence' cuts each batch along time, but the dataset is a tf.distribute.DistributedDataset, "
-                "whose rows are divided. Pass the tf.data.Dataset itself."
+                "Strategy 'sequence' cuts each batch along time, but the dataset is a "
+                "tf.distribute.DistributedDataset, whose rows are divided. Pass the tf.data.Dataset itself."
             )
         if isinstance(leaf, (tf.SparseTensor, tf.RaggedTensor)):
             raise ValueError(
-                f"Strategy 'sequence' needs dense tensors; got a {type(leaf).__name__}. Pad the sequences, and mask the "
-                "padding."
+                f"Strategy 'sequence' needs dense tensors; got a {type(leaf).__name__}. Pad the sequences, and mask "
+                "the padding."
             )
 
 
@@ -223,7 +248,8 @@ class SequenceShard:
         """Return the fraction of the whole sequence's steps that an output has, float32 scalar."""
         if not self.has_time(output):
             return tf.constant(1.0)
-        return tf.cast(tf.shape(output)[1] / self._cut.steps, tf.float32)
+        own, all_steps = tf.cast(tf.shape(output)[1], tf.float32), tf.cast(self._cut.steps, tf.float32)
+        return tf.math.divide_no_nan(own, all_steps)
 
 
 def _by_name(x: Nest, names: list[str]) -> list:

@@ -16,6 +16,7 @@ from tfpar.train.loss_weights import compute_batch_loss_weights
 from tfpar.train.losses import compute_model_loss
 from tfpar.train.microbatches import MicrobatchFunction, MicrobatchSums, add_sums, has_static_shape, split_shard
 from tfpar.train.replica import all_variables, local_components, metric_and_other_variables, single_device
+from tfpar.train.sequence_losses import metrics_weighted_by_steps
 from tfpar.train.sharding import check_same_batch, fingerprint_terms
 from tfpar.train.step_context import current_step, step_context
 from tfpar.train.stop import record_stops, stop_terms
@@ -54,12 +55,17 @@ def forward_backward(model: keras.Model, data: Nest) -> tuple[list[Gradient | No
     with tf.GradientTape() as tape:
         loss, y_pred = compute_model_loss(model, x, y, sample_weight, training=True)
         scaled_loss = model.optimizer.scale_loss(loss.value) if model.optimizer else loss.value
+        weight = loss.weight
+        if current_step().sequence_shard is not None:
+            # States carry gradients to other replicas, so they must have the weight of the loss that they come from.
+            scaled_loss, weight = scaled_loss * tf.cast(tf.stop_gradient(weight), scaled_loss.dtype), tf.constant(1.0)
     gradients = tape.gradient(scaled_loss, [v.value for v in model.trainable_variables])
     pairs = zip(gradients, model.trainable_variables, strict=True)
     keeps_rows = _keeps_rows(model)
-    sums = [None if g is None else row_gradients.scale(g, loss.weight, v.value, keeps_rows) for g, v in pairs]
+    sums = [None if g is None else row_gradients.scale(g, weight, v.value, keeps_rows) for g, v in pairs]
     keras_private.loss_tracker(model).update_state(loss.value, sample_weight=loss.weight)
-    return sums, loss.weight, model.compute_metrics(x, y, y_pred, sample_weight=sample_weight)
+    with metrics_weighted_by_steps(model):
+        return sums, loss.weight, model.compute_metrics(x, y, y_pred, sample_weight=sample_weight)
 
 
 def apply_gradients(model: keras.Model, sums: Sequence, weight: tf.Tensor) -> None:

@@ -4,7 +4,6 @@ Strategy "sequence" gives each replica a slice of the time axis, so a layer must
 recurrent layer of this package. Layers are allowed by their exact class: a subclass may look anywhere.
 """
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import keras
@@ -38,6 +37,7 @@ _OVER_FEATURES = (keras.layers.Dense, keras.layers.Masking)
 
 # Layers that read the axes in their attribute `axis`.
 _OVER_AXES = (
+    keras.layers.Concatenate,
     keras.layers.LayerNormalization,
     keras.layers.Normalization,
     keras.layers.RMSNormalization,
@@ -188,18 +188,18 @@ def _check_is_pointwise(operation, node) -> None:
     """Refuse a call unless it computes each step alone."""
     _check_no_activity(operation)
     kind, ranks = type(operation), {len(tensor.shape) for tensor in node.input_tensors}
-    is_of_steps = min(ranks) > 2
-    is_merge = kind in _MERGES or keras_private.is_elementwise(operation)
-    may_compute_alone: dict[bool, Callable[[], bool]] = {
-        kind in _OF_TOKENS: lambda: True,
-        kind in _POINTWISE: lambda: is_of_steps,
-        kind in _OVER_FEATURES: lambda: is_of_steps,
-        kind in _OVER_AXES: lambda: is_of_steps and _TIME not in _axes(operation, max(ranks)),
-        is_merge: lambda: is_of_steps and len(ranks) == 1,
-        kind is keras.layers.Concatenate: lambda: is_of_steps and _TIME not in _axes(operation, max(ranks)),
-    }
-    if not may_compute_alone.get(True, lambda: False)():
+    is_over_features = min(ranks) > 2 and kind in _POINTWISE + _OVER_FEATURES
+    is_merge = len(ranks) == 1 and (kind in _MERGES or keras_private.is_elementwise(operation))
+    if not (kind in _OF_TOKENS or is_over_features or is_merge or _is_over_other_axes(operation, node)):
         _refuse(operation, "may look across time steps")
+
+
+def _is_over_other_axes(operation, node) -> bool:
+    """Return whether a call reads single axes, which are not that of time."""
+    if type(operation) not in _OVER_AXES and not keras_private.is_over_axis(operation):
+        return False
+    rank = max(len(tensor.shape) for tensor in (*node.input_tensors, *node.output_tensors))
+    return not {0, _TIME}.intersection(_axes(operation, rank))
 
 
 def _axes(operation, rank) -> list[int]:

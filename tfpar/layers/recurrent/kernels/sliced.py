@@ -7,10 +7,11 @@ import tensorflow as tf
 
 from tfpar.layers.recurrent import placement
 from tfpar.layers.recurrent.kernels.job import Job, Kernel, Result
-from tfpar.layers.recurrent.kernels.loops import initial_states, zero_masked_inputs
+from tfpar.layers.recurrent.kernels.loops import initial_states, make_forward, restore_order, zero_masked_inputs
 from tfpar.layers.recurrent.kernels.newton import run_diagonal_loop, run_newton
 from tfpar.layers.recurrent.kernels.training_loop import run_training_loop
 from tfpar.ops.linear_recurrence import LinearRecurrence
+from tfpar.ops.mlstm import MLSTM, chunkwise_mlstm
 from tfpar.ops.pipeline import run_pipeline
 from tfpar.ops.recurrence import Tensors, project
 from tfpar.ops.sliced_scan import sliced_scan
@@ -30,9 +31,15 @@ def run_on_slice(kernel: str, job: Job, time_slice: TimeSlice) -> Result:
     Returns:
         The sequence of this slice; last output and final states are those of the whole sequence, on each replica.
     """
-    job = zero_masked_inputs(job)
+    forward = make_forward(zero_masked_inputs(job))
+    return restore_order(_run_forward(kernel, forward, time_slice.reverse() if job.go_backwards else time_slice), job)
+
+
+def _run_forward(kernel: str, job: Job, time_slice: TimeSlice) -> Result:
     if isinstance(job.recurrence, LinearRecurrence):
         sequence, states = _run_scan(job, time_slice)
+    elif kernel == "chunkwise":
+        sequence, states = _run_chunkwise(job, time_slice)
     else:
         sequence, states = _run_pipeline(_DIAGONAL.get(kernel, run_training_loop), job, time_slice)
     return _mask_result(job, sequence, states, time_slice)
@@ -49,17 +56,44 @@ def _run_scan(job: Job, time_slice: TimeSlice) -> tuple[tf.Tensor, Tensors]:
     def coefficients(x_proj, *weights):
         return recurrence.coefficients(tf.transpose(x_proj, [1, 0, 2]), _pack(job.weights, weights))
 
-    is_loop = placement.device_type() == "CPU" and time_slice.jit_compile
     sequence, final = sliced_scan(
         coefficients,
         [x_proj, *_flatten(job.weights)],
         initial,
         time_slice,
         mask=None if job.mask is None else tf.transpose(job.mask),
-        go_backwards=job.go_backwards,
-        implementation="sequential" if is_loop else "associative",
+        implementation=_choose_implementation(time_slice),
     )
     return tf.transpose(tf.cast(sequence, dtype), [1, 0, 2]), (tf.cast(final, dtype),)
+
+
+def _choose_implementation(time_slice: TimeSlice) -> str:
+    """Choose a loop where XLA for CPUs compiles it, as `tfpar.layers.recurrent.policy` does for whole sequences."""
+    return "sequential" if placement.device_type() == "CPU" and time_slice.jit_compile else "associative"
+
+
+def _run_chunkwise(job: Job, time_slice: TimeSlice) -> tuple[tf.Tensor, Tensors]:
+    """Run the chunks of this slice in parallel, with a scan over the chunks of all slices."""
+
+    def scan(a, b, initial, mask=None):
+        return sliced_scan(
+            lambda *coefficients: coefficients,
+            [a, b],
+            initial,
+            time_slice,
+            mask=mask,
+            implementation=_choose_implementation(time_slice),
+        )
+
+    mask = tf.ones(tf.shape(job.inputs)[:2], tf.bool) if job.mask is None else job.mask
+    # One masked step more, since a slice may have none.
+    inputs, mask = tf.pad(job.inputs, [[0, 0], [0, 1], [0, 0]]), tf.pad(mask, [[0, 0], [0, 1]])
+    x_proj, states = project(inputs, job.kernel, job.bias), initial_states(job)
+    dtype = x_proj.dtype
+    if dtype.size < 4:
+        x_proj, states = tf.nest.map_structure(lambda tensor: tf.cast(tensor, tf.float32), (x_proj, states))
+    sequence, states = chunkwise_mlstm(cast(MLSTM, job.recurrence), x_proj, states, mask, chunk=32, scan=scan)
+    return tf.nest.map_structure(lambda tensor: tf.cast(tensor, dtype), (sequence[:, :-1], tuple(states)))
 
 
 def _run_pipeline(kernel: Kernel, job: Job, time_slice: TimeSlice) -> tuple[tf.Tensor, Tensors]:
@@ -88,7 +122,7 @@ def _run_pipeline(kernel: Kernel, job: Job, time_slice: TimeSlice) -> tuple[tf.T
 
     weights = [job.kernel, *([job.bias] if has_bias else []), *_flatten(job.weights)]
     rows = [job.mask, job.dropout]
-    return run_pipeline(run, job.inputs, rows, initial_states(job), weights, time_slice, job.go_backwards)
+    return run_pipeline(run, job.inputs, rows, initial_states(job), weights, time_slice)
 
 
 def _flatten(weights) -> list[tf.Tensor]:
@@ -115,12 +149,12 @@ def _mask_result(job: Job, sequence: tf.Tensor, states: Tensors, time_slice: Tim
         return Result(sequence, states[0], states)  # h is zero before the first valid step
     if job.zero_output_for_mask:
         is_visible = mask
-        last_is_visible = None if job.returns_sequence else _gather_last_mask(mask, job.go_backwards, time_slice)
+        last_is_visible = None if job.returns_sequence else _gather_last_mask(mask, time_slice)
     else:
         has_valid = tf.cast(tf.reduce_any(mask, axis=1), tf.float32)[:, None]
-        gathered = [slices[0] > 0 for slices in time_slice.gather([has_valid], job.go_backwards)]
-        earlier = gathered[: time_slice.position(job.go_backwards)]
-        valid_here = tf.cumsum(tf.cast(mask, tf.int32), axis=1, reverse=job.go_backwards) > 0
+        gathered = [slices[0] > 0 for slices in time_slice.gather([has_valid])]
+        earlier = gathered[: time_slice.index]
+        valid_here = tf.cumsum(tf.cast(mask, tf.int32), axis=1) > 0
         is_visible = tf.reduce_any([valid_here, *(e | tf.zeros_like(mask) for e in earlier)], axis=0)
         last_is_visible = tf.reduce_any(gathered, axis=0)
     sequence = tf.where(is_visible[:, :, None], sequence, tf.zeros_like(sequence))
@@ -128,11 +162,11 @@ def _mask_result(job: Job, sequence: tf.Tensor, states: Tensors, time_slice: Tim
     return Result(sequence, last, states)
 
 
-def _gather_last_mask(mask: tf.Tensor, go_backwards: bool, time_slice: TimeSlice) -> tf.Tensor:
-    """Return the mask of the step of all slices that is processed last: bool (batch, 1)."""
-    column = tf.cast(mask[:, :1] if go_backwards else mask[:, -1:], tf.float32)
+def _gather_last_mask(mask: tf.Tensor, time_slice: TimeSlice) -> tf.Tensor:
+    """Return the mask of the last step of the whole sequence: bool (batch, 1)."""
+    column = tf.cast(mask[:, -1:], tf.float32)
     padded = tf.pad(column, [[0, 0], [0, 1 - tf.shape(column)[1]]], constant_values=-1.0)  # -1: a slice without steps
     value = tf.zeros_like(padded)
-    for (other,) in time_slice.gather([tf.ensure_shape(padded, [mask.shape[0], 1])], go_backwards):
+    for (other,) in time_slice.gather([tf.ensure_shape(padded, [mask.shape[0], 1])]):
         value = tf.where(other < 0, value, other)
     return value > 0

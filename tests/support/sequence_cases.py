@@ -1,0 +1,193 @@
+"""Trains each case in one process and with the time axis divided; prints a line of JSON for each: SETTING CASE...
+
+SETTING is "sequence2", "sequence3" or, with TF_CONFIG, "workers2". A line has the results of one device and of the
+setting.
+"""
+
+import functools
+import json
+import sys
+import traceback
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+import tfpar
+
+ROWS, TIME, FEATURES, CLASSES = 8, 7, 3, 4
+RANDOM = np.random.default_rng(0)
+LAYERS = tfpar.layers
+
+
+def numbers(*shape):
+    return RANDOM.normal(size=shape).astype("float32")
+
+
+X, STATIC, STEPS = numbers(ROWS, TIME, FEATURES), numbers(ROWS, FEATURES), numbers(ROWS, TIME, 2)
+LAST, TAGS = RANDOM.integers(0, CLASSES, ROWS), RANDOM.integers(0, CLASSES, (ROWS, TIME))
+STEP_WEIGHTS, ROW_WEIGHTS = np.abs(numbers(ROWS, TIME)), np.abs(numbers(ROWS, 1))
+LENGTHS = np.array([TIME, 0, 1, 3, 4, 6, 5, 2])[:, None]
+RIGHT_PADDED = np.arange(TIME) < LENGTHS
+MASKS = {
+    "right": RIGHT_PADDED,
+    "left": RIGHT_PADDED[:, ::-1],
+    "gaps": (np.arange(TIME) % 3 != 1) & RIGHT_PADDED[::-1],
+    "nothing": np.zeros((ROWS, TIME), bool),
+}
+TOKENS = RANDOM.integers(1, 9, (ROWS, TIME)) * RIGHT_PADDED
+
+
+def per_step(cell, **arguments):
+    """Predict two numbers at each step."""
+    x = keras.Input((None, FEATURES))
+    return tfpar.train.Model(x, keras.layers.Dense(2)(cell(4, return_sequences=True, **arguments)(x)))
+
+
+def both_directions(cell):
+    x = keras.Input((None, FEATURES))
+    hidden = LAYERS.Bidirectional(cell(4, return_sequences=True))(x)
+    return tfpar.train.Model(x, keras.layers.Dense(2)(hidden))
+
+
+def stack():
+    """Tag tokens by a stack of layers of all kinds, with dropout and a residual connection."""
+    tokens = keras.Input((TIME,), dtype="int32")
+    x = keras.layers.Embedding(9, 4, mask_zero=True)(LAYERS.TokenDropout(0.2, seed=3)(tokens))
+    x = LAYERS.Bidirectional(LAYERS.GRU(2, return_sequences=True, dropout=0.2, seed=1))(x)
+    x = LAYERS.Dropout(0.3, seed=2)(x) + x
+    x = keras.layers.LayerNormalization()(LAYERS.MinLSTM(4, return_sequences=True)(x))
+    x = keras.layers.Concatenate()([x, LAYERS.LSTM(3, return_sequences=True, recurrent_dropout=0.2, seed=4)(x)])
+    return tfpar.train.Model(tokens, keras.layers.Dense(CLASSES)(x))
+
+
+def masked(cell, zero_output_for_mask=False, has_initial=True, **arguments):
+    """Classify by the last output and the states, from initial states that depend on an input without time."""
+    x, mask, static = keras.Input((None, FEATURES)), keras.Input((None,), dtype="bool"), keras.Input((FEATURES,))
+    layer = cell(4, return_state=True, zero_output_for_mask=zero_output_for_mask, **arguments)
+    initial = [keras.layers.Dense(size)(static) for size in layer.state_size] if has_initial else None
+    output, *states = layer(x, initial_state=initial, mask=mask)
+    hidden = keras.layers.Concatenate()([output, *states, static])
+    hidden = keras.layers.BatchNormalization()(hidden)
+    return tfpar.train.Model([x, mask, static], keras.layers.Dense(CLASSES)(hidden))
+
+
+def masked_steps(cell, **arguments):
+    """Predict at each step, also at masked steps, from an initial state."""
+    x, mask, static = keras.Input((None, FEATURES)), keras.Input((None,), dtype="bool"), keras.Input((FEATURES,))
+    layer = cell(4, return_sequences=True, **arguments)
+    initial = [keras.layers.Dense(size)(static) for size in layer.state_size]
+    hidden = layer(x, initial_state=initial, mask=mask)
+    return tfpar.train.Model([x, mask, static], keras.layers.Dense(2)(hidden))
+
+
+def two_headed():
+    """Tag each step, and classify the whole by the states of both directions."""
+    x = keras.Input((TIME, FEATURES), name="x")
+    hidden = LAYERS.MinGRU(4, return_sequences=True)(x)
+    last = LAYERS.Bidirectional(LAYERS.LSTM(3))(hidden)
+    outputs = {"tags": keras.layers.Dense(CLASSES)(hidden), "last": keras.layers.Dense(CLASSES)(last)}
+    return tfpar.train.Model({"x": x}, outputs)
+
+
+def translator():
+    """Start a decoder from the final states of an encoder, within a nested model."""
+    source, target = keras.Input((None, FEATURES)), keras.Input((None, FEATURES))
+    encoder = keras.Model(source, LAYERS.LSTM(3, return_state=True)(source)[1:])
+    hidden = LAYERS.LSTM(3, return_sequences=True)(target, initial_state=encoder(source))
+    return tfpar.train.Model([source, target], keras.layers.Dense(2)(hidden))
+
+
+def sequential():
+    return tfpar.train.Sequential(
+        [LAYERS.MinGRU(4, return_sequences=True), LAYERS.GRU(3), keras.layers.Dense(CLASSES)]
+    )
+
+
+def cross_entropy(**arguments):
+    return keras.losses.SparseCategoricalCrossentropy(from_logits=True, **arguments)
+
+
+REGRESS = {"x": X, "y": STEPS}
+CASES = {
+    "min_gru": dict(make=functools.partial(per_step, LAYERS.MinGRU)),
+    "min_gru_xla": dict(make=functools.partial(per_step, LAYERS.MinGRU), xla=True),
+    "lstm": dict(make=functools.partial(per_step, LAYERS.LSTM)),
+    "lstm_xla": dict(make=functools.partial(per_step, LAYERS.LSTM), xla=True),
+    "gru": dict(make=functools.partial(per_step, LAYERS.GRU)),
+    "rg_lru": dict(make=functools.partial(per_step, LAYERS.RGLRU, num_heads=2)),
+    "mlstm": dict(make=functools.partial(per_step, LAYERS.MLSTM)),
+    "mlstm_xla": dict(make=functools.partial(per_step, LAYERS.MLSTM), xla=True),
+    "para_gru": dict(make=functools.partial(per_step, LAYERS.ParaGRU)),
+    "newton": dict(make=functools.partial(per_step, LAYERS.ParaLSTM, evaluation="newton")),
+    "both_directions_min_gru": dict(make=functools.partial(both_directions, LAYERS.MinGRU)),
+    "both_directions_mlstm": dict(make=functools.partial(both_directions, LAYERS.MLSTM)),
+    "stack": dict(make=stack, data={"x": TOKENS, "y": TAGS}, loss=cross_entropy(), metrics=["accuracy"]),
+    "stack_xla": dict(make=stack, data={"x": TOKENS, "y": TAGS}, loss=cross_entropy(), xla=True),
+    "two_headed": dict(
+        make=two_headed,
+        data={"x": {"x": X}, "y": {"tags": TAGS, "last": LAST}, "sample_weight": {"tags": STEP_WEIGHTS, "last": ROW_WEIGHTS}},
+        loss={"tags": cross_entropy(reduction="mean_with_sample_weight"), "last": cross_entropy()},
+        metrics={"tags": ["accuracy"], "last": ["accuracy"]},
+    ),
+    "row_weights": dict(
+        make=functools.partial(per_step, LAYERS.MinGRU), data={**REGRESS, "sample_weight": ROW_WEIGHTS}, metrics=["mae"]
+    ),
+    "summed": dict(
+        make=functools.partial(per_step, LAYERS.MinGRU), loss=keras.losses.MeanSquaredError(reduction="sum"), rate=1e-3
+    ),
+    "translator": dict(make=translator, data={"x": [X, X[:, ::-1]], "y": STEPS}),
+    "sequential": dict(make=sequential, data={"x": X, "y": LAST}, loss=cross_entropy(), metrics=["accuracy"]),
+    "one_step": dict(make=functools.partial(per_step, LAYERS.MinGRU), data={"x": X[:, :1], "y": STEPS[:, :1]}),
+    "one_step_mlstm": dict(make=functools.partial(per_step, LAYERS.MLSTM), data={"x": X[:, :1], "y": STEPS[:, :1]}),
+    "two_steps_lstm": dict(make=functools.partial(both_directions, LAYERS.LSTM), data={"x": X[:, :2], "y": STEPS[:, :2]}),
+    "one_step_xla": dict(make=functools.partial(both_directions, LAYERS.GRU), data={"x": X[:, :1], "y": STEPS[:, :1]}, xla=True),
+    **{
+        f"{name}_{mask}_{kind}": dict(
+            make=functools.partial(make, getattr(LAYERS, layer), **arguments),
+            data={"x": [X, MASKS[mask], STATIC], "y": STEPS if make is masked_steps else LAST},
+            loss="mse" if make is masked_steps else cross_entropy(),
+        )
+        for name, layer in [("min_gru", "MinGRU"), ("lstm", "LSTM"), ("mlstm", "MLSTM")]
+        for mask in MASKS
+        for kind, make, arguments in [
+            ("last", masked, {}),
+            ("last_zeros", masked, {"zero_output_for_mask": True}),
+            ("last_backwards", masked, {"go_backwards": True, "has_initial": False}),
+            ("steps", masked_steps, {}),
+        ]
+    },
+}
+
+
+def results(strategy, make, data=REGRESS, loss="mse", metrics=(), xla=False, rate=0.1):
+    keras.utils.set_random_seed(1)
+    with strategy.scope():
+        model = make()
+        model.compile(keras.optimizers.SGD(rate, momentum=0.9), loss, weighted_metrics=metrics, jit_compile=xla)
+    options = {"batch_size": 3, "verbose": 0}  # batches of 3, 3 and 2 rows
+    history = model.fit(**data, epochs=2, shuffle=False, validation_data=tuple(data.values()), **options).history
+    predictions = keras.tree.flatten(model.predict(data["x"], **options))
+    return {
+        "history": history,
+        "weights": [weight.tolist() for weight in model.get_weights()],
+        "predictions": [each.tolist() for each in predictions],
+        "evaluated": model.evaluate(**data, return_dict=True, **options),
+    }
+
+
+def main():
+    setting, *names = sys.argv[1:]
+    strategy = tfpar.cluster.make_strategy("sequence", 0 if setting == "workers2" else int(setting[-1]))
+    for name in names:
+        try:
+            with tfpar.cluster.outside_scope():
+                one = results(tf.distribute.get_strategy(), **CASES[name]) if setting != "workers2" else None
+            line = {"one": one, "divided": results(strategy, **CASES[name])}
+        except Exception:
+            line = {"error": traceback.format_exc()}
+        print(json.dumps(line), flush=True)
+
+
+if __name__ == "__main__":
+    main()

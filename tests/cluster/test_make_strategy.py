@@ -61,6 +61,16 @@ def test_another_number_of_gpus_is_refused(monkeypatch):
     strategy_module._check_collisions(choose_strategy("tpu", 0, Machines(tpus=8)))
 
 
+def test_two_strategies_of_the_same_workers_are_refused(monkeypatch):
+    monkeypatch.setattr(strategy_module, "_made", {("multiworker", "CPU", 2): None})
+    choice = choose_strategy("sequence", 0, Machines(workers=2))
+    strategy_module._check_collisions(choice)  # without TF_CONFIG
+    cluster = {"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 0}}
+    monkeypatch.setenv("TF_CONFIG", json.dumps(cluster))
+    with pytest.raises(UserError, match="`name` must be .*; got 'sequence' after the other. Start a new process"):
+        strategy_module._check_collisions(choice)
+
+
 @pytest.mark.parametrize("name", ["one", "auto"])
 def test_one_device_is_the_default_strategy(name):
     strategy = make_strategy(name)

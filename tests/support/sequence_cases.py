@@ -1,7 +1,7 @@
-"""Trains each case in one process and with the time axis divided; prints a line of JSON for each: SETTING CASE...
+"""Trains each case on one device and with the time axis divided; prints a line of JSON for each: SETTING WAY CASE...
 
-SETTING is "sequence2", "sequence3" or, with TF_CONFIG, "workers2". A line has the results of one device and of the
-setting.
+SETTING is "sequence2", "sequence3" or, with TF_CONFIG, "workers2"; WAY is "eager", "graph" or "xla". A line has the
+results of one device and of the setting.
 """
 
 import functools
@@ -99,9 +99,7 @@ def translator():
 
 
 def sequential():
-    return tfpar.train.Sequential(
-        [LAYERS.MinGRU(4, return_sequences=True), LAYERS.GRU(3), keras.layers.Dense(CLASSES)]
-    )
+    return tfpar.train.Sequential([LAYERS.MinGRU(4, return_sequences=True), LAYERS.GRU(3), keras.layers.Dense(CLASSES)])
 
 
 def cross_entropy(**arguments):
@@ -111,22 +109,22 @@ def cross_entropy(**arguments):
 REGRESS = {"x": X, "y": STEPS}
 CASES = {
     "min_gru": dict(make=functools.partial(per_step, LAYERS.MinGRU)),
-    "min_gru_xla": dict(make=functools.partial(per_step, LAYERS.MinGRU), xla=True),
     "lstm": dict(make=functools.partial(per_step, LAYERS.LSTM)),
-    "lstm_xla": dict(make=functools.partial(per_step, LAYERS.LSTM), xla=True),
     "gru": dict(make=functools.partial(per_step, LAYERS.GRU)),
     "rg_lru": dict(make=functools.partial(per_step, LAYERS.RGLRU, num_heads=2)),
     "mlstm": dict(make=functools.partial(per_step, LAYERS.MLSTM)),
-    "mlstm_xla": dict(make=functools.partial(per_step, LAYERS.MLSTM), xla=True),
     "para_gru": dict(make=functools.partial(per_step, LAYERS.ParaGRU)),
     "newton": dict(make=functools.partial(per_step, LAYERS.ParaLSTM, evaluation="newton")),
     "both_directions_min_gru": dict(make=functools.partial(both_directions, LAYERS.MinGRU)),
     "both_directions_mlstm": dict(make=functools.partial(both_directions, LAYERS.MLSTM)),
     "stack": dict(make=stack, data={"x": TOKENS, "y": TAGS}, loss=cross_entropy(), metrics=["accuracy"]),
-    "stack_xla": dict(make=stack, data={"x": TOKENS, "y": TAGS}, loss=cross_entropy(), xla=True),
     "two_headed": dict(
         make=two_headed,
-        data={"x": {"x": X}, "y": {"tags": TAGS, "last": LAST}, "sample_weight": {"tags": STEP_WEIGHTS, "last": ROW_WEIGHTS}},
+        data={
+            "x": {"x": X},
+            "y": {"tags": TAGS, "last": LAST},
+            "sample_weight": {"tags": STEP_WEIGHTS, "last": ROW_WEIGHTS},
+        },
         loss={"tags": cross_entropy(reduction="mean_with_sample_weight"), "last": cross_entropy()},
         metrics={"tags": ["accuracy"], "last": ["accuracy"]},
     ),
@@ -140,8 +138,10 @@ CASES = {
     "sequential": dict(make=sequential, data={"x": X, "y": LAST}, loss=cross_entropy(), metrics=["accuracy"]),
     "one_step": dict(make=functools.partial(per_step, LAYERS.MinGRU), data={"x": X[:, :1], "y": STEPS[:, :1]}),
     "one_step_mlstm": dict(make=functools.partial(per_step, LAYERS.MLSTM), data={"x": X[:, :1], "y": STEPS[:, :1]}),
-    "two_steps_lstm": dict(make=functools.partial(both_directions, LAYERS.LSTM), data={"x": X[:, :2], "y": STEPS[:, :2]}),
-    "one_step_xla": dict(make=functools.partial(both_directions, LAYERS.GRU), data={"x": X[:, :1], "y": STEPS[:, :1]}, xla=True),
+    "two_steps_lstm": dict(
+        make=functools.partial(both_directions, LAYERS.LSTM), data={"x": X[:, :2], "y": STEPS[:, :2]}
+    ),
+    "one_step_gru": dict(make=functools.partial(both_directions, LAYERS.GRU), data={"x": X[:, :1], "y": STEPS[:, :1]}),
     **{
         f"{name}_{mask}_{kind}": dict(
             make=functools.partial(make, getattr(LAYERS, layer), **arguments),
@@ -160,15 +160,21 @@ CASES = {
 }
 
 
-def results(strategy, make, data=REGRESS, loss="mse", metrics=(), xla=False, rate=0.1):
+def results(strategy, way, make, data=REGRESS, loss="mse", metrics=(), rate=0.1):
     keras.utils.set_random_seed(1)
     with strategy.scope():
         model = make()
-        model.compile(keras.optimizers.SGD(rate, momentum=0.9), loss, weighted_metrics=metrics, jit_compile=xla)
+        optimizer = keras.optimizers.SGD(rate, momentum=0.9)
+        how = {"jit_compile": way == "xla", "run_eagerly": way == "eager"}
+        model.compile(optimizer, loss, weighted_metrics=metrics, **how)
+    initial = model.get_weights() if model.built else None
     options = {"batch_size": 3, "verbose": 0}  # batches of 3, 3 and 2 rows
-    history = model.fit(**data, epochs=2, shuffle=False, validation_data=tuple(data.values()), **options).history
+    history = model.fit(**data, epochs=1, shuffle=False, validation_data=tuple(data.values()), **options).history
     predictions = keras.tree.flatten(model.predict(data["x"], **options))
     return {
+        "moved": max(float(abs(new - old).max()) for new, old in zip(model.get_weights(), initial, strict=True))
+        if initial
+        else 1,
         "history": history,
         "weights": [weight.tolist() for weight in model.get_weights()],
         "predictions": [each.tolist() for each in predictions],
@@ -177,13 +183,13 @@ def results(strategy, make, data=REGRESS, loss="mse", metrics=(), xla=False, rat
 
 
 def main():
-    setting, *names = sys.argv[1:]
+    setting, way, *names = sys.argv[1:]
     strategy = tfpar.cluster.make_strategy("sequence", 0 if setting == "workers2" else int(setting[-1]))
     for name in names:
         try:
             with tfpar.cluster.outside_scope():
-                one = results(tf.distribute.get_strategy(), **CASES[name]) if setting != "workers2" else None
-            line = {"one": one, "divided": results(strategy, **CASES[name])}
+                one = results(tf.distribute.get_strategy(), way, **CASES[name])
+            line = {"one": one, "divided": results(strategy, way, **CASES[name])}
         except Exception:
             line = {"error": traceback.format_exc()}
         print(json.dumps(line), flush=True)

@@ -113,6 +113,60 @@ def test_a_functional_model_stores_the_structure_of_its_outputs():
     assert keras.tree.map_structure(lambda t: t.shape[-1], structure) == {"a": [2], "b": 1}
 
 
+def test_the_functional_graph_of_each_kind_of_model():
+    class Own(keras.Model):
+        def call(self, x):
+            return x
+
+    functional, sequential = dense(keras.Model), keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    assert keras_private.functional_graph(functional) is functional
+    assert [tuple(tensor.shape) for tensor in keras_private.functional_graph(sequential).inputs] == [(None, 2)]
+    assert keras_private.functional_graph(Own()) is None and keras_private.functional_graph(keras.layers.Dense(1)) is None
+
+
+def test_calls_of_a_functional_model_come_after_those_they_need():
+    x = keras.Input((2,))
+    first, second = keras.layers.Dense(3), keras.layers.Dense(2)
+    y = second(first(x))
+    calls = keras_private.calls(keras.Model(x, keras.layers.Add()([y, second(first(x)), y])))
+    assert [type(operation).__name__ for operation, _ in calls] == ["Dense"] * 4 + ["Add"]
+    made = [id(x)]
+    for _, node in calls:
+        assert all(id(tensor) in made for tensor in node.input_tensors)
+        made.extend(map(id, node.output_tensors))
+
+
+def test_operations_of_keras_are_told_apart_by_name():
+    x = keras.Input((None, 2))
+    elementwise = [x + x, keras.ops.not_equal(x, 0), keras.ops.logical_not(x), keras.ops.cast(x, "int32"), -x, x * 2]
+    over_axis = [keras.ops.any(x, axis=-1), keras.ops.expand_dims(x, -1), keras.ops.concatenate([x, x], axis=-1)]
+    others = [keras.ops.flip(x), x[:, 1:], keras.ops.cumsum(x, axis=1), keras.ops.roll(x, 1)]
+    operations = [[keras_private.producing_call(y)[0] for y in each] for each in (elementwise, over_axis, others)]
+    assert [[keras_private.is_elementwise(each) for each in some] for some in operations] == [
+        [True] * 6,
+        [False] * 3,
+        [False] * 4,
+    ]
+    assert [[keras_private.is_over_axis(each) for each in some] for some in operations] == [
+        [False] * 6,
+        [True] * 3,
+        [False] * 4,
+    ]
+    assert operations[1][0].axis == [-1] or operations[1][0].axis == -1
+
+
+def test_functional_models_accept_other_sizes():
+    x = keras.Input((4, 2))
+    nested = keras.Model(x, keras.layers.Dense(1)(x))
+    model = keras.Model(x, nested(x))
+    with pytest.raises(ValueError, match="expected shape"):
+        model(np.ones((1, 3, 2)))
+    with keras_private.any_input_shapes(model):
+        assert tuple(model(np.ones((1, 3, 2))).shape) == (1, 3, 1)
+    with pytest.raises(ValueError, match="expected shape"):
+        model(np.ones((1, 3, 2)))
+
+
 def test_a_symbolic_tensor_names_the_call_that_made_it():
     layer = keras.layers.Dense(1, name="twice")
     first, second = keras.Input((2,)), keras.Input((2,))

@@ -73,7 +73,7 @@ def _choose_multiworker(name, replicas, machines):
     if name not in ("auto", "multiworker", "sequence"):
         raise UserError(
             f"strategy {name!r} trains in one process, but TF_CONFIG names {machines.workers} workers, each of which "
-            "would train a model of its own. Use strategy 'multiworker', 'sequence' or 'auto'."
+            "would train a model of its own. Use strategy 'multiworker' or 'auto', or 'sequence'."
         )
     if not machines.workers:
         raise UserError(

@@ -38,7 +38,7 @@ def run_on_slice(kernel: str, job: Job, time_slice: TimeSlice) -> Result:
 def _run_forward(kernel: str, job: Job, time_slice: TimeSlice) -> Result:
     if isinstance(job.recurrence, LinearRecurrence):
         sequence, states = _run_scan(job, time_slice)
-    elif kernel == "chunkwise":
+    elif isinstance(job.recurrence, MLSTM) and kernel != "training_loop":
         sequence, states = _run_chunkwise(job, time_slice)
     else:
         sequence, states = _run_pipeline(_DIAGONAL.get(kernel, run_training_loop), job, time_slice)

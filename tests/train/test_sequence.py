@@ -1,0 +1,79 @@
+"""`fit` with the time axis divided over replicas equals that on one device.
+
+`tests/support/sequence_cases.py` has the cases. Two replicas run most of them eagerly, which needs no compilation;
+graphs, XLA, three replicas and two worker processes run the rest.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from isolated import case_names, cluster_environments, run_cases
+
+SCRIPT = Path(__file__).parents[1] / "support" / "sequence_cases.py"
+TIMEOUT_S = 240
+
+pytestmark = pytest.mark.timeout(1800)  # the first test waits for all cases; each case has its own limit
+
+ROWS = {
+    ("sequence2", "eager"): ("stack", "two_headed", "lstm_gaps_last", "min_gru_left_steps"),
+    ("sequence3", "graph"): ("both_directions_min_gru",),
+}
+SLOW = {
+    ("sequence3", "eager"): tuple(case_names(SCRIPT)),
+    ("sequence2", "graph"): ("lstm", "stack", "translator", "sequential", "mlstm_gaps_steps"),
+    ("sequence2", "xla"): ("min_gru", "lstm", "mlstm", "stack", "one_step_gru"),
+    ("workers2", "graph"): ("stack", "two_headed", "one_step"),
+    ("workers2", "xla"): ("min_gru", "lstm"),
+}
+TABLE = [
+    pytest.param(*row, case, id="-".join([*row, case]), marks=marks)
+    for table, marks in ((ROWS, ()), (SLOW, pytest.mark.slow))
+    for row, cases in table.items()
+    for case in cases
+]
+
+
+@pytest.fixture(scope="module")
+def results(request):
+    """Return a function (setting, way, case) -> output of each process; only selected cases are run."""
+    wanted = {}
+    for item in request.session.items:
+        if item.path == request.path and hasattr(item, "callspec") and "case" in item.callspec.params:
+            params = item.callspec.params
+            wanted.setdefault((params["setting"], params["way"]), []).append(params["case"])
+    done = {row: _run(*row, names) for row, names in wanted.items()}
+    return lambda setting, way, case: done[setting, way][case]
+
+
+def _run(setting, way, names):
+    # Results are compared, not speed; compilation takes the time.
+    fast = {"XLA_FLAGS": "--xla_backend_optimization_level=0"}
+    environments = (lambda: cluster_environments(2)) if setting == "workers2" else (lambda: [{}])
+    command = [sys.executable, str(SCRIPT), setting, way]
+    return run_cases(command, names, lambda: [{**each, **fast} for each in environments()], TIMEOUT_S)
+
+
+@pytest.mark.parametrize("setting, way, case", TABLE)
+def test_equals_one_device(results, setting, way, case):
+    lines = results(setting, way, case)
+    for line in lines:
+        assert "error" not in line, line["error"]
+    expected = lines[0]["one"]
+    assert expected["moved"] > 1e-3, "the weights have not changed, so nothing was compared"
+    for line in lines:
+        for name in ("history", "evaluated", "weights", "predictions"):
+            _assert_equal(line["divided"][name], expected[name], name)
+        assert line["divided"]["history"] == lines[0]["divided"]["history"], "workers saw different histories"
+
+
+def _assert_equal(result, expected, name):
+    """Compare to a few units in the last place of the largest number in each array."""
+    if isinstance(expected, dict):
+        assert result.keys() == expected.keys()
+        result, expected = ([values[key] for key in expected] for values in (result, expected))
+    assert len(result) == len(expected)
+    for actual, reference in zip(result, expected, strict=True):
+        tolerance = max(1e-7, 2e-6 * np.abs(np.asarray(reference, "float64")).max(initial=0))
+        np.testing.assert_allclose(actual, reference, rtol=0, atol=tolerance, err_msg=name)

@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 import tfpar
+from tfpar.train import sequence_sharding
 
 ROWS, TIME, FEATURES, CLASSES = 8, 7, 3, 4
 RANDOM = np.random.default_rng(0)
@@ -182,11 +183,34 @@ def results(strategy, way, make, data=REGRESS, loss="mse", metrics=(), rate=0.1)
     }
 
 
+def count_exchanged(strategy):
+    """Return the bytes that a replica sends within a training step, for sequences of two lengths."""
+    exchange, sent = sequence_sharding.exchange_tensors, {}
+
+    def count(tensor):
+        sent[steps].append(tensor.shape.num_elements() * tensor.dtype.size)
+        return exchange(tensor)
+
+    sequence_sharding.exchange_tensors = count
+    with strategy.scope():
+        model = both_directions(LAYERS.MinGRU)
+        model.compile("sgd", "mse", jit_compile=True)
+    for steps in (1024, 16384):
+        sent[steps] = []
+        model.train_on_batch(np.ones((2, steps, FEATURES), "float32"), np.ones((2, steps, 2), "float32"))
+    sequence_sharding.exchange_tensors = exchange
+    replicas = strategy.num_replicas_in_sync
+    return {str(steps): sum(sizes) / replicas for steps, sizes in sent.items()}
+
+
 def main():
     setting, way, *names = sys.argv[1:]
     strategy = tfpar.cluster.make_strategy("sequence", 0 if setting == "workers2" else int(setting[-1]))
     for name in names:
         try:
+            if name == "exchanged":
+                print(json.dumps({"bytes": count_exchanged(strategy)}), flush=True)
+                continue
             with tfpar.cluster.outside_scope():
                 one = results(tf.distribute.get_strategy(), way, **CASES[name])
             line = {"one": one, "divided": results(strategy, way, **CASES[name])}

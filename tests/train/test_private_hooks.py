@@ -121,7 +121,9 @@ def test_the_functional_graph_of_each_kind_of_model():
     functional, sequential = dense(keras.Model), keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
     assert keras_private.functional_graph(functional) is functional
     assert [tuple(tensor.shape) for tensor in keras_private.functional_graph(sequential).inputs] == [(None, 2)]
-    assert keras_private.functional_graph(Own()) is None and keras_private.functional_graph(keras.layers.Dense(1)) is None
+    assert (
+        keras_private.functional_graph(Own()) is None and keras_private.functional_graph(keras.layers.Dense(1)) is None
+    )
 
 
 def test_calls_of_a_functional_model_come_after_those_they_need():

@@ -68,6 +68,13 @@ def test_equals_one_device(results, setting, way, case):
         assert line["divided"]["history"] == lines[0]["divided"]["history"], "workers saw different histories"
 
 
+def test_exchanged_bytes_do_not_depend_on_the_number_of_steps():
+    (line,) = _run("sequence2", "xla", ["exchanged"])["exchanged"]
+    rows, units, directions = 2, 4, 2
+    forward_and_backward = 2 * directions * 2 * rows * units * 4  # two states of each row, float32
+    assert line["bytes"] == {"1024": forward_and_backward, "16384": forward_and_backward}
+
+
 def _assert_equal(result, expected, name):
     """Compare to a few units in the last place of the largest number in each array."""
     if isinstance(expected, dict):

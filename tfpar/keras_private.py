@@ -85,33 +85,19 @@ def calls(graph: Functional) -> list[tuple]:
     return [(node.operation, node) for depth in depths for node in graph._nodes_by_depth[depth] if not node.is_input]
 
 
-_ELEMENTWISE_NAMES = (
-    "Absolute Add Cast Divide Equal Exp Greater Less Log LogicalAnd LogicalNot LogicalOr Maximum Minimum Multiply "
-    "Negative NotEqual OnesLike Sqrt Square Subtract Tanh TrueDivide ZerosLike Elu Gelu LeakyRelu Relu Sigmoid Silu "
-    "Softplus"
-).split()
-_OVER_AXIS_NAMES = "All Any Concatenate ExpandDims Max Mean Min Sum".split()
-_OPERATION_MODULES = ("keras.src.ops.core", "keras.src.ops.nn", "keras.src.ops.numpy")
+_OPERATIONS = {
+    "elements": "Absolute Add Cast Divide Equal Exp Greater Less Log LogicalAnd LogicalNot LogicalOr Maximum Minimum "
+    "Multiply Negative NotEqual OnesLike Sqrt Square Subtract Tanh TrueDivide ZerosLike Elu Gelu LeakyRelu Relu Sigmoid "
+    "Silu Softplus",
+    "axis": "All Any Concatenate ExpandDims Max Mean Min Sum",
+}
 
 
-def is_elementwise(operation: keras.Operation) -> bool:
-    """Return whether an operation of `keras.ops` computes each element alone, with broadcasting."""
-    return type(operation).__name__ in _ELEMENTWISE_NAMES and type(operation).__module__ in _OPERATION_MODULES
-
-
-def is_over_axis(operation: keras.Operation) -> bool:
-    """Return whether an operation of `keras.ops` reads, or makes, the axes in its attribute `axis` alone."""
-    return type(operation).__name__ in _OVER_AXIS_NAMES and type(operation).__module__ in _OPERATION_MODULES
-
-
-@contextlib.contextmanager
-def any_input_shapes(model: keras.Model) -> Iterator[None]:
-    """Within this context functional models within a model accept inputs of other sizes than they were built for."""
-    with contextlib.ExitStack() as stack:
-        for layer in flatten_layers(model):
-            if isinstance(layer, Functional):
-                stack.enter_context(attributes_set(layer, {"_manual_input_spec": None}))
-        yield
+def operation_scope(operation: keras.Operation) -> str | None:
+    """Return what an operation of `keras.ops` reads: single "elements", or its "axis"; None if that is unknown."""
+    if not type(operation).__module__.startswith("keras.src.ops."):
+        return None
+    return next((scope for scope, names in _OPERATIONS.items() if type(operation).__name__ in names.split()), None)
 
 
 def build_shapes(layer: keras.layers.Layer) -> dict | None:

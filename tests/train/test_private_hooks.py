@@ -144,29 +144,9 @@ def test_operations_of_keras_are_told_apart_by_name():
     over_axis = [keras.ops.any(x, axis=-1), keras.ops.expand_dims(x, -1), keras.ops.concatenate([x, x], axis=-1)]
     others = [keras.ops.flip(x), x[:, 1:], keras.ops.cumsum(x, axis=1), keras.ops.roll(x, 1)]
     operations = [[keras_private.producing_call(y)[0] for y in each] for each in (elementwise, over_axis, others)]
-    assert [[keras_private.is_elementwise(each) for each in some] for some in operations] == [
-        [True] * 6,
-        [False] * 3,
-        [False] * 4,
-    ]
-    assert [[keras_private.is_over_axis(each) for each in some] for some in operations] == [
-        [False] * 6,
-        [True] * 3,
-        [False] * 4,
-    ]
+    scopes = [[keras_private.operation_scope(each) for each in some] for some in operations]
+    assert scopes == [["elements"] * 6, ["axis"] * 3, [None] * 4]
     assert operations[1][0].axis == [-1] or operations[1][0].axis == -1
-
-
-def test_functional_models_accept_other_sizes():
-    x = keras.Input((4, 2))
-    nested = keras.Model(x, keras.layers.Dense(1)(x))
-    model = keras.Model(x, nested(x))
-    with pytest.raises(ValueError, match="expected shape"):
-        model(np.ones((1, 3, 2)))
-    with keras_private.any_input_shapes(model):
-        assert tuple(model(np.ones((1, 3, 2))).shape) == (1, 3, 1)
-    with pytest.raises(ValueError, match="expected shape"):
-        model(np.ones((1, 3, 2)))
 
 
 def test_a_symbolic_tensor_names_the_call_that_made_it():

@@ -197,6 +197,12 @@ def _check_collisions(choice):
         )
 
 
+def divides_time(strategy: "tf.distribute.Strategy") -> bool:
+    """Return whether replicas divide the time axis of batches instead of the rows: strategy "sequence"."""
+    choice = getattr(strategy, "tfpar_choice", None)
+    return choice is not None and choice.name == "sequence"
+
+
 def usable_cores() -> int:
     """Return the number of CPU cores that this process may run on."""
     if hasattr(os, "sched_getaffinity"):  # Linux
@@ -212,11 +218,14 @@ def cpu_lanes(strategy: "tf.distribute.Strategy", global_batch_size: int) -> int
         global_batch_size: rows of a batch, over all replicas.
 
     Returns:
-        Cores for each replica, or fewer so that they divide its rows evenly; 1 on GPUs and TPUs.
+        Cores for each replica, or fewer so that they divide its rows evenly; 1 on GPUs and TPUs, and where replicas
+        divide the time axis.
     """
     import tensorflow as tf
 
     if tf.config.list_physical_devices("GPU") or tf.config.list_physical_devices("TPU"):
+        return 1
+    if strategy.num_replicas_in_sync > 1 and divides_time(strategy):
         return 1
     # The default strategy does not name its device.
     replicas_here = 1 if strategy.num_replicas_in_sync == 1 else len(strategy.extended.worker_devices)

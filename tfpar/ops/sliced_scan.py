@@ -114,8 +114,7 @@ def scan_with_products(
         s and p, float (time, batch, ...): s[t] = a[t] * s[t-1] + b[t] and p[t] = a[t] * p[t-1], from 0 and 1; and both
         after the step that is processed last.
     """
-    zero = tf.zeros(tf.concat([tf.shape(a)[1:]], 0), a.dtype)
-    zero.set_shape(a.shape[1:])
+    zero = tf.ensure_shape(tf.zeros(tf.shape(a)[1:], a.dtype), a.shape[1:])
     if implementation == "sequential":
         return _sequential(a, b, (zero, tf.ones_like(zero)), go_backwards)
     scan = IMPLEMENTATIONS[implementation]

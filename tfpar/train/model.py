@@ -13,6 +13,7 @@ import tensorflow as tf
 from tfpar import keras_private
 from tfpar.cluster import heartbeat, outside_scope
 from tfpar.cluster.multiworker import check_trains_together
+from tfpar.cluster.strategy import divides_time
 from tfpar.keras_private import Functional, TrainerHooks, flatten_layers
 from tfpar.train import evaluation, guarded_step, keras_signatures, step
 from tfpar.train.accumulation import add_accumulated_weight
@@ -213,8 +214,7 @@ class Model(SavedByWorkers, XlaPolicy, TrainerHooks, keras.Model):
         strategy = super().distribute_strategy
         if strategy.num_replicas_in_sync == 1:
             return strategy
-        divides_time = getattr(getattr(strategy, "tfpar_choice", None), "name", None) == "sequence"
-        return SequenceStrategy(strategy, self) if divides_time else ShardedStrategy(strategy)
+        return SequenceStrategy(strategy, self) if divides_time(strategy) else ShardedStrategy(strategy)
 
     def _observe_data(self, epoch_iterator):
         """Let checkpoints observe the data of `fit`; validation's iterator comes later."""

@@ -5,8 +5,9 @@ on each replica, so layers behind the last output of a recurrent layer compute t
 replica takes its own rows for losses and metrics, so that every number is counted once.
 """
 
+import contextlib
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -68,7 +69,7 @@ class SequenceStrategy(ShardedStrategy):
             with call_context_with(first_row=0, time_slice=time_slice), step_context(sequence_shard=shard, **facts):
                 return function(keras.utils.pack_x_y_sample_weight(*data))
 
-        with keras_private.any_input_shapes(self._model):
+        with _any_number_of_steps(self._model):
             return self._strategy.run(run_on_replica, args=(x, y, sample_weight))
 
     def gather_outputs(self, outputs: Nest) -> Nest:
@@ -97,6 +98,20 @@ def check_runs_own_methods(model: keras.Model) -> None:
         raise ValueError(
             f"`lanes` must be 1 under strategy 'sequence', since lanes do not exchange states; got {model.lanes}."
         )
+
+
+@contextlib.contextmanager
+def _any_number_of_steps(model) -> Iterator[None]:
+    """Let functional models take sequences of other lengths than they were built for."""
+    models: list[Any] = [each for each in keras_private.flatten_layers(model) if keras_private.is_functional(each)]
+    former = [each.input_spec for each in models]
+    try:
+        for each in models:
+            each.input_spec = None
+        yield
+    finally:
+        for each, spec in zip(models, former, strict=True):
+            each.input_spec = spec
 
 
 def exchange_tensors(tensor: tf.Tensor) -> list[tf.Tensor]:

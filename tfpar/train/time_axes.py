@@ -189,14 +189,14 @@ def _check_is_pointwise(operation, node) -> None:
     _check_no_activity(operation)
     kind, ranks = type(operation), {len(tensor.shape) for tensor in node.input_tensors}
     is_over_features = min(ranks) > 2 and kind in _POINTWISE + _OVER_FEATURES
-    is_merge = len(ranks) == 1 and (kind in _MERGES or keras_private.is_elementwise(operation))
+    is_merge = len(ranks) == 1 and (kind in _MERGES or keras_private.operation_scope(operation) == "elements")
     if not (kind in _OF_TOKENS or is_over_features or is_merge or _is_over_other_axes(operation, node)):
         _refuse(operation, "may look across time steps")
 
 
 def _is_over_other_axes(operation, node) -> bool:
     """Return whether a call reads single axes, which are not that of time."""
-    if type(operation) not in _OVER_AXES and not keras_private.is_over_axis(operation):
+    if type(operation) not in _OVER_AXES and keras_private.operation_scope(operation) != "axis":
         return False
     rank = max(len(tensor.shape) for tensor in (*node.input_tensors, *node.output_tensors))
     return not {0, _TIME}.intersection(_axes(operation, rank))

@@ -87,8 +87,8 @@ def calls(graph: Functional) -> list[tuple]:
 
 _OPERATIONS = {
     "elements": "Absolute Add Cast Divide Equal Exp Greater Less Log LogicalAnd LogicalNot LogicalOr Maximum Minimum "
-    "Multiply Negative NotEqual OnesLike Sqrt Square Subtract Tanh TrueDivide ZerosLike Elu Gelu LeakyRelu Relu Sigmoid "
-    "Silu Softplus",
+    "Multiply Negative NotEqual OnesLike Sqrt Square Subtract Tanh TrueDivide ZerosLike Elu Gelu LeakyRelu Relu "
+    "Sigmoid Silu Softplus",
     "axis": "All Any Concatenate ExpandDims Max Mean Min Sum",
 }
 

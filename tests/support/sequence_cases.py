@@ -203,13 +203,34 @@ def count_exchanged(strategy):
     return {str(steps): sum(sizes) / replicas for steps, sizes in sent.items()}
 
 
+def read_different_batches(strategy, rows, steps):
+    """Return the error if workers read batches of different sizes."""
+    index = tfpar.cluster.read_tf_config().index
+    with strategy.scope():
+        model = per_step(LAYERS.MinGRU)
+        model.compile("sgd", "mse", jit_compile=False)
+    shape = (4 + rows * index, 6 + steps * index)
+    try:
+        model.train_on_batch(np.ones((*shape, FEATURES), "float32"), np.ones((*shape, 2), "float32"))
+    except ValueError as error:
+        return str(error)
+
+
+# Further cases, of other results.
+FACTS = {
+    "exchanged": count_exchanged,
+    "different_rows": functools.partial(read_different_batches, rows=1, steps=0),
+    "different_steps": functools.partial(read_different_batches, rows=0, steps=3),
+}
+
+
 def main():
     setting, way, *names = sys.argv[1:]
     strategy = tfpar.cluster.make_strategy("sequence", 0 if setting == "workers2" else int(setting[-1]))
     for name in names:
         try:
-            if name == "exchanged":
-                print(json.dumps({"bytes": count_exchanged(strategy)}), flush=True)
+            if name in FACTS:
+                print(json.dumps({"fact": FACTS[name](strategy)}), flush=True)
                 continue
             with tfpar.cluster.outside_scope():
                 one = results(tf.distribute.get_strategy(), way, **CASES[name])

@@ -72,7 +72,15 @@ def test_exchanged_bytes_do_not_depend_on_the_number_of_steps():
     (line,) = _run("sequence2", "xla", ["exchanged"])["exchanged"]
     rows, units, directions = 2, 4, 2
     forward_and_backward = 2 * directions * 2 * rows * units * 4  # two states of each row, float32
-    assert line["bytes"] == {"1024": forward_and_backward, "16384": forward_and_backward}
+    assert line["fact"] == {"1024": forward_and_backward, "16384": forward_and_backward}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", ["different_rows", "different_steps"])
+def test_workers_that_read_different_batches_are_stopped(case):
+    """Each in its own processes, since no collective works after it."""
+    for line in _run("workers2", "graph", [case])[case]:
+        assert line.get("fact", line).startswith("The workers read different batches."), line
 
 
 def _assert_equal(result, expected, name):

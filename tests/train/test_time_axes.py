@@ -35,7 +35,7 @@ def refused(model):
         (L.Conv1D(4, 3), "Use strategy 'mirrored' or 'multiworker'"),
         (L.GlobalAveragePooling1D(), "return_sequences=False"),
         (L.GlobalMaxPooling1D(), "return_sequences=False"),
-        (L.AveragePooling1D(), "Use strategy"),
+        (L.AveragePooling1D(2), "Use strategy"),
         (L.Flatten(), "return_sequences=False"),
         (L.Reshape((8, 2)), "Use strategy"),
         (L.Permute((2, 1)), "Use strategy"),

@@ -39,10 +39,21 @@ def _run_forward(kernel: str, job: Job, time_slice: TimeSlice) -> Result:
     if isinstance(job.recurrence, LinearRecurrence):
         sequence, states = _run_scan(job, time_slice)
     elif isinstance(job.recurrence, MLSTM) and kernel != "training_loop":
-        sequence, states = _run_chunkwise(job, time_slice)
+        sequence, states = _run_chunkwise(_add_masked_step(job), time_slice)
+        sequence = sequence[:, :-1]
     else:
-        sequence, states = _run_pipeline(_DIAGONAL.get(kernel, run_training_loop), job, time_slice)
+        may_be_empty = not job.inputs.shape[1]  # unknown, or 0
+        padded = _add_masked_step(job) if may_be_empty else job
+        sequence, states = _run_pipeline(_DIAGONAL.get(kernel, run_training_loop), padded, time_slice)
+        sequence = sequence[:, :-1] if may_be_empty else sequence
     return _mask_result(job, sequence, states, time_slice)
+
+
+def _add_masked_step(job: Job) -> Job:
+    """Append a masked step, which changes no state: loops need a step, and a slice may have none."""
+    mask = tf.ones(tf.shape(job.inputs)[:2], tf.bool) if job.mask is None else job.mask
+    inputs, mask = tf.pad(job.inputs, [[0, 0], [0, 1], [0, 0]]), tf.pad(mask, [[0, 0], [0, 1]])
+    return dataclasses.replace(job, inputs=inputs, mask=mask)
 
 
 def _run_scan(job: Job, time_slice: TimeSlice) -> tuple[tf.Tensor, Tensors]:
@@ -85,15 +96,12 @@ def _run_chunkwise(job: Job, time_slice: TimeSlice) -> tuple[tf.Tensor, Tensors]
             implementation=_choose_implementation(time_slice),
         )
 
-    mask = tf.ones(tf.shape(job.inputs)[:2], tf.bool) if job.mask is None else job.mask
-    # One masked step more, since a slice may have none.
-    inputs, mask = tf.pad(job.inputs, [[0, 0], [0, 1], [0, 0]]), tf.pad(mask, [[0, 0], [0, 1]])
-    x_proj, states = project(inputs, job.kernel, job.bias), initial_states(job)
+    x_proj, states = project(job.inputs, job.kernel, job.bias), initial_states(job)
     dtype = x_proj.dtype
     if dtype.size < 4:
         x_proj, states = tf.nest.map_structure(lambda tensor: tf.cast(tensor, tf.float32), (x_proj, states))
-    sequence, states = chunkwise_mlstm(cast(MLSTM, job.recurrence), x_proj, states, mask, chunk=32, scan=scan)
-    return tf.nest.map_structure(lambda tensor: tf.cast(tensor, dtype), (sequence[:, :-1], tuple(states)))
+    sequence, states = chunkwise_mlstm(cast(MLSTM, job.recurrence), x_proj, states, job.mask, chunk=32, scan=scan)
+    return tf.nest.map_structure(lambda tensor: tf.cast(tensor, dtype), (sequence, tuple(states)))
 
 
 def _run_pipeline(kernel: Kernel, job: Job, time_slice: TimeSlice) -> tuple[tf.Tensor, Tensors]:

@@ -143,21 +143,24 @@ CASES = {
         make=functools.partial(both_directions, LAYERS.LSTM), data={"x": X[:, :2], "y": STEPS[:, :2]}
     ),
     "one_step_gru": dict(make=functools.partial(both_directions, LAYERS.GRU), data={"x": X[:, :1], "y": STEPS[:, :1]}),
-    **{
-        f"{name}_{mask}_{kind}": dict(
-            make=functools.partial(make, getattr(LAYERS, layer), **arguments),
-            data={"x": [X, MASKS[mask], STATIC], "y": STEPS if make is masked_steps else LAST},
-            loss="mse" if make is masked_steps else cross_entropy(),
-        )
-        for name, layer in [("min_gru", "MinGRU"), ("lstm", "LSTM"), ("mlstm", "MLSTM")]
-        for mask in MASKS
-        for kind, make, arguments in [
-            ("last", masked, {}),
-            ("last_zeros", masked, {"zero_output_for_mask": True}),
-            ("last_backwards", masked, {"go_backwards": True, "has_initial": False}),
-            ("steps", masked_steps, {}),
-        ]
-    },
+    "lstm_gaps_last": dict(
+        make=functools.partial(masked, LAYERS.LSTM),
+        data={"x": [X, MASKS["gaps"], STATIC], "y": LAST},
+        loss=cross_entropy(),
+    ),
+    "min_gru_nothing_last_backwards": dict(
+        make=functools.partial(masked, LAYERS.MinGRU, go_backwards=True, has_initial=False),
+        data={"x": [X, MASKS["nothing"], STATIC], "y": LAST},
+        loss=cross_entropy(),
+    ),
+    "mlstm_left_last_zeros": dict(
+        make=functools.partial(masked, LAYERS.MLSTM, zero_output_for_mask=True),
+        data={"x": [X, MASKS["left"], STATIC], "y": LAST},
+        loss=cross_entropy(),
+    ),
+    "min_gru_right_steps": dict(
+        make=functools.partial(masked_steps, LAYERS.MinGRU), data={"x": [X, MASKS["right"], STATIC], "y": STEPS}
+    ),
 }
 
 

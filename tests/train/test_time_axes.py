@@ -37,7 +37,7 @@ def refused(model):
         (L.GlobalMaxPooling1D(), "return_sequences=False"),
         (L.AveragePooling1D(2), "Use strategy"),
         (L.Flatten(), "return_sequences=False"),
-        (L.Reshape((8, 2)), "Use strategy"),
+        (L.Reshape((8, 8)), "Use strategy"),
         (L.Permute((2, 1)), "Use strategy"),
         (L.BatchNormalization(), "Use LayerNormalization"),
         (L.LayerNormalization(axis=1), "Use strategy"),

@@ -97,6 +97,7 @@ def test_a_wrong_number_of_replicas_of_a_tpu(name):
 
 
 def test_an_unknown_name():
-    message = r"`strategy`, expected one of \('auto', 'one', 'mirrored', 'multiworker', 'tpu'\).*strategy='ring'"
+    names = r"\('auto', 'one', 'mirrored', 'multiworker', 'sequence', 'tpu'\)"
+    message = f"`strategy`, expected one of {names}.*strategy='ring'"
     with pytest.raises(ValueError, match=message):
         choose_strategy("ring", 0, NOTHING)

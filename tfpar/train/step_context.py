@@ -33,15 +33,15 @@ class StepContext:
         global_rows: rows of the global batch, an int or an int32 scalar; None if TensorFlow distributed the dataset.
         has_even_shards: whether all replicas are known to have equally many rows.
         fingerprint: float32 scalar that distinguishes global batches; None if all replicas are in one process.
-        sequence_shard: cuts tensors where replicas divide the time axis instead of the rows; else None.
         loss_weights: of the global batch; None if the losses are those of a whole batch.
+        sequence_shard: cuts tensors where replicas divide the time axis instead of the rows; else None.
     """
 
     global_rows: int | tf.Tensor | None = None
     has_even_shards: bool = False
     fingerprint: tf.Tensor | None = None
-    sequence_shard: SequenceShard | None = None
     loss_weights: BatchLossWeights | None = None
+    sequence_shard: SequenceShard | None = None
 
     @property
     def has_even_shards_on_workers(self) -> bool:

@@ -85,6 +85,15 @@ def test_a_split_column_that_leaks_is_refused():
         split_panel(dataclasses.replace(panel, splits=splits), 24, 12)
 
 
+@pytest.mark.parametrize(("split", "begin", "end"), [("train", 0, 96), ("validation", 96, 128), ("test", 128, 160)])
+def test_a_split_without_values_is_refused(split, begin, end):
+    panel = generate_panel(series=1)
+    values = np.array(panel.values)
+    values[begin:end] = np.nan
+    with pytest.raises(UserError, match=f"all values of the column 'sine' are missing in the {split} split"):
+        split_panel(dataclasses.replace(panel, values=values), 24, 12, "0.6,0.2,0.2")
+
+
 def test_many_windows_are_drawn_without_repetition():
     drawn = shuffle_windows(10**8, 1000, [1, 2])
     assert len(set(drawn)) == 1000 and 0 <= drawn.min() and drawn.max() < 10**8

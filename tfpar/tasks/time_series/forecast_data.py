@@ -8,13 +8,11 @@ import numpy as np
 
 from tfpar.data.readers.splits import SPLITS
 from tfpar.errors import UserError
-from tfpar.tasks.time_series.panel import Panel
-from tfpar.tasks.time_series.row_buffer import make_rows
+from tfpar.tasks.time_series.panel import Panel, find_descent
+from tfpar.tasks.time_series.row_buffer import ROWS, make_rows
 from tfpar.tasks.time_series.scaling import Scaling, fit_scaling
 from tfpar.tasks.time_series.times import calendar_features, calendar_names
 from tfpar.tasks.time_series.windows import Windows, add_indicators
-
-_ROWS = 1 << 16
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -78,8 +76,8 @@ class ForecastData:
             return fit_scaling(self.panel.values)
         values = make_rows(int(is_training.sum()), self.panel.values.shape[1])
         row = 0
-        for start in range(0, len(is_training), _ROWS):
-            chosen = self.panel.values[start : start + _ROWS][is_training[start : start + _ROWS]]
+        for start in range(0, len(is_training), ROWS):
+            chosen = self.panel.values[start : start + ROWS][is_training[start : start + ROWS]]
             values[row : row + len(chosen)] = chosen
             row += len(chosen)
         return fit_scaling(values)
@@ -116,8 +114,8 @@ def add_calendar(panel: Panel) -> Panel:
     if not names:
         return panel
     values = make_rows(len(panel.values), panel.values.shape[1] + len(names))
-    for start in range(0, len(values), _ROWS):
-        rows = slice(start, start + _ROWS)
+    for start in range(0, len(values), ROWS):
+        rows = slice(start, start + ROWS)
         values[rows] = np.concatenate([panel.values[rows], calendar_features(panel.times[rows], names)], axis=1)
     return dataclasses.replace(panel, values=values, columns=(*panel.columns, *names))
 
@@ -146,6 +144,7 @@ def split_panel(
         begin, end, rule = _cut(panel, split or "0.7,0.1,0.2", horizon)
     data = ForecastData(panel, begin, end, input_length, horizon, rule)
     _check_windows(data)
+    _check_values(data)
     return data
 
 
@@ -193,8 +192,7 @@ def _read_splits(panel: Panel):
     assert panel.splits is not None
     for series, (first, last) in enumerate(zip(panel.offsets[:-1], panel.offsets[1:], strict=True)):
         splits = panel.splits[first:last]
-        if (np.diff(splits) < 0).any():
-            row = int(np.argmax(np.diff(splits) < 0)) + 1
+        if (row := find_descent(splits)) is not None:
             raise UserError(
                 f"{panel.where}: a {SPLITS[splits[row]]} step follows a {SPLITS[splits[row - 1]]} step in "
                 f"{_describe(panel, series)}, so that training would see later steps; give training, validation and "
@@ -231,10 +229,32 @@ def _check_windows(data: ForecastData) -> None:
                 f"{panel.where}: --horizon {data.horizon} is longer than the test split of {longest} steps; lower it, "
                 "or give the test split more steps by --split"
             )
+        steps = f"{data.input_length} + {data.horizon} = {size}" if data.horizon else f"{size}"
+        flags = "--input_length or --horizon" if data.horizon else "--input_length"
         raise UserError(
-            f"{panel.where}: the {split} split has no window of {data.input_length} + {data.horizon} = {size} steps: "
-            f"its longest series has {longest}; lower --input_length or --horizon"
+            f"{panel.where}: the {split} split has no window of {steps} steps: of {int(panel.lengths.max())} steps of "
+            f"the longest series it has {max(0, longest)}; lower {flags}, or give it more steps by --split"
         )
+
+
+def _check_values(data: ForecastData) -> None:
+    """Refuse splits without a value: training and validation need one of each target, the test split of any."""
+    panel = data.panel
+    for index, split in enumerate(SPLITS):
+        if not len(data.windows(split)):
+            continue
+        has_value = np.zeros(panel.targets, bool)
+        for first, last in zip(data.begin[index], data.end[index], strict=True):
+            for start in range(first, last, ROWS):
+                has_value |= (~np.isnan(panel.values[start : min(start + ROWS, last), : panel.targets])).any(axis=0)
+            if has_value.all():
+                break
+        if not (has_value.any() if split == "test" else has_value.all()):
+            name = panel.columns[int(np.argmin(has_value))]
+            raise UserError(
+                f"{panel.where}: all values of the column {name!r} are missing in the {split} split; remove it from "
+                "--target_columns, or move the split by --split"
+            )
 
 
 def _describe(panel: Panel, series: int) -> str:

@@ -10,9 +10,9 @@ from tfpar.export.bundle.directory import Bundle
 from tfpar.export.bundle.labels import label_probabilities, read_labels
 from tfpar.export.bundle.model_file import load_model
 from tfpar.export.generic.inputs import InputKind
+from tfpar.tasks.time_series.grids import Grid
 from tfpar.tasks.time_series.labeled import CLASSES, MULTI_LABEL
 from tfpar.tasks.time_series.series_files import read_history, read_series
-from tfpar.tasks.time_series.times import Grid
 from tfpar.tasks.time_series.windows import add_indicators
 
 CLASSIFICATION = "time_series_classification"

@@ -8,9 +8,10 @@ import numpy as np
 from tfpar.data.readers.delimited import Dialect, read_delimited
 from tfpar.errors import UserError
 from tfpar.export.generic.arrays import read_arrays
-from tfpar.tasks.time_series.cells import is_number, parse_number
+from tfpar.tasks.time_series.cells import has_too_large, is_number, parse_number
+from tfpar.tasks.time_series.grids import Grid
 from tfpar.tasks.time_series.panel_tables import PanelColumns, read_header, read_panel
-from tfpar.tasks.time_series.times import Grid, calendar_features
+from tfpar.tasks.time_series.times import calendar_features
 from tfpar.tasks.time_series.ts_files import read_ts
 
 
@@ -34,7 +35,7 @@ def read_series(path: Path, channels: Sequence[str]) -> list[np.ndarray]:
     if kind == "npz":
         array = read_arrays("npz", path, {"series": ()})["series"]
         array = array[None] if array.ndim == 2 else array
-        if array.ndim != 3 or array.dtype.kind not in "fiu" or np.isinf(array).any():
+        if array.ndim != 3 or array.dtype.kind not in "fiu" or has_too_large(array):
             raise UserError(
                 f"{path}: series must be finite numbers (series, steps, channels); got {array.dtype} {array.shape}"
             )

@@ -20,7 +20,7 @@ from tfpar.checks import check_fraction, check_one_of, check_positive_integer
 from tfpar.layers.recurrent.base import RecurrentLayer
 from tfpar.models.forecast_network import KINDS, ForecastNetwork
 from tfpar.models.series_layers import SeriesInput, fill
-from tfpar.models.window_scaling import SCALINGS, WindowScaling
+from tfpar.models.window_scaling import SCALINGS, WindowRescaling, WindowScaling
 
 
 def forecaster(
@@ -75,10 +75,11 @@ def forecaster(
     network = ForecastNetwork(input_length, horizon, targets, known, outputs, cell, units, segment, dropout, seed)
     values = x[:, :input_length, :targets]
     observed = x[:, :input_length, columns : columns + targets] if has_indicators else None
-    window = WindowScaling.of(values, observed, scaling)
-    relative = window.apply(values) if observed is None else window.apply(values) * observed
+    relative, level, scale = WindowScaling(scaling, dtype="float32", name="window_scaling")(values, observed)
     forecast = network(kind, relative, x, columns)
-    forecast = window.undo(_make_ascending(forecast) if quantiles else forecast[..., 0], bool(quantiles))
+    forecast = _make_ascending(forecast) if quantiles else forecast[..., 0]
+    undo = WindowRescaling(dtype="float32", name="window_rescaling")
+    forecast = undo(forecast, level, scale if scaling == "window" else None)
     name = "quantiles" if quantiles else "forecast"
     output = layers.Unstandardization(mean[:targets], deviation[:targets], dtype="float32", name=name)(forecast)
     return keras.Model(series, output, name="forecaster")

@@ -96,6 +96,10 @@ class ForecastData:
         count = np.maximum(0, self.end[index] - self.horizon - history - first + 1)
         return Windows(self.panel.values, first, count, self.end[index], history + self.horizon)
 
+    def encode_whole(self, windows: np.ndarray) -> np.ndarray:
+        """Return whole windows, with the values to be forecast, as the input of an autoregressive model's training."""
+        return add_indicators(windows, self.has_indicators)
+
     def encode(self, windows: np.ndarray) -> np.ndarray:
         """Return the model's input for windows (rows, input_length + horizon or input_length, columns)."""
         inputs = np.array(windows[:, : self.input_steps])
@@ -254,6 +258,20 @@ def _check_values(data: ForecastData) -> None:
             raise UserError(
                 f"{panel.where}: all values of the column {name!r} are missing in the {split} split; remove it from "
                 "--target_columns, or move the split by --split"
+            )
+
+
+def check_counts(data: ForecastData) -> None:
+    """Raise UserError if a target is not a count."""
+    panel = data.panel
+    for start in range(0, len(panel.values), ROWS):
+        values = panel.values[start : start + ROWS, : panel.targets]
+        is_count = np.isnan(values) | ((values >= 0) & (values == np.round(values)))
+        if not is_count.all():
+            row, column = np.argwhere(~is_count)[0]
+            raise UserError(
+                f"{panel.where}: --distribution negative_binomial needs counts, whole numbers from 0; got "
+                f"{values[row, column]:g} in the column {panel.columns[column]!r}; use student_t"
             )
 
 

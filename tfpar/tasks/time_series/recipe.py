@@ -18,10 +18,11 @@ SUBTASKS = {
 }
 MODELS = {
     "classify": ("lstm_fcn", "recurrent", "conv_recurrent"),
-    "forecast": ("segrnn", "seq2seq", "direct"),
+    "forecast": ("segrnn", "seq2seq", "direct", "deepar"),
     "anomaly": ("autoencoder", "residual"),
 }
 OUTPUTS = ("point", "quantiles")
+DISTRIBUTIONS = ("student_t", "gaussian", "negative_binomial")
 _ALL_MODELS = tuple(dict.fromkeys(model for models in MODELS.values() for model in models))
 
 _FORECAST = dict(batch_size=256, learning_rate=1e-3, epochs=15, units=256, dropout=0.5, patience=5, ema=0.0)
@@ -54,6 +55,7 @@ class TimeSeriesConfig(TableFiles):
         "segrnn": {"cell": "gru", **_FORECAST},
         "seq2seq": dict(_FORECAST, units=64, dropout=0.2),
         "direct": dict(_FORECAST, units=64, dropout=0.2),
+        "deepar": dict(_FORECAST, units=64, dropout=0.1, batch_size=64, scaling="window", output="quantiles"),
         "autoencoder": dict(_ANOMALY),
         "residual": dict(_ANOMALY),
     }
@@ -93,6 +95,10 @@ class TimeSeriesConfig(TableFiles):
     output: str = setting(
         "point", "forecast: one value with intervals from validation residuals, or quantiles.", choices=OUTPUTS
     )
+    distribution: str = setting(
+        "student_t", "deepar: of each step; negative_binomial is for counts.", choices=DISTRIBUTIONS
+    )
+    samples: int = setting(100, "deepar: sample paths of a forecast.", 10)
     segment: int = setting(0, "segrnn: steps of a segment; 0: the largest common divisor up to 24.", 0)
     season: int = setting(0, "Steps of a season, for the baselines; 0: by the step between times.", 0)
     least_updates: int = setting(600, "forecast: updates at least; an epoch passes several times over a small set.", 1)
@@ -131,6 +137,8 @@ class TimeSeriesConfig(TableFiles):
             raise UserError(
                 f"--model must be one of {', '.join(MODELS[self.task])} for --task {self.task}; got {self.model}"
             )
+        if self.model == "deepar" and self.output != "quantiles":
+            raise UserError(f"--output must be quantiles for --model deepar, which samples; got {self.output}")
         if self.streaming and self.model != "residual":
             raise UserError(f"--streaming needs --task anomaly --model residual; got --model {self.model}")
 

@@ -125,11 +125,11 @@ def deep_ar(
     features = rows.make_features(x[:, :input_length], window)
     _, *states = layer(features.steps)
     sampler = AncestralSampling(
-        layer, head, family, horizon, samples, quantiles, features.has_lag, has_indicators, seed, name="sampling"
+        layer, head, family, horizon, samples, quantiles, features.has_lag, seed, name="sampling"
     )
     ahead = rows.repeat_targets(x[:, input_length:, columns - known : columns]) if known else None
-    quantile_rows = sampler(states, features.last, features.level, features.scale, features.fixed, ahead)
-    values = ops.transpose(ops.reshape(quantile_rows, (-1, targets, horizon, len(quantiles))), (0, 2, 1, 3))
+    found = sampler(states, *features[1:6], ahead)
+    values = ops.transpose(ops.reshape(found, (-1, targets, horizon, len(quantiles))), (0, 2, 1, 3))
     undo = layers.Unstandardization(mean[:targets], deviation[:targets], dtype="float32", name="quantiles")
     return DeepAR(trainer, keras.Model(series, undo(values), name="deep_ar_forecaster"))
 
@@ -140,6 +140,7 @@ class _Features(NamedTuple):
     Attributes:
         steps: float (rows, steps - 1, features) of all steps but the first; the first feature is the value before.
         last: float (rows, season), the last relative values.
+        last_observed: float (rows, 1), the indicator of the last value; None: there are no indicators.
         level, scale: float (rows, 1).
         fixed: float (rows, features) that are equal in all steps.
         has_lag: whether the value of one season before is a feature.
@@ -147,6 +148,7 @@ class _Features(NamedTuple):
 
     steps: Any
     last: Any
+    last_observed: Any
     level: Any
     scale: Any
     fixed: Any
@@ -188,8 +190,9 @@ class _Rows(NamedTuple):
         steps.append(ops.tile(fixed[:, None], (1, relative.shape[1] - 1, 1)))
         if self.known:
             steps.append(self.repeat_targets(x[:, 1:, self.columns - self.known : self.columns]))
-        last = relative[:, -self.season :]
-        return _Features(ops.concatenate(steps, axis=-1), last, level, scale, fixed, self.season > 1)
+        steps = ops.concatenate(steps, axis=-1)
+        last_observed = None if observed is None else observed[:, -1:]
+        return _Features(steps, relative[:, -self.season :], last_observed, level, scale, fixed, self.season > 1)
 
     def to_rows(self, values: Any) -> Any:
         """Return values (batch, steps, targets) as (batch * targets, steps)."""
@@ -216,13 +219,13 @@ class AncestralSampling(keras.layers.Layer):
         distribution: of the steps.
         horizon, samples: number of steps and of paths.
         quantiles: levels, ascending.
-        has_lag, has_indicators: features of a step, see `_Features`.
+        has_lag: see `_Features`.
         seed: of the random numbers.
         **kwargs: see `keras.layers.Layer`.
 
     Call arguments:
         states: of the recurrent layer after the last true value, float (rows, units) each.
-        last: float (rows, season), the last values, relative.
+        last, last_observed: float (rows, season), the last values, relative; float (rows, 1) or None, see `_Features`.
         level, scale: float (rows, 1).
         fixed: float (rows, features) that are equal in all steps.
         known: float (rows, horizon, known) or None.
@@ -240,14 +243,13 @@ class AncestralSampling(keras.layers.Layer):
         samples: int,
         quantiles: Sequence[float],
         has_lag: bool,
-        has_indicators: bool,
         seed: int,
         **kwargs: Any,
     ):
         super().__init__(dtype="float32", **kwargs)
         self.recurrent, self.head, self.distribution = recurrent, head, distribution
         self.horizon, self.samples, self.quantiles = horizon, samples, tuple(quantiles)
-        self.has_lag, self.has_indicators = has_lag, has_indicators
+        self.has_lag = has_lag
         generator = np.random.default_rng(seed)
         uniform = np.empty((horizon, samples, distribution.noises))
         for step, index in np.ndindex(horizon, distribution.noises):
@@ -259,6 +261,7 @@ class AncestralSampling(keras.layers.Layer):
         self,
         states: list[tf.Tensor],
         last: tf.Tensor,
+        last_observed: tf.Tensor | None,
         level: tf.Tensor,
         scale: tf.Tensor,
         fixed: tf.Tensor,
@@ -268,36 +271,30 @@ class AncestralSampling(keras.layers.Layer):
         known = None if known is None else self._repeat(known)
         noise = tf.constant(self.noise)
         paths = tf.zeros_like(repeated[0]) + tf.zeros((1, self.horizon))
-        variables = (tf.constant(0), self._repeat(last), paths, *map(self._repeat, states))
+        observed = tf.ones_like(repeated[0]) if last_observed is None else self._repeat(last_observed)
+        variables = (tf.constant(0), self._repeat(last), observed, paths, *map(self._repeat, states))
 
-        def step(index, last, paths, *states):
+        def step(index, last, observed, paths, *states):
             one = tf.tile(tf.gather(noise, index), (tf.shape(last)[0] // self.samples, 1))
-            ahead = None if known is None else tf.gather(known, index, axis=1)
-            value, states = self._draw(last, states, *repeated, ahead, one)
+            features = [last[:, -1:], *([] if last_observed is None else [observed])]
+            features += [last[:, :1]] if self.has_lag else []
+            features += [repeated[2], *([] if known is None else [tf.gather(known, index, axis=1)])]
+            value, states = self._draw(tf.concat(features, axis=1), states, *repeated[:2], one)
             last = tf.concat([last[:, 1:], (value - repeated[0]) / repeated[1]], axis=1)
-            return index + 1, last, tf.concat([paths[:, 1:], value], axis=1), *states
+            return index + 1, last, tf.ones_like(observed), tf.concat([paths[:, 1:], value], axis=1), *states
 
         if is_exporting("tflite_int8"):  # loops cannot be calibrated
             for _ in range(self.horizon):
                 variables = step(*variables)
         else:
             variables = tf.while_loop(lambda index, *_: index < self.horizon, step, variables)
-        return self._find_quantiles(variables[2])
+        return self._find_quantiles(variables[3])
 
-    def _draw(self, last, states, level, scale, fixed, known, noise):
+    def _draw(self, features, states, level, scale, noise):
         """Draw the next value of each path, float (rows * samples, 1); return it and the new states."""
-        features = [last[:, -1:]]
-        if self.has_indicators:
-            features.append(tf.ones_like(features[0]))
-        if self.has_lag:
-            features.append(last[:, :1])
-        features.append(fixed)
-        if known is not None:
-            features.append(known)
-        features = tf.concat(features, axis=1)
         output, *states = self.recurrent(features[:, None], initial_state=list(states))
         outputs = self.head(tf.concat([tf.reshape(output, (-1, self.recurrent.units)), features], axis=1))
-        center = level[:, 0] + scale[:, 0] * last[:, -1]
+        center = level[:, 0] + scale[:, 0] * features[:, 0]
         parameters = self.distribution.constrain(outputs, center, scale[:, 0])
         return self.distribution.sample(parameters, noise)[:, None], states
 

@@ -56,8 +56,10 @@ def test_classification(run_recipe, tmp_path):
 
 def test_forecasting(run_recipe, tmp_path):
     export = tmp_path / "export"
-    flags = ("--task", "forecast", "--smoke", "--noxla", "--export_dir", export, "--export", "float32")
+    flags = ("--task", "forecast", "--smoke", "--noxla", "--export_dir", export, "--export", "float32,int8")
     result = run_recipe("time_series", *flags).result
+    int8 = result["exports"][1]  # its scaling is in float32: in 8 bits it was off by 16
+    assert int8["max_abs_error"] < 1.5 and int8["metrics"]["mse"] == pytest.approx(result["metrics"]["mse"], rel=0.05)
     assert result["examples"]["test"] > 0 and len(result["error_by_horizon"]) == 12
     assert {"mse", "mae", "mse_units", "mae_units", "mase", "smape", "wql", "coverage"} <= set(result["metrics"])
     assert [entry["name"] for entry in result["baselines"]][:3] == ["naive", "seasonal_naive", "network"]
@@ -74,6 +76,13 @@ def test_forecasting(run_recipe, tmp_path):
     assert done.returncode == 1 and "has 20 steps; this model needs 24" in prediction["error"]
 
 
+def test_deep_ar(run_recipe):
+    flags = "--task forecast --model deepar --distribution gaussian --calendar --samples 10 --smoke --noxla --export="
+    result = run_recipe("time_series", *flags.split()).result
+    assert {"mse", "mase", "wql", "coverage"} <= set(result["metrics"]) and result["model"] == "deepar"
+    assert result["baselines"][2]["mse"] == pytest.approx(result["metrics"]["mse"])
+
+
 def test_anomaly_detection(run_recipe, tmp_path):
     export = tmp_path / "export"
     flags = ("--task", "anomaly", "--smoke", "--noxla", "--export_dir", export, "--export", "float32")
@@ -86,9 +95,9 @@ def test_anomaly_detection(run_recipe, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("task", ["classify", "forecast", "anomaly"])
+@pytest.mark.parametrize("task", ["classify", "forecast", "forecast --model deepar", "anomaly"])
 def test_two_replicas_train_the_same_weights_as_one(run_recipe, task):
-    flags = ("--task", task, "--smoke", "--noxla")
+    flags = ("--task", *task.split(), "--smoke", "--noxla")
     one = run_recipe("time_series", *flags).result
     two = run_recipe("time_series", *flags, "--strategy", "mirrored", "--replicas", 2).result
     assert (one["replicas"], two["replicas"]) == (1, 2)
@@ -104,6 +113,7 @@ def test_two_replicas_train_the_same_weights_as_one(run_recipe, task):
         "--task forecast --model seq2seq --output quantiles --calendar",
         "--task forecast --model direct --scaling window --cell lstm",
         "--task forecast --output quantiles --calendar --segment 4",
+        "--task forecast --model deepar --cell gru --scaling global",
         "--task anomaly --model residual",
     ],
 )
@@ -151,6 +161,13 @@ FORECAST = "--task forecast --dataset csv:mine.csv --time_column t --input_lengt
         (FORECAST, "".join(GOOD.splitlines(True)[:20]), "has no window of 24 + 12 = 36 steps"),
         (f"{FORECAST} --split 150,20,10", GOOD, "--horizon 12 is longer than the test split of 10 steps"),
         (f"{FORECAST} --segment 5", GOOD, "--segment must divide --input_length and --horizon; got 5, 24 and 12"),
+        (f"{FORECAST} --model deepar --output point", GOOD, "--output must be quantiles for --model deepar"),
+        (
+            f"{FORECAST} --model deepar --distribution negative_binomial",
+            GOOD.replace("50,1", "50,1.5"),
+            "needs counts, whole numbers from 0; got 1.5 in the column 'x'",
+        ),
+        (FORECAST, GOOD.replace("50,1", "50,inf"), "line 52, column 'x': the value is infinite"),
         (f"{FORECAST} --target_columns y", GOOD, "has no column 'y'; it has 't', 'x'"),
     ],
 )

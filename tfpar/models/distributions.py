@@ -125,8 +125,8 @@ class NegativeBinomial(Distribution):
 
     def transform_uniform(self, uniform: np.ndarray) -> np.ndarray:
         rate, boost, count = (uniform[..., index] for index in range(3))
-        parts = [_normal_quantiles(rate), np.log(boost), count, _normal_quantiles(count)]
-        return np.stack(parts, axis=-1).astype(np.float32)
+        numbers = [_normal_quantiles(rate), np.log(boost), count, _normal_quantiles(count)]
+        return np.stack(numbers, axis=-1).astype(np.float32)
 
     def sample(self, parameters: Parameters, noise: tf.Tensor) -> tf.Tensor:
         mean, dispersion = parameters
@@ -168,5 +168,5 @@ def _poisson(rate, uniform, z):
         count = count + ops.cast(uniform >= total, count.dtype)
         term = term * small / index
         total = total + term
-    large = ops.floor(rate + ops.sqrt(rate) * z + (ops.square(z) - 1) / 6 + 0.5)
+    large = ops.round(rate + ops.sqrt(rate) * z + (ops.square(z) - 1) / 6)
     return ops.where(rate < _SMALL_RATE, count, ops.maximum(large, 0.0))

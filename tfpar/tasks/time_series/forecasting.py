@@ -74,7 +74,7 @@ class SeriesForecasting(TimeSeries):
         from tfpar import models, train
 
         config, panel = self.config, data.panel
-        shared = dict(
+        shared: dict[str, Any] = dict(
             input_length=config.input_length,
             horizon=config.horizon,
             targets=data.targets,

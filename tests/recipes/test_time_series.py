@@ -43,7 +43,8 @@ def test_classification(run_recipe, tmp_path):
     assert names >= {"labels.txt", "card.md", "report.html", "confusion_matrix.png", "learning_curve.png"}
     report = (export / "report.html").read_text()
     assert report.count("data:image/png;base64,") == 2 and 'src="http' not in report and "Strategy: one" in report
-    done, prediction = predict(export, write_sines(tmp_path / "a.csv", steps=14))
+    done, prediction = predict(export, write_sines(tmp_path / "a.csv", steps=14), "--plot", tmp_path / "plot.png")
+    assert (tmp_path / "plot.png").read_bytes()[1:4] == b"PNG", done.stderr
     assert done.returncode == 0 and sum(prediction["probabilities"].values()) == pytest.approx(1, abs=1e-5)
     x = np.random.default_rng(0).normal(size=(4, 16, 2))
     np.savez(tmp_path / "labeled.npz", x=x, y=["slow", "fast", "slow", "slow"])
@@ -94,6 +95,25 @@ def test_anomaly_detection(run_recipe, tmp_path):
     assert sum(step["is_alarm"] for step in prediction["steps"]) == prediction["alarms"]
 
 
+def test_forecasts_of_several_series(run_recipe, tmp_path):
+    """A panel with its own delimiter, time format and id column; a file to predict for has the same."""
+    rows = [(f"{1 + n % 28:02}.{1 + n // 28:02}.2024", name, n % 7) for n in range(112) for name in ("a", "b")]
+    text = "day;shop;sold\n" + "".join(f"{day};{shop};{sold}\n" for day, shop, sold in rows if day[3:5] != "05")
+    (run_recipe.directory / "shops.csv").write_text(text)
+    data = "--dataset csv:shops.csv --delimiter ; --time_column day --time_format %d.%m.%Y --id_column shop"
+    flags = f"--task forecast {data} --input_length 14 --horizon 7 --steps 2 --units 8 --noxla --export float32"
+    export = run_recipe.directory / "export"
+    result = run_recipe("time_series", *flags.split(), "--export_dir", export).result
+    assert result["examples"]["test"] > 0
+    done, prediction = predict(export, str(run_recipe.directory / "shops.csv"))
+    assert done.returncode == 0 and [series["id"] for series in prediction["series"]] == ["a", "b"], done.stderr
+    assert [step["time"] for step in prediction["series"][1]["steps"]][:2] == ["2024-04-29", "2024-04-30"]
+    weekly = tmp_path / "weekly.csv"
+    weekly.write_text("day;sold\n" + "".join(f"{1 + 7 * (n % 4):02}.{1 + n // 4:02}.2024;1\n" for n in range(16)))
+    done, prediction = predict(export, str(weekly))
+    assert done.returncode == 1 and "604800 s apart, and those of the training data 86400 s" in prediction["error"]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("task", ["classify", "forecast", "forecast --model deepar", "anomaly"])
 def test_two_replicas_train_the_same_weights_as_one(run_recipe, task):
@@ -142,6 +162,24 @@ def test_a_stream_gives_the_forecasts_of_the_whole_series(run_recipe, tmp_path):
         np.testing.assert_allclose(outputs["forecast"][:, 0], expected[:, index], atol=1e-4)
 
 
+@pytest.mark.slow
+def test_a_stream_gives_the_classes_of_the_whole_series(run_recipe, tmp_path):
+    from tfpar.export.conversion.interpreter import TFLiteModel
+
+    export = tmp_path / "export"
+    run_recipe("time_series", *"--streaming --smoke --noxla --export float32 --export_dir".split(), export)
+    path = export / "model.float32.tflite"
+    whole, step = TFLiteModel(path), TFLiteModel(path, "step")
+    series = np.random.default_rng(0).normal(size=whole.inputs["series"][0]).astype(np.float32)
+    series[..., 2:] = 1
+    series[:, -3:] = 0  # padding, which changes nothing
+    states = {name: np.zeros(shape, np.float32) for name, (shape, _) in step.inputs.items() if name != "series"}
+    for index in range(series.shape[1]):
+        outputs = step(series=series[:, index : index + 1], **states)
+        states = {name: outputs[name] for name in states}
+    np.testing.assert_allclose(outputs["probabilities"], whole(series=series)["probabilities"], atol=1e-5)
+
+
 GOOD = "t,x\n" + "".join(f"{n},{n % 7}\n" for n in range(200))
 FORECAST = "--task forecast --dataset csv:mine.csv --time_column t --input_length 24 --horizon 12"
 
@@ -152,7 +190,8 @@ FORECAST = "--task forecast --dataset csv:mine.csv --time_column t --input_lengt
         ("--dataset csv:absent.csv", "", "absent.csv does not exist"),
         ("--dataset folder:here", "", "expected japanese_vowels, osu_leaf"),
         ("--task forecast --model lstm_fcn", "", "--model must be one of segrnn, seq2seq, direct"),
-        ("--streaming", "", "--streaming needs --task anomaly --model residual"),
+        ("--streaming --model lstm_fcn", "", "--streaming needs --task anomaly --model residual"),
+        ("--streaming --bidirectional", "", "--nobidirectional; got --bidirectional"),
         ("--task plan", "", "--task"),
         (FORECAST, GOOD + "5,5\n", "times must ascend"),
         (FORECAST, GOOD + "199,5\n", "the time 199.0 occurs twice"),

@@ -14,6 +14,7 @@ from tfpar.export.report.html_report import Table
 from tfpar.export.report.plots import draw_learning_curve
 from tfpar.tasks.time_series.backtest import LEVELS, Backtest
 from tfpar.tasks.time_series.forecast_data import ForecastData
+from tfpar.tasks.time_series.panels import describe_table
 from tfpar.tasks.time_series.predict import FORECASTING
 from tfpar.tasks.time_series.series_plots import draw_error_by_horizon, draw_forecast
 
@@ -44,11 +45,13 @@ class ForecasterExport(MeasuredExport):
         data: that it was trained on.
         backtest: of the trained model.
         test_series: float32 (windows, steps, columns), the test windows as the model takes them.
+        reading: see `describe_table`.
     """
 
     data: ForecastData
     backtest: Backtest
     test_series: np.ndarray
+    reading: dict[str, str] = dataclasses.field(default_factory=dict)
 
     def make_manifest_fields(self) -> dict[str, Any]:
         data, panel = self.data, self.data.panel
@@ -61,8 +64,7 @@ class ForecasterExport(MeasuredExport):
             "has_indicators": data.has_indicators,
             "levels": list(LEVELS),
             "offsets": None if self.backtest.offsets is None else self.backtest.offsets.tolist(),
-            "time_column": panel.time_column,
-            "grid": dataclasses.asdict(panel.grid),
+            **describe_table(panel, self.reading),
         }
         return {"task": FORECASTING, "series": series}
 

@@ -195,6 +195,7 @@ class SeriesForecasting(TimeSeries):
         import keras
 
         from tfpar.tasks.time_series.forecaster_export import ForecasterExport
+        from tfpar.tasks.time_series.panels import reading_of
 
         windows = data.windows("test")
         backtest = evaluation.predictions
@@ -210,6 +211,7 @@ class SeriesForecasting(TimeSeries):
             facts=facts,
             form=self.config.form,
             target=self.config.target,
+            reading=reading_of(self.config),
         )
 
     def describe_model(self) -> str:

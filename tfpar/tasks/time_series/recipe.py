@@ -26,6 +26,10 @@ DISTRIBUTIONS = ("student_t", "gaussian", "negative_binomial")
 _ALL_MODELS = tuple(dict.fromkeys(model for models in MODELS.values() for model in models))
 
 _FORECAST = dict(batch_size=256, learning_rate=1e-3, epochs=15, units=256, dropout=0.5, patience=5, ema=0.0)
+_STREAMED: dict[str, dict[str, Any]] = {
+    "classify": {"model": "recurrent", "bidirectional": False},
+    "anomaly": {"model": "residual"},
+}
 _ANOMALY = dict(batch_size=64, learning_rate=2e-3, steps=1500, units=32, dropout=0.0, horizon=1)
 
 
@@ -105,7 +109,9 @@ class TimeSeriesConfig(TableFiles):
     windows_per_epoch: int = setting(100_000, "forecast, anomaly: windows of an epoch at most, drawn at random.", 1)
     backtest_origins: int = setting(0, "forecast: origins of exponential smoothing; 0: a few.", 0)
     smoothing: int = setting(16, "anomaly: steps over which scores are averaged.", 1)
-    streaming: bool = setting(False, "anomaly, residual: export a signature that takes one step at a time.")
+    streaming: bool = setting(
+        False, "anomaly residual, classify recurrent: export a signature that takes one step at a time."
+    )
     false_alarm_rate: float = setting(0.01, "anomaly: of normal steps, by which the threshold is set.", 1e-6, 0.5)
     width: int = setting(64, "Channels of the first convolution.", 1)
     units: int = setting(64, "Units of each recurrent layer and direction.", 1)
@@ -116,6 +122,8 @@ class TimeSeriesConfig(TableFiles):
         of_task = dict(self.BY_TASK[self.task])
         if self._is_for_micro:
             of_task["model"] = "recurrent"
+        if self.streaming:
+            of_task |= _STREAMED.get(self.task, {})
         model = self.model if self.is_given("model") else of_task["model"]
         dataset = self.dataset if self.is_given("dataset") else of_task["dataset"]
         of_model, of_dataset = self.BY_MODEL.get(model, {}), self.BY_DATASET.get(dataset, {})
@@ -139,8 +147,13 @@ class TimeSeriesConfig(TableFiles):
             )
         if self.model == "deepar" and self.output != "quantiles":
             raise UserError(f"--output must be quantiles for --model deepar, which samples; got {self.output}")
-        if self.streaming and self.model != "residual":
-            raise UserError(f"--streaming needs --task anomaly --model residual; got --model {self.model}")
+        can_stream = self.model == "residual" or (self.model == "recurrent" and not self.bidirectional)
+        if self.streaming and not can_stream:
+            got = "--bidirectional" if self.model == "recurrent" else f"--model {self.model}"
+            raise UserError(
+                "--streaming needs --task anomaly --model residual, or --task classify --model recurrent "
+                f"--nobidirectional; got {got}"
+            )
 
 
 class TimeSeries(Task[TimeSeriesConfig]):

@@ -1,6 +1,7 @@
 """recipes/time_series.py: what it prints, exports and refuses, and predictions with its exports."""
 
 import json
+import signal
 import subprocess
 import sys
 
@@ -101,9 +102,10 @@ def test_forecasts_of_several_series(run_recipe, tmp_path):
     text = "day;shop;sold\n" + "".join(f"{day};{shop};{sold}\n" for day, shop, sold in rows if day[3:5] != "05")
     (run_recipe.directory / "shops.csv").write_text(text)
     data = "--dataset csv:shops.csv --delimiter ; --time_column day --time_format %d.%m.%Y --id_column shop"
-    flags = f"--task forecast {data} --input_length 14 --horizon 7 --steps 2 --units 8 --noxla --export float32"
+    flags = f"--task forecast {data} --input_length 14 --horizon 7 --scaling series --steps 2 --noxla"
     export = run_recipe.directory / "export"
-    result = run_recipe("time_series", *flags.split(), "--export_dir", export).result
+    options = ("--units", 8, "--export", "float32", "--export_dir", export)
+    result = run_recipe("time_series", *flags.split(), *options).result
     assert result["examples"]["test"] > 0
     done, prediction = predict(export, str(run_recipe.directory / "shops.csv"))
     assert done.returncode == 0 and [series["id"] for series in prediction["series"]] == ["a", "b"], done.stderr
@@ -122,6 +124,18 @@ def test_two_replicas_train_the_same_weights_as_one(run_recipe, task):
     two = run_recipe("time_series", *flags, "--strategy", "mirrored", "--replicas", 2).result
     assert (one["replicas"], two["replicas"]) == (1, 2)
     assert two["weights_abs_sum"] == pytest.approx(one["weights_abs_sum"], rel=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", ["classify", "forecast", "forecast --model deepar", "anomaly"])
+def test_a_killed_run_ends_like_one_that_was_not(run_recipe, task):
+    flags = f"--task {task} --smoke --noxla --epochs 2 --steps 0 --export=".split()
+    killed = run_recipe("time_series", *flags, "--model_dir", "run", kill_at_epoch=1)
+    assert killed.returncode == -signal.SIGKILL and killed.stdout == ""
+    resumed, whole = (run_recipe("time_series", *flags, *more).result for more in (["--model_dir", "run"], []))
+    assert resumed["epochs"] == whole["epochs"] == 2
+    assert resumed["weights_abs_sum"] == pytest.approx(whole["weights_abs_sum"], rel=1e-7)
+    assert resumed["metrics"] == pytest.approx(whole["metrics"], rel=1e-4)
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ References:
     networks, arXiv:1704.04110.
 """
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -70,8 +71,8 @@ def deep_ar(
     Args:
         input_length, horizon, targets, past, known, mean, deviation, has_indicators: see `tfpar.models.forecaster`; the
             past columns are not used.
-        scaling: "global", or "window": targets are relative to mean and deviation of the window. Counts are divided by
-            the mean of the window plus 1.
+        scaling: "global"; "window": targets are relative to mean and deviation of the window; "series": to those of
+            the series, see `tfpar.models.forecaster`. Counts are divided by the mean of the window plus 1.
         distribution: a key of `tfpar.models.distributions.DISTRIBUTIONS`; "negative_binomial" is for counts.
         season: steps of a season that is at most `input_length`; 1: none.
         quantiles: ascending levels of the quantiles to forecast.
@@ -111,15 +112,19 @@ def deep_ar(
         head=dense(family.size, "output", seed + 3, dtype="float32"),
         family=family,
     )
-    series, x = SeriesInput(columns, input_length + horizon, mean, deviation, has_indicators).make()
-    trainer = keras.Model(series, network.parameters(x), name="deep_ar")
+    with_statistics = targets if scaling == "series" else 0
+    inputs = SeriesInput(columns, input_length + horizon, mean, deviation, has_indicators)
+    series, x, statistics = inputs.make_with_statistics(with_statistics)
+    trainer = keras.Model(series, network.parameters(x, statistics), name="deep_ar")
     steps = input_length + (horizon if known else 0)
-    series, x = SeriesInput(columns, steps, mean, deviation, has_indicators).make()
+    series, x, statistics = dataclasses.replace(inputs, steps=steps).make_with_statistics(with_statistics)
     sampling = AncestralSampling(
         network.recurrent, network.head, family, horizon, samples, quantiles, season > 1, seed, name="sampling"
     )
     undo = layers.Unstandardization(mean[:targets], deviation[:targets], dtype="float32", name="quantiles")
-    return DeepAR(trainer, keras.Model(series, undo(network.quantiles(x, sampling)), name="deep_ar_forecaster"))
+    return DeepAR(
+        trainer, keras.Model(series, undo(network.quantiles(x, statistics, sampling)), name="deep_ar_forecaster")
+    )
 
 
 class _Network(NamedTuple):
@@ -132,19 +137,19 @@ class _Network(NamedTuple):
     head: keras.layers.Layer
     family: Distribution
 
-    def parameters(self, x: Any) -> Any:
+    def parameters(self, x: Any, statistics: Any) -> Any:
         """Return the parameters of all steps but the first, from standardized values (batch, steps, columns)."""
-        features = self.rows.make_features(x, self.window)
+        features = self.rows.make_features(x, statistics, self.window)
         encoded, *_ = self.recurrent(features.steps)
         outputs = self.head(ops.concatenate([self.dropout(encoded), features.steps], axis=-1))
         center = features.level + features.scale * features.steps[..., 0]
         parameters = ops.stack(self.family.constrain(outputs, center, features.scale), axis=-1)
         return keras.layers.Identity(name="parameters")(self.rows.split_targets(parameters))
 
-    def quantiles(self, x: Any, sampling: AncestralSampling) -> Any:
+    def quantiles(self, x: Any, statistics: Any, sampling: AncestralSampling) -> Any:
         """Return standardized quantiles (batch, horizon, targets, quantiles)."""
         rows, known = self.rows, None
-        features = rows.make_features(x[:, : rows.input_length], self.window)
+        features = rows.make_features(x[:, : rows.input_length], statistics, self.window)
         _, *states = self.recurrent(features.steps)
         if rows.known:
             known = rows.repeat_targets(x[:, rows.input_length :, rows.columns - rows.known : rows.columns])
@@ -182,12 +187,12 @@ class _Rows(NamedTuple):
     season: int
     seed: int
 
-    def make_features(self, x: Any, window: WindowScaling) -> _Features:
-        """Make features of standardized values (batch, steps, columns)."""
+    def make_features(self, x: Any, statistics: Any, window: WindowScaling) -> _Features:
+        """Make features of standardized values (batch, steps, columns) and, or None, the statistics of the series."""
         values = x[..., : self.targets]
         observed = x[..., self.columns : self.columns + self.targets] if self.has_indicators else None
         seen = None if observed is None else observed[:, : self.input_length]
-        _, level, scale = window(values[:, : self.input_length], seen)
+        _, level, scale = window(values[:, : self.input_length], seen, statistics)
         relative = (values - level) / scale
         if observed is not None:
             relative, observed = relative * observed, self.to_rows(observed)

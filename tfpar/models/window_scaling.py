@@ -9,9 +9,10 @@ from keras import ops
 from tfpar.checks import check_one_of
 from tfpar.layers.argument_types import Shape
 
-SCALINGS = ("global", "window")
+SCALINGS = ("global", "window", "series")
 COUNTS = "counts"
 LEVELS = ("last", "mean")
+Values = tuple[float, ...]
 _SMALLEST_SCALE = 1e-2  # of a window, in deviations of the training steps
 
 
@@ -22,14 +23,15 @@ class WindowScaling(keras.layers.Layer):
     In an int8 file it computes in float32: the level may be far larger than the differences that a network learns.
 
     Args:
-        scaling: "global": the scale is 1; "window": it is the deviation within the window; "counts": it is the mean of
-            the window plus 1, and the level is 0.
-        level: "last": the last observed value; "mean": the mean of the observed values.
+        scaling: "global": the scale is 1; "window": it is the deviation within the window; "series": it is that of the
+            statistics; "counts": it is the mean of the window plus 1, and the level is 0.
+        level: "last": the last observed value; "mean": the mean of the observed values, or of the statistics.
         **kwargs: see `keras.layers.Layer`.
 
     Call arguments:
         values: float (batch, steps, targets).
         observed: float of the same shape, 1 for an observed value and 0 for a missing one; None: all are observed.
+        statistics: "series": float (batch, 1, 2 * targets), mean and deviation of each target in the whole series.
 
     Returns:
         The relative values, 0 where they are missing; level and scale, float (batch, 1, targets).
@@ -43,9 +45,14 @@ class WindowScaling(keras.layers.Layer):
         self.level = check_one_of("level", level, LEVELS)
         self.built = True
 
-    def call(self, values: tf.Tensor, observed: tf.Tensor | None = None) -> tuple[tf.Tensor, ...]:
+    def call(
+        self, values: tf.Tensor, observed: tf.Tensor | None = None, statistics: tf.Tensor | None = None
+    ) -> tuple[tf.Tensor, ...]:
         level = _last_value(values, observed) if self.level == "last" else _mean(values, observed)
         scale = ops.ones_like(level)
+        if statistics is not None:
+            mean, scale = ops.split(statistics, 2, axis=-1)
+            level = level if self.level == "last" else mean
         if self.scaling == "window":
             scale = _deviation(values, observed)
         elif self.scaling == COUNTS:
@@ -53,7 +60,7 @@ class WindowScaling(keras.layers.Layer):
         relative = values - level if self.scaling == "global" else (values - level) / scale
         return relative if observed is None else relative * observed, level, scale
 
-    def compute_output_shape(self, values_shape: Shape, observed_shape: Shape | None = None) -> tuple[Shape, ...]:
+    def compute_output_shape(self, values_shape: Shape, *_: Any, **__: Any) -> tuple[Shape, ...]:
         one_step = (values_shape[0], 1, values_shape[2])
         return values_shape, one_step, one_step
 
@@ -80,6 +87,22 @@ class WindowRescaling(keras.layers.Layer):
 
     def compute_output_shape(self, forecast_shape: Shape, *_: Any, **__: Any) -> Shape:
         return forecast_shape
+
+
+def statistics_scales(mean: Values, deviation: Values, targets: int) -> tuple[Values, Values]:
+    """Return means and deviations that standardize the columns of statistics like those of the targets."""
+    return (*mean[:targets], *(0.0,) * targets), (*deviation[:targets], *deviation[:targets])
+
+
+def split_statistics(x: Any, columns: int, targets: int, has_indicators: bool) -> tuple[Any, Any]:
+    """Split off the statistics: the last 2 * `targets` of the columns of x (batch, steps, ...), equal in all steps.
+
+    Returns:
+        The other `columns` and their indicators; and the statistics, (batch, 1, 2 * targets).
+    """
+    end = columns + 2 * targets
+    others = [x[..., :columns], *([x[..., end : end + columns]] if has_indicators else [])]
+    return ops.concatenate(others, axis=-1), x[:, :1, columns:end]
 
 
 def _last_value(values, observed):

@@ -51,7 +51,7 @@ class ForecastData:
 
     @property
     def known(self) -> int:
-        return len(self.panel.columns) - self.panel.targets - self.panel.past
+        return len(self.panel.columns) - self.panel.targets - self.panel.past - self.panel.statistics
 
     @property
     def input_steps(self) -> int:
@@ -65,19 +65,20 @@ class ForecastData:
 
     @functools.cached_property
     def scaling(self) -> Scaling:
-        """Mean and deviation of the training steps."""
+        """Mean and deviation of the columns but the statistics, in the training steps."""
         begin, end = self.begin[0], self.end[0]
+        columns = self.panel.values[:, : self.panel.values.shape[1] - self.panel.statistics]
         if len(begin) == 1:
-            return fit_scaling(self.panel.values[begin[0] : end[0]])
-        is_training = np.zeros(len(self.panel.values), bool)
+            return fit_scaling(columns[begin[0] : end[0]])
+        is_training = np.zeros(len(columns), bool)
         for first, last in zip(begin, end, strict=True):
             is_training[first:last] = True
         if is_training.all():
-            return fit_scaling(self.panel.values)
-        values = make_rows(int(is_training.sum()), self.panel.values.shape[1])
+            return fit_scaling(columns)
+        values = make_rows(int(is_training.sum()), columns.shape[1])
         row = 0
         for start in range(0, len(is_training), ROWS):
-            chosen = self.panel.values[start : start + ROWS][is_training[start : start + ROWS]]
+            chosen = columns[start : start + ROWS][is_training[start : start + ROWS]]
             values[row : row + len(chosen)] = chosen
             row += len(chosen)
         return fit_scaling(values)
@@ -122,6 +123,34 @@ def add_calendar(panel: Panel) -> Panel:
         rows = slice(start, start + ROWS)
         values[rows] = np.concatenate([panel.values[rows], calendar_features(panel.times[rows], names)], axis=1)
     return dataclasses.replace(panel, values=values, columns=(*panel.columns, *names))
+
+
+def add_series_statistics(data: ForecastData) -> ForecastData:
+    """Return data whose panel has mean and deviation of each target in the training steps of each series as columns.
+
+    Raises:
+        UserError: a series that has windows has no training steps.
+    """
+    panel, targets = data.panel, data.targets
+    names = [f"{what} of {name}" for what in ("mean", "deviation") for name in panel.columns[:targets]]
+    values = make_rows(len(panel.values), len(panel.columns) + len(names))
+    has_windows = np.sum([data.windows(split).count for split in SPLITS], axis=0) > 0
+    for series, (first, last) in enumerate(zip(panel.offsets[:-1], panel.offsets[1:], strict=True)):
+        begin, end = data.begin[0, series], data.end[0, series]
+        if has_windows[series] and end <= begin:
+            raise UserError(
+                f"{panel.where}: --scaling series needs training steps of each series, and {_describe(panel, series)} "
+                "has none; use --scaling window"
+            )
+        scaling = fit_scaling(panel.values[begin:end, :targets])
+        for start in range(first, last, ROWS):
+            rows = slice(start, min(start + ROWS, last))
+            values[rows, : len(panel.columns)] = panel.values[rows]
+            values[rows, len(panel.columns) :] = (*scaling.mean, *scaling.deviation)
+    columns = (*panel.columns, *names)
+    return dataclasses.replace(
+        data, panel=dataclasses.replace(panel, values=values, columns=columns, statistics=len(names))
+    )
 
 
 def split_panel(

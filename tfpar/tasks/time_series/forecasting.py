@@ -19,7 +19,7 @@ class SeriesForecasting(TimeSeries):
     """Forecasting; `data` is a `ForecastData`."""
 
     def load(self, replicas: int) -> ForecastData:
-        from tfpar.tasks.time_series.forecast_data import add_calendar, split_panel
+        from tfpar.tasks.time_series.forecast_data import add_calendar, add_series_statistics, split_panel
         from tfpar.tasks.time_series.panels import load_configured_panel, log_constant_columns
 
         self._replicas = replicas
@@ -28,6 +28,8 @@ class SeriesForecasting(TimeSeries):
         if config.calendar:
             panel = add_calendar(panel)
         data = split_panel(panel, config.input_length, config.horizon, config.split, config.split_by == "series")
+        if config.scaling == "series":
+            data = add_series_statistics(data)
         if config.model == "segrnn":
             self._check_segment()
         if self._has_counts:

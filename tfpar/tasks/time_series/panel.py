@@ -22,6 +22,7 @@ class Panel:
         ids: name of each series.
         columns: name of each column; targets, then covariates of the past, then covariates that are known ahead.
         targets, past: number of columns of the first two kinds.
+        statistics: number of columns at the end, mean and deviation of each target in the training steps of the series.
         times: int64 (steps,), microseconds since 1970.
         grid: of the times.
         splits: int8 (steps,), index into SPLITS or `NO_SPLIT`; None: the source has no splits.
@@ -40,6 +41,7 @@ class Panel:
     past: int
     times: np.ndarray
     grid: Grid
+    statistics: int = 0
     splits: np.ndarray | None = None
     labels: np.ndarray | None = None
     filled: int = 0

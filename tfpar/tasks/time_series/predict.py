@@ -83,11 +83,13 @@ class SeriesClassifier:
 
         series = read_series(Path(source), self._channels)[0]
         prediction = self._predict(series)
-        label = prediction.get("label", prediction.get("labels", prediction.get("number")))
-        shown = ", ".join(label) if isinstance(label, list) else f"{label:.4g}" if isinstance(label, float) else label
-        if self._kind == CLASSES:
-            shown = f"{shown} ({prediction['probabilities'][label]:.0%})"
-        draw_labeled(series, self._channels, shown, path)
+        if not self.labels:
+            title = f"{prediction['number']:.4g}"
+        elif self._kind == CLASSES:
+            title = f"{prediction['label']} ({prediction['probabilities'][prediction['label']]:.0%})"
+        else:
+            title = ", ".join(prediction["labels"]) or "no label"
+        draw_labeled(series, self._channels, title, path)
 
     def _predict(self, series: np.ndarray) -> dict:
         (output,) = self._model(series=self._fit(series)).values()
@@ -144,7 +146,7 @@ class SeriesForecaster:
         self._targets, self._past = list(series["targets"]), list(series["past"])
         self._known, self._levels = list(series["known"]), list(series["levels"])
         self._has_indicators, self._offsets = bool(series["has_indicators"]), series["offsets"]
-        self._table = TableFormat.from_manifest(series)
+        self._table, self._statistics = TableFormat.from_manifest(series), series.get("statistics")
 
     def __call__(self, source: str) -> dict:
         """Forecast the steps after the last row of each series of a file.
@@ -181,8 +183,17 @@ class SeriesForecaster:
         """Read the end of each series of a file."""
         calendar = [name for name in self._known if name.startswith(("sin_", "cos_"))]
         read = [name for name in (*self._targets, *self._past, *self._known) if name not in calendar]
-        known = len(self._known) - len(calendar)
-        return read_histories(Path(source), self._table, read, calendar, self._input_length, self._horizon, known=known)
+        return read_histories(
+            Path(source),
+            self._table,
+            read,
+            calendar,
+            self._input_length,
+            self._horizon,
+            known=len(self._known) - len(calendar),
+            statistics=self._statistics,
+            targets=len(self._targets),
+        )
 
     def forecast(self, history: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         """Forecast from the values of a `History`.

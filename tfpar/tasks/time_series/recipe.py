@@ -94,7 +94,9 @@ class TimeSeriesConfig(TableFiles):
         "time", "forecast: cut each series in time, or deal out series.", choices=("time", "series")
     )
     scaling: str = setting(
-        "global", "forecast: by the training steps, or also by each window.", choices=("global", "window")
+        "global",
+        "forecast: by the training steps of all series, or also by each window, or by each series.",
+        choices=("global", "window", "series"),
     )
     output: str = setting(
         "point", "forecast: one value with intervals from validation residuals, or quantiles.", choices=OUTPUTS
@@ -147,6 +149,9 @@ class TimeSeriesConfig(TableFiles):
             )
         if self.model == "deepar" and self.output != "quantiles":
             raise UserError(f"--output must be quantiles for --model deepar, which samples; got {self.output}")
+        is_count = self.model == "deepar" and self.distribution == "negative_binomial"
+        if is_count and self.is_given("scaling") and self.scaling != "window":
+            raise UserError(f"--scaling must be window for --distribution negative_binomial; got {self.scaling}")
         can_stream = self.model == "residual" or (self.model == "recurrent" and not self.bidirectional)
         if self.streaming and not can_stream:
             got = "--bidirectional" if self.model == "recurrent" else f"--model {self.model}"

@@ -14,6 +14,7 @@ from tfpar.tasks.time_series.cells import has_too_large, is_number, parse_number
 from tfpar.tasks.time_series.grids import Grid
 from tfpar.tasks.time_series.panel import Panel
 from tfpar.tasks.time_series.panel_tables import PanelColumns, read_header, read_panel
+from tfpar.tasks.time_series.scaling import fit_scaling
 from tfpar.tasks.time_series.times import calendar_features
 from tfpar.tasks.time_series.ts_files import read_ts
 
@@ -149,6 +150,8 @@ def read_histories(
     input_length: int,
     horizon: int,
     known: int = 0,
+    statistics: Mapping[str, Sequence[float]] | None = None,
+    targets: int = 0,
 ) -> list[History]:
     """Read the end of each series of a table.
 
@@ -162,6 +165,9 @@ def read_histories(
         calendar: names of calendar features, which follow them.
         input_length, horizon: of the model.
         known: number of columns that are known ahead.
+        statistics: means and deviations of the targets by series, which follow the calendar; those of a series that is
+            not there are of its rows in the file. None: there are no such columns.
+        targets: number of them, the first columns.
 
     Returns:
         Histories of `input_length` steps, and of `horizon` more if there are `known` columns or calendar features.
@@ -189,6 +195,15 @@ def read_histories(
                 values = np.concatenate([values, np.full((horizon, values.shape[1]), np.nan, np.float32)])
                 times = np.concatenate([times, ahead])
             values = np.concatenate([values, calendar_features(times, calendar)], axis=1)
+        if statistics is not None:
+            seen = panel.values[first : last - (horizon if known else 0), :targets]
+            own = statistics.get(name) or _fit_statistics(seen)
+            values = np.concatenate([values, np.tile(np.array(own, np.float32), (len(values), 1))], axis=1)
         shown = [panel.grid.format(int(one)) for one in ahead] if panel.time_column else []
         histories.append(History(name, values, shown))
     return histories
+
+
+def _fit_statistics(values):
+    scaling = fit_scaling(values)
+    return [*scaling.mean, *scaling.deviation]

@@ -1,6 +1,7 @@
 """Lets tests import what they share from `tests/support`, orders files, and makes tiny sets of TensorFlow Datasets."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -71,16 +72,16 @@ def of_all_processes(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def sentiment_smoke(of_all_processes):
-    """A directory with the output of `recipes/sentiment.py --smoke` in a process of its own: stdout, stderr, export."""
+def sentiment_smoke(of_all_processes, forks):
+    """A directory with the output of `recipes/sentiment.py --smoke`: stdout, stderr, export."""
     recipe = Path(__file__).parents[1] / "recipes" / "sentiment.py"
 
     def make(directory):
         directory.mkdir()
         flags = ["--smoke", "--noxla", "--export_dir", directory / "export", "--export", "saved_model,float32,int8"]
-        with open(directory / "stdout", "w") as stdout, open(directory / "stderr", "w") as stderr:
-            done = subprocess.run([sys.executable, recipe, *flags], stdout=stdout, stderr=stderr, cwd=directory)
-        assert done.returncode == 0, (directory / "stderr").read_text()
+        streams = {name: str(directory / name) for name in ("stdout", "stderr")}
+        request = {"program": str(recipe), "arguments": [*map(str, flags)], "cwd": str(directory), "stdin": os.devnull}
+        assert forks({**request, **streams}) == 0, (directory / "stderr").read_text()
 
     return of_all_processes("sentiment_smoke", make)
 

@@ -20,7 +20,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from tfpar.errors import UserError
 from tfpar.files import read_file
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 MANIFEST = "manifest.json"
 _VERSION = 1
@@ -134,6 +140,33 @@ def read_newest(directory: Path) -> tuple[Checkpoint | None, list[DamagedCheckpo
         except DamagedCheckpointError as error:
             damaged.append(error)
     return None, damaged
+
+
+def lock(directory: Path) -> int | None:
+    """Reserve a directory for this process, until the returned descriptor is closed or the process ends.
+
+    Returns:
+        None where directories cannot be locked, or the directory cannot be made, which the first write reports.
+
+    Raises:
+        UserError: another run has reserved it.
+    """
+    if fcntl is None:
+        return None
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(directory, os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(descriptor)
+        raise UserError(f"{directory} is in use by another run. Wait for its end, or use another directory.") from error
+    except OSError:  # a network file system without locks
+        os.close(descriptor)
+        return None
+    return descriptor
 
 
 def set_aside(path: Path) -> None:

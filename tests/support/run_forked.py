@@ -17,10 +17,25 @@ import traceback
 
 def next_run():
     """Run requests as the parent; return one, with the process set up for it, as the child."""
+    from tfpar.export.conversion import converter
+
+    class ConverterOfParent(converter._Converter):
+        """The converter process that all runs share, since it imports TensorFlow, too."""
+
+        is_usable = True
+
+        def stop(self):
+            """Kill it: the parent starts another one for the next run."""
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+
     for line in sys.stdin:
         request = json.loads(line)
+        shared = converter._start_converter()
         process = os.fork()
         if not process:
+            shared.__class__ = ConverterOfParent
+            atexit.unregister(converter.stop_converter)
             os.dup2(os.open(request["stdin"], os.O_RDONLY), 0)
             for descriptor, name in ((1, request["stdout"]), (2, request["stderr"])):
                 os.dup2(os.open(name, os.O_RDWR | os.O_CREAT | os.O_TRUNC), descriptor)

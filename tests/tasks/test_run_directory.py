@@ -1,11 +1,12 @@
 """`--model_dir`: a run is continued with the flags it began with, finished once, and restarted on request."""
 
+import os
 import shutil
 from pathlib import Path
 
 import pytest
 
-from tfpar.checkpoint_files import checkpoint_name, write_checkpoint
+from tfpar.checkpoint_files import checkpoint_name, lock, write_checkpoint
 from tfpar.errors import UserError
 from tfpar.tasks.run_directory import check_continues, fingerprint, read_finished, remove_run, write_result
 from tfpar.tasks.text_classification import TextClassificationConfig
@@ -41,6 +42,15 @@ def export(config):
     result = {**RESULT, "exports": [{"format": "float32", "path": str(path), "bytes": 5}]}
     write_result(config, result)
     return result
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_a_directory_in_use_is_refused(checkpoints, make_config, restart):
+    descriptor = lock(checkpoints)
+    with pytest.raises(UserError, match="checkpoints is in use by another run"):
+        check_continues(make_config(restart=restart))
+    os.close(descriptor)
+    check_continues(make_config(restart=restart))
 
 
 def test_flags_that_do_not_alter_the_result_may_change(checkpoints, make_config):

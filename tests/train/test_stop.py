@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -60,3 +61,40 @@ def test_tensorflows_server_on_loopback_addresses_listens_on_that_interface_alon
     for line in listening:
         addresses = re.findall(r"'([^']+)'", line)
         assert addresses and all("%lo:" in address for address in addresses)
+
+
+COMPILING = """
+import sys
+import keras
+import numpy as np
+import tfpar
+
+
+class Begin(keras.callbacks.Callback):
+    def on_train_batch_begin(self, batch, logs=None):
+        print("compiling", flush=True)
+
+    def on_train_batch_end(self, batch, logs=None):
+        print("compiled", flush=True)
+
+
+inputs = x = keras.Input((600, 4))
+for _ in range(3):
+    x = tfpar.layers.LSTM(8, return_sequences=True, unroll=True)(x)
+model = tfpar.train.Model(inputs, keras.layers.Dense(1)(x))
+model.compile("sgd", "mse", jit_compile=True)
+data = np.zeros((2, 600, 4), "float32")
+model.fit(data, data[..., :1], verbose=0, callbacks=[Begin(), tfpar.train.StopOnRequest()])
+"""
+
+
+@pytest.mark.slow
+def test_a_request_during_a_compilation_ends_the_program_in_time():
+    with subprocess.Popen([sys.executable, "-c", COMPILING], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "compiling\n"
+        time.sleep(3)
+        process.terminate()
+        begin = time.monotonic()
+        assert process.wait(timeout=60) == 3
+        assert time.monotonic() - begin < 20
+        assert process.stdout.read() == ""

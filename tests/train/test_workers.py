@@ -20,41 +20,26 @@ SETTINGS = (pytest.param("mirrored2", marks=pytest.mark.slow), "multiworker2")
 pytestmark = pytest.mark.timeout(600)  # the first test waits for those that run before it; each case has its own limit
 
 CASES = case_names(SCRIPT)
-# They run only if a test that has one as a parameter is selected.
-SLOW_CASES = {
-    "validation",
-    "predicting_xla",
-    "predicting_three_at_once",
-    "distributed_dataset_three_at_once",
-    "shuffled",
-    "own_compute_loss",
-}
+ALONE = ("unseeded", "stopped_alone", "killed", "suspended")  # each has processes of its own
 
 
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory, request):
-    """Return a function (setting, case) -> output of each process."""
+    """Return a function (setting, case) -> output of each process; only selected cases are run."""
     root = str(tmp_path_factory.mktemp("workers"))
 
     def run(setting, names):
         command = [sys.executable, str(SCRIPT), setting, root]
         return run_cases(command, names, lambda: environments_of(setting), TIMEOUT_S)
 
-    items = [item for item in request.session.items if item.path == request.path]
-    selected = [item.callspec.params for item in items if hasattr(item, "callspec")]
-    given = {params.get("case") for params in selected}
-    cases = [case for case in CASES if case not in SLOW_CASES or case in given]
+    items = [item for item in request.session.items if item.path == request.path and hasattr(item, "callspec")]
+    selected = [item.callspec.params for item in items]
+    cases = [case for case in CASES if any(params["case"] == case for params in selected)]
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        rows = {"multiworker2": cases, "one": cases}
-        if any("mirrored2" in item.name for item in items):
-            rows["mirrored2"] = cases
-        futures = {setting: pool.submit(run, setting, names) for setting, names in rows.items()}
-        # Each has processes of its own.
-        lost = [
-            (params["setting"], params["case"]) for params in selected if params.get("case") in ("killed", "suspended")
-        ]
-        rows = [("multiworker2", "unseeded"), ("multiworker2", "stopped_alone"), *lost]
-        alone = {row: pool.submit(run, row[0], [row[1]]) for row in rows}
+        settings = {"multiworker2": None, "one": None} | {params.get("setting", "one"): None for params in selected}
+        futures = {setting: pool.submit(run, setting, cases) for setting in settings if setting != "grpc2"}
+        rows = {(params.get("setting", "multiworker2"), params["case"]) for params in selected}
+        alone = {row: pool.submit(run, row[0], [row[1]]) for row in sorted(rows) if row[1] in ALONE}
 
         def outcome(setting, case):
             return alone.get((setting, case), futures.get(setting)).result()[case]
@@ -110,16 +95,18 @@ def test_logs_are_bitwise_equal_on_all_workers(outcomes, case):
     assert first == second
 
 
-def test_only_the_chief_writes_and_shows_progress(own):
-    chief, other = own("multiworker2", "writing_callbacks")
+@pytest.mark.parametrize("case", ["writing_callbacks"])
+def test_only_the_chief_writes_and_shows_progress(own, case):
+    chief, other = own("multiworker2", case)
     assert chief["files"] == ["backup", "checkpoint.weights.h5", "history.csv", "logs"]
     assert "Epoch 2/2" in chief["printed"]
     assert (other["files"], other["printed"]) == ([], "")
 
 
 @pytest.mark.parametrize("setting", ["one", *SETTINGS])
-def test_files_are_written_within_the_scope(own, setting):
-    chief, *others = own(setting, "within_scope")
+@pytest.mark.parametrize("case", ["within_scope"])
+def test_files_are_written_within_the_scope(own, setting, case):
+    chief, *others = own(setting, case)
     checkpoints = ["checkpoint.keras", "checkpoint.weights.h5", "exported"]
     saved = ["saved.keras", "saved.weights.h5", "saved_model"]
     assert chief["files"] == ["backup", *checkpoints, "history.csv", "logs", *saved]
@@ -127,41 +114,48 @@ def test_files_are_written_within_the_scope(own, setting):
 
 
 @pytest.mark.parametrize("setting", ["one", *SETTINGS])
-def test_a_strategy_is_made_once_in_a_process(own, setting):
-    assert all(process["again"] for process in own(setting, "within_scope"))
+@pytest.mark.parametrize("case", ["within_scope"])
+def test_a_strategy_is_made_once_in_a_process(own, setting, case):
+    assert all(process["again"] for process in own(setting, case))
 
 
 @pytest.mark.parametrize("setting", ["one", *SETTINGS])
-def test_early_stopping_restores_the_best_weights(own, setting):
-    for process in own(setting, "early_stopping"):
+@pytest.mark.parametrize("case", ["early_stopping"])
+def test_early_stopping_restores_the_best_weights(own, setting, case):
+    for process in own(setting, case):
         assert process["epochs"] == 3
         assert process["weights"] == process["best"]
 
 
-def test_one_worker_that_stops_after_an_epoch_stops_all(own):
-    assert [process["epochs"] for process in own("multiworker2", "stopped_by_one_worker")] == [2, 2]
+@pytest.mark.parametrize("case", ["stopped_by_one_worker"])
+def test_one_worker_that_stops_after_an_epoch_stops_all(own, case):
+    assert [process["epochs"] for process in own("multiworker2", case)] == [2, 2]
 
 
 @pytest.mark.parametrize("setting", SETTINGS)
-def test_all_stop_in_the_middle_of_an_epoch(own, setting):
-    assert {process["steps"] for process in own(setting, "stopped_in_an_epoch")} == {4}
+@pytest.mark.parametrize("case", ["stopped_in_an_epoch"])
+def test_all_stop_in_the_middle_of_an_epoch(own, setting, case):
+    assert {process["steps"] for process in own(setting, case)} == {4}
 
 
 @pytest.mark.parametrize("setting", ["one", *SETTINGS])
-def test_an_interrupted_run_is_resumed_from_the_chiefs_backup(own, setting):
-    processes = own(setting, "resumed")
+@pytest.mark.parametrize("case", ["resumed"])
+def test_an_interrupted_run_is_resumed_from_the_chiefs_backup(own, setting, case):
+    processes = own(setting, case)
     assert [process["backed_up"] for process in processes] == [True, False][: len(processes)]
     for process in processes:
         assert (process["epochs"], process["has_backup"], process["iterations"]) == (2, False, 4 * 3)
         _assert_equal(process["weights"], process["uninterrupted"], "weights")
 
 
-def test_initial_epoch_skips_epochs(own):
-    assert [process["epochs"] for process in own("multiworker2", "later_epochs")] == [[2, 3], [2, 3]]
+@pytest.mark.parametrize("case", ["later_epochs"])
+def test_initial_epoch_skips_epochs(own, case):
+    assert [process["epochs"] for process in own("multiworker2", case)] == [[2, 3], [2, 3]]
 
 
-def test_a_callback_list_is_refused(own):
-    for process in own("multiworker2", "later_epochs"):
+@pytest.mark.parametrize("case", ["later_epochs"])
+def test_a_callback_list_is_refused(own, case):
+    for process in own("multiworker2", case):
         assert process["refusal"].startswith("`callbacks` must be a list of callbacks where several workers train")
 
 
@@ -171,22 +165,25 @@ def test_every_worker_gets_the_predictions_of_all_rows(own, setting, case):
     assert {rows for process in own(setting, case) for rows in process["rows"]} == {7}
 
 
-def test_learning_rates_follow_the_callbacks_on_all_workers(own):
-    for process in own("multiworker2", "rates"):
+@pytest.mark.parametrize("case", ["rates"])
+def test_learning_rates_follow_the_callbacks_on_all_workers(own, case):
+    for process in own("multiworker2", case):
         assert process["rates"] == pytest.approx([0.5, 0.025, 0.0025, 0.00025])
 
 
 @pytest.mark.parametrize("setting", ["one", *SETTINGS])
-def test_bucketed_batches_have_each_example_once_per_epoch(own, setting):
-    for process in own(setting, "bucketed"):
+@pytest.mark.parametrize("case", ["bucketed"])
+def test_bucketed_batches_have_each_example_once_per_epoch(own, setting, case):
+    for process in own(setting, case):
         assert process["seen"] == [[1.0] * 13] * 2
-        assert process["order"] == own("one", "bucketed")[0]["order"]
+        assert process["order"] == own("one", case)[0]["order"]
         half = len(process["order"]) // 2
         assert process["order"][:half] != process["order"][half:], "each epoch is shuffled differently"
 
 
-def test_workers_that_shuffle_without_a_seed_are_refused(own):
-    for process in own("multiworker2", "unseeded"):
+@pytest.mark.parametrize("case", ["unseeded"])
+def test_workers_that_shuffle_without_a_seed_are_refused(own, case):
+    for process in own("multiworker2", case):
         assert process["refusal"].startswith("ValueError: The workers read different batches.")
         assert (
             "give shuffling a seed, or call keras.utils.set_random_seed(NUMBER) on every worker" in process["refusal"]
@@ -209,7 +206,8 @@ def test_a_worker_that_is_lost_ends_the_others(outcomes, setting, case, limit_s)
         assert f"worker 1 at {address} no longer answers; start all workers again" in first["own"]["message"]
 
 
-def test_a_worker_that_stops_alone_within_an_epoch_ends_all(own):
+@pytest.mark.parametrize("case", ["stopped_alone"])
+def test_a_worker_that_stops_alone_within_an_epoch_ends_all(own, case):
     """One worker reads its metrics, and the other takes the next step."""
-    for process in own("multiworker2", "stopped_alone"):
+    for process in own("multiworker2", case):
         assert process["message"].startswith("The workers are not at the same step.")

@@ -4,11 +4,12 @@ Importing this module imports neither TensorFlow nor Keras.
 """
 
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
 
-from tfpar.checkpoint_files import list_checkpoints, read_newest, remove_all
+from tfpar.checkpoint_files import list_checkpoints, lock, read_newest, remove_all
 from tfpar.cluster import is_chief
 from tfpar.errors import UserError
 from tfpar.export.bundle.manifest import list_files
@@ -31,11 +32,15 @@ def check_continues(config: Config) -> None:
     """Check that the settings are those of the run in `model_dir`, if there is one and no restart.
 
     Raises:
-        UserError: a setting that alters the result differs, or no checkpoint is intact.
+        UserError: a setting that alters the result differs, no checkpoint is intact, or another run uses the directory.
     """
-    if config.model_dir is None or config.restart:
+    if config.model_dir is None:
         return
     directory = Path(config.model_dir)
+    if is_chief() and (directory / CHECKPOINTS).is_dir() and (reserved := lock(directory / CHECKPOINTS)) is not None:
+        os.close(reserved)  # training reserves it again
+    if config.restart:
+        return
     if (directory / _BACKUP_OF_0_1).exists() and not list_checkpoints(directory / CHECKPOINTS):
         raise UserError(f"--model_dir {directory} holds a backup of tfpar 0.1, which cannot be continued. {_REMEDY}")
     checkpoint, damaged = read_newest(directory / CHECKPOINTS)

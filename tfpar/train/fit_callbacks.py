@@ -13,12 +13,16 @@ if TYPE_CHECKING:
     from tfpar.train.model import Model
 
 
-def prepare_callbacks(model: "Model", callbacks: Any) -> list[keras.callbacks.Callback]:
+def prepare_callbacks(model: "Model", callbacks: Any) -> Any:
     """Order the callbacks of a call of `fit`, and let checkpoints and a guard prepare the model.
+
+    A `keras.callbacks.CallbackList` is returned as it is.
 
     Raises:
         ValueError: a `NonFiniteGuard` is given to a model with a `train_step` of its own.
     """
+    if isinstance(callbacks, keras.callbacks.CallbackList):
+        return callbacks
     callbacks = as_callback_list(callbacks)
     if getattr(model.distribute_strategy, "is_multiworker", False):
         callbacks = own_callbacks(callbacks)
@@ -36,8 +40,10 @@ def prepare_callbacks(model: "Model", callbacks: Any) -> list[keras.callbacks.Ca
     return callbacks
 
 
-def undo_callbacks(model: "Model") -> None:
-    """Undo what callbacks have set, and Keras does not reset."""
+def undo_callbacks(model: "Model", callbacks: Any) -> None:
+    """Undo what callbacks have set, and Keras does not reset; let other runs use the directory of checkpoints."""
+    if isinstance(callbacks, list) and (checkpoints := find_callback(callbacks, Checkpoints)) is not None:
+        checkpoints.release()
     keras_private.set_initial_epoch(model, 0)
     if model.step_guard is not None:
         model.step_guard.restore_schedule()

@@ -117,12 +117,11 @@ class Model(SavedByWorkers, XlaPolicy, TrainerHooks, keras.Model):
     @keras_signatures.overrides(keras_signatures.fit)
     def fit(self, *args: Any, **kwargs: Any) -> Any:
         call = inspect.signature(super().fit).bind(*args, **kwargs)
-        if not isinstance(call.arguments.get("callbacks"), keras.callbacks.CallbackList):
-            call.arguments["callbacks"] = prepare_callbacks(self, call.arguments.get("callbacks"))
+        callbacks = call.arguments["callbacks"] = prepare_callbacks(self, call.arguments.get("callbacks"))
         try:
             return self._on_dataset(super().fit, call.args, call.kwargs)
         finally:
-            undo_callbacks(self)
+            undo_callbacks(self, callbacks)
 
     @keras_signatures.overrides(keras_signatures.evaluate)
     def evaluate(self, *args: Any, **kwargs: Any) -> Any:

@@ -17,6 +17,7 @@ from tfpar.checkpoint_files import (
     DamagedCheckpointError,
     checkpoint_name,
     list_checkpoints,
+    lock,
     read_checkpoint,
     read_newest,
     remove_old,
@@ -24,6 +25,7 @@ from tfpar.checkpoint_files import (
     write_checkpoint,
 )
 from tfpar.checkpoint_interval import Interval, is_interval, parse_interval
+from tfpar.errors import UserError
 
 FILES = {"state.json": b'{"step": 3}', "arrays.npz": bytes(range(256)) * 4}
 
@@ -34,6 +36,24 @@ def write(directory, step, **files):
 
 def files_of(directory):
     return {path: path.read_bytes() for path in sorted(directory.rglob("*")) if path.is_file()}
+
+
+def test_a_directory_has_one_run_at_a_time_and_is_free_when_its_process_is_killed(tmp_path):
+    script = f"""
+import pathlib, time
+from tfpar.checkpoint_files import lock
+descriptor = lock(pathlib.Path({str(tmp_path)!r}))
+print("locked", flush=True)
+time.sleep(60)
+"""
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "locked\n"
+        with pytest.raises(UserError, match=r"is in use by another run\. Wait for its end, or use another directory"):
+            lock(tmp_path)
+        process.kill()
+        process.wait()
+    for _ in range(2):
+        os.close(lock(tmp_path))
 
 
 def test_a_checkpoint_is_read_as_it_was_written(tmp_path):

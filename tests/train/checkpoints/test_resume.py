@@ -10,6 +10,7 @@ from training import X, Y, dense
 
 import tfpar
 from tfpar.checkpoint_interval import parse_interval
+from tfpar.errors import UserError
 from tfpar.testing import assert_resumes_at_every_step
 from tfpar.train import Checkpoints, Model
 from tfpar.train.checkpoints.schedule import Schedule
@@ -134,6 +135,18 @@ def test_a_finished_run_trains_no_further_and_more_epochs_continue_it(tmp_path):
     assert losses == expected_losses
     for weight, expected in zip(more.get_weights(), whole.get_weights(), strict=True):
         np.testing.assert_array_equal(weight, expected)
+
+
+def test_a_directory_is_refused_while_another_run_uses_it_and_free_after_a_failure(tmp_path):
+    class Failing(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            with pytest.raises(UserError, match="is in use by another run"):
+                make().fit(X, Y, callbacks=[Checkpoints(tmp_path)], **FIT)
+            raise RuntimeError("an end")
+
+    with pytest.raises(RuntimeError, match="an end"):
+        make().fit(X, Y, callbacks=[Failing(), Checkpoints(tmp_path)], **FIT)
+    make().fit(X, Y, callbacks=[Checkpoints(tmp_path)], **FIT)
 
 
 def test_a_second_fit_after_a_resume_trains_all_its_epochs(tmp_path):

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -58,7 +59,8 @@ class Checkpoints(keras.callbacks.Callback):
 
     Raises:
         ValueError: an argument is not as described.
-        UserError: from `fit`: a fact, the model or the order of the data has changed, or all checkpoints are damaged.
+        UserError: from `fit`: a fact, the model or the order of the data has changed, all checkpoints are damaged, or
+            another run uses the directory.
         OSError: from `fit`: a checkpoint cannot be written. Older ones are intact.
 
     Example:
@@ -91,6 +93,7 @@ class Checkpoints(keras.callbacks.Callback):
         self._fingerprint = json.loads(json.dumps(dict(fingerprint or {})))
         self._restart, self._replays_epochs = restart, replays_epochs
         self._callbacks: list[keras.callbacks.Callback] = []
+        self._lock: int | None = None
 
     def next_epoch(self) -> int:
         """Return the epoch that training continues in; 0 if there is no checkpoint."""
@@ -111,6 +114,12 @@ class Checkpoints(keras.callbacks.Callback):
         self._former_events = [path for board in boards for path in callback_state.event_files(board)]
         self._position = DataPosition(self._replays_epochs)
         return self._position
+
+    def release(self) -> None:
+        """Let other runs use the directory, at the end of `fit`."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         stop_request.begin_steps()
@@ -256,6 +265,8 @@ class Checkpoints(keras.callbacks.Callback):
         return callback_state.join_arrays(json.loads(self._broadcast(files[_STATE])), arrays), arrays
 
     def _read_as_chief(self) -> checkpoint_files.Checkpoint | None:
+        if self._lock is None:
+            self._lock = checkpoint_files.lock(self.directory)
         if self._restart:
             checkpoint_files.remove_all(self.directory)
             self._restart = False  # this run's own checkpoints stay

@@ -23,6 +23,13 @@ def predict(export, *inputs):
     return done, json.loads(done.stdout)["predictions"][0]
 
 
+def evaluate(export, *arguments):
+    command = [sys.executable, "-m", "tfpar", "evaluate", export, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
 def write_sines(path, steps=40, header="time,sine,cosine"):
     rows = [f"2024-01-{1 + n // 24:02} {n % 24:02}:00,{np.sin(n / 2):.4f},{np.cos(n / 2):.4f}" for n in range(steps)]
     path.write_text("\n".join([header, *rows]) + "\n")
@@ -49,9 +56,8 @@ def test_classification(run_recipe, tmp_path):
     assert done.returncode == 0 and sum(prediction["probabilities"].values()) == pytest.approx(1, abs=1e-5)
     x = np.random.default_rng(0).normal(size=(4, 16, 2))
     np.savez(tmp_path / "labeled.npz", x=x, y=["slow", "fast", "slow", "slow"])
-    command = [sys.executable, "-m", "tfpar", "evaluate", export, f"npz:{tmp_path}/labeled.npz"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    assert np.sum(json.loads(done.stdout)["confusion_matrix"], axis=1).tolist() == [3, 1], done.stderr
+    report = evaluate(export, f"npz:{tmp_path}/labeled.npz")
+    assert np.sum(report["confusion_matrix"], axis=1).tolist() == [3, 1]
     done, prediction = predict(export, write_sines(tmp_path / "b.csv", steps=17))
     assert done.returncode == 1 and "at most 16 steps for this model; got 17" in prediction["error"]
 
@@ -74,6 +80,8 @@ def test_forecasting(run_recipe, tmp_path):
     assert (tmp_path / "plot.png").read_bytes()[1:4] == b"PNG"
     assert [step["step"] for step in prediction["steps"]] == list(range(1, 13))
     assert all(step["sine"]["low"] <= step["sine"]["high"] for step in prediction["steps"])
+    report = evaluate(export, f"csv:{tmp_path}/a.csv")
+    assert report["examples"] == 40 - 24 - 12 + 1 and {"mae_units", "wql", "coverage"} <= set(report["metrics"])
     done, prediction = predict(export, write_sines(tmp_path / "b.csv", steps=20))
     assert done.returncode == 1 and "has 20 steps; this model needs 24" in prediction["error"]
 
@@ -94,6 +102,11 @@ def test_anomaly_detection(run_recipe, tmp_path):
     assert done.returncode == 0, done.stderr
     assert len(prediction["steps"]) == 40 and prediction["threshold"] == result["metrics"]["threshold"]
     assert sum(step["is_alarm"] for step in prediction["steps"]) == prediction["alarms"]
+    lines = (tmp_path / "a.csv").read_text().splitlines()
+    labeled = [f"{line},{int(row == 30)}" for row, line in enumerate(lines[1:])]
+    (tmp_path / "labeled.csv").write_text("\n".join([f"{lines[0]},is_anomaly", *labeled]) + "\n")
+    report = evaluate(export, f"csv:{tmp_path}/labeled.csv", "--label_column", "is_anomaly")
+    assert report["examples"] == 40 and report["metrics"]["anomaly_rate"] == 1 / 40
 
 
 def test_forecasts_of_several_series(run_recipe, tmp_path):

@@ -10,8 +10,9 @@ from tfpar.export.bundle.directory import Bundle
 from tfpar.export.bundle.labels import label_probabilities, read_labels
 from tfpar.export.bundle.model_file import load_model
 from tfpar.export.generic.inputs import InputKind
+from tfpar.tasks.time_series.histories import HistoryReader, TableFormat
 from tfpar.tasks.time_series.labeled import CLASSES, MULTI_LABEL
-from tfpar.tasks.time_series.series_files import History, TableFormat, read_histories, read_series
+from tfpar.tasks.time_series.series_files import read_series
 from tfpar.tasks.time_series.windows import add_indicators
 
 CLASSIFICATION = "time_series_classification"
@@ -132,6 +133,8 @@ class SeriesForecaster:
 
     Attributes:
         input_kind: `InputKind`.
+        reader: of the files to forecast.
+        levels: of the quantiles.
 
     Raises:
         UserError: the export lacks the format or a file, or one was changed.
@@ -144,16 +147,27 @@ class SeriesForecaster:
         series = bundle.manifest["series"]
         self._input_length, self._horizon = int(series["input_length"]), int(series["horizon"])
         self._targets, self._past = list(series["targets"]), list(series["past"])
-        self._known, self._levels = list(series["known"]), list(series["levels"])
-        self._has_indicators, self._offsets = bool(series["has_indicators"]), series["offsets"]
-        self._table, self._statistics = TableFormat.from_manifest(series), series.get("statistics")
+        self.levels, self._offsets = list(series["levels"]), series["offsets"]
+        self._has_indicators = bool(series["has_indicators"])
+        calendar = [name for name in series["known"] if name.startswith(("sin_", "cos_"))]
+        known = [name for name in series["known"] if name not in calendar]
+        self.reader = HistoryReader(
+            TableFormat.from_manifest(series),
+            targets=len(self._targets),
+            columns=(*self._targets, *self._past, *known),
+            known=len(known),
+            calendar=calendar,
+            input_length=self._input_length,
+            horizon=self._horizon,
+            statistics=series.get("statistics"),
+        )
 
     def __call__(self, source: str) -> dict:
         """Forecast the steps after the last row of each series of a file.
 
         Args:
             source: path of a csv or tsv file with a header, a row for each step and the columns of training; see
-                `read_histories`.
+                `HistoryReader.read_ends`.
 
         Returns:
             {"input", "steps": [{"step" or "time", and for each target {"forecast", "low", "high"}}]}; of several series
@@ -162,7 +176,7 @@ class SeriesForecaster:
         Raises:
             UserError: the file cannot be read, lacks a column, or is shorter than the model's input.
         """
-        histories = self.read(source)
+        histories = self.reader.read_ends(Path(source))
         if len(histories) == 1:
             return {"input": source, "steps": self._describe(histories[0])}
         return {"input": source, "series": [{"id": one.name, "steps": self._describe(one)} for one in histories]}
@@ -179,22 +193,6 @@ class SeriesForecaster:
             steps.append(values)
         return steps
 
-    def read(self, source: str) -> list[History]:
-        """Read the end of each series of a file."""
-        calendar = [name for name in self._known if name.startswith(("sin_", "cos_"))]
-        read = [name for name in (*self._targets, *self._past, *self._known) if name not in calendar]
-        return read_histories(
-            Path(source),
-            self._table,
-            read,
-            calendar,
-            self._input_length,
-            self._horizon,
-            known=len(self._known) - len(calendar),
-            statistics=self._statistics,
-            targets=len(self._targets),
-        )
-
     def forecast(self, history: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         """Forecast from the values of a `History`.
 
@@ -209,7 +207,7 @@ class SeriesForecaster:
         inputs[self._input_length :, : len(self._targets) + len(self._past)] = np.nan
         (output,) = self._model(series=add_indicators(inputs, self._has_indicators)[None]).values()
         if output.ndim == 4:
-            return output[0, ..., self._levels.index(0.5)], output[0]
+            return output[0, ..., self.levels.index(0.5)], output[0]
         if self._offsets is None:
             return output[0], None
         return output[0], output[0][..., None] + np.array(self._offsets)
@@ -218,7 +216,7 @@ class SeriesForecaster:
         """Plot the last steps of the first series of a file, the forecast and its interval, as a PNG."""
         from tfpar.tasks.time_series.series_plots import draw_series
 
-        history = self.read(source)[0].values
+        history = self.reader.read_ends(Path(source))[0].values
         forecast, quantiles = self.forecast(history)
         values = np.full((self._input_length + self._horizon, len(self._targets)), np.nan)
         values[: self._input_length] = history[: self._input_length, : len(self._targets)]

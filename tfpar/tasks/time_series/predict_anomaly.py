@@ -9,7 +9,7 @@ from tfpar.export.bundle.directory import Bundle
 from tfpar.export.bundle.model_file import load_model
 from tfpar.export.generic.inputs import InputKind
 from tfpar.tasks.time_series.anomaly_scores import score_steps, smooth
-from tfpar.tasks.time_series.series_files import TableFormat
+from tfpar.tasks.time_series.histories import TableFormat
 from tfpar.tasks.time_series.windows import add_indicators
 
 
@@ -66,7 +66,16 @@ class AnomalyDetector:
 
     def score(self, source: str) -> list[tuple[str, np.ndarray, list]]:
         """Return name, scores, float64 (steps,), and times, [] if the file has none, of each series."""
-        panel = self._table.read(Path(source), self._columns)
+        return self._score_panel(source, self._table.read(Path(source), self._columns))
+
+    def score_labeled(self, source: str, label_column: str) -> tuple[np.ndarray, np.ndarray]:
+        """Return labels, int8 (steps,), and scores, float64 (steps,), of all series of a file, one after the other."""
+        panel = self._table.read(Path(source), self._columns, label_column)
+        found = self._score_panel(source, panel)
+        assert panel.labels is not None
+        return np.array(panel.labels), np.concatenate([scores for _, scores, _ in found])
+
+    def _score_panel(self, source, panel):
         if panel.has_missing and not self._has_indicators:
             raise UserError(f"{source} has missing values, and this model was trained without any; fill them")
         found = []

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-_SMALLEST_SCALE = 1e-6  # relative to the largest value of a window
+_SMALLEST_SCALE = 1e-8  # relative to the largest value of a window
 _WINDOWS_PER_STEP = 20  # from which each step of the horizon has residuals enough of its own
 
 

@@ -16,7 +16,7 @@ def window_deviations(history: np.ndarray) -> np.ndarray:
         float64 (windows, 1, targets), above zero.
 
     References:
-        Papadopoulos et al. 2011, Regression conformal prediction with nearest neighbours: normalized residuals.
+        Lei et al. 2018, Distribution-free predictive inference for regression, arXiv:1604.04173, section 5.2.
     """
     observed = ~np.isnan(history)
     count = np.maximum(observed.sum(axis=1, keepdims=True), 1)

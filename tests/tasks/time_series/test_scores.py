@@ -31,13 +31,6 @@ def test_quantile_scores():
     assert scores["wql"] == pytest.approx(pinball, rel=0.01)
 
 
-def test_deviations_of_windows_are_those_of_numpy():
-    history = np.random.default_rng(0).normal(size=(3, 20, 2)) * [1, 100] + 1e6
-    history[0, 5, 1] = np.nan
-    np.testing.assert_allclose(intervals.window_deviations(history)[:, 0], np.nanstd(history, axis=1), rtol=1e-6)
-    assert (intervals.window_deviations(np.full((1, 4, 1), 7.0)) > 0).all()
-
-
 def test_intervals_cover_what_they_promise():
     generator = np.random.default_rng(0)
     truth, forecast = generator.normal(size=(200, 5, 2)), np.zeros((200, 5, 2))

@@ -23,7 +23,7 @@ from tfpar.tasks.time_series.forecast_scores import (
     score_points,
     score_quantiles,
 )
-from tfpar.tasks.time_series.intervals import fit_offsets, window_deviations
+from tfpar.tasks.time_series.intervals import fit_offsets
 
 LEVELS = (0.1, 0.5, 0.9)
 _WINDOWS = 20_000  # of a split, at most, evenly spread
@@ -43,7 +43,6 @@ class Backtest:
         truth, forecast: float (windows, horizon, targets).
         quantiles: float (windows, horizon, targets, levels).
         offsets: float (horizon, targets, levels), of the quantiles from the forecast; None: the model has its own.
-        has_relative_offsets: offsets are in deviations of the input window.
     """
 
     metrics: dict[str, float]
@@ -54,15 +53,10 @@ class Backtest:
     forecast: np.ndarray
     quantiles: np.ndarray | None
     offsets: np.ndarray | None
-    has_relative_offsets: bool = False
 
 
 def run_backtest(
-    predict: Callable[[np.ndarray], np.ndarray],
-    data: ForecastData,
-    season: int,
-    origins: int = 0,
-    has_relative_offsets: bool = False,
+    predict: Callable[[np.ndarray], np.ndarray], data: ForecastData, season: int, origins: int = 0
 ) -> Backtest:
     """Measure a forecaster on all origins of the test split, and baselines beside it.
 
@@ -71,21 +65,19 @@ def run_backtest(
             (windows, horizon, targets, levels).
         data: with its windows.
         season: of the seasonal baselines, in steps.
-        has_relative_offsets: offsets are in deviations of the input window; else they are in the targets' units.
         origins: number of origins of exponential smoothing, which is fitted anew for each; 0: a few.
     """
     chosen = _choose(len(data.windows("test")), _WINDOWS)
-    truth, outputs, units = _forecast(predict, data, "test", chosen, has_relative_offsets)
+    truth, outputs = _forecast(predict, data, "test", chosen)
     offsets = None
     if outputs.ndim == 4:
         quantiles, forecast = outputs, outputs[..., LEVELS.index(0.5)]
     else:
         quantiles, forecast = None, outputs
         if count := len(data.windows("validation")):
-            rows = _choose(count, _WINDOWS)
-            seen, forecast_of_seen, units_of_seen = _forecast(predict, data, "validation", rows, has_relative_offsets)
-            offsets = fit_offsets(seen / units_of_seen, forecast_of_seen / units_of_seen, LEVELS)
-            quantiles = forecast[..., None] + offsets * units[..., None]
+            seen, forecast_of_seen = _forecast(predict, data, "validation", _choose(count, _WINDOWS))
+            offsets = fit_offsets(seen, forecast_of_seen, LEVELS)
+            quantiles = forecast[..., None] + offsets
     deviation = np.array(data.scaling.deviation[: data.targets])
     scale = _window_scales(data, chosen, season)
     metrics = score_points(truth, forecast, deviation)
@@ -101,7 +93,6 @@ def run_backtest(
         forecast=forecast,
         quantiles=quantiles,
         offsets=offsets,
-        has_relative_offsets=has_relative_offsets,
     )
 
 
@@ -110,17 +101,15 @@ def _choose(count: int, at_most: int) -> np.ndarray:
     return np.unique(np.linspace(0, count - 1, min(count, at_most)).round().astype(np.int64))
 
 
-def _forecast(predict, data, split, chosen, has_relative_offsets):
-    """Return truth and outputs of windows, chunk by chunk, and the units of offsets, (windows, 1, targets)."""
+def _forecast(predict, data, split, chosen):
+    """Return truth and outputs of windows, chunk by chunk."""
     windows = data.windows(split)
-    truth, outputs, units = [], [], []
+    truth, outputs = [], []
     for start in range(0, len(chosen), _CHUNK):
         rows = windows.gather(chosen[start : start + _CHUNK])
         truth.append(data.truth(rows).copy())
         outputs.append(predict(data.encode(rows)))
-        deviations = window_deviations(rows[:, : data.input_length, : data.targets])
-        units.append(deviations if has_relative_offsets else np.ones_like(deviations))
-    return np.concatenate(truth), np.concatenate(outputs), np.concatenate(units)
+    return np.concatenate(truth), np.concatenate(outputs)
 
 
 def _window_scales(data, chosen, season):

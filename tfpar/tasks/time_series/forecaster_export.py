@@ -66,7 +66,6 @@ class ForecasterExport(MeasuredExport):
             "has_indicators": data.has_indicators,
             "levels": list(LEVELS),
             "offsets": None if self.backtest.offsets is None else self.backtest.offsets.tolist(),
-            "has_relative_offsets": self.backtest.has_relative_offsets,
             **describe_table(panel, self.reading),
         }
         return {"task": FORECASTING, "series": series}

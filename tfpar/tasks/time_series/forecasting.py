@@ -174,13 +174,7 @@ class SeriesForecasting(TimeSeries):
         def predict(inputs):
             return np.asarray(forecaster.predict(inputs, batch_size=self.config.batch_size, verbose=0))
 
-        backtest = run_backtest(
-            predict,
-            data,
-            season=self._season(data),
-            origins=self.config.backtest_origins,
-            has_relative_offsets=self.config.scaling == "window",
-        )
+        backtest = run_backtest(predict, data, season=self._season(data), origins=self.config.backtest_origins)
         results = {
             "task": self.config.task,
             "model": self.config.model,

@@ -2,28 +2,7 @@
 
 import numpy as np
 
-_SMALLEST_SCALE = 1e-8  # relative to the largest value of a window
 _WINDOWS_PER_STEP = 20  # from which each step of the horizon has residuals enough of its own
-
-
-def window_deviations(history: np.ndarray) -> np.ndarray:
-    """Return the unit of residuals where the scale of a series changes: the deviation of each target within its window.
-
-    Args:
-        history: float (windows, steps, targets); NaN: missing.
-
-    Returns:
-        float64 (windows, 1, targets), above zero.
-
-    References:
-        Lei et al. 2018, Distribution-free predictive inference for regression, arXiv:1604.04173, section 5.2.
-    """
-    observed = ~np.isnan(history)
-    count = np.maximum(observed.sum(axis=1, keepdims=True), 1)
-    values = np.where(observed, history, 0).astype(np.float64)
-    centered = np.where(observed, values - values.sum(axis=1, keepdims=True) / count, 0)
-    deviations = np.sqrt(np.square(centered).sum(axis=1, keepdims=True) / count)
-    return np.maximum(deviations, _SMALLEST_SCALE * (1 + np.abs(values).max(axis=1, keepdims=True)))
 
 
 def fit_offsets(truth: np.ndarray, forecast: np.ndarray, levels: tuple[float, ...]) -> np.ndarray:

@@ -11,7 +11,6 @@ from tfpar.export.bundle.labels import label_probabilities, read_labels
 from tfpar.export.bundle.model_file import load_model
 from tfpar.export.generic.inputs import InputKind
 from tfpar.tasks.time_series.histories import HistoryReader, TableFormat
-from tfpar.tasks.time_series.intervals import window_deviations
 from tfpar.tasks.time_series.labeled import CLASSES, MULTI_LABEL
 from tfpar.tasks.time_series.series_files import read_series
 from tfpar.tasks.time_series.windows import add_indicators
@@ -149,7 +148,6 @@ class SeriesForecaster:
         self._input_length, self._horizon = int(series["input_length"]), int(series["horizon"])
         self._targets, self._past = list(series["targets"]), list(series["past"])
         self.levels, self._offsets = list(series["levels"]), series["offsets"]
-        self._has_relative_offsets = bool(series.get("has_relative_offsets", False))
         self._has_indicators = bool(series["has_indicators"])
         calendar = [name for name in series["known"] if name.startswith(("sin_", "cos_"))]
         known = [name for name in series["known"] if name not in calendar]
@@ -212,11 +210,7 @@ class SeriesForecaster:
             return output[0, ..., self.levels.index(0.5)], output[0]
         if self._offsets is None:
             return output[0], None
-        offsets = np.array(self._offsets)
-        if self._has_relative_offsets:
-            seen = history[None, : self._input_length, : len(self._targets)]
-            offsets = offsets * window_deviations(seen)[0, ..., None]
-        return output[0], output[0][..., None] + offsets
+        return output[0], output[0][..., None] + np.array(self._offsets)
 
     def plot(self, source: str, path: Path) -> None:
         """Plot the last steps of the first series of a file, the forecast and its interval, as a PNG."""

@@ -43,7 +43,7 @@ def test_splits_by_position(tmp_path):
     [
         (b"", {}, "text.txt is empty"),
         (b"ab" * 40, {"window": 80}, "train split must have 81 or more characters; got 70 of the text's 80"),
-        (b"abab", {"window": 1}, "the test split must have 2 or more characters; got 0"),
+        (b"abab", {"window": 1}, "the validation split must have 2 or more characters; got 0"),
         (b"ab" * 400, {"split": "0.9,0.1"}, "--split must be three fractions that add up to 1"),
         (b"ab" * 400, {"split": "1,0,0"}, "--split must be three fractions that add up to 1"),
         (b"ab" * 400, {"split": "0.9,-0.1,0.2"}, "--split must be three fractions that add up to 1"),

@@ -28,9 +28,7 @@ class LanguageModelingConfig(Config):
         # In 8 bits the errors of a state add up over the characters of a stream.
         export=tuple(name for name in FORMATS if name != "int8"),
     )
-    SMOKE: ClassVar = dict(
-        epochs=1, steps=2, units=8, embedding_size=8, window=16, batch_size=8, min_frequency=1, split="0.8,0.1,0.1"
-    )
+    SMOKE: ClassVar = dict(epochs=1, steps=2, units=8, embedding_size=8, window=16, batch_size=8)
 
     split: str = setting("0.88,0.02,0.1", "Fractions for training, validation and test, by position.")
     encoding: str = setting("utf-8", "The file's encoding, such as cp1252 or utf-16.")
@@ -134,7 +132,8 @@ class LanguageModeling(Task[LanguageModelingConfig]):
     def evaluate(self, model: Any, data: LanguageData) -> Evaluation:
         from tfpar import train
 
-        model.compile(loss=train.TokenCrossentropy(), jit_compile=self.config.xla)  # without label smoothing
+        if self.config.label_smoothing:
+            model.compile(loss=train.TokenCrossentropy(), jit_compile=self.config.xla)
         loss = model.evaluate(self.make_batches(data, "test"), verbose=0, return_dict=True)["loss"]
         return Evaluation(score_loss(loss), {"parameters": model.count_params()})
 

@@ -85,6 +85,10 @@ def test_predict(tfpar, export_dir, signed, encrypted, keys):
     assert found == {**plain, "trusted_key": keys.fingerprint}
     opened = ("--encryption_key", keys.encryption, "--public_key", keys.public)
     assert read_json(tfpar("predict", encrypted, TEXT, *opened)) == found
+    line = read_json(tfpar("predict", signed, TEXT, "--public_key", keys.public, "--output", "jsonl"))
+    assert line == {**plain["predictions"][0], "trusted_key": keys.fingerprint}
+    header, row = tfpar("predict", signed, TEXT, "--allow_unsigned", "--output", "csv").stdout.splitlines()
+    assert header.endswith(",trusted_key,error") and row.endswith(",,")
 
 
 def test_verify(tfpar, signed, encrypted, keys):

@@ -7,13 +7,14 @@ import sys
 from pathlib import Path
 
 from tfpar.bench import export, profile, recurrent, scan, training, translation
+from tfpar.bench.lower import lower_cases
 from tfpar.bench.machine import describe_machine
 from tfpar.bench.report import EXTRA, check_has_marks, draw, put_table, read_report
 from tfpar.bench.stopwatch import paired_ratios, run_interleaved
 from tfpar.cli.arguments import Parser
 from tfpar.errors import MissingExtraError, UserError
 from tfpar.export.report.plots import new_figure
-from tfpar.files import check_writable_file, written_atomically
+from tfpar.files import check_usable_directory, check_writable_file, written_atomically
 
 SUITES = {
     "training": training,
@@ -44,7 +45,15 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--plot", type=Path, metavar="FILE", help="plot the results to this PNG file")
     parser.add_argument("--table", type=Path, metavar="FILE", help="put a table into this Markdown file")
     parser.add_argument("--from", type=Path, metavar="FILE", dest="known", help="read results from this file")
+    parser.add_argument(
+        "--lower",
+        type=Path,
+        metavar="DIR",
+        help="of scan: write the cases to DIR as StableHLO programs, with a script that runs them by JAX on any device",
+    )
     options = parser.parse_args(arguments)
+    if options.lower:
+        return _lower(options)
     for name in ("json", "plot"):
         if getattr(options, name):
             check_writable_file(getattr(options, name), f"--{name}")
@@ -64,6 +73,21 @@ def main(arguments: list[str]) -> None:
     print(json.dumps(report))
 
 
+def _lower(options):
+    if options.suite != "scan":
+        raise UserError(f"--lower is for the suite scan; got {options.suite}")
+    check_usable_directory(options.lower, "--lower")
+    programs = list(lower_cases(_choose_cases(scan, options.cases), options.lower))
+    print(json.dumps({"programs": programs, "run": f"python {options.lower / 'run.py'}"}))
+
+
+def _choose_cases(suite, text):
+    cases = [case for case in suite.CASES if text in case]
+    if not cases:
+        raise UserError(f"--cases must be contained in one of {', '.join(suite.CASES)}; got {text!r}")
+    return cases
+
+
 def _check_table(options):
     try:
         check_has_marks(options.table, options.suite)
@@ -74,9 +98,7 @@ def _check_table(options):
 def _measure(options):
     """Yield the report after each case."""
     suite = SUITES[options.suite]
-    cases = [case for case in suite.CASES if options.cases in case]
-    if not cases:
-        raise UserError(f"--cases must be contained in one of {', '.join(suite.CASES)}; got {options.cases!r}")
+    cases = _choose_cases(suite, options.cases)
     if options.rounds < 1:
         raise UserError(f"--rounds must be 1 or more; got {options.rounds}")
     peers = _check_peers(suite.PEERS if options.peers is None else options.peers.split(","), suite)

@@ -25,7 +25,8 @@ predictions failed; their entries have "error".
 def main(arguments: list[str]) -> None:
     """Print {"format", "predictions": [{"input", ...}]} as JSON, or in the format `--output`.
 
-    The object of a sealed export has "trusted_key", the fingerprint of --public_key if it has signed, else null.
+    The object of a sealed export has "trusted_key", the fingerprint of --public_key if it has signed, else null; so
+    has each line of jsonl, and each row of csv.
     """
     parser = _make_parser()
     options = parser.parse_args(arguments)
@@ -50,8 +51,10 @@ def _run(options, parser):
             options.inputs = options.inputs or list(_read_lines())
             _draw_attention(predictor, options.inputs, options.attention)
         predictions = _predict(predictor, _list_items(options, predictor.input_kind), errors, parser)
-        facts = {"format": predictor.format, **({"trusted_key": bundle.trusted_key} if bundle.is_sealed else {})}
-        print_predictions(options.output, facts, predictions)
+        trusted = {"trusted_key": bundle.trusted_key} if bundle.is_sealed else {}
+        if options.output != "json":  # which has facts beside the predictions
+            predictions = ({**prediction, **trusted} for prediction in predictions)
+        print_predictions(options.output, {"format": predictor.format, **trusted}, predictions)
     if errors:
         fail(f"{len(errors)} prediction(s) failed, the first: {errors[0]}", FAILED_EXIT_CODE)
 

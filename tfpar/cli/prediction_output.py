@@ -36,8 +36,9 @@ def print_predictions(output: str, facts: dict, predictions: Iterable[dict]) -> 
 
 def _rows(prediction: dict) -> Iterator[dict]:
     """Yield one CSV row; or one for each row of "outputs" (lists of rows by name), or for each of the "steps"."""
+    common = {name: prediction[name] for name in ("input", "trusted_key") if name in prediction}
     for step in prediction.get("steps", ()):
-        yield dict(_flatten({"input": prediction["input"], **step}))
+        yield dict(_flatten({**common, **step}))
     if "steps" in prediction:
         return
     outputs = prediction.get("outputs")
@@ -45,7 +46,7 @@ def _rows(prediction: dict) -> Iterator[dict]:
         yield dict(_flatten(prediction))
         return
     for row, values in enumerate(zip(*outputs.values(), strict=True)):
-        yield dict(_flatten({"input": prediction["input"], "row": row, **dict(zip(outputs, values, strict=True))}))
+        yield dict(_flatten({**common, "row": row, **dict(zip(outputs, values, strict=True))}))
 
 
 def _flatten(value, name="") -> Iterator[tuple[str, object]]:

@@ -6,6 +6,7 @@ from tfpar.models.deep_ar import DeepAR, deep_ar
 from tfpar.models.denoising_autoencoder import denoising_autoencoder
 from tfpar.models.forecaster import forecaster
 from tfpar.models.image_classifier import image_classifier
+from tfpar.models.language_model import language_model
 from tfpar.models.sequence_autoencoder import initialize_from_autoencoder, sequence_autoencoder
 from tfpar.models.sequence_to_sequence import SequenceToSequence, sequence_to_sequence
 from tfpar.models.text_classifier import CELLS, POOLINGS, text_classifier
@@ -23,6 +24,7 @@ __all__ = [
     "forecaster",
     "image_classifier",
     "initialize_from_autoencoder",
+    "language_model",
     "sequence_autoencoder",
     "sequence_to_sequence",
     "text_classifier",

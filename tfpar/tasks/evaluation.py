@@ -27,6 +27,7 @@ from tfpar.tasks.face_recognition.threshold import (
     rates_at,
 )
 from tfpar.tasks.face_recognition.verification import equal_error_rate
+from tfpar.tasks.language_modeling.data import parse_text_spec, read_text
 from tfpar.tasks.predictors import load_predictor
 from tfpar.tasks.scores import import_sacrebleu, score_classes, score_numbers, score_translations
 from tfpar.tasks.speech_recognition.folder import digits_of, read_transcripts
@@ -43,7 +44,7 @@ class Evaluation:
     Attributes:
         bundle: the export.
         predictor: of the export.
-        data: "folder:PATH", "csv:PATH", "tsv:PATH", "npz:PATH", or a path of such a file or folder.
+        data: "folder:PATH", "csv:PATH", "tsv:PATH", "npz:PATH", "text:PATH", or a path of such a file or folder.
         input_column, label_column: of csv and tsv files; None: the task's own.
         encoding, delimiter: of csv and tsv files; see `Dialect`.
         split: only rows of a file that are in this split; None: all.
@@ -192,6 +193,13 @@ def _translation(evaluation):
     return {"examples": len(truths), "unreadable": unreadable, "metrics": metrics}
 
 
+def _language(evaluation):
+    evaluation.check_no_columns()
+    text = read_text(parse_text_spec(evaluation.data), evaluation.encoding)
+    metrics, unknown = evaluation.predictor.score(text)
+    return {"examples": len(text), "unreadable": [], "unknown_characters": unknown, "metrics": metrics}
+
+
 def _model(evaluation):
     evaluation.check_no_columns()
     predictor = evaluation.predictor
@@ -322,6 +330,7 @@ def _try(item: Item, function: Callable, unreadable: list[dict]):
 _EVALUATORS = {
     "face_verification": _faces,
     "image_classification": _classes,
+    "language_modeling": _language,
     "model": _model,
     "speech": _speech,
     "text_classification": _classes,

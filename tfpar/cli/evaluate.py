@@ -12,8 +12,9 @@ _DESCRIPTION = """
 Measure an exported model on labeled data: images and speech from folder:PATH with a sub-folder for each class, or from
 csv: or tsv:PATH with the columns path and label; texts from csv: or tsv:PATH with text and label; translations with
 source and target; strings of digits from folder:PATH as for recipes/speech.py; faces from folder:PATH with a sub-folder
-for each person, or csv:PATH with rows path,path,same; models of tfpar export from npz:PATH with arrays of all inputs
-and true outputs. Paths in a file are relative to it. Prints one JSON object.
+for each person, or csv:PATH with rows path,path,same; forecasters, and with --label_column detectors of anomalies, from
+csv: or tsv:PATH as in training; models of tfpar export from npz:PATH with arrays of all inputs and true outputs;
+language models from text:PATH. Paths in a file are relative to it. Prints one JSON object.
 """
 
 
@@ -51,7 +52,9 @@ def _evaluate(options, parser):
 def _make_parser():
     parser = Parser(prog="tfpar evaluate", description=_DESCRIPTION)
     parser.add_argument("export_dir", help="the --export_dir of a recipe or of tfpar export")
-    parser.add_argument("data", metavar="DATA", help="folder:PATH, csv:PATH, tsv:PATH, npz:PATH, or such a path")
+    parser.add_argument(
+        "data", metavar="DATA", help="folder:PATH, csv:PATH, tsv:PATH, npz:PATH, text:PATH, or such a path"
+    )
     parser.add_argument("--format", help="float32, float16, dynamic, int8, ...; default: the first in the export")
     parser.add_argument("--input_column", metavar="NAME", help="of csv: and tsv:, by name, or by number from 0")
     parser.add_argument("--label_column", metavar="NAME", help="the column of labels")

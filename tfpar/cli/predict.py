@@ -1,5 +1,6 @@
 """`tfpar predict EXPORT_DIR INPUT ...`: predicts with a TFLite file, with NumPy and LiteRT, without TensorFlow."""
 
+import dataclasses
 import sys
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,7 @@ def _run(options, parser):
         predictor = load_predictor(bundle, options.format)
         if options.threshold is not None:
             _set_threshold(predictor, options.threshold)
+        _set_sampling(predictor, options)
         if options.plot:
             options.inputs = options.inputs or list(_read_lines())
             _plot(predictor, options.inputs, options.plot)
@@ -85,10 +87,19 @@ def _make_parser():
     parser.add_argument(
         "--threshold", type=float, help="of faces: the smallest cosine of two images that show the same person"
     )
-    parser.add_argument("--plot", metavar="FILE.png", help="of a time series: plot the first forecast or scores")
+    parser.add_argument("--plot", metavar="FILE.png", help="of a time series: plot the first prediction")
     parser.add_argument("--attention", metavar="FILE.png", help="of a translator: plot the first input's alignment")
+    _add_sampling(parser)
     add_keys(parser)
     return parser
+
+
+def _add_sampling(parser):
+    group = parser.add_argument_group("language models")
+    group.add_argument("--length", type=int, help="characters of a continuation; default: 200")
+    group.add_argument("--temperature", type=float, help="0: always the most probable character; default: 0.8")
+    group.add_argument("--top_k", type=int, help="draw from so many of the most probable characters; default: from all")
+    group.add_argument("--seed", type=int, help="of the draws; default: 1")
 
 
 def _read_lines():
@@ -104,6 +115,15 @@ def _set_threshold(predictor, threshold):
     if not hasattr(predictor, "set_threshold"):
         raise UserError("--threshold is only for exports that compare faces. Omit it")
     predictor.set_threshold(threshold)
+
+
+def _set_sampling(predictor, options):
+    names = ("length", "temperature", "top_k", "seed")
+    given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    if given and not hasattr(predictor, "sampling"):
+        raise UserError(f"--{next(iter(given))} is only for exports of language models. Omit it")
+    if given:
+        predictor.sampling = dataclasses.replace(predictor.sampling, **given)
 
 
 def _predict(predictor, items, errors, parser):
@@ -125,7 +145,7 @@ def _predict(predictor, items, errors, parser):
 
 def _plot(predictor, inputs, path):
     if not hasattr(predictor, "plot") or not inputs:
-        raise UserError("--plot needs one file and an export of a forecaster or an anomaly detector")
+        raise UserError("--plot needs one file and an export of time series")
     check_writable_file(Path(path), "--plot")
     predictor.plot(inputs[0], Path(path))
 

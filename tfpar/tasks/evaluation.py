@@ -27,11 +27,13 @@ from tfpar.tasks.face_recognition.threshold import (
     rates_at,
 )
 from tfpar.tasks.face_recognition.verification import equal_error_rate
+from tfpar.tasks.language_modeling.data import parse_text_spec, read_text
 from tfpar.tasks.predictors import load_predictor
 from tfpar.tasks.scores import import_sacrebleu, score_classes, score_numbers, score_translations
 from tfpar.tasks.speech_recognition.folder import digits_of, read_transcripts
 from tfpar.tasks.speech_recognition.transcripts import import_jiwer, measure_string_errors
 from tfpar.tasks.speech_recognition.voices import DIGITS
+from tfpar.tasks.time_series.evaluate import evaluate_detector, evaluate_forecaster
 from tfpar.tasks.time_series.load_labeled import read_labeled_file
 
 
@@ -42,7 +44,7 @@ class Evaluation:
     Attributes:
         bundle: the export.
         predictor: of the export.
-        data: "folder:PATH", "csv:PATH", "tsv:PATH", "npz:PATH", or a path of such a file or folder.
+        data: "folder:PATH", "csv:PATH", "tsv:PATH", "npz:PATH", "text:PATH", or a path of such a file or folder.
         input_column, label_column: of csv and tsv files; None: the task's own.
         encoding, delimiter: of csv and tsv files; see `Dialect`.
         split: only rows of a file that are in this split; None: all.
@@ -137,6 +139,26 @@ def _series(evaluation):
     return {"examples": len(truths), "unreadable": unreadable, **scores}
 
 
+def _forecasts(evaluation):
+    if evaluation.input_column is not None or evaluation.label_column is not None:
+        raise UserError("--input_column and --label_column are not for forecasters; the columns are those of training")
+    return {"unreadable": [], **evaluate_forecaster(evaluation.predictor, _table_path(evaluation))}
+
+
+def _anomalies(evaluation):
+    if evaluation.label_column is None:
+        raise UserError("--label_column must name the column of anomalies, 0 or 1")
+    path = _table_path(evaluation)
+    return {"unreadable": [], **evaluate_detector(evaluation.predictor, path, evaluation.label_column)}
+
+
+def _table_path(evaluation):
+    """Return the path of a csv or tsv file; raise UserError if only some of its rows are wanted."""
+    if evaluation.split is not None:
+        raise UserError("--split is not for series, which are evaluated as a whole; give a file of the test steps")
+    return parse_source(evaluation.data, ("csv", "tsv"))[1]
+
+
 def _speech(evaluation):
     if not evaluation.predictor.has_strings:
         return _classes(evaluation)
@@ -169,6 +191,13 @@ def _translation(evaluation):
     truths, predictions, unreadable = _predict(evaluation.labeled("target"), evaluation.predictor)
     metrics = score_translations([prediction["translation"] for prediction in predictions], truths)
     return {"examples": len(truths), "unreadable": unreadable, "metrics": metrics}
+
+
+def _language(evaluation):
+    evaluation.check_no_columns()
+    text = read_text(parse_text_spec(evaluation.data), evaluation.encoding)
+    metrics, unknown = evaluation.predictor.score(text)
+    return {"examples": len(text), "unreadable": [], "unknown_characters": unknown, "metrics": metrics}
 
 
 def _model(evaluation):
@@ -301,9 +330,12 @@ def _try(item: Item, function: Callable, unreadable: list[dict]):
 _EVALUATORS = {
     "face_verification": _faces,
     "image_classification": _classes,
+    "language_modeling": _language,
     "model": _model,
     "speech": _speech,
     "text_classification": _classes,
+    "time_series_anomaly": _anomalies,
     "time_series_classification": _series,
+    "time_series_forecasting": _forecasts,
     "translation": _translation,
 }

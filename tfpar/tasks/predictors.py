@@ -11,6 +11,7 @@ from tfpar.export.bundle.directory import Bundle
 PREDICTORS = {
     "face_verification": ("tasks.face_recognition.predict", "FacePredictor"),
     "image_classification": ("tasks.image_classification.predict", "ImagePredictor"),
+    "language_modeling": ("tasks.language_modeling.predict", "LanguagePredictor"),
     "model": ("export.generic.model_predictor", "ModelPredictor"),
     "speech": ("tasks.speech_recognition.predict", "SpeechPredictor"),
     "time_series_classification": ("tasks.time_series.predict", "SeriesClassifier"),

@@ -8,6 +8,7 @@ that only states are stored.
 """
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import tensorflow as tf
 
@@ -47,8 +48,9 @@ def run_pipeline(
     def differentiable(inputs, *tensors):
         initial, weights = tensors[: len(initial_states)], list(tensors[len(initial_states) :])
         rows = [plan.cut_all([inputs, *constants], m) for m in range(plan.microbatches)]
-        starts: list = [plan.cut_all(initial, m) if plan.position == 0 else None for m in range(plan.microbatches)]
-        outputs, finals = [None] * plan.microbatches, [None] * plan.microbatches
+        starts: list[Any] = [plan.cut_all(initial, m) if plan.position == 0 else None for m in range(plan.microbatches)]
+        outputs: list[Any] = [None] * plan.microbatches
+        finals: list[Any] = [None] * plan.microbatches
         for iteration in range(plan.iterations):
             own = plan.microbatch(iteration, plan.position)
             states = None
@@ -65,10 +67,11 @@ def run_pipeline(
 
         def gradient(d_outputs, *d_final):
             d_final = plan.sum_over_slices(d_final)
-            d_inputs, d_states = [None] * plan.microbatches, [None] * plan.microbatches
+            d_inputs: list[Any] = [None] * plan.microbatches
+            d_states: list[Any] = [None] * plan.microbatches
             d_weights = [tf.zeros_like(weight) for weight in weights]
             is_last = plan.position == plan.time_slice.count - 1
-            d_ends = [plan.cut_all(d_final, m) if is_last else None for m in range(plan.microbatches)]
+            d_ends: list[Any] = [plan.cut_all(d_final, m) if is_last else None for m in range(plan.microbatches)]
             for iteration in reversed(range(plan.iterations)):
                 own = plan.microbatch(iteration, plan.position)
                 if own is not None:

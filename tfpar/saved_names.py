@@ -52,6 +52,7 @@ _SAVED_CLASSES = {
     "tfpar.tasks.speech_recognition": ("SpectrogramAugmentation",),
     "tfpar.tasks.text_classification": ("BagOfNgrams", "EnsembleAccuracy", "EnsembleCrossentropy"),
     "tfpar.models.forecast_network": ("SegmentQueries",),
+    "tfpar.models.window_scaling": ("WindowRescaling", "WindowScaling"),
     "tfpar.models.text_classifier": ("_ScoredEmbedding",),
 }
 # Classes that were renamed after files had been saved: the name in files.

@@ -67,6 +67,29 @@ def test_forecasts_move_with_the_units(kind, scaling):
     assert expected.shape == (2, 8, 2)
 
 
+@pytest.mark.parametrize(("kind", "factor"), [("direct", 10), ("deepar", 1)])
+def test_forecasts_move_with_the_statistics_of_their_series(kind, factor):
+    """A series of the same shape, `factor` times as large and higher, has such a forecast. DeepAR sees the scale."""
+    sizes = dict(FORECASTER, known=1, has_indicators=True, mean=(3, 5, 0), deviation=(2, 4, 1), scaling="series")
+    if kind == "deepar":
+        forecaster = models.deep_ar(**{k: v for k, v in sizes.items() if k != "segment"}, samples=10).forecaster
+    else:
+        forecaster = models.forecaster(kind, **sizes)
+    generator = np.random.default_rng(0)
+    values = generator.normal(size=(2, 20, 3))
+    values[..., :2] += [3, 5]
+    statistics = np.tile(np.array([3.0, 5.0, 1.5, 2.0]), (2, 20, 1))
+    larger, larger_statistics = values.copy(), statistics * factor
+    larger[..., :2] = factor * values[..., :2] + 7
+    larger_statistics[..., :2] += 7
+    none_missing = np.zeros((1, 20, 1), bool)
+    one, two = (
+        forecaster(with_indicators(np.concatenate(both, axis=-1), none_missing)).numpy()
+        for both in ((values, statistics), (larger, larger_statistics))
+    )
+    np.testing.assert_allclose(two, factor * one + 7, rtol=1e-3, atol=1e-3)
+
+
 @pytest.mark.parametrize("kind", ["segrnn", "seq2seq", "direct"])
 def test_columns_that_are_known_ahead(kind):
     """They change the forecast; other columns of the future do not."""

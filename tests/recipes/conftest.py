@@ -71,8 +71,8 @@ def run_recipe(forks, tmp_path):
     work = tmp_path / "work"
     work.mkdir()
 
-    def run(name: str, *flags) -> Run:
-        return run_in(tmp_path, forks, flags, recipe=name)
+    def run(name: str, *flags, kill_at_epoch: int = 0) -> Run:
+        return run_in(tmp_path, forks, flags, kill_at_epoch, recipe=name)
 
     run.directory = work
     return run

@@ -19,6 +19,7 @@ FLAGS = {
     "image_classification": ["--model", "row_lstm", "--views"],
     "faces": [],
     "speech": ["--model", "lstm"],
+    "time_series": ["--task", "forecast", "--model", "deepar"],
 }
 
 

@@ -1,6 +1,7 @@
 """recipes/time_series.py: what it prints, exports and refuses, and predictions with its exports."""
 
 import json
+import signal
 import subprocess
 import sys
 
@@ -20,6 +21,13 @@ def predict(export, *inputs):
     command = [sys.executable, "-c", PREDICT, export, *inputs]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     return done, json.loads(done.stdout)["predictions"][0]
+
+
+def evaluate(export, *arguments):
+    command = [sys.executable, "-m", "tfpar", "evaluate", export, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
 
 
 def write_sines(path, steps=40, header="time,sine,cosine"):
@@ -43,21 +51,23 @@ def test_classification(run_recipe, tmp_path):
     assert names >= {"labels.txt", "card.md", "report.html", "confusion_matrix.png", "learning_curve.png"}
     report = (export / "report.html").read_text()
     assert report.count("data:image/png;base64,") == 2 and 'src="http' not in report and "Strategy: one" in report
-    done, prediction = predict(export, write_sines(tmp_path / "a.csv", steps=14))
+    done, prediction = predict(export, write_sines(tmp_path / "a.csv", steps=14), "--plot", tmp_path / "plot.png")
+    assert (tmp_path / "plot.png").read_bytes()[1:4] == b"PNG", done.stderr
     assert done.returncode == 0 and sum(prediction["probabilities"].values()) == pytest.approx(1, abs=1e-5)
     x = np.random.default_rng(0).normal(size=(4, 16, 2))
     np.savez(tmp_path / "labeled.npz", x=x, y=["slow", "fast", "slow", "slow"])
-    command = [sys.executable, "-m", "tfpar", "evaluate", export, f"npz:{tmp_path}/labeled.npz"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    assert np.sum(json.loads(done.stdout)["confusion_matrix"], axis=1).tolist() == [3, 1], done.stderr
+    report = evaluate(export, f"npz:{tmp_path}/labeled.npz")
+    assert np.sum(report["confusion_matrix"], axis=1).tolist() == [3, 1]
     done, prediction = predict(export, write_sines(tmp_path / "b.csv", steps=17))
     assert done.returncode == 1 and "at most 16 steps for this model; got 17" in prediction["error"]
 
 
 def test_forecasting(run_recipe, tmp_path):
     export = tmp_path / "export"
-    flags = ("--task", "forecast", "--smoke", "--noxla", "--export_dir", export, "--export", "float32")
+    flags = ("--task", "forecast", "--smoke", "--noxla", "--export_dir", export, "--export", "float32,int8")
     result = run_recipe("time_series", *flags).result
+    int8 = result["exports"][1]  # its scaling is in float32: in 8 bits it was off by 16
+    assert int8["max_abs_error"] < 1.5 and int8["metrics"]["mse"] == pytest.approx(result["metrics"]["mse"], rel=0.05)
     assert result["examples"]["test"] > 0 and len(result["error_by_horizon"]) == 12
     assert {"mse", "mae", "mse_units", "mae_units", "mase", "smape", "wql", "coverage"} <= set(result["metrics"])
     assert [entry["name"] for entry in result["baselines"]][:3] == ["naive", "seasonal_naive", "network"]
@@ -70,8 +80,17 @@ def test_forecasting(run_recipe, tmp_path):
     assert (tmp_path / "plot.png").read_bytes()[1:4] == b"PNG"
     assert [step["step"] for step in prediction["steps"]] == list(range(1, 13))
     assert all(step["sine"]["low"] <= step["sine"]["high"] for step in prediction["steps"])
+    report = evaluate(export, f"csv:{tmp_path}/a.csv")
+    assert report["examples"] == 40 - 24 - 12 + 1 and {"mae_units", "wql", "coverage"} <= set(report["metrics"])
     done, prediction = predict(export, write_sines(tmp_path / "b.csv", steps=20))
     assert done.returncode == 1 and "has 20 steps; this model needs 24" in prediction["error"]
+
+
+def test_deep_ar(run_recipe):
+    flags = "--task forecast --model deepar --distribution gaussian --calendar --samples 10 --smoke --noxla --export="
+    result = run_recipe("time_series", *flags.split()).result
+    assert {"mse", "mase", "wql", "coverage"} <= set(result["metrics"]) and result["model"] == "deepar"
+    assert result["baselines"][2]["mse"] == pytest.approx(result["metrics"]["mse"])
 
 
 def test_anomaly_detection(run_recipe, tmp_path):
@@ -83,16 +102,53 @@ def test_anomaly_detection(run_recipe, tmp_path):
     assert done.returncode == 0, done.stderr
     assert len(prediction["steps"]) == 40 and prediction["threshold"] == result["metrics"]["threshold"]
     assert sum(step["is_alarm"] for step in prediction["steps"]) == prediction["alarms"]
+    lines = (tmp_path / "a.csv").read_text().splitlines()
+    labeled = [f"{line},{int(row == 30)}" for row, line in enumerate(lines[1:])]
+    (tmp_path / "labeled.csv").write_text("\n".join([f"{lines[0]},is_anomaly", *labeled]) + "\n")
+    report = evaluate(export, f"csv:{tmp_path}/labeled.csv", "--label_column", "is_anomaly")
+    assert report["examples"] == 40 and report["metrics"]["anomaly_rate"] == 1 / 40
+
+
+def test_forecasts_of_several_series(run_recipe, tmp_path):
+    """A panel with its own delimiter, time format and id column; a file to predict for has the same."""
+    rows = [(f"{1 + n % 28:02}.{1 + n // 28:02}.2024", name, n % 7) for n in range(112) for name in ("a", "b")]
+    text = "day;shop;sold\n" + "".join(f"{day};{shop};{sold}\n" for day, shop, sold in rows if day[3:5] != "05")
+    (run_recipe.directory / "shops.csv").write_text(text)
+    data = "--dataset csv:shops.csv --delimiter ; --time_column day --time_format %d.%m.%Y --id_column shop"
+    flags = f"--task forecast {data} --input_length 14 --horizon 7 --scaling series --steps 2 --noxla"
+    export = run_recipe.directory / "export"
+    options = ("--units", 8, "--export", "float32", "--export_dir", export)
+    result = run_recipe("time_series", *flags.split(), *options).result
+    assert result["examples"]["test"] > 0
+    done, prediction = predict(export, str(run_recipe.directory / "shops.csv"))
+    assert done.returncode == 0 and [series["id"] for series in prediction["series"]] == ["a", "b"], done.stderr
+    assert [step["time"] for step in prediction["series"][1]["steps"]][:2] == ["2024-04-29", "2024-04-30"]
+    weekly = tmp_path / "weekly.csv"
+    weekly.write_text("day;sold\n" + "".join(f"{1 + 7 * (n % 4):02}.{1 + n // 4:02}.2024;1\n" for n in range(16)))
+    done, prediction = predict(export, str(weekly))
+    assert done.returncode == 1 and "604800 s apart, and those of the training data 86400 s" in prediction["error"]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("task", ["classify", "forecast", "anomaly"])
+@pytest.mark.parametrize("task", ["classify", "forecast", "forecast --model deepar", "anomaly"])
 def test_two_replicas_train_the_same_weights_as_one(run_recipe, task):
-    flags = ("--task", task, "--smoke", "--noxla")
+    flags = ("--task", *task.split(), "--smoke", "--noxla")
     one = run_recipe("time_series", *flags).result
     two = run_recipe("time_series", *flags, "--strategy", "mirrored", "--replicas", 2).result
     assert (one["replicas"], two["replicas"]) == (1, 2)
     assert two["weights_abs_sum"] == pytest.approx(one["weights_abs_sum"], rel=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", ["classify", "forecast", "forecast --model deepar", "anomaly"])
+def test_a_killed_run_ends_like_one_that_was_not(run_recipe, task):
+    flags = f"--task {task} --smoke --noxla --epochs 2 --steps 0 --export=".split()
+    killed = run_recipe("time_series", *flags, "--model_dir", "run", kill_at_epoch=1)
+    assert killed.returncode == -signal.SIGKILL and killed.stdout == ""
+    resumed, whole = (run_recipe("time_series", *flags, *more).result for more in (["--model_dir", "run"], []))
+    assert resumed["epochs"] == whole["epochs"] == 2
+    assert resumed["weights_abs_sum"] == pytest.approx(whole["weights_abs_sum"], rel=1e-7)
+    assert resumed["metrics"] == pytest.approx(whole["metrics"], rel=1e-4)
 
 
 @pytest.mark.slow
@@ -104,6 +160,7 @@ def test_two_replicas_train_the_same_weights_as_one(run_recipe, task):
         "--task forecast --model seq2seq --output quantiles --calendar",
         "--task forecast --model direct --scaling window --cell lstm",
         "--task forecast --output quantiles --calendar --segment 4",
+        "--task forecast --model deepar --cell gru --scaling global",
         "--task anomaly --model residual",
     ],
 )
@@ -132,6 +189,24 @@ def test_a_stream_gives_the_forecasts_of_the_whole_series(run_recipe, tmp_path):
         np.testing.assert_allclose(outputs["forecast"][:, 0], expected[:, index], atol=1e-4)
 
 
+@pytest.mark.slow
+def test_a_stream_gives_the_classes_of_the_whole_series(run_recipe, tmp_path):
+    from tfpar.export.conversion.interpreter import TFLiteModel
+
+    export = tmp_path / "export"
+    run_recipe("time_series", *"--streaming --smoke --noxla --export float32 --export_dir".split(), export)
+    path = export / "model.float32.tflite"
+    whole, step = TFLiteModel(path), TFLiteModel(path, "step")
+    series = np.random.default_rng(0).normal(size=whole.inputs["series"][0]).astype(np.float32)
+    series[..., 2:] = 1
+    series[:, -3:] = 0  # padding, which changes nothing
+    states = {name: np.zeros(shape, np.float32) for name, (shape, _) in step.inputs.items() if name != "series"}
+    for index in range(series.shape[1]):
+        outputs = step(series=series[:, index : index + 1], **states)
+        states = {name: outputs[name] for name in states}
+    np.testing.assert_allclose(outputs["probabilities"], whole(series=series)["probabilities"], atol=1e-5)
+
+
 GOOD = "t,x\n" + "".join(f"{n},{n % 7}\n" for n in range(200))
 FORECAST = "--task forecast --dataset csv:mine.csv --time_column t --input_length 24 --horizon 12"
 
@@ -142,7 +217,8 @@ FORECAST = "--task forecast --dataset csv:mine.csv --time_column t --input_lengt
         ("--dataset csv:absent.csv", "", "absent.csv does not exist"),
         ("--dataset folder:here", "", "expected japanese_vowels, osu_leaf"),
         ("--task forecast --model lstm_fcn", "", "--model must be one of segrnn, seq2seq, direct"),
-        ("--streaming", "", "--streaming needs --task anomaly --model residual"),
+        ("--streaming --model lstm_fcn", "", "--streaming needs --task anomaly --model residual"),
+        ("--streaming --bidirectional", "", "--nobidirectional; got --bidirectional"),
         ("--task plan", "", "--task"),
         (FORECAST, GOOD + "5,5\n", "times must ascend"),
         (FORECAST, GOOD + "199,5\n", "the time 199.0 occurs twice"),
@@ -151,6 +227,13 @@ FORECAST = "--task forecast --dataset csv:mine.csv --time_column t --input_lengt
         (FORECAST, "".join(GOOD.splitlines(True)[:20]), "has no window of 24 + 12 = 36 steps"),
         (f"{FORECAST} --split 150,20,10", GOOD, "--horizon 12 is longer than the test split of 10 steps"),
         (f"{FORECAST} --segment 5", GOOD, "--segment must divide --input_length and --horizon; got 5, 24 and 12"),
+        (f"{FORECAST} --model deepar --output point", GOOD, "--output must be quantiles for --model deepar"),
+        (
+            f"{FORECAST} --model deepar --distribution negative_binomial",
+            GOOD.replace("50,1", "50,1.5"),
+            "needs counts, whole numbers from 0; got 1.5 in the column 'x'",
+        ),
+        (FORECAST, GOOD.replace("50,1", "50,inf"), "line 52, column 'x': the value is infinite"),
         (f"{FORECAST} --target_columns y", GOOD, "has no column 'y'; it has 't', 'x'"),
     ],
 )

@@ -12,8 +12,9 @@ _DESCRIPTION = """
 Measure an exported model on labeled data: images and speech from folder:PATH with a sub-folder for each class, or from
 csv: or tsv:PATH with the columns path and label; texts from csv: or tsv:PATH with text and label; translations with
 source and target; strings of digits from folder:PATH as for recipes/speech.py; faces from folder:PATH with a sub-folder
-for each person, or csv:PATH with rows path,path,same; models of tfpar export from npz:PATH with arrays of all inputs
-and true outputs; language models from text:PATH. Paths in a file are relative to it. Prints one JSON object.
+for each person, or csv:PATH with rows path,path,same; forecasters, and with --label_column detectors of anomalies, from
+csv: or tsv:PATH as in training; models of tfpar export from npz:PATH with arrays of all inputs and true outputs;
+language models from text:PATH. Paths in a file are relative to it. Prints one JSON object.
 """
 
 

@@ -87,7 +87,7 @@ def _make_parser():
     parser.add_argument(
         "--threshold", type=float, help="of faces: the smallest cosine of two images that show the same person"
     )
-    parser.add_argument("--plot", metavar="FILE.png", help="of a time series: plot the first forecast or scores")
+    parser.add_argument("--plot", metavar="FILE.png", help="of a time series: plot the first prediction")
     parser.add_argument("--attention", metavar="FILE.png", help="of a translator: plot the first input's alignment")
     _add_sampling(parser)
     add_keys(parser)
@@ -145,7 +145,7 @@ def _predict(predictor, items, errors, parser):
 
 def _plot(predictor, inputs, path):
     if not hasattr(predictor, "plot") or not inputs:
-        raise UserError("--plot needs one file and an export of a forecaster or an anomaly detector")
+        raise UserError("--plot needs one file and an export of time series")
     check_writable_file(Path(path), "--plot")
     predictor.plot(inputs[0], Path(path))
 

@@ -18,6 +18,8 @@ class Standardization(keras.layers.Layer):
     If `has_indicators`, the second half of the columns are indicators: 1 where the value is observed, 0 where it is
     missing. Missing values become 0, which is the mean, and a step is masked if all of its values are missing.
 
+    In an int8 file it computes in float32, since the units of the columns differ.
+
     Args:
         mean, deviation: of each column; deviations are above zero.
         has_indicators: whether the input has an indicator for each column.
@@ -34,6 +36,8 @@ class Standardization(keras.layers.Layer):
     >>> Standardization([1.0], [2.0])(np.array([[[1.0], [5.0]]])).numpy().ravel()
     array([0., 2.], dtype=float32)
     """
+
+    keep_float32 = True  # in an int8 file
 
     def __init__(self, mean: Sequence[float], deviation: Sequence[float], has_indicators: bool = False, **kwargs: Any):
         super().__init__(**kwargs)
@@ -87,6 +91,8 @@ class Unstandardization(keras.layers.Layer):
     >>> Unstandardization([1.0], [2.0])(np.array([[[0.0], [2.0]]])).numpy().ravel()
     array([1., 5.], dtype=float32)
     """
+
+    keep_float32 = True  # in an int8 file
 
     def __init__(self, mean: Sequence[float], deviation: Sequence[float], **kwargs: Any):
         super().__init__(**kwargs)

@@ -2,6 +2,7 @@
 
 from tfpar.models.anomaly_autoencoder import anomaly_autoencoder
 from tfpar.models.decoding import Decoder
+from tfpar.models.deep_ar import DeepAR, deep_ar
 from tfpar.models.denoising_autoencoder import denoising_autoencoder
 from tfpar.models.forecaster import forecaster
 from tfpar.models.image_classifier import image_classifier
@@ -15,8 +16,10 @@ __all__ = [
     "CELLS",
     "POOLINGS",
     "Decoder",
+    "DeepAR",
     "SequenceToSequence",
     "anomaly_autoencoder",
+    "deep_ar",
     "denoising_autoencoder",
     "forecaster",
     "image_classifier",

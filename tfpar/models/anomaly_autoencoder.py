@@ -11,6 +11,7 @@ from tfpar.layers.recurrent.base import RecurrentLayer
 from tfpar.models.forecast_network import SegmentQueries
 from tfpar.models.image_layers import dense
 from tfpar.models.series_layers import SeriesInput, fill, recurrent
+from tfpar.models.window_scaling import WindowRescaling
 
 KINDS = ("autoencoder", "residual")
 
@@ -71,7 +72,8 @@ def anomaly_autoencoder(
     else:
         encoded = recurrent(cell, units, "recurrent", seed + 10)(x)
         # The last value is a good forecast of the next one, so the network learns the difference.
-        estimate = dense(columns, "output", seed + 3, dtype="float32")(encoded) + x[..., :columns]
+        difference = dense(columns, "output", seed + 3, dtype="float32")(encoded)
+        estimate = WindowRescaling(dtype="float32", name="window_rescaling")(difference, x[..., :columns])
     name = "reconstruction" if kind == "autoencoder" else "forecast"
     estimate = layers.Unstandardization(mean, deviation, dtype="float32", name=name)(estimate)
     return keras.Model(series, estimate, name="anomaly_autoencoder")

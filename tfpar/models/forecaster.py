@@ -20,7 +20,7 @@ from tfpar.checks import check_fraction, check_one_of, check_positive_integer
 from tfpar.layers.recurrent.base import RecurrentLayer
 from tfpar.models.forecast_network import KINDS, ForecastNetwork
 from tfpar.models.series_layers import SeriesInput, fill
-from tfpar.models.window_scaling import SCALINGS, WindowScaling
+from tfpar.models.window_scaling import SCALINGS, WindowRescaling, WindowScaling
 
 
 def forecaster(
@@ -51,6 +51,8 @@ def forecaster(
             steps, of which only these columns are used.
         mean, deviation, has_indicators: see `tfpar.models.series_layers.SeriesInput`.
         scaling: of the targets less their last value: "global" by `deviation`, "window" also by that of the window.
+            "series": by that of the series; the input then has 2 * `targets` more columns, equal in all steps: mean and
+            deviation of each target in the series.
         quantiles: ascending levels of the quantiles to forecast; empty: one value.
         cell, units: of the recurrent layers; `cell` is one of `tfpar.models.CELLS`, "module:Class" or a subclass of
             `tfpar.layers.RecurrentLayer`.
@@ -70,15 +72,20 @@ def forecaster(
     columns = targets + past + known
     mean, deviation = fill(mean, 0.0, columns), fill(deviation, 1.0, columns)
     steps = input_length + (horizon if known else 0)
-    series, x = SeriesInput(columns, steps, mean, deviation, has_indicators).make()
+    series, x, statistics = SeriesInput(columns, steps, mean, deviation, has_indicators).make_with_statistics(
+        targets if scaling == "series" else 0
+    )
     outputs = max(1, len(quantiles))
     network = ForecastNetwork(input_length, horizon, targets, known, outputs, cell, units, segment, dropout, seed)
     values = x[:, :input_length, :targets]
     observed = x[:, :input_length, columns : columns + targets] if has_indicators else None
-    window = WindowScaling.of(values, observed, scaling)
-    relative = window.apply(values) if observed is None else window.apply(values) * observed
+    relative, level, scale = WindowScaling(scaling, dtype="float32", name="window_scaling")(
+        values, observed, statistics
+    )
     forecast = network(kind, relative, x, columns)
-    forecast = window.undo(_make_ascending(forecast) if quantiles else forecast[..., 0], bool(quantiles))
+    forecast = _make_ascending(forecast) if quantiles else forecast[..., 0]
+    undo = WindowRescaling(dtype="float32", name="window_rescaling")
+    forecast = undo(forecast, level, None if scaling == "global" else scale)
     name = "quantiles" if quantiles else "forecast"
     output = layers.Unstandardization(mean[:targets], deviation[:targets], dtype="float32", name=name)(forecast)
     return keras.Model(series, output, name="forecaster")

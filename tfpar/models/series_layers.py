@@ -10,6 +10,7 @@ from tfpar import layers
 from tfpar.checks import check_positive_integer
 from tfpar.layers.recurrent.base import RecurrentLayer
 from tfpar.layers.recurrent.cells import find_layer
+from tfpar.models.window_scaling import split_statistics, statistics_scales
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,6 +43,25 @@ class SeriesInput:
             name="standardization",
         )
         return series, standardization(series)
+
+    def make_with_statistics(self, targets: int) -> tuple[keras.KerasTensor, keras.KerasTensor, Any]:
+        """Make an input whose last columns are mean and deviation of each target in the series; see `WindowScaling`.
+
+        Args:
+            targets: number of them; 0: there are no such columns.
+
+        Returns:
+            The input, its other columns, standardized, and the statistics, float (batch, 1, 2 * targets), or None.
+        """
+        if not targets:
+            return *self.make(), None
+        mean, deviation = fill(self.mean, 0.0, self.columns), fill(self.deviation, 1.0, self.columns)
+        means, deviations = statistics_scales(mean, deviation, targets)
+        whole = dataclasses.replace(
+            self, columns=self.columns + 2 * targets, mean=(*mean, *means), deviation=(*deviation, *deviations)
+        )
+        series, x = whole.make()
+        return series, *split_statistics(x, self.columns, targets, self.has_indicators)
 
 
 def fill(values: Sequence[float] | None, default: float, columns: int) -> tuple[float, ...]:

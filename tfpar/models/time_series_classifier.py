@@ -18,6 +18,7 @@ from tfpar.models.series_layers import SeriesInput, recurrent
 
 KINDS = ("lstm_fcn", "recurrent", "conv_recurrent")
 KERNEL_SIZES = (8, 5, 3)
+POOLINGS = ("attention", "last")
 
 
 def time_series_classifier(
@@ -33,6 +34,7 @@ def time_series_classifier(
     units: int = 64,
     recurrent_layers: int = 1,
     bidirectional: bool = True,
+    pooling: str = "attention",
     width: int = 64,
     dropout: float = 0.5,
     seed: int = 0,
@@ -48,6 +50,8 @@ def time_series_classifier(
             subclass of `tfpar.layers.RecurrentLayer`.
         recurrent_layers: number of stacked recurrent layers; "lstm_fcn" has one.
         bidirectional: run the recurrent layers in both directions; "lstm_fcn" runs one.
+        pooling: "recurrent", "conv_recurrent": "attention", or "last": the last output of the recurrent layers, which
+            in one direction can be streamed.
         width: channels of the first convolution.
         dropout: of the pooled features of the recurrent layers.
         seed: of the initial weights and the dropout.
@@ -65,6 +69,7 @@ def time_series_classifier(
     (4, 2)
     """
     check_one_of("kind", kind, KINDS)
+    check_one_of("pooling", pooling, POOLINGS)
     sizes = {"num_outputs": num_outputs, "units": units, "width": width, "recurrent_layers": recurrent_layers}
     for name, value in sizes.items():
         check_positive_integer(name, value)
@@ -76,7 +81,7 @@ def time_series_classifier(
         x = _lstm_fcn(x, cell, units, width, dropout, seed)
     else:
         x = _quartering_convolutions(x, width, seed) if kind == "conv_recurrent" else x
-        x = _pooled_stack(x, cell, units, recurrent_layers, bidirectional, dropout, seed)
+        x = _pooled_stack(x, cell, units, recurrent_layers, bidirectional, pooling, dropout, seed)
     logits = dense(num_outputs, "logits", seed + 2, dtype="float32")(x)
     return keras.Model(series, logits, name="time_series_classifier")
 
@@ -94,10 +99,13 @@ def _lstm_fcn(x, cell, units, width, dropout, seed):
     return keras.layers.Concatenate(name="features")([pooled, read])
 
 
-def _pooled_stack(x, cell, units, recurrent_layers, bidirectional, dropout, seed):
+def _pooled_stack(x, cell, units, recurrent_layers, bidirectional, pooling, dropout, seed):
     for depth in range(recurrent_layers):
-        x = recurrent(cell, units, f"recurrent_{depth}", seed + 10 * (depth + 1), bidirectional)(x)
-    x = layers.AttentionPooling(units, name="attention_pooling")(x)
+        returns_sequences = pooling == "attention" or depth < recurrent_layers - 1
+        name, layer_seed = f"recurrent_{depth}", seed + 10 * (depth + 1)
+        x = recurrent(cell, units, name, layer_seed, bidirectional, return_sequences=returns_sequences)(x)
+    if pooling == "attention":
+        x = layers.AttentionPooling(units, name="attention_pooling")(x)
     return layers.Dropout(dropout, seed=seed + 1, name="dropout")(x)
 
 

@@ -1,46 +1,108 @@
-"""Scaling by the window: forecasts are made relative to the last value, and by the deviation within the window."""
+"""Scaling by the window: forecasts are made relative to its level, and by the deviation within it."""
 
-from typing import Any, Self
+from typing import Any
 
+import keras
+import tensorflow as tf
 from keras import ops
 
-SCALINGS = ("global", "window")
+from tfpar.checks import check_one_of
+from tfpar.layers.argument_types import Shape
+
+SCALINGS = ("global", "window", "series")
+COUNTS = "counts"
+LEVELS = ("last", "mean")
+Values = tuple[float, ...]
 _SMALLEST_SCALE = 1e-2  # of a window, in deviations of the training steps
 
 
-class WindowScaling:
-    """The level and the scale of the targets in a window.
+@keras.saving.register_keras_serializable(package="tfpar")
+class WindowScaling(keras.layers.Layer):
+    """Values of a window relative to its level and its scale.
 
-    Attributes:
-        level: last observed value of each target, (batch, 1, targets).
-        scale: deviation of each target within the window, (batch, 1, targets), or None for "global".
+    In an int8 file it computes in float32: the level may be far larger than the differences that a network learns.
+
+    Args:
+        scaling: "global": the scale is 1; "window": it is the deviation within the window; "series": it is that of the
+            statistics; "counts": it is the mean of the window plus 1, and the level is 0.
+        level: "last": the last observed value; "mean": the mean of the observed values, or of the statistics.
+        **kwargs: see `keras.layers.Layer`.
+
+    Call arguments:
+        values: float (batch, steps, targets).
+        observed: float of the same shape, 1 for an observed value and 0 for a missing one; None: all are observed.
+        statistics: "series": float (batch, 1, 2 * targets), mean and deviation of each target in the whole series.
+
+    Returns:
+        The relative values, 0 where they are missing; level and scale, float (batch, 1, targets).
     """
 
-    def __init__(self, level: Any, scale: Any):
-        self.level, self.scale = level, scale
+    keep_float32 = True
 
-    @classmethod
-    def of(cls, values: Any, observed: Any, scaling: str) -> Self:
-        """Measure a window.
+    def __init__(self, scaling: str = "global", level: str = "last", **kwargs: Any):
+        super().__init__(**kwargs)
+        self.scaling = check_one_of("scaling", scaling, (*SCALINGS, COUNTS))
+        self.level = check_one_of("level", level, LEVELS)
+        self.built = True
 
-        Args:
-            values: float (batch, steps, targets).
-            observed: 1 for an observed value and 0 for a missing one, of the shape of `values`; None: all are observed.
-            scaling: one of `SCALINGS`.
-        """
-        return cls(_last_value(values, observed), _deviation(values, observed) if scaling == "window" else None)
+    def call(
+        self, values: tf.Tensor, observed: tf.Tensor | None = None, statistics: tf.Tensor | None = None
+    ) -> tuple[tf.Tensor, ...]:
+        level = _last_value(values, observed) if self.level == "last" else _mean(values, observed)
+        scale = ops.ones_like(level)
+        if statistics is not None:
+            mean, scale = ops.split(statistics, 2, axis=-1)
+            level = level if self.level == "last" else mean
+        if self.scaling == "window":
+            scale = _deviation(values, observed)
+        elif self.scaling == COUNTS:
+            level, scale = ops.zeros_like(level), _mean(values, observed) + 1
+        relative = values - level if self.scaling == "global" else (values - level) / scale
+        return relative if observed is None else relative * observed, level, scale
 
-    def apply(self, values: Any) -> Any:
-        """Return the values of the window relative to its level and scale."""
-        centered = values - self.level
-        return centered if self.scale is None else centered / self.scale
+    def compute_output_shape(self, values_shape: Shape, *_: Any, **__: Any) -> tuple[Shape, ...]:
+        one_step = (values_shape[0], 1, values_shape[2])
+        return values_shape, one_step, one_step
 
-    def undo(self, forecast: Any, has_quantiles: bool) -> Any:
-        """Return a forecast (batch, horizon, targets), or with an axis of quantiles, in the units of the window."""
-        shape = (-1, 1, self.level.shape[-1], 1) if has_quantiles else (-1, 1, self.level.shape[-1])
-        if self.scale is not None:
-            forecast = forecast * ops.reshape(self.scale, shape)
-        return forecast + ops.reshape(self.level, shape)
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "scaling": self.scaling, "level": self.level}
+
+
+@keras.saving.register_keras_serializable(package="tfpar")
+class WindowRescaling(keras.layers.Layer):
+    """Inverse of `WindowScaling`: forecast * scale + level; in an int8 file it computes in float32.
+
+    Call arguments:
+        forecast: float (batch, horizon, targets), or (batch, horizon, targets, quantiles).
+        level: float (batch, 1 or horizon, targets).
+        scale: like `level`; None: 1.
+    """
+
+    keep_float32 = True
+
+    def call(self, forecast: tf.Tensor, level: tf.Tensor, scale: tf.Tensor | None = None) -> tf.Tensor:
+        if len(forecast.shape) == 4:
+            level, scale = level[..., None], None if scale is None else scale[..., None]
+        return level + (forecast if scale is None else forecast * scale)
+
+    def compute_output_shape(self, forecast_shape: Shape, *_: Any, **__: Any) -> Shape:
+        return forecast_shape
+
+
+def statistics_scales(mean: Values, deviation: Values, targets: int) -> tuple[Values, Values]:
+    """Return means and deviations that standardize the columns of statistics like those of the targets."""
+    return (*mean[:targets], *(0.0,) * targets), (*deviation[:targets], *deviation[:targets])
+
+
+def split_statistics(x: Any, columns: int, targets: int, has_indicators: bool) -> tuple[Any, Any]:
+    """Split off the statistics: the last 2 * `targets` of the columns of x (batch, steps, ...), equal in all steps.
+
+    Returns:
+        The other `columns` and their indicators; and the statistics, (batch, 1, 2 * targets).
+    """
+    end = columns + 2 * targets
+    others = [x[..., :columns], *([x[..., end : end + columns]] if has_indicators else [])]
+    return ops.concatenate(others, axis=-1), x[:, :1, columns:end]
 
 
 def _last_value(values, observed):
@@ -54,10 +116,14 @@ def _last_value(values, observed):
     return ops.sum(values * is_last, axis=1, keepdims=True)
 
 
-def _deviation(values, observed):
-    """Return the deviation of each target within the window: (batch, 1, targets)."""
+def _mean(values, observed):
+    """Return the mean of the observed values of each target: (batch, 1, targets)."""
     weights = ops.ones_like(values) if observed is None else observed
     count = ops.maximum(ops.sum(weights, axis=1, keepdims=True), 1.0)
-    mean = ops.sum(values * weights, axis=1, keepdims=True) / count
-    variance = ops.sum(ops.square(values - mean) * weights, axis=1, keepdims=True) / count
+    return ops.sum(values * weights, axis=1, keepdims=True) / count
+
+
+def _deviation(values, observed):
+    """Return the deviation of each target within the window: (batch, 1, targets)."""
+    variance = _mean(ops.square(values - _mean(values, observed)), observed)
     return ops.sqrt(variance + _SMALLEST_SCALE**2)

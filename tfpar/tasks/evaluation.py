@@ -33,6 +33,7 @@ from tfpar.tasks.scores import import_sacrebleu, score_classes, score_numbers, s
 from tfpar.tasks.speech_recognition.folder import digits_of, read_transcripts
 from tfpar.tasks.speech_recognition.transcripts import import_jiwer, measure_string_errors
 from tfpar.tasks.speech_recognition.voices import DIGITS
+from tfpar.tasks.time_series.evaluate import evaluate_detector, evaluate_forecaster
 from tfpar.tasks.time_series.load_labeled import read_labeled_file
 
 
@@ -136,6 +137,26 @@ def _series(evaluation):
     truths, predictions, unreadable = _predict(examples, predictor)
     scores = score_classes(truths, [prediction["label"] for prediction in predictions], predictor.labels)
     return {"examples": len(truths), "unreadable": unreadable, **scores}
+
+
+def _forecasts(evaluation):
+    if evaluation.input_column is not None or evaluation.label_column is not None:
+        raise UserError("--input_column and --label_column are not for forecasters; the columns are those of training")
+    return {"unreadable": [], **evaluate_forecaster(evaluation.predictor, _table_path(evaluation))}
+
+
+def _anomalies(evaluation):
+    if evaluation.label_column is None:
+        raise UserError("--label_column must name the column of anomalies, 0 or 1")
+    path = _table_path(evaluation)
+    return {"unreadable": [], **evaluate_detector(evaluation.predictor, path, evaluation.label_column)}
+
+
+def _table_path(evaluation):
+    """Return the path of a csv or tsv file; raise UserError if only some of its rows are wanted."""
+    if evaluation.split is not None:
+        raise UserError("--split is not for series, which are evaluated as a whole; give a file of the test steps")
+    return parse_source(evaluation.data, ("csv", "tsv"))[1]
 
 
 def _speech(evaluation):
@@ -313,6 +334,8 @@ _EVALUATORS = {
     "model": _model,
     "speech": _speech,
     "text_classification": _classes,
+    "time_series_anomaly": _anomalies,
     "time_series_classification": _series,
+    "time_series_forecasting": _forecasts,
     "translation": _translation,
 }

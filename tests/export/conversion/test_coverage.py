@@ -1,5 +1,7 @@
 """Each kind of network can be exported in float32, with 8-bit weights, and in 8 bits."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -46,6 +48,27 @@ def sequence_autoencoder():
     return tfpar.models.sequence_autoencoder(classifier)
 
 
+def classifier(kind):
+    return tfpar.models.time_series_classifier(kind, columns=FEATURES, steps=TIME, num_outputs=3, units=4, width=4)
+
+
+def forecaster(kind, horizon=3):
+    sizes = dict(input_length=TIME, horizon=horizon, targets=FEATURES, units=4)
+    if kind == "deepar":
+        return tfpar.models.deep_ar(**sizes, samples=20).forecaster
+    return tfpar.models.forecaster(kind, **sizes, segment=3)
+
+
+def detector(kind):
+    return tfpar.models.anomaly_autoencoder(kind, columns=FEATURES, steps=TIME, units=4)
+
+
+MODELS_OF_SERIES = {
+    **{kind: functools.partial(classifier, kind) for kind in ("lstm_fcn", "recurrent", "conv_recurrent")},
+    **{kind: functools.partial(forecaster, kind) for kind in ("segrnn", "seq2seq", "direct", "deepar")},
+    **{f"detector_{kind}": functools.partial(detector, kind) for kind in ("autoencoder", "residual")},
+}
+
 MODELS = {
     "simple_rnn": lambda: sequence_model(tfpar.layers.SimpleRNN(5)),
     "attention_dot": lambda: attention("dot"),
@@ -65,6 +88,7 @@ MODELS = {
     ),
     "autoencoder": autoencoder,
     "sequence_autoencoder": sequence_autoencoder,
+    **MODELS_OF_SERIES,
 }
 
 
@@ -73,7 +97,9 @@ def rows_for(model):
     return {tensor.name: TOKENS if tensor.dtype == "int32" else SEQUENCES if len(tensor.shape) == 3 else IMAGES}
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name in MODELS_OF_SERIES else ()) for name in MODELS]
+)
 def test_can_be_exported(name, tmp_path):
     keras.utils.set_random_seed(0)
     model = MODELS[name]()

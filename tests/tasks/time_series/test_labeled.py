@@ -60,6 +60,12 @@ def test_label_kinds(tmp_path):
     assert numbers.train.targets.shape == (11, 1) and numbers.class_names == ()
 
 
+def test_arrays_beyond_float32_are_refused(tmp_path):
+    np.savez(tmp_path / "a.npz", x=np.array([[1.0, 1e39], [2.0, 3.0]]), y=[0, 1])
+    with pytest.raises(UserError, match="values beyond float32"):
+        load_labeled_series(f"npz:{tmp_path}/a.npz")
+
+
 @pytest.mark.parametrize(
     ("text", "options", "words"),
     [
@@ -72,6 +78,9 @@ def test_label_kinds(tmp_path):
         ("label,1,split\na,1,holdout\n", {}, "must be train, validation or test; got 'holdout'"),
         ("label,1\na,1\nb,2\n", {"label_kind": "number"}, "must be a finite number for --label_kind number"),
         ("label,1\n", {}, "has no data rows"),
+        ("label,1\na,1\n,2\nb,3\n", {}, "the label of series 2 is empty"),
+        ("label,1\na,3\nb,3\n", {}, "all values are 3 in float32"),
+        ("label,1\na,1\nb,1e39\n", {}, "line 3: the value is beyond float32: 1e39"),
         ("id,label,x\n1,a,2\n1,b,3\n", {"id_column": "id", "channels": ("x",)}, "all rows of a series must have one"),
     ],
 )

@@ -5,6 +5,8 @@ import pytest
 
 from tfpar.data.readers.delimited import Dialect
 from tfpar.errors import UserError
+from tfpar.tasks.time_series import grids
+from tfpar.tasks.time_series import panel as panel_module
 from tfpar.tasks.time_series.panel_tables import PanelColumns, read_panel
 from tfpar.tasks.time_series.row_buffer import RowBuffer
 from tfpar.tasks.time_series.times import calendar_features, calendar_names
@@ -29,6 +31,31 @@ def test_months_are_one_step_each(tmp_path):
     assert panel.grid.months == 1 and panel.grid.season() == 12
     assert [panel.grid.format(time) for time in panel.times] == [f"2020-0{month}-01" for month in range(1, 6)]
     assert panel.grid.format(panel.grid.extend(panel.times[-1], 8)[-1]) == "2021-01-01"
+
+
+def test_ends_of_months_are_one_step_each(tmp_path):
+    panel = read(tmp_path, "t,x\n2020-01-31,1\n2020-02-29,2\n2020-04-30,3\n")
+    np.testing.assert_array_equal(panel.values[:, 0], [1, 2, np.nan, 3])
+    times = [*panel.times, *panel.grid.extend(panel.times[-1], 1)]
+    assert [panel.grid.format(time)[5:] for time in times] == ["01-31", "02-29", "03-31", "04-30", "05-31"]
+
+
+@pytest.mark.parametrize("rows", [1, 2, 7])
+def test_a_panel_does_not_depend_on_the_rows_in_memory(tmp_path, monkeypatch, rows):
+    """Interleaved series with gaps, read in chunks of a few rows."""
+    lines = [f"{name},{time},{10 * time + shift}" for time in (1, 2, 3, 6, 7, 9) for shift, name in enumerate("ab")]
+    text = "id,t,x\n" + "\n".join([*lines, "c,5,0", "a,12,125"]) + "\n"
+    expected = read(tmp_path, text, series="id")
+    for module in (panel_module, grids):
+        monkeypatch.setattr(module, "ROWS", rows)
+    panel = read(tmp_path, text, series="id")
+    assert panel.grid == expected.grid and panel.filled == expected.filled == 8 and panel.ids == ("a", "b", "c")
+    for name in ("values", "offsets", "times"):
+        np.testing.assert_array_equal(getattr(panel, name), getattr(expected, name))
+    np.testing.assert_array_equal(panel.offsets, [0, 12, 21, 22])
+    np.testing.assert_array_equal(np.flatnonzero(np.isnan(panel.values[:12, 0])), [3, 4, 7, 9, 10])
+    with pytest.raises(UserError, match="the time 8.0 is before the previous one"):
+        read(tmp_path, text + "b,8,1\n", series="id")
 
 
 def test_series_of_interleaved_rows(tmp_path):
@@ -78,6 +105,11 @@ def test_calendar_features(tmp_path):
         ("t,x\n1,\n2,nan\n", "all values of the column 'x' are missing"),
         ("t,x\n", "no data rows"),
         ("t\n1\n", "no column of values"),
+        ("t,x\n1,1\n2,1e300\n", "line 3, column 'x': the value is beyond float32: 1e300"),
+        ("t,x\n1,1000000000\n2,1000000006\n", "float32 has steps of 64; subtract a constant"),
+        ("t,x\n1700000000000000000,1\n", "expected a number of seconds"),
+        ("t,x,\n1,1,1\n", "column 3 has no name"),
+        ("t;x\n1;1\n", "has no column 't'.* give --delimiter ';'"),
         ("time,x\n1,2\n", "has no column 't'"),
     ],
 )

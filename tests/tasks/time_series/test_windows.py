@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tfpar.errors import UserError
-from tfpar.tasks.time_series.forecast_data import split_panel
+from tfpar.tasks.time_series.forecast_data import add_series_statistics, split_panel
 from tfpar.tasks.time_series.scaling import fit_scaling
 from tfpar.tasks.time_series.synthetic import generate_panel
 from tfpar.tasks.time_series.windows import Windows, add_indicators, shuffle_windows, whole_series, window_batches
@@ -83,6 +83,27 @@ def test_a_split_column_that_leaks_is_refused():
     splits = np.tile(np.repeat([0, 2, 0, 1], 40), 2).astype(np.int8)
     with pytest.raises(UserError, match="a train step follows a test step"):
         split_panel(dataclasses.replace(panel, splits=splits), 24, 12)
+
+
+def test_statistics_are_of_the_training_steps_of_each_series():
+    panel = generate_panel()
+    plain = split_panel(panel, 24, 12, "96,32,32")
+    data = add_series_statistics(plain)
+    assert data.panel.columns[2:] == ("mean of sine", "mean of cosine", "deviation of sine", "deviation of cosine")
+    assert (data.known, data.input_steps, data.scaling) == (0, 24, plain.scaling)
+    expected = np.nanmean(panel.values[160:256], axis=0), np.nanstd(panel.values[160:256], axis=0)
+    np.testing.assert_allclose(data.panel.values[160:, 2:], np.tile(np.ravel(expected), (160, 1)), rtol=1e-4)
+    with pytest.raises(UserError, match="needs training steps of each series"):
+        add_series_statistics(split_panel(generate_panel(series=10), 24, 12, "0.5,0.2,0.3", by_series=True))
+
+
+@pytest.mark.parametrize(("split", "begin", "end"), [("train", 0, 96), ("validation", 96, 128), ("test", 128, 160)])
+def test_a_split_without_values_is_refused(split, begin, end):
+    panel = generate_panel(series=1)
+    values = np.array(panel.values)
+    values[begin:end] = np.nan
+    with pytest.raises(UserError, match=f"all values of the column 'sine' are missing in the {split} split"):
+        split_panel(dataclasses.replace(panel, values=values), 24, 12, "0.6,0.2,0.2")
 
 
 def test_many_windows_are_drawn_without_repetition():

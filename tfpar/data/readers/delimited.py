@@ -75,7 +75,7 @@ def read_delimited(
         lines = itertools.chain([start] if start else [], file)
         rows = _filled(_csv_rows(path, lines, dialect) if dialect.quoted else _tsv_rows(lines, dialect))
         columns, rows = _split_off_header(
-            path, rows, wanted, split_column, _suggest_delimiter(start, dialect, len(wanted))
+            path, rows, wanted, split_column, suggest_delimiter(start, dialect, len(wanted))
         )
         yield columns, rows
 
@@ -92,7 +92,7 @@ def _split_off_header(path, rows, wanted, split_column, hint):
     return columns, rows if columns.header else itertools.chain([first], rows)
 
 
-def _suggest_delimiter(line: str, dialect: Dialect, columns: int) -> str:
+def suggest_delimiter(line: str, dialect: Dialect, columns: int) -> str:
     """Return a hint for a first line that another delimiter splits into more fields."""
     counts = {mark: line.count(mark) for mark in _DELIMITERS}
     best = max(counts, key=lambda mark: counts[mark])

@@ -180,6 +180,7 @@ class AnomalyDetection(TimeSeries):
         import keras
 
         from tfpar.tasks.time_series.detector_export import DetectorExport
+        from tfpar.tasks.time_series.panels import reading_of
 
         windows = data.windows("test")
         chosen = np.unique(np.linspace(0, len(windows) - 1, min(len(windows), 200)).astype(int))
@@ -197,6 +198,7 @@ class AnomalyDetection(TimeSeries):
             facts=facts,
             form=self.config.form,
             target=self.config.target,
+            reading=reading_of(self.config),
         )
 
     def describe_model(self) -> str:

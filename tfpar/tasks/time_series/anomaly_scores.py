@@ -4,6 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+_WINDOWS = 1024  # that are estimated at once
+
 
 def score_steps(
     estimate: Callable[[np.ndarray], np.ndarray], values: np.ndarray, steps: int, shift: int, deviation: np.ndarray
@@ -24,21 +26,27 @@ def score_steps(
         float64 (steps of the series,); 0 where nothing is known: missing steps, and with `shift` 1 the first one.
     """
     starts = np.unique([*range(0, len(values) - steps, max(1, steps // 2)), len(values) - steps])
-    windows = np.asarray(values)[starts[:, None] + np.arange(steps)]
-    errors = (windows[:, shift:] - estimate(windows)[:, : steps - shift]) / deviation
-    observed = ~np.isnan(errors)
-    scores = np.where(observed, np.square(np.nan_to_num(errors)), 0).sum(axis=-1) / np.maximum(observed.sum(axis=-1), 1)
     total, count = np.zeros(len(values)), np.zeros(len(values))
-    for start, of_window in zip(starts, scores, strict=True):
-        own = slice(start + shift, start + steps)
-        if shift:
-            is_new = count[own] == 0
-            total[own][is_new] = of_window[is_new]
-            count[own] = 1
-        else:
-            total[own] += of_window
-            count[own] += 1
+    for begin in range(0, len(starts), _WINDOWS):
+        chunk = starts[begin : begin + _WINDOWS]
+        windows = np.asarray(values[chunk[:, None] + np.arange(steps)])
+        errors = (windows[:, shift:] - estimate(windows)[:, : steps - shift]) / deviation
+        for start, of_window in zip(chunk, _mean_squares(errors), strict=True):
+            own = slice(start + shift, start + steps)
+            if shift:
+                is_new = count[own] == 0
+                total[own][is_new] = of_window[is_new]
+                count[own] = 1
+            else:
+                total[own] += of_window
+                count[own] += 1
     return total / np.maximum(count, 1)
+
+
+def _mean_squares(errors):
+    """Return the mean over the columns of the squared errors that are not NaN; 0 without any."""
+    observed = ~np.isnan(errors)
+    return np.where(observed, np.square(np.nan_to_num(errors)), 0).sum(axis=-1) / np.maximum(observed.sum(axis=-1), 1)
 
 
 def smooth(scores: np.ndarray, steps: int) -> np.ndarray:

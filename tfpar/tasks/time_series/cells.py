@@ -3,8 +3,11 @@
 import math
 from pathlib import Path
 
+import numpy as np
+
 from tfpar.errors import UserError
 
+LARGEST = float(np.finfo(np.float32).max)
 MISSING = frozenset(("", "nan", "NaN", "NAN", "na", "NA", "N/A", "null", "NULL", "None", "?"))
 
 
@@ -16,7 +19,7 @@ def parse_number(path: Path, line: int, cell: str, column: str = "") -> float:
         cell: the text.
 
     Raises:
-        UserError: it is neither a finite number nor missing.
+        UserError: it is neither a number that float32 holds nor missing.
     """
     try:
         value = float(cell)
@@ -25,14 +28,20 @@ def parse_number(path: Path, line: int, cell: str, column: str = "") -> float:
             return math.nan
         raise UserError(
             f"{path}, line {line}{column and f', column {column!r}'}: expected a number; got {cell[:40]!r}. Where "
-            "the value is missing the cell must be empty"
+            "the value is missing the cell must be empty; columns of text are omitted by --target_columns"
         ) from None
-    if math.isinf(value):
+    if abs(value) > LARGEST:
+        what = "infinite" if math.isinf(value) else f"beyond float32: {cell[:40]}"
         raise UserError(
-            f"{path}, line {line}{column and f', column {column!r}'}: the value is infinite; it must be finite, or "
+            f"{path}, line {line}{column and f', column {column!r}'}: the value is {what}; it must be finite, or "
             "empty where it is missing"
         )
     return value
+
+
+def has_too_large(values: np.ndarray) -> bool:
+    """Return whether a number is infinite or beyond the range of float32; NaN is not."""
+    return bool((np.abs(values) > LARGEST).any())
 
 
 def is_number(cell: str) -> bool:

@@ -68,6 +68,7 @@ class SeriesClassification(TimeSeries):
             units=config.units,
             recurrent_layers=config.layers,
             bidirectional=config.bidirectional,
+            pooling="last" if config.streaming else "attention",
             width=config.width,
             dropout=config.dropout,
             seed=config.seed,
@@ -187,6 +188,7 @@ class SeriesClassification(TimeSeries):
             data=data,
             test_series=self._inputs(data, data.test),
             test_labels=data.test.targets,
+            streaming=self.config.streaming,
             class_scores=evaluation.results.get("classes", []),
             calibration=self.make_batches(data, data.train, shuffle=False),
             history=history,
@@ -214,7 +216,8 @@ class SeriesClassification(TimeSeries):
         config = self.config
         cell = f"{config.cell_title} of {config.units} units"
         direction = "bidirectional " if config.bidirectional else ""
-        recurrent = f"{config.layers} {direction}{cell} with attention pooling"
+        pooling = "whose last output is used" if config.streaming else "with attention pooling"
+        recurrent = f"{config.layers} {direction}{cell} {pooling}"
         return {
             "lstm_fcn": f"Three convolutions, {config.width} channels in the first, beside an {cell} over the columns.",
             "recurrent": f"{recurrent}.",

@@ -35,11 +35,13 @@ class SeriesClassifierExport(MeasuredExport):
             "number".
         data: that it was trained on.
         test_series: float32 (examples, steps, columns), as the model takes them.
+        streaming: add a signature for steps.
         class_scores: of the trained model on the test set, see `tfpar.tasks.scores.score_classes`.
     """
 
     data: LabeledSeriesData
     test_series: np.ndarray
+    streaming: bool
     class_scores: list[dict]
 
     def make_manifest_fields(self) -> dict[str, Any]:
@@ -110,4 +112,9 @@ class SeriesClassifierExport(MeasuredExport):
         return (np.abs(predictions - self.test_labels[rows]) < np.std(self.test_labels)).all(axis=1)
 
     def tflite_options(self) -> dict[str, Any]:
-        return {"sequence_length": self.data.steps}
+        return {"sequence_length": self.data.steps, "streaming": self.streaming}
+
+    def make_late_manifest_fields(self, directory: Path, formats: tuple[str, ...]) -> dict[str, Any]:
+        if self.streaming:
+            return {"signatures": self.read_file_signatures(directory, formats)}
+        return super().make_late_manifest_fields(directory, formats)

@@ -12,6 +12,7 @@ from tfpar.export.generic.measured_export import MeasuredExport
 from tfpar.export.micro.interpreter_process import run_in_micro
 from tfpar.export.report.plots import draw_learning_curve
 from tfpar.tasks.time_series.forecast_data import ForecastData
+from tfpar.tasks.time_series.panels import describe_table
 from tfpar.tasks.time_series.predict import ANOMALY
 from tfpar.tasks.time_series.series_plots import draw_scores
 from tfpar.tasks.time_series.windows import add_indicators
@@ -45,6 +46,7 @@ class DetectorExport(MeasuredExport):
         streaming: add a signature for steps.
         found: "threshold", and "scores" and "labels" (or None) of the test steps.
         test_windows: float32 (windows, steps, columns), NaN: missing.
+        reading: see `describe_table`.
     """
 
     data: ForecastData
@@ -53,6 +55,7 @@ class DetectorExport(MeasuredExport):
     streaming: bool
     found: dict[str, Any]
     test_windows: np.ndarray
+    reading: dict[str, str] = dataclasses.field(default_factory=dict)
 
     def make_manifest_fields(self) -> dict[str, Any]:
         panel = self.data.panel
@@ -64,7 +67,7 @@ class DetectorExport(MeasuredExport):
             "shift": self.shift,
             "smoothing": self.smoothing,
             "threshold": self.found["threshold"],
-            "time_column": panel.time_column,
+            **describe_table(panel, self.reading),
         }
         return {"task": ANOMALY, "series": series}
 

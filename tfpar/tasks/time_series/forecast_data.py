@@ -8,13 +8,11 @@ import numpy as np
 
 from tfpar.data.readers.splits import SPLITS
 from tfpar.errors import UserError
-from tfpar.tasks.time_series.panel import Panel
-from tfpar.tasks.time_series.row_buffer import make_rows
+from tfpar.tasks.time_series.panel import Panel, find_descent
+from tfpar.tasks.time_series.row_buffer import ROWS, make_rows
 from tfpar.tasks.time_series.scaling import Scaling, fit_scaling
 from tfpar.tasks.time_series.times import calendar_features, calendar_names
 from tfpar.tasks.time_series.windows import Windows, add_indicators
-
-_ROWS = 1 << 16
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -53,7 +51,7 @@ class ForecastData:
 
     @property
     def known(self) -> int:
-        return len(self.panel.columns) - self.panel.targets - self.panel.past
+        return len(self.panel.columns) - self.panel.targets - self.panel.past - self.panel.statistics
 
     @property
     def input_steps(self) -> int:
@@ -67,19 +65,20 @@ class ForecastData:
 
     @functools.cached_property
     def scaling(self) -> Scaling:
-        """Mean and deviation of the training steps."""
+        """Mean and deviation of the columns but the statistics, in the training steps."""
         begin, end = self.begin[0], self.end[0]
+        columns = self.panel.values[:, : self.panel.values.shape[1] - self.panel.statistics]
         if len(begin) == 1:
-            return fit_scaling(self.panel.values[begin[0] : end[0]])
-        is_training = np.zeros(len(self.panel.values), bool)
+            return fit_scaling(columns[begin[0] : end[0]])
+        is_training = np.zeros(len(columns), bool)
         for first, last in zip(begin, end, strict=True):
             is_training[first:last] = True
         if is_training.all():
-            return fit_scaling(self.panel.values)
-        values = make_rows(int(is_training.sum()), self.panel.values.shape[1])
+            return fit_scaling(columns)
+        values = make_rows(int(is_training.sum()), columns.shape[1])
         row = 0
-        for start in range(0, len(is_training), _ROWS):
-            chosen = self.panel.values[start : start + _ROWS][is_training[start : start + _ROWS]]
+        for start in range(0, len(is_training), ROWS):
+            chosen = columns[start : start + ROWS][is_training[start : start + ROWS]]
             values[row : row + len(chosen)] = chosen
             row += len(chosen)
         return fit_scaling(values)
@@ -97,6 +96,10 @@ class ForecastData:
         first = np.maximum(self.begin[index] - before, self.panel.offsets[:-1])
         count = np.maximum(0, self.end[index] - self.horizon - history - first + 1)
         return Windows(self.panel.values, first, count, self.end[index], history + self.horizon)
+
+    def encode_whole(self, windows: np.ndarray) -> np.ndarray:
+        """Return whole windows, with the values to be forecast, as the input of an autoregressive model's training."""
+        return add_indicators(windows, self.has_indicators)
 
     def encode(self, windows: np.ndarray) -> np.ndarray:
         """Return the model's input for windows (rows, input_length + horizon or input_length, columns)."""
@@ -116,10 +119,38 @@ def add_calendar(panel: Panel) -> Panel:
     if not names:
         return panel
     values = make_rows(len(panel.values), panel.values.shape[1] + len(names))
-    for start in range(0, len(values), _ROWS):
-        rows = slice(start, start + _ROWS)
+    for start in range(0, len(values), ROWS):
+        rows = slice(start, start + ROWS)
         values[rows] = np.concatenate([panel.values[rows], calendar_features(panel.times[rows], names)], axis=1)
     return dataclasses.replace(panel, values=values, columns=(*panel.columns, *names))
+
+
+def add_series_statistics(data: ForecastData) -> ForecastData:
+    """Return data whose panel has mean and deviation of each target in the training steps of each series as columns.
+
+    Raises:
+        UserError: a series that has windows has no training steps.
+    """
+    panel, targets = data.panel, data.targets
+    names = [f"{what} of {name}" for what in ("mean", "deviation") for name in panel.columns[:targets]]
+    values = make_rows(len(panel.values), len(panel.columns) + len(names))
+    has_windows = np.sum([data.windows(split).count for split in SPLITS], axis=0) > 0
+    for series, (first, last) in enumerate(zip(panel.offsets[:-1], panel.offsets[1:], strict=True)):
+        begin, end = data.begin[0, series], data.end[0, series]
+        if has_windows[series] and end <= begin:
+            raise UserError(
+                f"{panel.where}: --scaling series needs training steps of each series, and {_describe(panel, series)} "
+                "has none; use --scaling window"
+            )
+        scaling = fit_scaling(panel.values[begin:end, :targets])
+        for start in range(first, last, ROWS):
+            rows = slice(start, min(start + ROWS, last))
+            values[rows, : len(panel.columns)] = panel.values[rows]
+            values[rows, len(panel.columns) :] = (*scaling.mean, *scaling.deviation)
+    columns = (*panel.columns, *names)
+    return dataclasses.replace(
+        data, panel=dataclasses.replace(panel, values=values, columns=columns, statistics=len(names))
+    )
 
 
 def split_panel(
@@ -146,6 +177,7 @@ def split_panel(
         begin, end, rule = _cut(panel, split or "0.7,0.1,0.2", horizon)
     data = ForecastData(panel, begin, end, input_length, horizon, rule)
     _check_windows(data)
+    _check_values(data)
     return data
 
 
@@ -193,8 +225,7 @@ def _read_splits(panel: Panel):
     assert panel.splits is not None
     for series, (first, last) in enumerate(zip(panel.offsets[:-1], panel.offsets[1:], strict=True)):
         splits = panel.splits[first:last]
-        if (np.diff(splits) < 0).any():
-            row = int(np.argmax(np.diff(splits) < 0)) + 1
+        if (row := find_descent(splits)) is not None:
             raise UserError(
                 f"{panel.where}: a {SPLITS[splits[row]]} step follows a {SPLITS[splits[row - 1]]} step in "
                 f"{_describe(panel, series)}, so that training would see later steps; give training, validation and "
@@ -231,10 +262,46 @@ def _check_windows(data: ForecastData) -> None:
                 f"{panel.where}: --horizon {data.horizon} is longer than the test split of {longest} steps; lower it, "
                 "or give the test split more steps by --split"
             )
+        steps = f"{data.input_length} + {data.horizon} = {size}" if data.horizon else f"{size}"
+        flags = "--input_length or --horizon" if data.horizon else "--input_length"
         raise UserError(
-            f"{panel.where}: the {split} split has no window of {data.input_length} + {data.horizon} = {size} steps: "
-            f"its longest series has {longest}; lower --input_length or --horizon"
+            f"{panel.where}: the {split} split has no window of {steps} steps: of {int(panel.lengths.max())} steps of "
+            f"the longest series it has {max(0, longest)}; lower {flags}, or give it more steps by --split"
         )
+
+
+def _check_values(data: ForecastData) -> None:
+    """Refuse splits without a value: training and validation need one of each target, the test split of any."""
+    panel = data.panel
+    for index, split in enumerate(SPLITS):
+        if not len(data.windows(split)):
+            continue
+        has_value = np.zeros(panel.targets, bool)
+        for first, last in zip(data.begin[index], data.end[index], strict=True):
+            for start in range(first, last, ROWS):
+                has_value |= (~np.isnan(panel.values[start : min(start + ROWS, last), : panel.targets])).any(axis=0)
+            if has_value.all():
+                break
+        if not (has_value.any() if split == "test" else has_value.all()):
+            name = panel.columns[int(np.argmin(has_value))]
+            raise UserError(
+                f"{panel.where}: all values of the column {name!r} are missing in the {split} split; remove it from "
+                "--target_columns, or move the split by --split"
+            )
+
+
+def check_counts(data: ForecastData) -> None:
+    """Raise UserError if a target is not a count."""
+    panel = data.panel
+    for start in range(0, len(panel.values), ROWS):
+        values = panel.values[start : start + ROWS, : panel.targets]
+        is_count = np.isnan(values) | ((values >= 0) & (values == np.round(values)))
+        if not is_count.all():
+            row, column = np.argwhere(~is_count)[0]
+            raise UserError(
+                f"{panel.where}: --distribution negative_binomial needs counts, whole numbers from 0; got "
+                f"{values[row, column]:g} in the column {panel.columns[column]!r}; use student_t"
+            )
 
 
 def _describe(panel: Panel, series: int) -> str:

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+_ROWS = 1 << 16
+
 
 def score_points(truth: np.ndarray, forecast: np.ndarray, deviation: np.ndarray) -> dict[str, float]:
     """Score point forecasts, without missing values.
@@ -49,9 +51,13 @@ def naive_scale(values: np.ndarray, season: int) -> np.ndarray:
         values: float (training steps of one series, targets).
         season: in steps.
     """
-    differences = np.abs(values[season:].astype(np.float64) - values[:-season])
-    count = (~np.isnan(differences)).sum(axis=0)
-    return np.where(count > 0, np.nansum(differences, axis=0) / np.maximum(count, 1), np.nan)
+    count, total = np.zeros(values.shape[1]), np.zeros(values.shape[1])
+    for start in range(0, len(values) - season, _ROWS):
+        end = min(start + _ROWS, len(values) - season)
+        differences = np.abs(values[start + season : end + season].astype(np.float64) - values[start:end])
+        count += (~np.isnan(differences)).sum(axis=0)
+        total += np.nansum(differences, axis=0)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
 def score_quantiles(truth: np.ndarray, quantiles: np.ndarray, levels: Sequence[float]) -> dict[str, float]:

@@ -14,9 +14,11 @@ from tfpar.export.report.html_report import Table
 from tfpar.export.report.plots import draw_learning_curve
 from tfpar.tasks.time_series.backtest import LEVELS, Backtest
 from tfpar.tasks.time_series.forecast_data import ForecastData
+from tfpar.tasks.time_series.panels import describe_table
 from tfpar.tasks.time_series.predict import FORECASTING
 from tfpar.tasks.time_series.series_plots import draw_error_by_horizon, draw_forecast
 
+_SERIES_LISTED = 10_000  # in the manifest, at most
 _WINDOWS = 200  # of the test split, on which each file is measured
 _MOST_ADDED_ERROR = {"dynamic": 0.03, "int8": 0.1}  # as a fraction of the Keras model's
 
@@ -44,11 +46,13 @@ class ForecasterExport(MeasuredExport):
         data: that it was trained on.
         backtest: of the trained model.
         test_series: float32 (windows, steps, columns), the test windows as the model takes them.
+        reading: see `describe_table`.
     """
 
     data: ForecastData
     backtest: Backtest
     test_series: np.ndarray
+    reading: dict[str, str] = dataclasses.field(default_factory=dict)
 
     def make_manifest_fields(self) -> dict[str, Any]:
         data, panel = self.data, self.data.panel
@@ -57,14 +61,24 @@ class ForecasterExport(MeasuredExport):
             "horizon": data.horizon,
             "targets": list(panel.columns[: panel.targets]),
             "past": list(panel.columns[panel.targets : panel.targets + panel.past]),
-            "known": list(panel.columns[panel.targets + panel.past :]),
+            "known": list(panel.columns[panel.targets + panel.past :][: data.known]),
+            "statistics": self._list_statistics(),
             "has_indicators": data.has_indicators,
             "levels": list(LEVELS),
             "offsets": None if self.backtest.offsets is None else self.backtest.offsets.tolist(),
-            "time_column": panel.time_column,
-            "grid": dataclasses.asdict(panel.grid),
+            **describe_table(panel, self.reading),
         }
         return {"task": FORECASTING, "series": series}
+
+    def _list_statistics(self) -> dict[str, list[float]] | None:
+        """Return mean and deviation of the targets by series, {} of very many; None: they are no columns."""
+        panel = self.data.panel
+        if not panel.statistics:
+            return None
+        if len(panel.ids) > _SERIES_LISTED:
+            return {}
+        rows = panel.values[panel.offsets[:-1], -panel.statistics :]
+        return {name: row.tolist() for name, row in zip(panel.ids, rows, strict=True)}
 
     def make_card_sections(self) -> dict[str, str]:
         panel = self.data.panel

@@ -10,7 +10,7 @@ from tfpar.tasks.base import SPLITS, Evaluation
 from tfpar.tasks.console import log
 from tfpar.tasks.time_series.backtest import LEVELS
 from tfpar.tasks.time_series.baselines import has_smoothing
-from tfpar.tasks.time_series.forecast_data import ForecastData
+from tfpar.tasks.time_series.forecast_data import ForecastData, check_counts
 from tfpar.tasks.time_series.recipe import TimeSeries
 from tfpar.tasks.time_series.windows import window_batches
 
@@ -19,7 +19,7 @@ class SeriesForecasting(TimeSeries):
     """Forecasting; `data` is a `ForecastData`."""
 
     def load(self, replicas: int) -> ForecastData:
-        from tfpar.tasks.time_series.forecast_data import add_calendar, split_panel
+        from tfpar.tasks.time_series.forecast_data import add_calendar, add_series_statistics, split_panel
         from tfpar.tasks.time_series.panels import load_configured_panel, log_constant_columns
 
         self._replicas = replicas
@@ -28,8 +28,12 @@ class SeriesForecasting(TimeSeries):
         if config.calendar:
             panel = add_calendar(panel)
         data = split_panel(panel, config.input_length, config.horizon, config.split, config.split_by == "series")
+        if config.scaling == "series":
+            data = add_series_statistics(data)
         if config.model == "segrnn":
             self._check_segment()
+        if self._has_counts:
+            check_counts(data)
         count = f"{len(panel.ids):,} series, {len(panel.values):,} steps x {len(panel.columns)}"
         log(f"{data.name}: {self.describe_counts(data)} windows; {count}; {data.notice}")
         log(f"splits: {data.split_rule}")
@@ -60,12 +64,19 @@ class SeriesForecasting(TimeSeries):
         del data  # all windows have the same length
         return 0.0
 
+    @property
+    def _is_autoregressive(self):
+        return self.config.model == "deepar"
+
+    @property
+    def _has_counts(self):
+        return self._is_autoregressive and self.config.distribution == "negative_binomial"
+
     def build(self, data: ForecastData) -> Any:
         from tfpar import models, train
 
         config, panel = self.config, data.panel
-        network = models.forecaster(
-            config.model,
+        shared: dict[str, Any] = dict(
             input_length=config.input_length,
             horizon=config.horizon,
             targets=data.targets,
@@ -78,25 +89,42 @@ class SeriesForecasting(TimeSeries):
             quantiles=LEVELS if config.output == "quantiles" else (),
             cell=config.cell,
             units=config.units,
-            segment=self.segment,
             dropout=config.dropout,
             seed=config.seed,
         )
+        if self._is_autoregressive:
+            season = self._season(data)
+            season = season if season <= config.input_length else 1
+            both = models.deep_ar(**shared, distribution=config.distribution, season=season, samples=config.samples)
+            network, forecaster = both
+            self._forecaster = train.Model(forecaster.input, forecaster.output, name="time_series")
+        else:
+            network = models.forecaster(config.model, segment=self.segment, **shared)
         return train.Model(network.input, network.output, name="time_series")
 
-    def make_batches(self, data: ForecastData, split: str, shuffle: bool, first_epoch: int = 0) -> Any:
-        """Make a `tf.data.Dataset` of (series, values to be forecast, weights)."""
+    def make_batches(
+        self, data: ForecastData, split: str, shuffle: bool, first_epoch: int = 0, for_training: bool = True
+    ) -> Any:
+        """Make a `tf.data.Dataset` of (series, values to be forecast, weights).
+
+        For training an autoregressive model gets whole windows, and all steps but the first are to be forecast.
+        """
         windows = data.windows(split)
+        is_whole = self._is_autoregressive and for_training
 
         def make_rows(indices):
             rows = windows.gather(indices)
+            if is_whole:
+                return data.encode_whole(rows), rows[:, 1:, : data.targets]
             return data.encode(rows), data.truth(rows)
 
         columns = len(data.panel.columns) * (2 if data.has_indicators else 1)
+        steps = data.input_length + data.horizon
+        shapes = ((steps, columns), (steps - 1, data.targets))
         return window_batches(
             windows,
             make_rows,
-            ((data.input_steps, columns), (data.horizon, data.targets)),
+            shapes if is_whole else ((data.input_steps, columns), (data.horizon, data.targets)),
             batch_size=self.config.batch_size,
             shuffle=shuffle,
             seed=self.config.seed,
@@ -116,9 +144,13 @@ class SeriesForecasting(TimeSeries):
 
     def make_loss(self, data: ForecastData) -> Any:
         """Make the loss of training."""
-        from tfpar.tasks.time_series.losses import PinballLoss, SquaredError
+        from tfpar.tasks.time_series.losses import LikelihoodLoss, PinballLoss, SquaredError
 
-        deviation = data.scaling.deviation[: data.targets]
+        mean, deviation = data.scaling.mean[: data.targets], data.scaling.deviation[: data.targets]
+        if self._has_counts:
+            return LikelihoodLoss(self.config.distribution, [0] * data.targets, [1] * data.targets)
+        if self._is_autoregressive:
+            return LikelihoodLoss(self.config.distribution, mean, deviation)
         return PinballLoss(deviation, LEVELS) if self.config.output == "quantiles" else SquaredError(deviation)
 
     def fit(self, model: Any, data: ForecastData) -> tuple[dict[str, list[float]], dict[str, float]]:
@@ -137,8 +169,10 @@ class SeriesForecasting(TimeSeries):
     def evaluate(self, model: Any, data: ForecastData) -> Evaluation:
         from tfpar.tasks.time_series.backtest import run_backtest
 
+        forecaster = self._forecaster if self._is_autoregressive else model
+
         def predict(inputs):
-            return np.asarray(model.predict(inputs, batch_size=self.config.batch_size, verbose=0))
+            return np.asarray(forecaster.predict(inputs, batch_size=self.config.batch_size, verbose=0))
 
         backtest = run_backtest(predict, data, season=self._season(data), origins=self.config.backtest_origins)
         results = {
@@ -163,20 +197,23 @@ class SeriesForecasting(TimeSeries):
         import keras
 
         from tfpar.tasks.time_series.forecaster_export import ForecasterExport
+        from tfpar.tasks.time_series.panels import reading_of
 
         windows = data.windows("test")
         backtest = evaluation.predictions
+        model = self._forecaster if self._is_autoregressive else model
         return ForecasterExport(
             model=keras.Model(model.input, model.output, name="time_series"),
             data=data,
             backtest=backtest,
             test_series=data.encode(windows.gather(backtest.origins)),
             test_labels=np.zeros(len(backtest.origins), np.int32),
-            calibration=self.make_batches(data, "train", shuffle=True),
+            calibration=self.make_batches(data, "train", shuffle=True, for_training=False),
             history=history,
             facts=facts,
             form=self.config.form,
             target=self.config.target,
+            reading=reading_of(self.config),
         )
 
     def describe_model(self) -> str:
@@ -185,6 +222,8 @@ class SeriesForecasting(TimeSeries):
             "segrnn": f"SegRNN: {config.cell_title} of {config.units} units over segments of {self.segment} steps",
             "seq2seq": f"An encoder and a decoder, {config.cell_title} of {config.units} units, with attention",
             "direct": f"{config.cell_title} of {config.units} units and one dense layer for all steps",
+            "deepar": f"DeepAR: {config.cell_title} of {config.units} units, {config.distribution}, "
+            f"{config.samples} sample paths",
         }[config.model]
         output = "quantiles" if config.output == "quantiles" else "one value, with intervals from validation residuals"
         return f"{network}; forecasts {config.horizon} steps from {config.input_length}: {output}."

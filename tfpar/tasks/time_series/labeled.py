@@ -149,6 +149,9 @@ def _check_series(collected: CollectedSeries) -> None:
             )
         if not len(one) or np.isnan(one).all():
             raise UserError(f"{collected.where}: all values of series {number} are missing; remove it")
+    least, most = (float(f([f(one) for one in collected.series])) for f in (np.nanmin, np.nanmax))
+    if least == most:
+        raise UserError(f"{collected.where}: all values are {least:g} in float32, so that the series do not differ")
 
 
 def _encode_labels(collected: CollectedSeries, kind: str) -> tuple[tuple[str, ...], np.ndarray]:
@@ -163,6 +166,8 @@ def _encode_labels(collected: CollectedSeries, kind: str) -> tuple[tuple[str, ..
         only = names[0] if names else "none"
         raise UserError(f"{where}: expected at least two classes, got one: {only!r}; check the label column")
     index = {name: position for position, name in enumerate(names)}
+    if kind == CLASSES and "" in labels:
+        raise UserError(f"{where}: the label of series {labels.index('') + 1} is empty; remove the series or label it")
     if kind == CLASSES:
         _check_counts(collected, names)
         return names, np.array([index[label] for label in labels], np.int32)

@@ -9,7 +9,7 @@ from tfpar.data.readers.delimited import Dialect, clean_cell, read_delimited, re
 from tfpar.data.readers.splits import SPLIT_NAMES
 from tfpar.errors import UserError
 from tfpar.files import open_file
-from tfpar.tasks.time_series.cells import parse_number
+from tfpar.tasks.time_series.cells import has_too_large, parse_number
 from tfpar.tasks.time_series.labeled import CollectedSeries
 
 FIRST = "0"  # the label's column in files of the UCR archive
@@ -103,8 +103,8 @@ def read_labeled_arrays(path: Path) -> CollectedSeries:
             f"{path}: x must be numbers (series, steps, channels), and y and split (series,); got {x.dtype} {x.shape}, "
             f"{y.shape} and {len(splits)} splits"
         )
-    if np.isinf(x).any():
-        raise UserError(f"{path}: x has infinite values; they must be finite, or NaN where they are missing")
+    if has_too_large(x):
+        raise UserError(f"{path}: x has infinite values, or values beyond float32; give NaN where they are missing")
     if unknown := set(splits) - set(SPLIT_NAMES):
         raise UserError(f"{path}: split must be train, validation or test; got {sorted(unknown)[0]!r}")
     lengths = (~np.isnan(x).all(axis=2) * np.arange(1, x.shape[1] + 1)).max(axis=1)

@@ -10,6 +10,7 @@ from tfpar.data.readers.specs import make_file_notice, parse_spec
 from tfpar.data.readers.tfds_sets import iterate_rows, prepare_builder, read_notice
 from tfpar.errors import UserError
 from tfpar.files import open_file
+from tfpar.tasks.time_series.cells import has_too_large
 from tfpar.tasks.time_series.panel import Panel, Rows, make_panel
 from tfpar.tasks.time_series.panel_tables import PanelColumns, read_panel
 from tfpar.tasks.time_series.times import TimeParser
@@ -91,7 +92,7 @@ def _read_arrays(path: Path) -> Panel:
         why = " ".join(str(error).split()) or type(error).__name__
         raise UserError(f"{path} must be an npz file with the array values: {why}") from error
     values = values[None] if values.ndim == 2 else values
-    if values.ndim != 3 or values.dtype.kind not in "fiu" or np.isinf(values).any():
+    if values.ndim != 3 or values.dtype.kind not in "fiu" or has_too_large(values):
         raise UserError(
             f"{path}: values must be finite numbers (steps, columns) or (series, steps, columns), NaN where missing; "
             f"got {values.dtype} {values.shape}"

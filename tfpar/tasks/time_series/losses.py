@@ -7,6 +7,8 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
+from tfpar.models.distributions import DISTRIBUTIONS
+
 
 class _MaskedLoss(keras.losses.Loss):
     """Base class of losses whose targets may be missing.
@@ -69,3 +71,21 @@ class PinballLoss(_MaskedLoss):
             errors = self.scale(y_true - y_pred[..., index])
             total = total + ops.maximum(level * errors, (level - 1) * errors)
         return total
+
+
+class LikelihoodLoss(_MaskedLoss):
+    """Negative log-likelihood of standardized values, or of counts; predictions are parameters of distributions.
+
+    Args:
+        distribution: a key of `tfpar.models.distributions.DISTRIBUTIONS`.
+        mean, deviation: of each target; 0 and 1 for counts.
+    """
+
+    def __init__(self, distribution: str, mean: Sequence[float], deviation: Sequence[float]):
+        super().__init__(deviation, "negative_log_likelihood")
+        self.mean = tuple(map(float, mean))
+        self.distribution = DISTRIBUTIONS[distribution]()
+
+    def losses_of(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
+        values = self.scale(y_true - ops.cast(np.array(self.mean), y_true.dtype))
+        return self.distribution.negative_log_likelihood(values, ops.unstack(y_pred, axis=-1))

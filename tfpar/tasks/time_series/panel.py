@@ -5,10 +5,9 @@ import dataclasses
 import numpy as np
 
 from tfpar.errors import UserError
-from tfpar.tasks.time_series.row_buffer import make_rows
-from tfpar.tasks.time_series.times import Grid, find_grid
+from tfpar.tasks.time_series.grids import Grid, find_grid
+from tfpar.tasks.time_series.row_buffer import ROWS, make_rows
 
-_ROWS = 1 << 16
 NO_SPLIT = -1
 
 
@@ -23,12 +22,13 @@ class Panel:
         ids: name of each series.
         columns: name of each column; targets, then covariates of the past, then covariates that are known ahead.
         targets, past: number of columns of the first two kinds.
+        statistics: number of columns at the end, mean and deviation of each target in the training steps of the series.
         times: int64 (steps,), microseconds since 1970.
         grid: of the times.
         splits: int8 (steps,), index into SPLITS or `NO_SPLIT`; None: the source has no splits.
         labels: int8 (steps,), 1: anomaly, 0: normal, -1: unknown; None: the source has no labels.
         filled: number of steps that the source lacks.
-        time_column: name of the column of times; "": the source has none.
+        time_column, id_column: names of the columns of times and of series; "": the source has none.
         notice: license, attribution or citation to show to the user.
     """
 
@@ -41,10 +41,12 @@ class Panel:
     past: int
     times: np.ndarray
     grid: Grid
+    statistics: int = 0
     splits: np.ndarray | None = None
     labels: np.ndarray | None = None
     filled: int = 0
     time_column: str = ""
+    id_column: str = ""
     notice: str = ""
 
     @property
@@ -55,8 +57,8 @@ class Panel:
     @property
     def has_missing(self) -> bool:
         """Whether a value is missing."""
-        chunks = range(0, len(self.values), _ROWS)
-        return any(bool(np.isnan(self.values[start : start + _ROWS]).any()) for start in chunks)
+        chunks = range(0, len(self.values), ROWS)
+        return any(bool(np.isnan(self.values[start : start + ROWS]).any()) for start in chunks)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -77,7 +79,7 @@ class Rows:
 
 
 def make_panel(rows: Rows, is_number: bool, has_splits: bool, has_labels: bool, **fields) -> Panel:
-    """Sort rows by series and put them on a regular grid; steps that are missing become NaN.
+    """Sort rows by series and put them on a regular grid, in bounded memory; steps that are missing become NaN.
 
     Args:
         rows: of the source.
@@ -91,17 +93,13 @@ def make_panel(rows: Rows, is_number: bool, has_splits: bool, has_labels: bool, 
     where = fields["where"]
     if not len(rows.values):
         raise UserError(f"{where} has no data rows below its header; expected a row for each step")
-    rows = _group(rows)
-    offsets = np.concatenate([np.flatnonzero(np.diff(rows.codes, prepend=-1)), [len(rows.codes)]]).astype(np.int64)
+    _check_targets(where, rows.values, fields["columns"][: fields["targets"]])
+    rows, offsets = _group(rows, len(fields["ids"]))
     grid = find_grid(where, rows.times, offsets, is_number)
-    pieces = [grid.positions(rows.times[a:b]) for a, b in zip(offsets[:-1], offsets[1:], strict=True)]
-    lengths = np.array([int(piece[-1]) + 1 for piece in pieces])
-    ends = np.cumsum(lengths)
+    steps, ends = _find_steps(rows.times, offsets, grid)
     filled = int(ends[-1]) - len(rows.values)
     if filled:
-        target = np.concatenate([piece + start for piece, start in zip(pieces, ends - lengths, strict=True)])
-        rows = _spread(rows, target, int(ends[-1]), grid)
-    _check_targets(where, rows.values, fields["columns"][: fields["targets"]])
+        rows = _spread(rows, steps, int(ends[-1]), grid)
     return Panel(
         values=rows.values,
         offsets=np.concatenate([[0], ends]).astype(np.int64),
@@ -114,37 +112,82 @@ def make_panel(rows: Rows, is_number: bool, has_splits: bool, has_labels: bool, 
     )
 
 
-def _group(rows: Rows) -> Rows:
-    """Return the rows series by series, in the order of the source within each."""
-    if (np.diff(rows.codes) >= 0).all():
-        return rows
-    order = np.argsort(rows.codes, kind="stable")
-    values = make_rows(*rows.values.shape)
-    for start in range(0, len(order), _ROWS):
-        values[start : start + _ROWS] = rows.values[order[start : start + _ROWS]]
-    return Rows(values, rows.codes[order], rows.times[order], rows.marks[order])
+def find_descent(values: np.ndarray) -> int | None:
+    """Return the first index whose value is below the one before; None if there is none."""
+    for start in range(0, len(values) - 1, ROWS):
+        is_below = np.diff(values[start : start + ROWS + 1]) < 0
+        if is_below.any():
+            return start + int(np.argmax(is_below)) + 1
+    return None
 
 
-def _spread(rows: Rows, target: np.ndarray, steps: int, grid: Grid) -> Rows:
+def _group(rows: Rows, series: int) -> tuple[Rows, np.ndarray]:
+    """Return the rows series by series, in the order of the source within each; and the offsets of the series."""
+    counts = np.zeros(series, np.int64)
+    for start in range(0, len(rows.codes), ROWS):
+        counts += np.bincount(rows.codes[start : start + ROWS], minlength=series)
+    offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    if find_descent(rows.codes) is None:
+        return rows, offsets
+    grouped = _make_empty(len(rows.codes), rows.values.shape[1])
+    following = offsets[:-1].copy()  # the next free row of each series
+    for start in range(0, len(rows.codes), ROWS):
+        chunk = slice(start, start + ROWS)
+        order = np.argsort(rows.codes[chunk], kind="stable")
+        codes = np.asarray(rows.codes[chunk])[order]
+        found, first, sizes = np.unique(codes, return_index=True, return_counts=True)
+        target = following[codes] + np.arange(len(codes)) - np.repeat(first, sizes)
+        following[found] += sizes
+        for name, array in vars(grouped).items():
+            array[target] = getattr(rows, name)[chunk][order]
+    return grouped, offsets
+
+
+def _make_empty(steps: int, columns: int) -> Rows:
+    """Make rows in files."""
+    codes, times = make_rows(steps, 1, "int32")[:, 0], make_rows(steps, 1, "int64")[:, 0]
+    return Rows(make_rows(steps, columns), codes, times, make_rows(steps, 2, "int8"))
+
+
+def _find_steps(times: np.ndarray, offsets: np.ndarray, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
+    """Return the step of each row, int64 (rows,), and the end of each series, int64 (series,)."""
+    steps, ends = make_rows(len(times), 1, "int64")[:, 0], []
+    end = 0
+    for first, last in zip(offsets[:-1], offsets[1:], strict=True):
+        steps[first] = end
+        for start in range(first, last - 1, ROWS):
+            chunk = slice(start, min(start + ROWS + 1, last))
+            steps[chunk] = steps[start] + grid.positions(times[chunk])
+        end = int(steps[last - 1]) + 1
+        ends.append(end)
+    return steps, np.array(ends, np.int64)
+
+
+def _spread(rows: Rows, steps: np.ndarray, count: int, grid: Grid) -> Rows:
     """Move rows to their steps; other steps are missing, and belong to the split of the step before."""
-    values = make_rows(steps, rows.values.shape[1])
-    for start in range(0, steps, _ROWS):
-        values[start : start + _ROWS] = np.nan
-    for start in range(0, len(target), _ROWS):
-        values[target[start : start + _ROWS]] = rows.values[start : start + _ROWS]
-    source = np.zeros(steps, np.int64)
-    source[target] = np.arange(len(target))
-    source = np.maximum.accumulate(source)
-    since = np.arange(steps) - target[source]
-    marks = rows.marks[source]
-    marks[since > 0, 1] = -1
-    return Rows(values, rows.codes[source], grid.shift(rows.times[source], since), marks)
+    spread = _make_empty(count, rows.values.shape[1])
+    for start in range(0, len(steps), ROWS):
+        chunk = slice(start, start + ROWS)
+        own = np.asarray(steps[chunk])
+        end = int(steps[start + ROWS]) if start + ROWS < len(steps) else count
+        all_steps = np.arange(own[0], end)
+        source = np.searchsorted(own, all_steps, side="right") - 1
+        since = all_steps - own[source]
+        is_filled = since > 0
+        values, marks = rows.values[chunk][source], rows.marks[chunk][source]
+        values[is_filled] = np.nan
+        marks[is_filled, 1] = -1
+        target = slice(int(own[0]), end)
+        spread.values[target], spread.marks[target] = values, marks
+        spread.codes[target] = rows.codes[chunk][source]
+        spread.times[target] = grid.shift(rows.times[chunk][source], since)
+    return spread
 
 
 def _check_targets(where, values, names) -> None:
     has_value = np.zeros(len(names), bool)
-    for start in range(0, len(values), _ROWS):
-        has_value |= (~np.isnan(values[start : start + _ROWS, : len(names)])).any(axis=0)
+    for start in range(0, len(values), ROWS):
+        has_value |= (~np.isnan(values[start : start + ROWS, : len(names)])).any(axis=0)
     for name, found in zip(names, has_value, strict=True):
         if not found:
             raise UserError(f"{where}: all values of the column {name!r} are missing; remove it from --target_columns")

@@ -4,9 +4,11 @@ import csv
 import dataclasses
 from pathlib import Path
 
+import numpy as np
+
 from tfpar.checks import did_you_mean
 from tfpar.data.readers.columns import format_names
-from tfpar.data.readers.delimited import Dialect, read_delimited
+from tfpar.data.readers.delimited import Dialect, read_delimited, suggest_delimiter
 from tfpar.data.readers.splits import SPLIT_NAMES, SPLITS
 from tfpar.data.readers.text_files import open_text
 from tfpar.errors import UserError
@@ -16,6 +18,7 @@ from tfpar.tasks.time_series.row_buffer import RowBuffer
 from tfpar.tasks.time_series.times import TimeParser
 
 ALL = ("all",)
+_LEAST_SPACINGS = 100  # of float32, between the smallest and the largest value of a column
 _TRUTH = {"0": 0, "1": 1, "false": 0, "true": 1, "": -1, "0.0": 0, "1.0": 1}
 
 
@@ -46,6 +49,11 @@ class PanelColumns:
     def resolve(self, path: Path, dialect: Dialect) -> "PanelColumns":
         """Return the columns with the targets by name; raise UserError if one is given twice or is not there."""
         names = read_header(path, dialect)
+        if ALL == self.targets and "" in names:
+            raise UserError(
+                f"{path}: column {names.index('') + 1} has no name; name it, or name the columns of values by "
+                "--target_columns"
+            )
         others = [*self.past, *self.known, *filter(None, (self.time, self.series, self.label))]
         targets = self.targets
         if targets == ALL:
@@ -54,6 +62,7 @@ class PanelColumns:
             if name not in names:
                 raise UserError(
                     f"{path} has no column {name!r}; it has {format_names(names)}{did_you_mean(name, names)}"
+                    f"{suggest_delimiter(dialect.delimiter.join(names), dialect, 2)}"
                 )
         wanted = [*targets, *others]
         if twice := [name for name in wanted if wanted.count(name) > 1]:
@@ -146,6 +155,7 @@ class _Reader:
     def finish(self, has_splits: bool) -> Panel:
         keys = self._keys.finish()
         rows = Rows(self._values.finish(), keys[:, 0], keys[:, 1], self._marks.finish())
+        self._check_precision()
         columns = self._columns
         return make_panel(
             rows,
@@ -158,4 +168,16 @@ class _Reader:
             targets=len(columns.targets),
             past=len(columns.past),
             time_column=columns.time,
+            id_column=columns.series,
         )
+
+    def _check_precision(self):
+        """Refuse a column of which float32 rounds the differences away, such as a counter that starts high."""
+        low, high = self._values.smallest, self._values.largest
+        for name, least, most in zip(self._values_of, low, high, strict=True):
+            spacing = np.spacing(np.float32(max(abs(least), abs(most))))
+            if least < most and most - least < _LEAST_SPACINGS * spacing:
+                raise UserError(
+                    f"{self._path}: the column {name!r} is between {least:.12g} and {most:.12g}, where float32 has "
+                    f"steps of {spacing:g}; subtract a constant from it"
+                )

@@ -1,5 +1,6 @@
 """The panel that the settings of a run describe."""
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +13,22 @@ def log_constant_columns(scaling: Scaling, names: Sequence[str]) -> None:
     """Log the columns that are constant in training, from which nothing can be learned."""
     for index in scaling.constant:
         log(f"the column {names[index]!r} is constant in training; nothing can be learned from it")
+
+
+def describe_table(panel: Panel, reading: dict[str, str]) -> dict[str, Any]:
+    """Describe for a manifest how tables like the panel's are read; see `series_files.TableFormat`.
+
+    Args:
+        panel: of the training data.
+        reading: {"time_format", "delimiter"} of its file, or {}.
+    """
+    columns = {"time_column": panel.time_column, "id_column": panel.id_column}
+    return columns | reading | {"grid": dataclasses.asdict(panel.grid)}
+
+
+def reading_of(config: Any) -> dict[str, str]:
+    """Return what `describe_table` needs of a `TimeSeriesConfig`."""
+    return {"time_format": config.time_format, "delimiter": config.delimiter}
 
 
 def load_configured_panel(config: Any) -> Panel:

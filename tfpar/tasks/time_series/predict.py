@@ -10,9 +10,9 @@ from tfpar.export.bundle.directory import Bundle
 from tfpar.export.bundle.labels import label_probabilities, read_labels
 from tfpar.export.bundle.model_file import load_model
 from tfpar.export.generic.inputs import InputKind
+from tfpar.tasks.time_series.histories import HistoryReader, TableFormat
 from tfpar.tasks.time_series.labeled import CLASSES, MULTI_LABEL
-from tfpar.tasks.time_series.series_files import read_history, read_series
-from tfpar.tasks.time_series.times import Grid
+from tfpar.tasks.time_series.series_files import read_series
 from tfpar.tasks.time_series.windows import add_indicators
 
 CLASSIFICATION = "time_series_classification"
@@ -78,6 +78,20 @@ class SeriesClassifier:
         predictions = [self._predict(one) for one in series]
         return {"input": source, **(predictions[0] if len(predictions) == 1 else {"series": predictions})}
 
+    def plot(self, source: str, path: Path) -> None:
+        """Plot the first series of a file below its prediction, as a PNG."""
+        from tfpar.tasks.time_series.series_plots import draw_labeled
+
+        series = read_series(Path(source), self._channels)[0]
+        prediction = self._predict(series)
+        if not self.labels:
+            title = f"{prediction['number']:.4g}"
+        elif self._kind == CLASSES:
+            title = f"{prediction['label']} ({prediction['probabilities'][prediction['label']]:.0%})"
+        else:
+            title = ", ".join(prediction["labels"]) or "no label"
+        draw_labeled(series, self._channels, title, path)
+
     def _predict(self, series: np.ndarray) -> dict:
         (output,) = self._model(series=self._fit(series)).values()
         if not self.labels:
@@ -119,6 +133,8 @@ class SeriesForecaster:
 
     Attributes:
         input_kind: `InputKind`.
+        reader: of the files to forecast.
+        levels: of the quantiles.
 
     Raises:
         UserError: the export lacks the format or a file, or one was changed.
@@ -131,57 +147,54 @@ class SeriesForecaster:
         series = bundle.manifest["series"]
         self._input_length, self._horizon = int(series["input_length"]), int(series["horizon"])
         self._targets, self._past = list(series["targets"]), list(series["past"])
-        self._known, self._levels = list(series["known"]), list(series["levels"])
-        self._has_indicators, self._offsets = bool(series["has_indicators"]), series["offsets"]
-        self._grid, self._time_column = Grid(**series["grid"]), series["time_column"]
+        self.levels, self._offsets = list(series["levels"]), series["offsets"]
+        self._has_indicators = bool(series["has_indicators"])
+        calendar = [name for name in series["known"] if name.startswith(("sin_", "cos_"))]
+        known = [name for name in series["known"] if name not in calendar]
+        self.reader = HistoryReader(
+            TableFormat.from_manifest(series),
+            targets=len(self._targets),
+            columns=(*self._targets, *self._past, *known),
+            known=len(known),
+            calendar=calendar,
+            input_length=self._input_length,
+            horizon=self._horizon,
+            statistics=series.get("statistics"),
+        )
 
     def __call__(self, source: str) -> dict:
-        """Forecast the steps after the last row of a file.
+        """Forecast the steps after the last row of each series of a file.
 
         Args:
             source: path of a csv or tsv file with a header, a row for each step and the columns of training; see
-                `read_history`.
+                `HistoryReader.read_ends`.
 
         Returns:
-            {"input", "steps": [{"step" or "time", and for each target {"forecast", "low", "high"}}]}.
+            {"input", "steps": [{"step" or "time", and for each target {"forecast", "low", "high"}}]}; of several series
+            {"input", "series": [{"id", "steps"}]}.
 
         Raises:
             UserError: the file cannot be read, lacks a column, or is shorter than the model's input.
         """
-        history, times = self.read(source)
-        forecast, quantiles = self.forecast(history)
+        histories = self.reader.read_ends(Path(source))
+        if len(histories) == 1:
+            return {"input": source, "steps": self._describe(histories[0])}
+        return {"input": source, "series": [{"id": one.name, "steps": self._describe(one)} for one in histories]}
+
+    def _describe(self, history):
+        forecast, quantiles = self.forecast(history.values)
         steps = []
         for step in range(self._horizon):
-            values: dict[str, Any] = {"time": times[step]} if times else {"step": step + 1}
+            values: dict[str, Any] = {"time": history.times[step]} if history.times else {"step": step + 1}
             for index, name in enumerate(self._targets):
                 values[name] = {"forecast": float(forecast[step, index])}
                 if quantiles is not None:
                     values[name] |= {"low": float(quantiles[step, index, 0]), "high": float(quantiles[step, index, -1])}
             steps.append(values)
-        return {"input": source, "steps": steps}
-
-    def read(self, source: str) -> tuple[np.ndarray, list]:
-        """Read the end of a file.
-
-        Returns:
-            float32 (steps, columns): the last `input_length` steps, and those of the forecast if columns are known
-            ahead; and the times of the forecast, [] if the file has none.
-        """
-        calendar = [name for name in self._known if name.startswith(("sin_", "cos_"))]
-        read = [name for name in (*self._targets, *self._past, *self._known) if name not in calendar]
-        return read_history(
-            Path(source),
-            read,
-            calendar,
-            self._time_column,
-            self._grid,
-            self._input_length,
-            self._horizon,
-            known=len(self._known) - len(calendar),
-        )
+        return steps
 
     def forecast(self, history: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-        """Forecast from the values that `read` returns.
+        """Forecast from the values of a `History`.
 
         Returns:
             float (horizon, targets), and float (horizon, targets, levels) or None.
@@ -194,16 +207,16 @@ class SeriesForecaster:
         inputs[self._input_length :, : len(self._targets) + len(self._past)] = np.nan
         (output,) = self._model(series=add_indicators(inputs, self._has_indicators)[None]).values()
         if output.ndim == 4:
-            return output[0, ..., self._levels.index(0.5)], output[0]
+            return output[0, ..., self.levels.index(0.5)], output[0]
         if self._offsets is None:
             return output[0], None
         return output[0], output[0][..., None] + np.array(self._offsets)
 
     def plot(self, source: str, path: Path) -> None:
-        """Plot the last steps of a file, the forecast and its interval, as a PNG."""
+        """Plot the last steps of the first series of a file, the forecast and its interval, as a PNG."""
         from tfpar.tasks.time_series.series_plots import draw_series
 
-        history, _ = self.read(source)
+        history = self.reader.read_ends(Path(source))[0].values
         forecast, quantiles = self.forecast(history)
         values = np.full((self._input_length + self._horizon, len(self._targets)), np.nan)
         values[: self._input_length] = history[: self._input_length, : len(self._targets)]

@@ -4,13 +4,12 @@ from pathlib import Path
 
 import numpy as np
 
-from tfpar.data.readers.delimited import Dialect
 from tfpar.errors import UserError
 from tfpar.export.bundle.directory import Bundle
 from tfpar.export.bundle.model_file import load_model
 from tfpar.export.generic.inputs import InputKind
 from tfpar.tasks.time_series.anomaly_scores import score_steps, smooth
-from tfpar.tasks.time_series.panel_tables import PanelColumns, read_header, read_panel
+from tfpar.tasks.time_series.histories import TableFormat
 from tfpar.tasks.time_series.windows import add_indicators
 
 
@@ -37,7 +36,7 @@ class AnomalyDetector:
         self._columns, self._steps = list(series["columns"]), int(series["steps"])
         self._has_indicators, self._deviation = bool(series["has_indicators"]), np.array(series["deviation"])
         self._shift, self._smoothing = int(series["shift"]), int(series["smoothing"])
-        self.threshold, self._time_column = float(series["threshold"]), series["time_column"]
+        self.threshold, self._table = float(series["threshold"]), TableFormat.from_manifest(series)
 
     def __call__(self, source: str) -> dict:
         """Score each step of a file.
@@ -47,46 +46,55 @@ class AnomalyDetector:
 
         Returns:
             {"input", "threshold", "alarms": number of steps above it, "steps": [{"step" or "time", "score",
-            "is_alarm"}]}.
+            "is_alarm"}]}; of several series {"input", "threshold", "alarms", "series": [{"id", "alarms", "steps"}]}.
 
         Raises:
-            UserError: the file cannot be read, lacks a column, or is shorter than a window.
+            UserError: the file cannot be read, lacks a column, or a series is shorter than a window.
         """
-        scores, times = self.score(source)
+        found = [self._describe(*one) for one in self.score(source)]
+        alarms = sum(one["alarms"] for one in found)
+        facts = {"input": source, "threshold": self.threshold, "alarms": alarms}
+        return facts | ({"steps": found[0]["steps"]} if len(found) == 1 else {"series": found})
+
+    def _describe(self, name, scores, times):
         steps = [
-            {"time": times[step]} | self._describe(score) if times else {"step": step} | self._describe(score)
+            {"time" if times else "step": times[step] if times else step}
+            | {"score": float(score), "is_alarm": bool(score > self.threshold)}
             for step, score in enumerate(scores)
         ]
-        alarms = int((scores > self.threshold).sum())
-        return {"input": source, "threshold": self.threshold, "alarms": alarms, "steps": steps}
+        return {"id": name, "alarms": int((scores > self.threshold).sum()), "steps": steps}
 
-    def _describe(self, score):
-        return {"score": float(score), "is_alarm": bool(score > self.threshold)}
+    def score(self, source: str) -> list[tuple[str, np.ndarray, list]]:
+        """Return name, scores, float64 (steps,), and times, [] if the file has none, of each series."""
+        return self._score_panel(source, self._table.read(Path(source), self._columns))
 
-    def score(self, source: str) -> tuple[np.ndarray, list]:
-        """Return the score of each step, float64 (steps,), and the times, [] if the file has none."""
-        path = Path(source)
-        kind = path.suffix.removeprefix(".").lower()
-        if kind not in ("csv", "tsv"):
-            raise UserError(f"a series to score must be a .csv or .tsv file; got {source!r}")
-        dialect = Dialect(kind == "csv")
-        time = self._time_column if self._time_column in read_header(path, dialect) else ""
-        panel = read_panel(path, dialect, PanelColumns(time=time, targets=tuple(self._columns)))
-        if len(panel.values) < self._steps:
-            raise UserError(f"{path} has {len(panel.values)} steps; this model needs {self._steps}")
+    def score_labeled(self, source: str, label_column: str) -> tuple[np.ndarray, np.ndarray]:
+        """Return labels, int8 (steps,), and scores, float64 (steps,), of all series of a file, one after the other."""
+        panel = self._table.read(Path(source), self._columns, label_column)
+        found = self._score_panel(source, panel)
+        assert panel.labels is not None
+        return np.array(panel.labels), np.concatenate([scores for _, scores, _ in found])
+
+    def _score_panel(self, source, panel):
         if panel.has_missing and not self._has_indicators:
-            raise UserError(f"{path} has missing values, and this model was trained without any; fill them")
-        scores = smooth(
-            score_steps(self._estimate, panel.values, self._steps, self._shift, self._deviation), self._smoothing
-        )
-        return scores, [panel.grid.format(int(one)) for one in panel.times] if time else []
+            raise UserError(f"{source} has missing values, and this model was trained without any; fill them")
+        found = []
+        for name, first, last in zip(panel.ids, panel.offsets[:-1], panel.offsets[1:], strict=True):
+            if last - first < self._steps:
+                which = f"the series {name!r} of {source}" if len(panel.ids) > 1 else source
+                raise UserError(f"{which} has {last - first:,} steps; this model needs {self._steps}")
+            values = panel.values[first:last]
+            scores = score_steps(self._estimate, values, self._steps, self._shift, self._deviation)
+            times = [panel.grid.format(int(one)) for one in panel.times[first:last]] if panel.time_column else []
+            found.append((name, smooth(scores, self._smoothing), times))
+        return found
 
     def _estimate(self, windows):
         inputs = add_indicators(windows, self._has_indicators)
         return np.concatenate([next(iter(self._model(series=one[None]).values())) for one in inputs])
 
     def plot(self, source: str, path: Path) -> None:
-        """Plot the scores of a file and the threshold, as a PNG."""
+        """Plot the scores of the first series of a file and the threshold, as a PNG."""
         from tfpar.tasks.time_series.series_plots import draw_scores
 
-        draw_scores(self.score(source)[0], self.threshold, None, path)
+        draw_scores(self.score(source)[0][1], self.threshold, None, path)

@@ -18,13 +18,18 @@ SUBTASKS = {
 }
 MODELS = {
     "classify": ("lstm_fcn", "recurrent", "conv_recurrent"),
-    "forecast": ("segrnn", "seq2seq", "direct"),
+    "forecast": ("segrnn", "seq2seq", "direct", "deepar"),
     "anomaly": ("autoencoder", "residual"),
 }
 OUTPUTS = ("point", "quantiles")
+DISTRIBUTIONS = ("student_t", "gaussian", "negative_binomial")
 _ALL_MODELS = tuple(dict.fromkeys(model for models in MODELS.values() for model in models))
 
 _FORECAST = dict(batch_size=256, learning_rate=1e-3, epochs=15, units=256, dropout=0.5, patience=5, ema=0.0)
+_STREAMED: dict[str, dict[str, Any]] = {
+    "classify": {"model": "recurrent", "bidirectional": False},
+    "anomaly": {"model": "residual"},
+}
 _ANOMALY = dict(batch_size=64, learning_rate=2e-3, steps=1500, units=32, dropout=0.0, horizon=1)
 
 
@@ -54,6 +59,7 @@ class TimeSeriesConfig(TableFiles):
         "segrnn": {"cell": "gru", **_FORECAST},
         "seq2seq": dict(_FORECAST, units=64, dropout=0.2),
         "direct": dict(_FORECAST, units=64, dropout=0.2),
+        "deepar": dict(_FORECAST, units=64, dropout=0.1, batch_size=64, scaling="window", output="quantiles"),
         "autoencoder": dict(_ANOMALY),
         "residual": dict(_ANOMALY),
     }
@@ -88,18 +94,26 @@ class TimeSeriesConfig(TableFiles):
         "time", "forecast: cut each series in time, or deal out series.", choices=("time", "series")
     )
     scaling: str = setting(
-        "global", "forecast: by the training steps, or also by each window.", choices=("global", "window")
+        "global",
+        "forecast: by the training steps of all series, or also by each window, or by each series.",
+        choices=("global", "window", "series"),
     )
     output: str = setting(
         "point", "forecast: one value with intervals from validation residuals, or quantiles.", choices=OUTPUTS
     )
+    distribution: str = setting(
+        "student_t", "deepar: of each step; negative_binomial is for counts.", choices=DISTRIBUTIONS
+    )
+    samples: int = setting(100, "deepar: sample paths of a forecast.", 10)
     segment: int = setting(0, "segrnn: steps of a segment; 0: the largest common divisor up to 24.", 0)
     season: int = setting(0, "Steps of a season, for the baselines; 0: by the step between times.", 0)
     least_updates: int = setting(600, "forecast: updates at least; an epoch passes several times over a small set.", 1)
     windows_per_epoch: int = setting(100_000, "forecast, anomaly: windows of an epoch at most, drawn at random.", 1)
     backtest_origins: int = setting(0, "forecast: origins of exponential smoothing; 0: a few.", 0)
     smoothing: int = setting(16, "anomaly: steps over which scores are averaged.", 1)
-    streaming: bool = setting(False, "anomaly, residual: export a signature that takes one step at a time.")
+    streaming: bool = setting(
+        False, "anomaly residual, classify recurrent: export a signature that takes one step at a time."
+    )
     false_alarm_rate: float = setting(0.01, "anomaly: of normal steps, by which the threshold is set.", 1e-6, 0.5)
     width: int = setting(64, "Channels of the first convolution.", 1)
     units: int = setting(64, "Units of each recurrent layer and direction.", 1)
@@ -110,6 +124,8 @@ class TimeSeriesConfig(TableFiles):
         of_task = dict(self.BY_TASK[self.task])
         if self._is_for_micro:
             of_task["model"] = "recurrent"
+        if self.streaming:
+            of_task |= _STREAMED.get(self.task, {})
         model = self.model if self.is_given("model") else of_task["model"]
         dataset = self.dataset if self.is_given("dataset") else of_task["dataset"]
         of_model, of_dataset = self.BY_MODEL.get(model, {}), self.BY_DATASET.get(dataset, {})
@@ -131,8 +147,18 @@ class TimeSeriesConfig(TableFiles):
             raise UserError(
                 f"--model must be one of {', '.join(MODELS[self.task])} for --task {self.task}; got {self.model}"
             )
-        if self.streaming and self.model != "residual":
-            raise UserError(f"--streaming needs --task anomaly --model residual; got --model {self.model}")
+        if self.model == "deepar" and self.output != "quantiles":
+            raise UserError(f"--output must be quantiles for --model deepar, which samples; got {self.output}")
+        is_count = self.model == "deepar" and self.distribution == "negative_binomial"
+        if is_count and self.is_given("scaling") and self.scaling != "window":
+            raise UserError(f"--scaling must be window for --distribution negative_binomial; got {self.scaling}")
+        can_stream = self.model == "residual" or (self.model == "recurrent" and not self.bidirectional)
+        if self.streaming and not can_stream:
+            got = "--bidirectional" if self.model == "recurrent" else f"--model {self.model}"
+            raise UserError(
+                "--streaming needs --task anomaly --model residual, or --task classify --model recurrent "
+                f"--nobidirectional; got {got}"
+            )
 
 
 class TimeSeries(Task[TimeSeriesConfig]):

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-_ROWS = 1 << 14
+ROWS = 1 << 16  # of an array in a file that are in memory at once
+_BUFFERED = 1 << 14
 
 
 class RowBuffer:
@@ -14,10 +15,14 @@ class RowBuffer:
     Args:
         columns: numbers in a row.
         dtype: of the numbers.
+
+    Attributes:
+        smallest, largest: float64 (columns,), of the numbers that are not NaN, before they were cast to `dtype`.
     """
 
     def __init__(self, columns: int, dtype: str = "float32"):
         self._shape, self._dtype = (columns,), np.dtype(dtype)
+        self.smallest, self.largest = np.full(columns, np.inf), np.full(columns, -np.inf)
         self._file = tempfile.TemporaryFile()
         self._rows: list[Sequence[float]] = []
         self._count = 0
@@ -29,7 +34,7 @@ class RowBuffer:
         """Append a row."""
         self._rows.append(row)
         self._count += 1
-        if len(self._rows) == _ROWS:
+        if len(self._rows) == _BUFFERED:
             self._write()
 
     def finish(self) -> np.ndarray:
@@ -39,7 +44,10 @@ class RowBuffer:
         return map_rows(self._file, self._count, self._shape[0], self._dtype)
 
     def _write(self):
-        self._file.write(np.array(self._rows, self._dtype).tobytes())
+        rows = np.array(self._rows).reshape(-1, *self._shape)
+        self.smallest = np.fmin.reduce([self.smallest, *rows])
+        self.largest = np.fmax.reduce([self.largest, *rows])
+        self._file.write(rows.astype(self._dtype).tobytes())
         self._rows.clear()
 
 

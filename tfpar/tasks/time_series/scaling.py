@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-_ROWS = 1 << 16
+from tfpar.tasks.time_series.row_buffer import ROWS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,14 +31,14 @@ def fit_scaling(values: np.ndarray, end: int | None = None) -> Scaling:
     values = values[:end]
     count = np.zeros(values.shape[1])
     total = np.zeros(values.shape[1])
-    for start in range(0, len(values), _ROWS):
-        rows = values[start : start + _ROWS].astype(np.float64)
+    for start in range(0, len(values), ROWS):
+        rows = values[start : start + ROWS].astype(np.float64)
         count += (~np.isnan(rows)).sum(axis=0)
         total += np.nansum(rows, axis=0)
     mean = total / np.maximum(count, 1)
     squares = np.zeros(values.shape[1])
-    for start in range(0, len(values), _ROWS):
-        squares += np.nansum(np.square(values[start : start + _ROWS].astype(np.float64) - mean), axis=0)
+    for start in range(0, len(values), ROWS):
+        squares += np.nansum(np.square(values[start : start + ROWS].astype(np.float64) - mean), axis=0)
     deviation = np.sqrt(squares / np.maximum(count, 1))
     is_constant = deviation <= 1e-6 * np.maximum(np.abs(mean), 1e-6)
     scaled = np.where(is_constant, 1.0, deviation)

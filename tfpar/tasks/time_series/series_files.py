@@ -8,9 +8,7 @@ import numpy as np
 from tfpar.data.readers.delimited import Dialect, read_delimited
 from tfpar.errors import UserError
 from tfpar.export.generic.arrays import read_arrays
-from tfpar.tasks.time_series.cells import is_number, parse_number
-from tfpar.tasks.time_series.panel_tables import PanelColumns, read_header, read_panel
-from tfpar.tasks.time_series.times import Grid, calendar_features
+from tfpar.tasks.time_series.cells import has_too_large, is_number, parse_number
 from tfpar.tasks.time_series.ts_files import read_ts
 
 
@@ -34,7 +32,7 @@ def read_series(path: Path, channels: Sequence[str]) -> list[np.ndarray]:
     if kind == "npz":
         array = read_arrays("npz", path, {"series": ()})["series"]
         array = array[None] if array.ndim == 2 else array
-        if array.ndim != 3 or array.dtype.kind not in "fiu" or np.isinf(array).any():
+        if array.ndim != 3 or array.dtype.kind not in "fiu" or has_too_large(array):
             raise UserError(
                 f"{path}: series must be finite numbers (series, steps, channels); got {array.dtype} {array.shape}"
             )
@@ -66,58 +64,3 @@ def _read_table(path: Path, dialect: Dialect, channels: Sequence[str]) -> np.nda
     if not rows:
         raise UserError(f"{path} has no data rows; expected one for each step")
     return np.array(rows, np.float32)
-
-
-def read_history(
-    path: Path,
-    columns: Sequence[str],
-    calendar: Sequence[str],
-    time_column: str,
-    grid: Grid,
-    input_length: int,
-    horizon: int,
-    known: int = 0,
-) -> tuple[np.ndarray, list]:
-    """Read the end of a table, from which a forecast starts.
-
-    Steps that are missing become NaN. Columns that are known ahead go on for `horizon` more rows, in which the others
-    are empty.
-
-    Args:
-        path: of a csv or tsv file with a header.
-        columns: names of its columns of values; the last `known` ones are known ahead.
-        calendar: names of calendar features, which follow them.
-        time_column: of times; it may be missing if there are no calendar features.
-        grid: of the training data.
-        input_length, horizon: of the model.
-        known: number of columns that are known ahead.
-
-    Returns:
-        float32 (input_length [+ horizon], columns + calendar), with the horizon if there are `known` columns or
-        calendar features; and the times of the forecast, [] without a time column.
-
-    Raises:
-        UserError: the file cannot be read, lacks a column, or has too few rows.
-    """
-    kind = path.suffix.removeprefix(".").lower()
-    if kind not in ("csv", "tsv"):
-        raise UserError(f"a series to forecast must be a .csv or .tsv file; got {str(path)!r}")
-    dialect = Dialect(kind == "csv")
-    time = time_column if time_column in read_header(path, dialect) else ""
-    panel = read_panel(path, dialect, PanelColumns(time=time, targets=tuple(columns), split="split"))
-    values, times = panel.values, panel.times
-    if calendar and not time:
-        raise UserError(f"{path} has no column {time_column!r} of times, from which this model takes the calendar")
-    needed = input_length + (horizon if known else 0)
-    if len(values) < needed:
-        raise UserError(f"{path} has {len(values):,} steps; this model needs {needed}")
-    last = times[-1 - horizon] if known else times[-1]
-    ahead = grid.extend(int(last), horizon)
-    steps = np.array(values[-needed:], np.float32)
-    times = times[-needed:]
-    if calendar and not known:
-        steps = np.concatenate([steps, np.full((horizon, steps.shape[1]), np.nan, np.float32)])
-        times = np.concatenate([times, ahead])
-    if calendar:
-        steps = np.concatenate([steps, calendar_features(times, calendar)], axis=1)
-    return steps, [panel.grid.format(int(one)) for one in ahead] if time else []

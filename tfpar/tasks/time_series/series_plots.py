@@ -1,5 +1,6 @@
 """Plots of series for cards and predictions."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from tfpar.tasks.time_series.backtest import Backtest
 from tfpar.tasks.time_series.forecast_data import ForecastData
 
 _TARGETS_AT_MOST = 4
+_COLUMNS_IN_LEGEND = 8
 
 
 def draw_forecast(data: ForecastData, backtest: Backtest, path: Path) -> None:
@@ -54,6 +56,19 @@ def draw_series(
         axes.set(ylabel=names[index])
         axes.grid(alpha=0.3)
     figure.axes[0].legend(loc="upper left")
+    figure.savefig(path)
+
+
+def draw_labeled(values: np.ndarray, names: Sequence[str], title: str, path: Path) -> None:
+    """Plot the columns of a series, float (steps, columns), with a title, as a PNG."""
+    figure = new_figure(7, 3)
+    axes = figure.subplots()
+    for index, name in enumerate(names):
+        axes.plot(values[:, index], linewidth=1, label=name)
+    axes.set(title=title, xlabel="step")
+    axes.grid(alpha=0.3)
+    if len(names) <= _COLUMNS_IN_LEGEND:
+        axes.legend(loc="upper left")
     figure.savefig(path)
 
 

@@ -65,8 +65,8 @@ def run_pipeline(
                 finals[last] = plan.unpack(gathered[-1], initial, last)
         final = [tf.concat(pieces, axis=0) for pieces in zip(*finals, strict=True)]
 
-        def gradient(d_outputs, *d_final):
-            d_final = plan.sum_over_slices(d_final)
+        def gradient(d_outputs, *d_finals):
+            d_final = plan.sum_over_slices(d_finals)
             d_inputs: list[Any] = [None] * plan.microbatches
             d_states: list[Any] = [None] * plan.microbatches
             d_weights = [tf.zeros_like(weight) for weight in weights]
@@ -150,9 +150,8 @@ class _Plan:
 
     def unpack(self, gathered: Sequence[tf.Tensor], like: Tensors, microbatch: int) -> list[tf.Tensor]:
         """Return the rows of a microbatch of gathered states."""
-        rows = [tf.shape(self.cut(each, microbatch))[0] for each in like]
-        shapes = [self.cut(each, microbatch).shape for each in like]
-        return [tf.ensure_shape(each[:n], shape) for each, n, shape in zip(gathered, rows, shapes, strict=True)]
+        own: list[Any] = [self.cut(each, microbatch) for each in like]
+        return [tf.ensure_shape(each[: tf.shape(o)[0]], o.shape) for each, o in zip(gathered, own, strict=True)]
 
     def sum_over_slices(self, tensors: Sequence[tf.Tensor]) -> list[tf.Tensor]:
         """Add the tensors of all replicas."""

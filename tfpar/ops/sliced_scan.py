@@ -55,7 +55,8 @@ def sliced_scan(
         return tf.where(expand(mask, a), a, tf.ones_like(a)), tf.where(expand(mask, b), b, tf.zeros_like(b))
 
     def scan_from_zero(*tensors):
-        return scan_with_products(*masked_coefficients(*tensors), False, implementation)
+        a, b = masked_coefficients(*tensors)
+        return scan_with_products(a, b, False, implementation)
 
     def scan_gradient(d_sequence, *tensors):
         """Return db as if no slice came later, its derivative by the gradient that comes from there, and u."""

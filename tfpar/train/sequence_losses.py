@@ -35,8 +35,9 @@ def check_loss(loss: Any, arguments: LossArguments, has_time: bool) -> None:
             "'sequence' divides over replicas. Use one that is, or strategy 'mirrored' or 'multiworker'."
         )
     weight = arguments.sample_weight
-    of_rows = weight is not None and (len(weight.shape) < 2 or weight.shape[1] == 1)
-    if has_time and of_rows and loss.reduction == "mean_with_sample_weight":
+    if not has_time or weight is None or loss.reduction != "mean_with_sample_weight":
+        return
+    if len(weight.shape) < 2 or weight.shape[1] == 1:
         raise ValueError(
             f"`sample_weight` must have the shape (batch, time) for the loss {name!r}, whose reduction is "
             f"'mean_with_sample_weight', under strategy 'sequence'; got {tuple(weight.shape)}. Repeat it for each step."

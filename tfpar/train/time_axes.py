@@ -125,7 +125,7 @@ def _functional_graph(model):
 
 def _tensors_with_time(graph) -> set[int]:
     """Return the ids of tensors of two axes that layers read as (batch, time)."""
-    found = set()
+    found: set[int] = set()
     for operation, node in keras_private.calls(graph):
         if type(operation) in _OF_TOKENS:
             found.update(id(tensor) for tensor in node.input_tensors)

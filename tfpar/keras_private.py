@@ -1,6 +1,6 @@
-"""Private names of Keras 3.15 and TensorFlow 2.21, behind functions with public names.
+"""Private names of Keras 3.15, behind functions with public names.
 
-Only `tfpar.distribute_private` uses further private names. `tests/train/test_private_hooks.py` tests what each function
+Only `tfpar.tensorflow_private` uses further private names. `tests/train/test_private_hooks.py` tests what each function
 here assumes: read both files when either library is updated.
 """
 
@@ -18,7 +18,6 @@ from keras.src.models.functional import Functional
 from keras.src.optimizers.base_optimizer import BaseOptimizer
 from keras.src.random import seed_generator
 from keras.src.saving.keras_saveable import KerasSaveable
-from tensorflow.python.framework import kernels
 
 from tfpar.contexts import attributes_set
 
@@ -396,26 +395,3 @@ def accumulation_observed(
     }
     with attributes_set(optimizer, methods):
         yield
-
-
-# TensorFlow
-
-
-def kernel_devices(operation: str) -> set[str]:
-    """Return the device types, such as "CPU" or "XLA_CPU_JIT", for which an operation has a kernel."""
-    return {kernel.device_type for kernel in kernels.get_registered_kernels_for_op(operation).kernel}
-
-
-def device_in_scope() -> str:
-    """Return the name of the device of the innermost scope, also of one around a function that is traced; or ""."""
-    return tf.__internal__.eager_context.get_device_name() or ""
-
-
-def is_within_xla() -> bool:
-    """Return whether XLA compiles the function that is traced here, or one around it."""
-    return tf.__internal__.get_enclosing_xla_context() is not None
-
-
-def calibrate_only(converter: tf.lite.TFLiteConverter) -> None:
-    """Make `convert` return the calibrated model, not yet quantized."""
-    converter._experimental_calibrate_only = True

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfpar.distribute_private import StrategyWithoutServer
+from tfpar.tensorflow_private import StrategyWithoutServer
 
 SUM, MEAN = tf.distribute.ReduceOp.SUM, tf.distribute.ReduceOp.MEAN
 

@@ -14,7 +14,7 @@ from keras.src.backend.tensorflow.optimizer import TFOptimizer
 from keras.src.optimizers.base_optimizer import BaseOptimizer
 from training import X, Y, dense
 
-from tfpar import distribute_private, keras_private
+from tfpar import keras_private, tensorflow_private
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -235,7 +235,7 @@ def test_make_function_runs_a_step_on_each_batch_without_xla(model):
     within_xla = []
 
     def step(batch):
-        within_xla.append(keras_private.is_within_xla())
+        within_xla.append(tensorflow_private.is_within_xla())
         return {"sum": tf.reduce_sum(batch)}
 
     function = keras_private.make_function(model, step)
@@ -488,7 +488,7 @@ def test_a_hidden_strategy_is_the_default_one():
     seen = []
 
     def step():
-        with distribute_private.without_strategy():
+        with tensorflow_private.without_strategy():
             seen.append((tf.distribute.has_strategy(), tf.distribute.get_strategy().num_replicas_in_sync))
             assert tf.distribute.in_cross_replica_context() is False
         seen.append((tf.distribute.has_strategy(), tf.distribute.get_replica_context().strategy is strategy))
@@ -498,23 +498,23 @@ def test_a_hidden_strategy_is_the_default_one():
 
 
 def test_a_plain_variable_belongs_to_no_strategy():
-    with tf.distribute.MirroredStrategy(["CPU:0"]).scope(), distribute_private.without_strategy():
-        variable = distribute_private.make_plain_variable(None, initial_value=2.0, name="plain", aggregation=None)
-        without_value = distribute_private.make_plain_variable(None, initial_value=None, shape=[2], dtype=tf.float32)
+    with tf.distribute.MirroredStrategy(["CPU:0"]).scope(), tensorflow_private.without_strategy():
+        variable = tensorflow_private.make_plain_variable(None, initial_value=2.0, name="plain", aggregation=None)
+        without_value = tensorflow_private.make_plain_variable(None, initial_value=None, shape=[2], dtype=tf.float32)
     assert float(variable) == 2.0 and not isinstance(variable, tf.distribute.DistributedValues)
     assert without_value.shape == [2]
 
 
 def test_kernels_name_their_devices():
-    assert "CPU" in keras_private.kernel_devices("MatMul")
-    assert keras_private.kernel_devices("NoSuchOperation") == set()
+    assert "CPU" in tensorflow_private.kernel_devices("MatMul")
+    assert tensorflow_private.kernel_devices("NoSuchOperation") == set()
 
 
 def test_a_scope_around_a_traced_function_gives_its_device():
     seen = []
     with tf.device("/GPU:0"):
-        tf.function(lambda: seen.append(keras_private.device_in_scope())).get_concrete_function()
-    assert seen[-1].endswith("GPU:0") and keras_private.device_in_scope() == ""
+        tf.function(lambda: seen.append(tensorflow_private.device_in_scope())).get_concrete_function()
+    assert seen[-1].endswith("GPU:0") and tensorflow_private.device_in_scope() == ""
 
 
 def test_a_calibrated_model_is_not_quantized(tmp_path):
@@ -528,7 +528,7 @@ def test_a_calibrated_model_is_not_quantized(tmp_path):
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.representative_dataset = lambda: iter([[np.ones((1, 64), "float32")]])
         if calibrate:
-            keras_private.calibrate_only(converter)
+            tensorflow_private.calibrate_only(converter)
         graph = schema.Model.GetRootAs(converter.convert(), 0).Subgraphs(0)
         tensors = [graph.Tensors(index) for index in range(graph.TensorsLength())]
         kinds.append({tensor.Type() for tensor in tensors if tensor.ShapeAsNumpy().tolist() == [64, 64]})

@@ -52,7 +52,7 @@ def make_multiworker_strategy(
 def _make_without_server(config, timeout_s):
     from tfpar.cluster.gather import TensorGather  # here: they import TensorFlow
     from tfpar.cluster.shared_memory import SharedMemoryCollectives
-    from tfpar.distribute_private import StrategyWithoutServer
+    from tfpar.tensorflow_private import StrategyWithoutServer
 
     collectives = SharedMemoryCollectives(config.workers, config.index, timeout_s)
     gather = TensorGather(collectives, len(config.workers))

@@ -16,7 +16,7 @@ def outside_scope() -> Iterator[None]:
     if not tf.distribute.has_strategy():
         yield
         return
-    from tfpar.distribute_private import make_plain_variable, without_strategy
+    from tfpar.tensorflow_private import make_plain_variable, without_strategy
 
     with without_strategy(), tf.variable_creator_scope(make_plain_variable):
         yield

@@ -19,7 +19,7 @@ import keras
 import tensorflow as tf
 
 from tfpar import keras_private
-from tfpar.distribute_private import without_strategy
+from tfpar.tensorflow_private import without_strategy
 from tfpar.train.batch_losses import LossArguments, batch_loss_by_own_rows
 from tfpar.train.sequence_losses import check_loss
 from tfpar.train.sharding import row_count

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import keras
 import tensorflow as tf
 
-from tfpar.keras_private import kernel_devices
+from tfpar.tensorflow_private import kernel_devices
 
 _XLA_DEVICES = {"XLA_CPU_JIT", "XLA_GPU_JIT"}
 

@@ -56,7 +56,7 @@ def _convert_with_float_layers(float_layers, directory, rows, target) -> bytes:
     """Convert to an int8 file in which the operations of some layers compute in float32."""
     import tensorflow as tf
 
-    from tfpar.keras_private import calibrate_only
+    from tfpar.tensorflow_private import calibrate_only
 
     calibrator = _make_converter(directory, "int8", rows, target)
     calibrate_only(calibrator)

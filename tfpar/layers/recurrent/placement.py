@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from tfpar import keras_private
+from tfpar import tensorflow_private
 
 
 def device_type() -> str:
@@ -14,14 +14,14 @@ def device_type() -> str:
         device = tf.distribute.get_strategy().extended.worker_devices[0]
     else:
         # This includes scopes around the trace of a function, which its graph does not know.
-        device = keras_private.device_in_scope()
+        device = tensorflow_private.device_in_scope()
     requested = tf.DeviceSpec.from_string(device).device_type
     return requested or ("GPU" if tf.config.list_logical_devices("GPU") else "CPU")
 
 
 def within_xla() -> bool:
     """Whether XLA compiles the function that is traced here, or an enclosing one."""
-    return keras_private.is_within_xla()
+    return tensorflow_private.is_within_xla()
 
 
 def has_bfloat16() -> bool:

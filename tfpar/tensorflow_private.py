@@ -1,4 +1,4 @@
-"""Strategies by private names of `tf.distribute` in TensorFlow 2.21: none, and one of several workers without a server.
+"""Private names of TensorFlow 2.21: of operations, and a strategy of several workers without a server.
 
 Beside `tfpar.keras_private` no other module uses private names. `tests/cluster/test_strategy_without_server.py` and
 `tests/train/test_private_hooks.py` test what is assumed here: read both when TensorFlow is updated.
@@ -14,6 +14,7 @@ from tensorflow.python.distribute import distribute_lib, distribute_utils
 from tensorflow.python.distribute.collective_all_reduce_strategy import CollectiveAllReduceExtended
 from tensorflow.python.distribute.cross_device_ops import CollectiveAllReduce
 from tensorflow.python.distribute.values import Mirrored
+from tensorflow.python.framework import kernels
 from tensorflow.python.ops.resource_variable_ops import ResourceVariable, UninitializedVariable
 
 
@@ -33,6 +34,26 @@ def make_plain_variable(next_creator: Callable, **kwargs) -> tf.Variable:
     kind = UninitializedVariable if kwargs.get("initial_value") is None else ResourceVariable
     accepted = inspect.signature(kind.__init__).parameters
     return kind(**{name: value for name, value in kwargs.items() if name in accepted})
+
+
+def kernel_devices(operation: str) -> set[str]:
+    """Return the device types, such as "CPU" or "XLA_CPU_JIT", for which an operation has a kernel."""
+    return {kernel.device_type for kernel in kernels.get_registered_kernels_for_op(operation).kernel}
+
+
+def device_in_scope() -> str:
+    """Return the name of the device of the innermost scope, also of one around a function that is traced; or ""."""
+    return tf.__internal__.eager_context.get_device_name() or ""
+
+
+def is_within_xla() -> bool:
+    """Return whether XLA compiles the function that is traced here, or one around it."""
+    return tf.__internal__.get_enclosing_xla_context() is not None
+
+
+def calibrate_only(converter: tf.lite.TFLiteConverter) -> None:
+    """Make `convert` return the calibrated model, not yet quantized."""
+    converter._experimental_calibrate_only = True
 
 
 class StrategyWithoutServer(tf.distribute.MultiWorkerMirroredStrategy):

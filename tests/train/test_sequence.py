@@ -38,7 +38,7 @@ def results(request):
     """Return a function (setting, way, case) -> output of each process; only selected cases are run."""
     wanted = {}
     for item in request.session.items:
-        if item.path == request.path and hasattr(item, "callspec") and "case" in item.callspec.params:
+        if item.path == request.path and "setting" in getattr(getattr(item, "callspec", None), "params", ()):
             params = item.callspec.params
             wanted.setdefault((params["setting"], params["way"]), []).append(params["case"])
     done = {row: _run(*row, names) for row, names in wanted.items()}

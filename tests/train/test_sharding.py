@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfpar.train.sharding import DIFFERENT_BATCHES, check_for_tpu, check_same_batch, slice_rows
+from tfpar.train.sharding import DIFFERENT_BATCHES, check_for_tpu, check_same_batch, compute_fingerprint, slice_rows
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -47,6 +47,11 @@ def test_slices_are_consecutive_and_as_even_as_the_rows_allow(rows, count, sizes
         sum(sizes[:index]) for index, size in enumerate(sizes) if size
     ]
     np.testing.assert_array_equal(np.concatenate(slices), x)
+
+
+def test_batches_of_equal_values_and_other_shapes_differ():
+    batches = [np.ones(shape, "float32") for shape in ((4, 6), (4, 9), (6, 4), (24,))]
+    assert len({float(compute_fingerprint([tf.constant(batch)])) for batch in batches}) == len(batches)
 
 
 def summed(fingerprints):

@@ -183,9 +183,10 @@ def check_same_batch(sums: list[tf.Tensor], replicas: int) -> None:
 
 
 def compute_fingerprint(batch: Nest) -> tf.Tensor:
-    """Hash the first values of a batch to a number below `_FINGERPRINTS`, float32."""
+    """Hash the shapes and the first values of a batch to a number below `_FINGERPRINTS`, float32."""
     leaves = tf.nest.flatten(batch, expand_composites=True)  # components of sparse and ragged tensors
     hashes = [_hash(tf.reshape(leaf, [-1])[:_SAMPLED_VALUES]) for leaf in leaves if tf.is_tensor(leaf)]
+    hashes += [_hash(tf.shape(leaf)) for leaf in leaves if tf.is_tensor(leaf)]
     return tf.cast(tf.math.floormod(tf.add_n(hashes), _FINGERPRINTS), tf.float32)
 
 

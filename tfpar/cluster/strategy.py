@@ -198,9 +198,9 @@ def _check_collisions(choice):
 
 
 def divides_time(strategy: "tf.distribute.Strategy") -> bool:
-    """Return whether replicas divide the time axis of batches instead of the rows: strategy "sequence"."""
+    """Return whether several replicas divide the time axis of batches instead of the rows: strategy "sequence"."""
     choice = getattr(strategy, "tfpar_choice", None)
-    return choice is not None and choice.name == "sequence"
+    return choice is not None and choice.name == "sequence" and strategy.num_replicas_in_sync > 1
 
 
 def usable_cores() -> int:
@@ -225,7 +225,7 @@ def cpu_lanes(strategy: "tf.distribute.Strategy", global_batch_size: int) -> int
 
     if tf.config.list_physical_devices("GPU") or tf.config.list_physical_devices("TPU"):
         return 1
-    if strategy.num_replicas_in_sync > 1 and divides_time(strategy):
+    if divides_time(strategy):
         return 1
     # The default strategy does not name its device.
     replicas_here = 1 if strategy.num_replicas_in_sync == 1 else len(strategy.extended.worker_devices)

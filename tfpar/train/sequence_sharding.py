@@ -31,8 +31,6 @@ class SequenceStrategy(ShardedStrategy):
         model: `tfpar.train.Model`, functional or sequential.
     """
 
-    divides_time = True
-
     def __init__(self, strategy: tf.distribute.Strategy, model: keras.Model):
         super().__init__(strategy)
         self._model = model

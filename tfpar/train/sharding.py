@@ -30,12 +30,7 @@ class ShardedStrategy:
 
     Args:
         strategy: of two replicas or more.
-
-    Attributes:
-        divides_time: replicas have slices of the time axis instead of rows.
     """
-
-    divides_time = False
 
     def __init__(self, strategy: tf.distribute.Strategy):
         self._strategy = strategy

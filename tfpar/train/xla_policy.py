@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import keras
 import tensorflow as tf
 
+from tfpar.cluster.strategy import divides_time
 from tfpar.keras_private import flatten_layers
 from tfpar.layers.recurrent.placement import within_xla
 from tfpar.train.checks import find_synchronized_layers
@@ -73,7 +74,7 @@ class XlaPolicy(_Mixed):
         """
         if within_xla():
             return function  # it is traced into the program around it
-        if has_recurrence and getattr(self.distribute_strategy, "divides_time", False):
+        if has_recurrence and divides_time(self.distribute_strategy):
             return function  # replicas exchange states within the forward pass, and layers compile what is between
         jit_compile = self.jit_compile or (self._clusters_around_cudnn and not has_recurrence)
         if self.run_eagerly or not jit_compile:

@@ -124,14 +124,8 @@ class HistoryReader:
         """
         panel = self._read(path)
         ahead = self.horizon if self.known else 0
-        histories = []
-        for name, first, last in _list_series(panel):
-            if last - first < self.input_length + ahead:
-                which = f"the series {name!r} of {path}" if len(panel.ids) > 1 else f"{path}"
-                needed = self.input_length + ahead
-                raise UserError(f"{which} has {last - first:,} steps; this model needs {needed}")
-            histories.append(self._make(panel, name, first, last - ahead))
-        return histories
+        found = panel.list_series(least=self.input_length + ahead)
+        return [self._make(panel, name, first, end - ahead) for name, first, end in found]
 
     def read_origins(self, path: Path, at_most: int) -> Iterator[tuple[History, np.ndarray]]:
         """Yield histories with the values after them, float32 (horizon, targets), evenly spread over all origins.
@@ -142,8 +136,8 @@ class HistoryReader:
         panel = self._read(path)
         origins = [
             (name, first, origin)
-            for name, first, last in _list_series(panel)
-            for origin in range(first + self.input_length, last - self.horizon + 1)
+            for name, first, end in panel.list_series()
+            for origin in range(first + self.input_length, end - self.horizon + 1)
         ]
         if not origins:
             needed = self.input_length + self.horizon
@@ -178,13 +172,6 @@ class HistoryReader:
             values = np.concatenate([values, np.tile(np.array(own, np.float32), (len(values), 1))], axis=1)
         shown = [panel.grid.format(int(one)) for one in ahead] if panel.time_column else []
         return History(name, values, shown)
-
-
-def _list_series(panel):
-    return [
-        (name, int(first), int(last))
-        for name, first, last in zip(panel.ids, panel.offsets[:-1], panel.offsets[1:], strict=True)
-    ]
 
 
 def _fit_statistics(values):

@@ -49,6 +49,20 @@ class Panel:
     id_column: str = ""
     notice: str = ""
 
+    def list_series(self, least: int = 0) -> list[tuple[str, int, int]]:
+        """List the series for a model that needs so many steps: name, first step, and end of each.
+
+        Raises:
+            UserError: a series has fewer than `least` steps.
+        """
+        ends = zip(self.offsets[:-1].tolist(), self.offsets[1:].tolist(), strict=True)
+        found = [(name, first, end) for name, (first, end) in zip(self.ids, ends, strict=True)]
+        for name, first, end in found:
+            if end - first < least:
+                which = f"the series {name!r} of {self.where}" if len(found) > 1 else self.where
+                raise UserError(f"{which} has {end - first:,} steps; this model needs {least}")
+        return found
+
     @property
     def lengths(self) -> np.ndarray:
         """The number of steps of each series, int64 (series,)."""

@@ -79,13 +79,10 @@ class AnomalyDetector:
         if panel.has_missing and not self._has_indicators:
             raise UserError(f"{source} has missing values, and this model was trained without any; fill them")
         found = []
-        for name, first, last in zip(panel.ids, panel.offsets[:-1], panel.offsets[1:], strict=True):
-            if last - first < self._steps:
-                which = f"the series {name!r} of {source}" if len(panel.ids) > 1 else source
-                raise UserError(f"{which} has {last - first:,} steps; this model needs {self._steps}")
-            values = panel.values[first:last]
+        for name, first, end in panel.list_series(least=self._steps):
+            values = panel.values[first:end]
             scores = score_steps(self._estimate, values, self._steps, self._shift, self._deviation)
-            times = [panel.grid.format(int(one)) for one in panel.times[first:last]] if panel.time_column else []
+            times = [panel.grid.format(int(one)) for one in panel.times[first:end]] if panel.time_column else []
             found.append((name, smooth(scores, self._smoothing), times))
         return found
 

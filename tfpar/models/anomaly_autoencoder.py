@@ -1,4 +1,9 @@
-"""Models whose errors are anomaly scores: a sequence autoencoder, and a forecaster of the next step."""
+"""Models whose errors are anomaly scores: a sequence autoencoder, and a forecaster of the next step.
+
+>>> model = tfpar.models.anomaly_autoencoder(columns=2, steps=8, units=4)
+>>> tuple(model(np.ones((3, 8, 2), "float32")).shape)
+(3, 8, 2)
+"""
 
 from collections.abc import Sequence
 
@@ -50,20 +55,14 @@ def anomaly_autoencoder(
         Malhotra et al. 2016, LSTM-based encoder-decoder for multi-sensor anomaly detection, arXiv:1607.00148. Hundman
         et al. 2018, Detecting spacecraft anomalies using LSTMs and nonparametric dynamic thresholding,
         arXiv:1802.04431.
-
-    Example:
-
-    >>> model = tfpar.models.anomaly_autoencoder(columns=2, steps=8, units=4)
-    >>> tuple(model(np.ones((3, 8, 2), "float32")).shape)
-    (3, 8, 2)
     """
     check_one_of("kind", kind, KINDS)
     check_positive_integer("units", units)
-    if kind == "autoencoder" and steps is None:
-        raise ValueError("`steps` must be given for kind='autoencoder', which decodes windows of one length.")
     mean, deviation = fill(mean, 0.0, columns), fill(deviation, 1.0, columns)
     series, x = SeriesInput(columns, steps, mean, deviation, has_indicators).make()
-    if kind == "autoencoder" and steps is not None:
+    if kind == "autoencoder":
+        if steps is None:
+            raise ValueError("`steps` must be given for kind='autoencoder', which decodes windows of one length.")
         encoded = recurrent(cell, units, "encoder", seed + 10, return_sequences=False)(x)
         repeated = ops.tile(encoded[:, None], (1, steps, 1))
         queries = SegmentQueries(1, steps, units, seed + 1, name="queries")(encoded)

@@ -8,6 +8,10 @@ so that a file computes the same quantiles each time.
 References:
     Salinas, Flunkert, Gasthaus & Januschowski 2020, DeepAR: probabilistic forecasting with autoregressive recurrent
     networks, arXiv:1704.04110.
+
+>>> model = tfpar.models.deep_ar(input_length=12, horizon=6, targets=2, units=4)
+>>> tuple(model.forecaster(np.ones((3, 12, 2), "float32")).shape)
+(3, 6, 2, 3)
 """
 
 import dataclasses
@@ -81,23 +85,9 @@ def deep_ar(
 
     Raises:
         ValueError: an argument is out of range.
-
-    Example:
-
-    >>> model = tfpar.models.deep_ar(input_length=12, horizon=6, targets=2, units=4)
-    >>> tuple(model.forecaster(np.ones((3, 12, 2), "float32")).shape)
-    (3, 6, 2, 3)
     """
-    check_one_of("distribution", distribution, tuple(DISTRIBUTIONS))
-    check_one_of("scaling", scaling, SCALINGS)
     sizes = {"input_length": input_length, "horizon": horizon, "targets": targets, "units": units, "samples": samples}
-    for name, value in {**sizes, "season": season}.items():
-        check_positive_integer(name, value)
-    check_fraction("dropout", dropout)
-    if input_length < 2 or season > input_length:
-        raise ValueError(
-            f"`input_length` must be at least 2 and at least `season`; got {input_length} and season={season}."
-        )
+    _check(distribution, scaling, {**sizes, "season": season}, dropout)
     columns = targets + past + known
     mean, deviation = fill(mean, 0.0, columns), fill(deviation, 1.0, columns)
     if distribution == NEGATIVE_BINOMIAL:  # counts stay as they are
@@ -125,6 +115,19 @@ def deep_ar(
     return DeepAR(
         trainer, keras.Model(series, undo(network.quantiles(x, statistics, sampling)), name="deep_ar_forecaster")
     )
+
+
+def _check(distribution, scaling, sizes, dropout):
+    check_one_of("distribution", distribution, tuple(DISTRIBUTIONS))
+    check_one_of("scaling", scaling, SCALINGS)
+    for name, value in sizes.items():
+        check_positive_integer(name, value)
+    check_fraction("dropout", dropout)
+    input_length, season = sizes["input_length"], sizes["season"]
+    if input_length < 2 or season > input_length:
+        raise ValueError(
+            f"`input_length` must be at least 2 and at least `season`; got {input_length} and season={season}."
+        )
 
 
 class _Network(NamedTuple):

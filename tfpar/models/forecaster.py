@@ -57,8 +57,7 @@ def forecaster(
         cell, units: of the recurrent layers; `cell` is one of `tfpar.models.CELLS`, "module:Class" or a subclass of
             `tfpar.layers.RecurrentLayer`.
         segment: "segrnn": steps of a segment; it must divide `input_length` and `horizon`.
-        dropout: of the features before the output.
-        seed: of the initial weights and the dropout.
+        dropout, seed: of the features before the output; of the initial weights and the dropout.
 
     Returns:
         float32 (batch, steps, columns) "series" -> float32 (batch, horizon, targets) "forecast", or (batch, horizon,
@@ -71,17 +70,14 @@ def forecaster(
     _check(kind, scaling, sizes, segment, dropout)
     columns = targets + past + known
     mean, deviation = fill(mean, 0.0, columns), fill(deviation, 1.0, columns)
-    steps = input_length + (horizon if known else 0)
-    series, x, statistics = SeriesInput(columns, steps, mean, deviation, has_indicators).make_with_statistics(
-        targets if scaling == "series" else 0
-    )
+    inputs = SeriesInput(columns, input_length + (horizon if known else 0), mean, deviation, has_indicators)
+    series, x, statistics = inputs.make_with_statistics(targets if scaling == "series" else 0)
     outputs = max(1, len(quantiles))
     network = ForecastNetwork(input_length, horizon, targets, known, outputs, cell, units, segment, dropout, seed)
     values = x[:, :input_length, :targets]
     observed = x[:, :input_length, columns : columns + targets] if has_indicators else None
-    relative, level, scale = WindowScaling(scaling, dtype="float32", name="window_scaling")(
-        values, observed, statistics
-    )
+    window = WindowScaling(scaling, dtype="float32", name="window_scaling")
+    relative, level, scale = window(values, observed, statistics)
     forecast = network(kind, relative, x, columns)
     forecast = _make_ascending(forecast) if quantiles else forecast[..., 0]
     undo = WindowRescaling(dtype="float32", name="window_rescaling")

@@ -5,6 +5,7 @@ import keras
 from tfpar.checks import check_positive_integer
 from tfpar.layers.dropout import Dropout
 from tfpar.layers.recurrent.base import RecurrentLayer
+from tfpar.models.image_layers import dense
 from tfpar.models.series_layers import recurrent
 
 
@@ -50,6 +51,5 @@ def language_model(
         x = keras.layers.Add(name=f"residual_{depth}")([x, y]) if depth else y
     if layers > 1:
         x = keras.layers.LayerNormalization(name="normalization")(x)
-    kernel_initializer = keras.initializers.GlorotUniform(seed + 1)
-    dense = keras.layers.Dense(vocabulary_size, kernel_initializer=kernel_initializer, dtype="float32", name="logits")
-    return keras.Model(tokens, dense(x), name="language_model")
+    logits = dense(vocabulary_size, "logits", seed + 1, dtype="float32")(x)
+    return keras.Model(tokens, logits, name="language_model")

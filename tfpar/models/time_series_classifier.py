@@ -5,6 +5,10 @@
   normalization in place of layer normalization);
 - "recurrent": recurrent layers over the steps with attention pooling;
 - "conv_recurrent": convolutions that quarter the number of steps, below these layers.
+
+>>> model = tfpar.models.time_series_classifier("recurrent", columns=3, num_outputs=2)
+>>> tuple(model(np.ones((4, 7, 3), "float32")).shape)
+(4, 2)
 """
 
 import keras
@@ -61,12 +65,6 @@ def time_series_classifier(
 
     Raises:
         ValueError: an argument is out of range.
-
-    Example:
-
-    >>> model = tfpar.models.time_series_classifier("recurrent", columns=3, num_outputs=2)
-    >>> tuple(model(np.ones((4, 7, 3), "float32")).shape)
-    (4, 2)
     """
     check_one_of("kind", kind, KINDS)
     check_one_of("pooling", pooling, POOLINGS)

@@ -17,6 +17,8 @@ from tfpar.cli.crash_guard import run_in_child
 run_in_child(lambda: exec(sys.argv[1], globals()), "files")
 print("the parent goes on")
 """
+# One long sleep would miss a signal that comes after Python last looked for one, and before the sleep begins.
+WAIT = "for _ in range(600): time.sleep(0.1)"
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +55,7 @@ def test_what_a_crashed_child_wrote_to_stderr_is_not_printed():
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_signals_to_the_parent_reach_the_child(number):
-    body = f"signal.signal({int(number)}, lambda n, frame: sys.exit(n))\nprint('ready', flush=True)\ntime.sleep(60)"
+    body = f"signal.signal({int(number)}, lambda n, frame: sys.exit(n))\nprint('ready', flush=True)\n{WAIT}"
     process = subprocess.Popen([sys.executable, "-c", GUARDED, body], stdout=subprocess.PIPE, text=True)
     assert process.stdout.readline() == "ready\n"
     os.kill(process.pid, number)
@@ -61,7 +63,7 @@ def test_signals_to_the_parent_reach_the_child(number):
 
 
 def test_a_child_without_a_handler_ends_the_parent_by_the_same_signal():
-    body = "print(os.getpid(), flush=True)\ntime.sleep(60)"
+    body = f"print(os.getpid(), flush=True)\n{WAIT}"
     process = subprocess.Popen([sys.executable, "-c", GUARDED, body], stdout=subprocess.PIPE, text=True)
     child = int(process.stdout.readline())
     os.kill(process.pid, signal.SIGTERM)

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from tfpar import layers, models
+from tfpar.models.conformal_interval import ConformalInterval
 
 CLASSIFIER = dict(columns=2, num_outputs=3, has_indicators=True, units=4, width=4, steps=9, seed=1)
 FORECASTER = dict(input_length=12, horizon=8, targets=2, units=6, segment=4, dropout=0.0, seed=1)
@@ -161,3 +162,26 @@ def test_anomaly_models(kind):
 def test_what_is_refused(build, words):
     with pytest.raises(ValueError, match=words):
         build()
+
+
+@pytest.mark.parametrize(
+    ("scaling", "scale"),
+    [("global", [2.0, 4.0]), ("window", [3.0, 9.0]), ("series", [5.0, 6.0]), ("counts", [8.0, 8.0])],
+)
+def test_intervals_are_in_units_of_the_scale(scaling, scale):
+    """The window's values are 7 less and plus its deviation; a missing one is not counted."""
+    window = np.concatenate([np.tile([[4.0, -2.0], [10.0, 16.0]], (3, 1)), [[99.0, 99.0]]])
+    columns = [window, np.tile([1.0, 1.0, 5.0, 6.0], (7, 1))] if scaling == "series" else [window]
+    series = with_indicators(np.concatenate(columns, axis=-1)[None], np.arange(7)[None, :, None] == 6)
+    mean, deviation = ((0, 0), (1, 1)) if scaling == "counts" else ((1, 1), (2, 4))
+    margins = np.array([[[0.5, 1.0], [1.0, 2.0]], [[-0.5, 0.1], [2.0, -9.0]]])
+    layer = ConformalInterval(margins, scaling, 7, mean, deviation, has_indicators=True)
+    below, above = margins[..., 0] * scale, margins[..., 1] * scale
+    point = np.ones((1, 2, 2), "float32")
+    expected = np.stack([np.minimum(1 - below, 1), point[0], np.maximum(1 + above, 1)], -1)[None]
+    np.testing.assert_allclose(layer(point, series), expected, rtol=1e-3, atol=1e-3)
+    wide = np.broadcast_to(np.array([-1.0, 0.0, 2.0], "float32"), (1, 2, 2, 3))
+    expected = np.stack([np.minimum(-1 - below, 0), wide[0, ..., 1], np.maximum(2 + above, 0)], -1)[None]
+    np.testing.assert_allclose(layer(wide, series), expected, rtol=1e-3, atol=1e-3)
+    again = ConformalInterval.from_config(layer.get_config())
+    np.testing.assert_array_equal(again(wide, series), layer(wide, series))

@@ -94,14 +94,8 @@ def deep_ar(
         mean, deviation = (0.0,) * targets + mean[targets:], (1.0,) * targets + deviation[targets:]
         scaling = COUNTS
     family = DISTRIBUTIONS[distribution]()
-    network = _Network(
-        rows=_Rows(input_length, targets, known, columns, has_indicators, season, seed),
-        window=WindowScaling(scaling, "mean", dtype="float32", name="window_scaling"),
-        recurrent=recurrent(cell, units, "recurrent", seed + 10, return_state=True),
-        dropout=layers.Dropout(dropout, seed=seed + 2, name="dropout"),
-        head=dense(family.size, "output", seed + 3, dtype="float32"),
-        family=family,
-    )
+    rows = _Rows(input_length, targets, known, columns, has_indicators, season, seed)
+    network = _make_network(rows, scaling, family, cell, units, dropout)
     with_statistics = targets if scaling == "series" else 0
     inputs = SeriesInput(columns, input_length + horizon, mean, deviation, has_indicators)
     series, x, statistics = inputs.make_with_statistics(with_statistics)
@@ -158,6 +152,17 @@ class _Network(NamedTuple):
             known = rows.repeat_targets(x[:, rows.input_length :, rows.columns - rows.known : rows.columns])
         _, *others = features
         return rows.split_targets(sampling(states, *others, known))
+
+
+def _make_network(rows, scaling, family, cell, units, dropout) -> _Network:
+    return _Network(
+        rows=rows,
+        window=WindowScaling(scaling, "mean", dtype="float32", name="window_scaling"),
+        recurrent=recurrent(cell, units, "recurrent", rows.seed + 10, return_state=True),
+        dropout=layers.Dropout(dropout, seed=rows.seed + 2, name="dropout"),
+        head=dense(family.size, "output", rows.seed + 3, dtype="float32"),
+        family=family,
+    )
 
 
 class _Features(NamedTuple):

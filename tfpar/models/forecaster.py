@@ -74,14 +74,10 @@ def forecaster(
     series, x, statistics = inputs.make_with_statistics(targets if scaling == "series" else 0)
     outputs = max(1, len(quantiles))
     network = ForecastNetwork(input_length, horizon, targets, known, outputs, cell, units, segment, dropout, seed)
-    values = x[:, :input_length, :targets]
     observed = x[:, :input_length, columns : columns + targets] if has_indicators else None
-    window = WindowScaling(scaling, dtype="float32", name="window_scaling")
-    relative, level, scale = window(values, observed, statistics)
+    relative, rescale = _scale_window(scaling, x[:, :input_length, :targets], observed, statistics)
     forecast = network(kind, relative, x, columns)
-    forecast = _make_ascending(forecast) if quantiles else forecast[..., 0]
-    undo = WindowRescaling(dtype="float32", name="window_rescaling")
-    forecast = undo(forecast, level, None if scaling == "global" else scale)
+    forecast = rescale(_make_ascending(forecast) if quantiles else forecast[..., 0])
     name = "quantiles" if quantiles else "forecast"
     output = layers.Unstandardization(mean[:targets], deviation[:targets], dtype="float32", name=name)(forecast)
     return keras.Model(series, output, name="forecaster")
@@ -99,6 +95,14 @@ def _check(kind, scaling, sizes, segment, dropout):
             f"`segment` must divide `input_length` and `horizon`; got {segment}, {input_length} and {horizon}. Choose "
             "a common divisor of both."
         )
+
+
+def _scale_window(scaling, values, observed, statistics):
+    """Return the values relative to their window, and a function that undoes it for a forecast."""
+    window = WindowScaling(scaling, dtype="float32", name="window_scaling")
+    relative, level, scale = window(values, observed, statistics)
+    undo = WindowRescaling(dtype="float32", name="window_rescaling")
+    return relative, lambda forecast: undo(forecast, level, None if scaling == "global" else scale)
 
 
 def _make_ascending(outputs):

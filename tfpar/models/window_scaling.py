@@ -49,14 +49,13 @@ class WindowScaling(keras.layers.Layer):
         self, values: tf.Tensor, observed: tf.Tensor | None = None, statistics: tf.Tensor | None = None
     ) -> tuple[tf.Tensor, ...]:
         level = _last_value(values, observed) if self.level == "last" else _mean(values, observed)
-        scale = ops.ones_like(level)
         if statistics is not None:
             mean, scale = ops.split(statistics, 2, axis=-1)
             level = level if self.level == "last" else mean
-        if self.scaling == "window":
-            scale = _deviation(values, observed)
-        elif self.scaling == COUNTS:
-            level, scale = ops.zeros_like(level), _mean(values, observed) + 1
+        else:
+            scale = find_scale(self.scaling, values, observed)
+        if self.scaling == COUNTS:
+            level = ops.zeros_like(level)
         relative = values - level if self.scaling == "global" else (values - level) / scale
         return relative if observed is None else relative * observed, level, scale
 
@@ -87,6 +86,15 @@ class WindowRescaling(keras.layers.Layer):
 
     def compute_output_shape(self, forecast_shape: Shape, *_: Any, **__: Any) -> Shape:
         return forecast_shape
+
+
+def find_scale(scaling: str, values: tf.Tensor, observed: tf.Tensor | None) -> tf.Tensor:
+    """Return the scale of each window and target, float (batch, 1, targets); see `WindowScaling`."""
+    if scaling == "window":
+        return _deviation(values, observed)
+    if scaling == COUNTS:
+        return _mean(values, observed) + 1
+    return ops.ones_like(values[:, :1])
 
 
 def statistics_scales(mean: Values, deviation: Values, targets: int) -> tuple[Values, Values]:

@@ -31,17 +31,31 @@ def test_quantile_scores():
     assert scores["wql"] == pytest.approx(pinball, rel=0.01)
 
 
-def test_intervals_cover_what_they_promise():
+@pytest.mark.parametrize("is_wide", [False, True])
+def test_intervals_cover_what_they_promise(is_wide):
+    """Around a biased point forecast, and where the network's interval is too wide; each window has its own scale."""
     generator = np.random.default_rng(0)
-    truth, forecast = generator.normal(size=(200, 5, 2)), np.zeros((200, 5, 2))
-    offsets = intervals.fit_offsets(truth, forecast, (0.1, 0.5, 0.9))
-    assert offsets.shape == (5, 2, 3) and (np.diff(offsets, axis=-1) > 0).all()
-    fresh = generator.normal(size=(1000, 5, 2))
-    inside = (fresh >= offsets[..., 0]) & (fresh <= offsets[..., 2])
-    assert 0.75 < inside.mean() < 0.85
-    few = intervals.fit_offsets(truth[:1], forecast[:1], (0.1, 0.5, 0.9))  # steps share their residuals
-    assert (few == few[:1]).all()
-    np.testing.assert_allclose(few[0, :, 2], truth[0].max(axis=0), rtol=1e-6)
+    half = 3.0 * is_wide
+
+    def draw(windows):
+        scale = generator.uniform(0.5, 50, (windows, 1, 2))
+        return generator.normal(0.5, size=(windows, 5, 2)) * scale, half * scale, scale
+
+    truth, edge, scale = draw(400)
+    margins = intervals.fit_margins(truth, -edge, edge, scale, 0.8)
+    assert margins.shape == (5, 2, 2) and ((margins < 0) == is_wide).all()
+    truth, edge, scale = draw(2000)
+    is_below = truth < -edge - margins[..., 0] * scale
+    is_above = truth > edge + margins[..., 1] * scale
+    assert 0.08 < is_below.mean() < 0.12 and 0.08 < is_above.mean() < 0.12
+
+
+def test_margins_of_few_windows():
+    """Steps share their scores, missing values have none, and of two values no more than the largest score is known."""
+    truth = np.array([[[3.0], [np.nan], [-7.0]]])
+    forecast, scale = np.ones((1, 3, 1)), np.full((1, 1, 1), 2.0)
+    margins = intervals.fit_margins(truth, forecast, forecast, scale, 0.8)
+    np.testing.assert_array_equal(margins, np.broadcast_to([4, 1], (3, 1, 2)))
 
 
 def test_naive_baselines():

@@ -23,10 +23,9 @@ from tfpar.tasks.time_series.forecast_scores import (
     score_points,
     score_quantiles,
 )
-from tfpar.tasks.time_series.intervals import fit_offsets
 
 LEVELS = (0.1, 0.5, 0.9)
-_WINDOWS = 20_000  # of a split, at most, evenly spread
+WINDOWS_AT_MOST = 20_000  # of a split that are measured, evenly spread
 _CHUNK = 1024
 _SMOOTHED = 60  # fits of exponential smoothing, at most
 
@@ -41,8 +40,7 @@ class Backtest:
         error_by_horizon: mean absolute error of standardized values at each step.
         origins: int64 (windows,), the windows of the test split.
         truth, forecast: float (windows, horizon, targets).
-        quantiles: float (windows, horizon, targets, levels).
-        offsets: float (horizon, targets, levels), of the quantiles from the forecast; None: the model has its own.
+        quantiles: float (windows, horizon, targets, levels); None: the forecaster gives one value.
     """
 
     metrics: dict[str, float]
@@ -52,7 +50,6 @@ class Backtest:
     truth: np.ndarray
     forecast: np.ndarray
     quantiles: np.ndarray | None
-    offsets: np.ndarray | None
 
 
 def run_backtest(
@@ -67,17 +64,10 @@ def run_backtest(
         season: of the seasonal baselines, in steps.
         origins: number of origins of exponential smoothing, which is fitted anew for each; 0: a few.
     """
-    chosen = _choose(len(data.windows("test")), _WINDOWS)
-    truth, outputs = _forecast(predict, data, "test", chosen)
-    offsets = None
-    if outputs.ndim == 4:
-        quantiles, forecast = outputs, outputs[..., LEVELS.index(0.5)]
-    else:
-        quantiles, forecast = None, outputs
-        if count := len(data.windows("validation")):
-            seen, forecast_of_seen = _forecast(predict, data, "validation", _choose(count, _WINDOWS))
-            offsets = fit_offsets(seen, forecast_of_seen, LEVELS)
-            quantiles = forecast[..., None] + offsets
+    chosen = choose_windows(len(data.windows("test")), WINDOWS_AT_MOST)
+    truth, outputs = _forecast(predict, data, chosen)
+    quantiles = outputs if outputs.ndim == 4 else None
+    forecast = outputs if quantiles is None else quantiles[..., LEVELS.index(0.5)]
     deviation = np.array(data.scaling.deviation[: data.targets])
     scale = _window_scales(data, chosen, season)
     metrics = score_points(truth, forecast, deviation)
@@ -92,18 +82,17 @@ def run_backtest(
         truth=truth,
         forecast=forecast,
         quantiles=quantiles,
-        offsets=offsets,
     )
 
 
-def _choose(count: int, at_most: int) -> np.ndarray:
-    """Return windows, evenly spread."""
+def choose_windows(count: int, at_most: int) -> np.ndarray:
+    """Choose windows, evenly spread: int64, ascending."""
     return np.unique(np.linspace(0, count - 1, min(count, at_most)).round().astype(np.int64))
 
 
-def _forecast(predict, data, split, chosen):
-    """Return truth and outputs of windows, chunk by chunk."""
-    windows = data.windows(split)
+def _forecast(predict, data, chosen):
+    """Return truth and outputs of test windows, chunk by chunk."""
+    windows = data.windows("test")
     truth, outputs = [], []
     for start in range(0, len(chosen), _CHUNK):
         rows = windows.gather(chosen[start : start + _CHUNK])
@@ -146,7 +135,7 @@ def _measure_baselines(data, chosen, truth, forecast, scale, season, origins):
         entry("network", every, forecast),
     ]
     if has_smoothing():
-        few = every[_choose(len(every), origins or max(1, min(10, _SMOOTHED // data.targets)))]
+        few = every[choose_windows(len(every), origins or max(1, min(10, _SMOOTHED // data.targets)))]
         long = _histories(data, chosen[few], max(4 * data.input_length, 10 * season))
         entries.append(entry(SMOOTHING, few, forecast_smoothing(long, data.horizon, season)))
         entries.append(entry("network", few, forecast[few]))

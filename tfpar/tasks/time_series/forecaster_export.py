@@ -65,7 +65,6 @@ class ForecasterExport(MeasuredExport):
             "statistics": self._list_statistics(),
             "has_indicators": data.has_indicators,
             "levels": list(LEVELS),
-            "offsets": None if self.backtest.offsets is None else self.backtest.offsets.tolist(),
             **describe_table(panel, self.reading),
         }
         return {"task": FORECASTING, "series": series}

@@ -167,14 +167,21 @@ class SeriesForecasting(TimeSeries):
         return training.fit(config, model, batches, validation, examples=examples, monitor=monitor)
 
     def evaluate(self, model: Any, data: ForecastData) -> Evaluation:
+        from tfpar.models.window_scaling import COUNTS
         from tfpar.tasks.time_series.backtest import run_backtest
+        from tfpar.tasks.time_series.intervals import calibrate
 
         forecaster = self._forecaster if self._is_autoregressive else model
 
         def predict(inputs):
             return np.asarray(forecaster.predict(inputs, batch_size=self.config.batch_size, verbose=0))
 
-        backtest = run_backtest(predict, data, season=self._season(data), origins=self.config.backtest_origins)
+        def predict_intervals(inputs):
+            return self._intervals(predict(inputs), inputs).numpy()
+
+        self._intervals = calibrate(predict, data, COUNTS if self._has_counts else self.config.scaling)
+        calibrated = predict if self._intervals is None else predict_intervals
+        backtest = run_backtest(calibrated, data, season=self._season(data), origins=self.config.backtest_origins)
         results = {
             "task": self.config.task,
             "model": self.config.model,
@@ -202,8 +209,9 @@ class SeriesForecasting(TimeSeries):
         windows = data.windows("test")
         backtest = evaluation.predictions
         model = self._forecaster if self._is_autoregressive else model
+        output = model.output if self._intervals is None else self._intervals(model.output, model.input)
         return ForecasterExport(
-            model=keras.Model(model.input, model.output, name="time_series"),
+            model=keras.Model(model.input, output, name="time_series"),
             data=data,
             backtest=backtest,
             test_series=data.encode(windows.gather(backtest.origins)),

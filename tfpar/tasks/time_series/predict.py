@@ -147,7 +147,7 @@ class SeriesForecaster:
         series = bundle.manifest["series"]
         self._input_length, self._horizon = int(series["input_length"]), int(series["horizon"])
         self._targets, self._past = list(series["targets"]), list(series["past"])
-        self.levels, self._offsets = list(series["levels"]), series["offsets"]
+        self.levels = list(series["levels"])
         self._has_indicators = bool(series["has_indicators"])
         calendar = [name for name in series["known"] if name.startswith(("sin_", "cos_"))]
         known = [name for name in series["known"] if name not in calendar]
@@ -208,9 +208,7 @@ class SeriesForecaster:
         (output,) = self._model(series=add_indicators(inputs, self._has_indicators)[None]).values()
         if output.ndim == 4:
             return output[0, ..., self.levels.index(0.5)], output[0]
-        if self._offsets is None:
-            return output[0], None
-        return output[0], output[0][..., None] + np.array(self._offsets)
+        return output[0], None
 
     def plot(self, source: str, path: Path) -> None:
         """Plot the last steps of the first series of a file, the forecast and its interval, as a PNG."""

@@ -45,7 +45,7 @@ class TimeSeriesConfig(TableFiles):
     }
     BY_DATASET: ClassVar[dict[str, dict[str, Any]]] = {
         "airline_passengers": dict(
-            input_length=36, horizon=12, split="108,12,24", scaling="window", units=64, batch_size=16
+            input_length=36, horizon=12, split="96,24,24", scaling="window", units=64, batch_size=16
         ),
         "daphnet": dict(input_length=64),
         "ecg_diff_count": dict(input_length=64, split="8000,2000,10000"),

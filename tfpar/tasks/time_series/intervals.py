@@ -65,17 +65,19 @@ def calibrate(predict: Callable[[np.ndarray], np.ndarray], data: ForecastData, s
         mean, deviation = (np.array(one[: data.targets]) for one in (data.scaling.mean, data.scaling.deviation))
 
     def make(margins):
-        shared = dict(has_indicators=data.has_indicators, is_count=is_count, dtype="float32", name="intervals")
+        shared: dict[str, Any] = dict(
+            has_indicators=data.has_indicators, is_count=is_count, dtype="float32", name="intervals"
+        )
         return ConformalInterval(margins, scaling, data.input_length, mean, deviation, **shared)
 
     without_margins = make(np.zeros((data.horizon, data.targets, 2)))
     chosen = choose_windows(len(windows), WINDOWS_AT_MOST)
-    parts = []
+    chunks = []
     for start in range(0, len(chosen), _CHUNK):
         rows = windows.gather(chosen[start : start + _CHUNK])
         inputs = data.encode(rows)
         quantiles, scale = predict(inputs), without_margins.scale(tf.constant(inputs)).numpy()
         low, high = (quantiles, quantiles) if quantiles.ndim == 3 else (quantiles[..., 0], quantiles[..., -1])
-        parts.append((data.truth(rows).copy(), low, high, scale))
-    truth, low, high, scale = map(np.concatenate, zip(*parts, strict=True))
+        chunks.append((data.truth(rows).copy(), low, high, scale))
+    truth, low, high, scale = map(np.concatenate, zip(*chunks, strict=True))
     return make(fit_margins(truth, low, high, scale, LEVELS[-1] - LEVELS[0]))

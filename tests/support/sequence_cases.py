@@ -101,6 +101,15 @@ def translator():
     return tfpar.train.Model([source, target], keras.layers.Dense(2)(hidden))
 
 
+def shared_noise():
+    """Drop features of all steps alike, and states: each replica needs the masks of one device."""
+    x = keras.Input((None, FEATURES))
+    hidden = keras.layers.SpatialDropout1D(0.3, seed=1)(keras.layers.Dense(6)(x))
+    hidden = keras.layers.Dropout(0.3, noise_shape=(None, 1, None), seed=2)(hidden)
+    last = keras.layers.Dropout(0.3, seed=3)(LAYERS.MinGRU(4)(hidden))
+    return tfpar.train.Model(x, keras.layers.Dense(CLASSES)(last))
+
+
 def sequential():
     return tfpar.train.Sequential([LAYERS.MinGRU(4, return_sequences=True), LAYERS.GRU(3), keras.layers.Dense(CLASSES)])
 
@@ -138,6 +147,7 @@ CASES = {
         make=functools.partial(per_step, LAYERS.MinGRU), loss=keras.losses.MeanSquaredError(reduction="sum"), rate=1e-3
     ),
     "translator": dict(make=translator, data={"x": [X, X[:, ::-1]], "y": STEPS}),
+    "shared_noise": dict(make=shared_noise, data={"x": X, "y": LAST}, loss=cross_entropy()),
     "sequential": dict(make=sequential, data={"x": X, "y": LAST}, loss=cross_entropy(), metrics=["accuracy"]),
     "one_step": dict(make=functools.partial(per_step, LAYERS.MinGRU), data={"x": X[:, :1], "y": STEPS[:, :1]}),
     "one_step_mlstm": dict(make=functools.partial(per_step, LAYERS.MLSTM), data={"x": X[:, :1], "y": STEPS[:, :1]}),
@@ -221,8 +231,32 @@ def read_different_batches(strategy, rows, steps):
         return str(error)
 
 
+def draw_noise(strategy):
+    """Return the random numbers of each slice, by the name of a layer."""
+    layers = {
+        "dropout": keras.layers.Dropout(0.5),
+        "alpha": keras.layers.AlphaDropout(0.5),
+        "gaussian": keras.layers.GaussianDropout(0.5),
+        "noise": keras.layers.GaussianNoise(1.0),
+        "spatial": keras.layers.SpatialDropout1D(0.5),
+        "shared": keras.layers.Dropout(0.5, noise_shape=(None, 1, None)),
+    }
+    x = keras.Input((None, 8))
+    with strategy.scope():
+        model = tfpar.train.Model(x, {name: layer(x) for name, layer in layers.items()})
+
+    def call(data):
+        with keras.StatelessScope():
+            return model(data, training=True)
+
+    outputs = model.distribute_strategy.run(call, args=(tf.ones((2, 6, 8)),))
+    of_replicas = {name: strategy.experimental_local_results(output) for name, output in outputs.items()}
+    return {name: [each.numpy().tolist() for each in numbers] for name, numbers in of_replicas.items()}
+
+
 # Further cases, of other results.
 FACTS = {
+    "noise": draw_noise,
     "exchanged": count_exchanged,
     "different_rows": functools.partial(read_different_batches, rows=1, steps=0),
     "different_steps": functools.partial(read_different_batches, rows=0, steps=3),

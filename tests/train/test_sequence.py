@@ -75,6 +75,16 @@ def test_exchanged_bytes_do_not_depend_on_the_number_of_steps(results, setting, 
     assert line["fact"] == {"1024": forward_and_backward, "16384": forward_and_backward}
 
 
+@pytest.mark.parametrize("setting, way, case", [("sequence2", "graph", "noise")])
+def test_each_slice_has_random_numbers_of_its_own(results, setting, way, case):
+    (line,) = results(setting, way, case)
+    assert "error" not in line, line["error"]
+    for name, (first, second) in line["fact"].items():
+        are_equal = np.array_equal(first, second)
+        assert np.ptp(first) > 0, "the layer draws nothing"
+        assert are_equal == (name in ("spatial", "shared")), name
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("case", ["different_rows", "different_steps"])
 def test_workers_that_read_different_batches_are_stopped(case):

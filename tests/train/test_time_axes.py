@@ -51,6 +51,8 @@ def refused(model):
         (tfpar.layers.MaxPooling(), "Use strategy"),
         (tfpar.layers.LSTM(4, return_sequences=True, go_backwards=True), "Use tfpar.layers.Bidirectional"),
         (L.Dense(4, activity_regularizer="l2"), "Use kernel_regularizer"),
+        (L.Dropout(0.5, noise_shape=(2, 16, 1)), "with None or 1 for the time axis"),
+        (L.Dropout(0.5, noise_shape=(4,)), "Use a `noise_shape` of all axes"),
         (L.Lambda(lambda x: x[:, ::-1]), "Use strategy"),
     ],
     ids=lambda value: getattr(value, "name", None),
@@ -110,6 +112,19 @@ def test_layers_of_single_steps_are_allowed():
     y = L.Concatenate()([y, L.Softmax()(L.Activation("tanh")(y))])
     axes = find_time_axes(tfpar.train.Model(x, L.Dense(3)(y)))
     assert (axes.inputs, axes.outputs) == ([True], True)
+
+
+def test_a_random_layer_of_steps_and_of_rows_is_refused():
+    x, dropout = keras.Input((None, 4)), L.Dropout(0.5)
+    message = refused(tfpar.train.Model(x, dropout(tfpar.layers.MinGRU(4)(dropout(x)))))
+    assert "(Dropout) is called with and without the time axis" in message and "Use two layers" in message
+
+
+def test_random_layers_that_draw_for_each_step_are_found():
+    nested = keras.Sequential([keras.Input((None, 4)), L.GaussianNoise(1.0, name="inner")])
+    of_rows, of_features = L.Dropout(0.5), L.Dropout(0.5, noise_shape=(None, 1, None))
+    layers = [L.Dropout(0.5, name="outer"), nested, L.SpatialDropout1D(0.5), of_features, tfpar.layers.GRU(4), of_rows]
+    assert [layer.name for layer in find_time_axes(model_of(*layers)).noise_layers] == ["outer", "inner"]
 
 
 def test_axes_of_tokens_masks_states_and_outputs():

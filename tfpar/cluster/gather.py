@@ -14,10 +14,14 @@ class TensorGather:
     Args:
         collectives: of the workers.
         workers: their number.
+        shape_error: message of the error if the workers' tensors have different shapes; None: they may.
+
+    Raises:
+        tf.errors.InvalidArgumentError: with `shape_error`; outside of graphs a ValueError.
     """
 
-    def __init__(self, collectives: SharedMemoryCollectives, workers: int):
-        self._collectives, self._workers = collectives, workers
+    def __init__(self, collectives: SharedMemoryCollectives, workers: int, shape_error: str | None = None):
+        self._collectives, self._workers, self._shape_error = collectives, workers, shape_error
 
     def __call__(self, tensor: tf.Tensor) -> list[tf.Tensor]:
         tensor = tf.convert_to_tensor(tensor)
@@ -27,4 +31,6 @@ class TensorGather:
     def _exchange(self, array):
         array = np.asarray(array)
         gathered = self._collectives.all_gather([[np.array(array.shape, np.int64)], [array]])
+        if self._shape_error and any(tuple(shape) != array.shape for shape, _ in gathered):
+            raise ValueError(self._shape_error)
         return [flat.reshape(shape).copy() for shape, flat in gathered]

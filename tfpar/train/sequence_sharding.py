@@ -18,6 +18,7 @@ from tfpar.cluster.gather import TensorGather
 from tfpar.layers.call_context import call_context_with
 from tfpar.ops.time_slice import TimeSlice
 from tfpar.train.sharding import DIFFERENT_BATCHES, ShardedStrategy, compute_fingerprint, row_count, slice_rows
+from tfpar.train.slice_noise import seeds_of_slices
 from tfpar.train.step_context import step_context
 from tfpar.train.time_axes import TimeAxes, find_time_axes
 from tfpar.train.types import Nest
@@ -67,7 +68,7 @@ class SequenceStrategy(ShardedStrategy):
             with call_context_with(first_row=0, time_slice=time_slice), step_context(sequence_shard=shard, **facts):
                 return function(keras.utils.pack_x_y_sample_weight(*data))
 
-        with _any_number_of_steps(self._model):
+        with _any_number_of_steps(self._model), seeds_of_slices(axes.noise_layers):
             return self._strategy.run(run_on_replica, args=(x, y, sample_weight))
 
     def gather_outputs(self, outputs: Nest) -> Nest:
@@ -118,11 +119,8 @@ def exchange_tensors(tensor: tf.Tensor) -> list[tf.Tensor]:
     count = strategy.num_replicas_in_sync
     collectives = getattr(strategy, "tfpar_collectives", None)
     if collectives is not None:
-        gathered = TensorGather(collectives, count)(tensor)
-        sizes = [tf.size(each) for each in gathered]
-        is_same_batch = tf.debugging.assert_equal(sizes, tf.size(tensor), message=DIFFERENT_BATCHES)
-        with tf.control_dependencies([] if is_same_batch is None else [is_same_batch]):
-            return [tf.ensure_shape(tf.identity(each), tensor.shape) for each in gathered]
+        gathered = TensorGather(collectives, count, shape_error=DIFFERENT_BATCHES)(tensor)
+        return [tf.ensure_shape(each, tensor.shape) for each in gathered]
     if count == len(strategy.extended.worker_devices):  # all are in this process
 
         def merge(strategy, value):

@@ -20,6 +20,7 @@ _OF_TOKENS = (keras.layers.Embedding, TokenDropout)
 
 _POINTWISE = (
     keras.layers.Activation,
+    keras.layers.AlphaDropout,
     keras.layers.Dropout,
     keras.layers.ELU,
     keras.layers.GaussianDropout,
@@ -77,12 +78,14 @@ class TimeAxes(NamedTuple):
         inputs: for each input, flattened.
         outputs: nest of booleans, in the structure of the outputs.
         input_names, output_names: of the model's flattened inputs and outputs.
+        noise_layers: random layers of Keras that draw numbers for each step.
     """
 
     inputs: list[bool]
     outputs: Any
     input_names: list[str]
     output_names: list[str]
+    noise_layers: list[keras.layers.Layer]
 
 
 def find_time_axes(model: keras.Model) -> TimeAxes:
@@ -109,7 +112,7 @@ def find_time_axes(model: keras.Model) -> TimeAxes:
     outputs = keras.tree.map_structure(of_tensors.has_time, structure)
     given = graph.input  # the inputs in their structure
     input_names = sorted(given) if isinstance(given, dict) else [tensor.name for tensor in graph.inputs]
-    return TimeAxes(flags, outputs, input_names, list(graph.output_names))
+    return TimeAxes(flags, outputs, input_names, list(graph.output_names), _find_noise_layers(of_tensors))
 
 
 def _functional_graph(model):
@@ -138,10 +141,25 @@ def _tensors_with_time(graph) -> set[int]:
     return found
 
 
+def _find_noise_layers(trace: "_Trace") -> list[keras.layers.Layer]:
+    """Return the random layers that draw numbers for each step; refuse those that also draw others."""
+    of_steps = [layer for layer, draws_for_steps in trace.random_layers if draws_for_steps]
+    others = {id(layer) for layer, draws_for_steps in trace.random_layers if not draws_for_steps}
+    for layer in of_steps:
+        if id(layer) in others:
+            _refuse(layer, "is called with and without the time axis", "Use two layers")
+    return list({id(layer): layer for layer in of_steps}.values())
+
+
 class _Trace:
-    """Follows the time axis through the calls of a functional model, from its inputs on."""
+    """Follows the time axis through the calls of a functional model, from its inputs on.
+
+    Attributes:
+        random_layers: layers of Keras with a seed, each with whether it draws numbers for each step, for each call.
+    """
 
     def __init__(self, graph, flags):
+        self.random_layers: list[tuple[keras.layers.Layer, bool]] = []
         self._has_time = {id(tensor): flag for tensor, flag in zip(graph.inputs, flags, strict=True)}
         for operation, node in keras_private.calls(graph):
             if id(node.output_tensors[0]) not in self._has_time:
@@ -158,9 +176,12 @@ class _Trace:
         inner = keras_private.functional_graph(operation)
         if inner is not None:
             trace = _Trace(inner, flags)
+            self.random_layers += trace.random_layers
             return [trace.has_time(tensor) for tensor in inner.outputs]
         if isinstance(operation, (RecurrentLayer, Bidirectional)):
             return self._follow_recurrent(operation, node)
+        if type(operation).__module__.startswith("keras.") and hasattr(operation, "seed_generator"):
+            self.random_layers.append((operation, any(flags) and not _is_shared_by_steps(operation)))
         if not any(flags):
             if any(len(tensor.shape) > 2 for tensor in node.output_tensors):
                 _refuse(operation, "makes an axis that may be taken for the time axis")
@@ -187,11 +208,26 @@ class _Trace:
 def _check_is_pointwise(operation, node) -> None:
     """Refuse a call unless it computes each step alone."""
     _check_no_activity(operation)
+    _check_noise_shape(operation, node)
     kind, ranks = type(operation), {len(tensor.shape) for tensor in node.input_tensors}
     is_over_features = min(ranks) > 2 and kind in _POINTWISE + _OVER_FEATURES
     is_merge = len(ranks) == 1 and (kind in _MERGES or keras_private.operation_scope(operation) == "elements")
     if not (kind in _OF_TOKENS or is_over_features or is_merge or _is_over_other_axes(operation, node)):
         _refuse(operation, "may look across time steps")
+
+
+def _check_noise_shape(operation, node) -> None:
+    """Refuse a mask of a fixed number of steps."""
+    shape = getattr(operation, "noise_shape", None)
+    if shape is not None and (len(shape) != len(node.input_tensors[0].shape) or shape[_TIME] not in (None, 1)):
+        remedy = "Use a `noise_shape` of all axes, with None or 1 for the time axis"
+        _refuse(operation, f"has the noise_shape {shape} for a fixed time axis", remedy)
+
+
+def _is_shared_by_steps(layer) -> bool:
+    """Return whether a random layer draws the same numbers for all steps."""
+    shape = getattr(layer, "noise_shape", None)
+    return type(layer) is keras.layers.SpatialDropout1D or (shape is not None and shape[_TIME : _TIME + 1] == (1,))
 
 
 def _is_over_other_axes(operation, node) -> bool:

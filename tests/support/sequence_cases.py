@@ -1,6 +1,6 @@
 """Trains each case on one device and with the time axis divided; prints a line of JSON for each: SETTING WAY CASE...
 
-SETTING is "sequence2", "sequence3" or, with TF_CONFIG, "workers2"; WAY is "eager", "graph" or "xla". A line has the
+SETTING is a key of `SETTINGS`; those of workers need TF_CONFIG. WAY is "eager", "graph" or "xla". A line has the
 results of one device and of the setting.
 """
 
@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 import tfpar
-from tfpar.train import sequence_sharding
+from tfpar.train.replica_mesh import ReplicaMesh
 
 ROWS, TIME, FEATURES, CLASSES = 8, 7, 3, 4
 RANDOM = np.random.default_rng(0)
@@ -110,6 +110,20 @@ def shared_noise():
     return tfpar.train.Model(x, keras.layers.Dense(CLASSES)(last))
 
 
+def time_distributed():
+    x = keras.Input((None, FEATURES))
+    hidden = keras.layers.TimeDistributed(keras.layers.Dense(4, activation="tanh"))(x)
+    return tfpar.train.Model(x, LAYERS.MinGRU(2, return_sequences=True)(hidden))
+
+
+def grouped():
+    """Tag each step, and classify the whole, with dropout; no layer reads all rows."""
+    x = keras.Input((None, FEATURES))
+    hidden = LAYERS.Dropout(0.3, seed=1)(LAYERS.MinGRU(4, return_sequences=True)(x))
+    last = LAYERS.Dropout(0.3, seed=2)(LAYERS.Bidirectional(LAYERS.LSTM(3))(hidden))
+    return tfpar.train.Model(x, [keras.layers.Dense(2)(hidden), keras.layers.Dense(CLASSES)(last)])
+
+
 def sequential():
     return tfpar.train.Sequential([LAYERS.MinGRU(4, return_sequences=True), LAYERS.GRU(3), keras.layers.Dense(CLASSES)])
 
@@ -148,7 +162,12 @@ CASES = {
     ),
     "translator": dict(make=translator, data={"x": [X, X[:, ::-1]], "y": STEPS}),
     "shared_noise": dict(make=shared_noise, data={"x": X, "y": LAST}, loss=cross_entropy()),
+    "time_distributed": dict(make=time_distributed),
+    "grouped": dict(
+        make=grouped, data={"x": X, "y": [STEPS, LAST]}, loss=["mse", cross_entropy()], metrics=[["mae"], ["accuracy"]]
+    ),
     "sequential": dict(make=sequential, data={"x": X, "y": LAST}, loss=cross_entropy(), metrics=["accuracy"]),
+    "one_row": dict(make=functools.partial(per_step, LAYERS.LSTM), data={"x": X[:1], "y": STEPS[:1]}),
     "one_step": dict(make=functools.partial(per_step, LAYERS.MinGRU), data={"x": X[:, :1], "y": STEPS[:, :1]}),
     "one_step_mlstm": dict(make=functools.partial(per_step, LAYERS.MLSTM), data={"x": X[:, :1], "y": STEPS[:, :1]}),
     "two_steps_lstm": dict(
@@ -200,20 +219,20 @@ def results(strategy, way, make, data=REGRESS, loss="mse", metrics=(), rate=0.1)
 
 def count_exchanged(strategy):
     """Return the bytes that a replica sends within a training step, for sequences of two lengths."""
-    exchange, sent = sequence_sharding.exchange_tensors, {}
+    exchange, sent = ReplicaMesh.exchange, {}
 
-    def count(tensor):
+    def count(mesh, tensor):
         sent[steps].append(tensor.shape.num_elements() * tensor.dtype.size)
-        return exchange(tensor)
+        return exchange(mesh, tensor)
 
-    sequence_sharding.exchange_tensors = count
+    ReplicaMesh.exchange = count
     with strategy.scope():
         model = both_directions(LAYERS.MinGRU)
         model.compile("sgd", "mse", jit_compile=True)
     for steps in (1024, 16384):
         sent[steps] = []
         model.train_on_batch(np.ones((2, steps, FEATURES), "float32"), np.ones((2, steps, 2), "float32"))
-    sequence_sharding.exchange_tensors = exchange
+    ReplicaMesh.exchange = exchange
     replicas = strategy.num_replicas_in_sync
     return {str(steps): sum(sizes) / replicas for steps, sizes in sent.items()}
 
@@ -263,9 +282,18 @@ FACTS = {
 }
 
 
+SETTINGS = {
+    "sequence2": {"replicas": 2},
+    "sequence3": {"replicas": 3},
+    "mesh2x2": {"mesh_shape": (2, 2)},
+    "workers2": {},
+    "workers4": {"mesh_shape": (2, 2)},
+}
+
+
 def main():
     setting, way, *names = sys.argv[1:]
-    strategy = tfpar.cluster.make_strategy("sequence", 0 if setting == "workers2" else int(setting[-1]))
+    strategy = tfpar.cluster.make_strategy("sequence", **SETTINGS[setting])
     for name in names:
         try:
             if name in FACTS:

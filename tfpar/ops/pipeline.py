@@ -166,8 +166,8 @@ class _Plan:
     def __init__(self, inputs: tf.Tensor, states: Tensors, time_slice: TimeSlice):
         self.time_slice, self.position, self._states = time_slice, time_slice.index, states
         self._rows = inputs.shape[0] or tf.shape(inputs)[0]
-        most = 2 * time_slice.count
-        self.microbatches = min(most, self._rows) if isinstance(self._rows, int) else most
+        most, known_rows = 2 * time_slice.count, time_slice.most_rows or inputs.shape[0]
+        self.microbatches = min(most, known_rows) if known_rows else most
         self._size = -(-self._rows // self.microbatches)
         self.iterations = self.microbatches + time_slice.count - 1
         self.is_first, self.is_last = self.position == 0, self.position == time_slice.count - 1

@@ -13,25 +13,28 @@ import keras
 import tensorflow as tf
 
 from tfpar.contexts import attributes_set
-from tfpar.layers.call_context import call_context
+from tfpar.train.replica_mesh import ReplicaMesh
 
 _SEED_STRIDE = 0x9E3779B1  # 2**32 divided by the golden ratio, a prime: the seeds of slices are far apart
 
 
 @contextlib.contextmanager
-def seeds_of_slices(layers: Iterable[keras.layers.Layer]) -> Iterator[None]:
-    """Within this context random layers draw other numbers on each slice of the time axis.
+def seeds_of_replicas(layers: Iterable[tuple[keras.layers.Layer, bool]], mesh: ReplicaMesh) -> Iterator[None]:
+    """Within this context random layers draw other numbers for other rows, and for other slices of the time axis.
 
     Args:
-        layers: of Keras, with a `seed_generator`.
+        layers: of Keras, with a `seed_generator`; each with whether it draws numbers for each step.
+        mesh: of the replicas.
     """
     with contextlib.ExitStack() as stack:
-        for layer in layers:
-            next_seed = functools.partial(_next_seed_of_slice, layer.seed_generator.next)
+        for layer, is_of_steps in layers:
+            next_seed = functools.partial(_next_seed, layer.seed_generator.next, mesh, is_of_steps)
             stack.enter_context(attributes_set(layer.seed_generator, {"next": next_seed}))
         yield
 
 
-def _next_seed_of_slice(next_seed: Callable, *args, **kwargs) -> tf.Tensor:
-    seed, time_slice = next_seed(*args, **kwargs), call_context().time_slice
-    return seed if time_slice is None else seed + tf.constant([time_slice.index * _SEED_STRIDE, 0], seed.dtype)
+def _next_seed(next_seed: Callable, mesh: ReplicaMesh, is_of_steps: bool, *args, **kwargs) -> tf.Tensor:
+    group, index = mesh.position()
+    stream = group * mesh.slices + (index if is_of_steps else 0)
+    seed = next_seed(*args, **kwargs)
+    return seed + tf.constant([stream * _SEED_STRIDE, 0], seed.dtype)

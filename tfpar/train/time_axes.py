@@ -67,7 +67,6 @@ _REMEDIES: dict[type, str] = {
     keras.layers.GRU: "Use tfpar.layers.GRU",
     keras.layers.SimpleRNN: "Use tfpar.layers.SimpleRNN",
     keras.layers.Bidirectional: "Use tfpar.layers.Bidirectional",
-    keras.layers.TimeDistributed: "Use the layer itself if it is a Dense layer, which maps each step",
 }
 
 
@@ -78,14 +77,16 @@ class TimeAxes(NamedTuple):
         inputs: for each input, flattened.
         outputs: nest of booleans, in the structure of the outputs.
         input_names, output_names: of the model's flattened inputs and outputs.
-        noise_layers: random layers of Keras that draw numbers for each step.
+        random_layers: layers of Keras with a seed, each with whether it draws numbers for each step.
+        step_loops: layers that fail without a step.
     """
 
     inputs: list[bool]
     outputs: Any
     input_names: list[str]
     output_names: list[str]
-    noise_layers: list[keras.layers.Layer]
+    random_layers: list[tuple[keras.layers.Layer, bool]]
+    step_loops: list[keras.layers.Layer]
 
 
 def find_time_axes(model: keras.Model) -> TimeAxes:
@@ -112,7 +113,8 @@ def find_time_axes(model: keras.Model) -> TimeAxes:
     outputs = keras.tree.map_structure(of_tensors.has_time, structure)
     given = graph.input  # the inputs in their structure
     input_names = sorted(given) if isinstance(given, dict) else [tensor.name for tensor in graph.inputs]
-    return TimeAxes(flags, outputs, input_names, list(graph.output_names), _find_noise_layers(of_tensors))
+    of_layers = _random_layers(of_tensors), of_tensors.step_loops
+    return TimeAxes(flags, outputs, input_names, list(graph.output_names), *of_layers)
 
 
 def _functional_graph(model):
@@ -141,25 +143,26 @@ def _tensors_with_time(graph) -> set[int]:
     return found
 
 
-def _find_noise_layers(trace: "_Trace") -> list[keras.layers.Layer]:
-    """Return the random layers that draw numbers for each step; refuse those that also draw others."""
-    of_steps = [layer for layer, draws_for_steps in trace.random_layers if draws_for_steps]
-    others = {id(layer) for layer, draws_for_steps in trace.random_layers if not draws_for_steps}
-    for layer in of_steps:
-        if id(layer) in others:
+def _random_layers(trace: "_Trace") -> list[tuple[keras.layers.Layer, bool]]:
+    """Return each random layer once; refuse those that draw numbers for steps and others."""
+    found: dict[int, tuple[keras.layers.Layer, bool]] = {}
+    for layer, is_of_steps in trace.random_calls:
+        if found.setdefault(id(layer), (layer, is_of_steps))[1] != is_of_steps:
             _refuse(layer, "is called with and without the time axis", "Use two layers")
-    return list({id(layer): layer for layer in of_steps}.values())
+    return list(found.values())
 
 
 class _Trace:
     """Follows the time axis through the calls of a functional model, from its inputs on.
 
     Attributes:
-        random_layers: layers of Keras with a seed, each with whether it draws numbers for each step, for each call.
+        random_calls: for each call of a layer of Keras with a seed, the layer, and whether it draws for each step.
+        step_loops: see `TimeAxes`.
     """
 
     def __init__(self, graph, flags):
-        self.random_layers: list[tuple[keras.layers.Layer, bool]] = []
+        self.random_calls: list[tuple[keras.layers.Layer, bool]] = []
+        self.step_loops: list[keras.layers.Layer] = []
         self._has_time = {id(tensor): flag for tensor, flag in zip(graph.inputs, flags, strict=True)}
         for operation, node in keras_private.calls(graph):
             if id(node.output_tensors[0]) not in self._has_time:
@@ -176,19 +179,24 @@ class _Trace:
         inner = keras_private.functional_graph(operation)
         if inner is not None:
             trace = _Trace(inner, flags)
-            self.random_layers += trace.random_layers
+            self.random_calls += trace.random_calls
+            self.step_loops += trace.step_loops
             return [trace.has_time(tensor) for tensor in inner.outputs]
         if isinstance(operation, (RecurrentLayer, Bidirectional)):
             return self._follow_recurrent(operation, node)
         if type(operation).__module__.startswith("keras.") and hasattr(operation, "seed_generator"):
-            self.random_layers.append((operation, any(flags) and not _is_shared_by_steps(operation)))
+            self.random_calls.append((operation, any(flags) and not _is_shared_by_steps(operation)))
         if not any(flags):
             if any(len(tensor.shape) > 2 for tensor in node.output_tensors):
                 _refuse(operation, "makes an axis that may be taken for the time axis")
             return [False] * len(node.output_tensors)
         if not all(flags):
             _refuse(operation, "combines a tensor with the time axis and one without")
-        _check_is_pointwise(operation, node)
+        if type(operation) is keras.layers.TimeDistributed:
+            _check_step_layer(operation)
+            self.step_loops.append(operation)
+        else:
+            _check_is_pointwise(operation, node)
         return [True] * len(node.output_tensors)
 
     def _follow_recurrent(self, layer, node):
@@ -203,6 +211,18 @@ class _Trace:
             _refuse(layer, "reverses the order of time (go_backwards)", "Use tfpar.layers.Bidirectional")
         _check_no_activity(layer)
         return [len(tensor.shape) > 2 for tensor in node.output_tensors]
+
+
+def _check_step_layer(wrapper: keras.layers.TimeDistributed) -> None:
+    """Refuse a layer that is called for each step unless it computes each step alone."""
+    for layer in (wrapper, *keras_private.flatten_layers(wrapper.layer)):
+        _check_no_activity(layer)
+        if isinstance(layer, (RecurrentLayer, Bidirectional)):
+            _refuse(layer, "runs within each step of the time axis", "Use a recurrent layer of keras.layers there")
+        if hasattr(layer, "seed_generator"):
+            _refuse(layer, "draws random numbers within TimeDistributed", "Call it on the whole sequences")
+        if layer.trainable and layer is not wrapper and layer.non_trainable_variables and not hasattr(layer, "adapt"):
+            _refuse(layer, "has variables that each step of the time axis updates", _REMEDIES.get(type(layer)))
 
 
 def _check_is_pointwise(operation, node) -> None:

@@ -204,7 +204,7 @@ def results(strategy, way, make, data=REGRESS, loss="mse", metrics=(), rate=0.1)
         model.compile(optimizer, loss, weighted_metrics=metrics, **how)
     initial = model.get_weights() if model.built else None
     options = {"batch_size": 3, "verbose": 0}  # batches of 3, 3 and 2 rows
-    history = model.fit(**data, epochs=1, shuffle=False, validation_data=tuple(data.values()), **options).history
+    history = model.fit(**data, epochs=1, shuffle=False, **options).history
     predictions = keras.tree.flatten(model.predict(data["x"], **options))
     return {
         "moved": max(float(abs(new - old).max()) for new, old in zip(model.get_weights(), initial, strict=True))

@@ -121,7 +121,8 @@ def grouped():
     x = keras.Input((None, FEATURES))
     hidden = LAYERS.Dropout(0.3, seed=1)(LAYERS.MinGRU(4, return_sequences=True)(x))
     last = LAYERS.Dropout(0.3, seed=2)(LAYERS.Bidirectional(LAYERS.LSTM(3))(hidden))
-    return tfpar.train.Model(x, [keras.layers.Dense(2)(hidden), keras.layers.Dense(CLASSES)(last)])
+    outputs = [keras.layers.Dense(2, name="steps")(hidden), keras.layers.Dense(CLASSES, name="last")(last)]
+    return tfpar.train.Model(x, outputs)
 
 
 def sequential():

@@ -1,8 +1,8 @@
 """`fit` with the time axis divided over replicas equals that on one device.
 
 `tests/support/sequence_cases.py` has the cases. Three replicas run all of them eagerly, which needs no compilation; two
-replicas and two worker processes run some of them as graphs and with XLA. `tests/layers/test_time_slices.py` tests the
-layers alone.
+replicas and two worker processes run some of them as graphs and with XLA, and two groups of two replicas divide rows
+and time. `tests/layers/test_time_slices.py` tests the layers alone.
 """
 
 import sys
@@ -22,6 +22,7 @@ SLOW = {
     ("sequence3", "eager"): tuple(case_names(SCRIPT)),
     ("sequence2", "graph"): ("lstm", "stack", "translator", "sequential", "summed"),
     ("sequence2", "xla"): ("min_gru", "lstm", "mlstm", "stack", "one_step_gru"),
+    ("mesh2x2", "eager"): ("grouped", "one_row", "min_gru_right_steps"),
     ("workers2", "graph"): ("stack", "two_headed", "one_step"),
     ("workers2", "xla"): ("min_gru", "lstm"),
 }

@@ -1,10 +1,10 @@
 """Lets tests import what they share from `tests/support`, orders files, and makes tiny sets of TensorFlow Datasets."""
 
-import json
 import os
 import re
-import subprocess
+import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ import pytest
 from tfpar.data.readers.cache import locked
 
 sys.path.insert(0, str(Path(__file__).parent / "support"))
+import fork_server  # noqa: E402
 
 DURATIONS = Path(__file__).with_name("durations.txt")  # made by scripts/store_durations
 SLOW_TESTS, RELEASE_TESTS = (Path(__file__).with_name(f"{name}_tests.txt") for name in ("slow", "release"))
@@ -37,22 +38,19 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: -seconds.get(item.path, 0.0))
 
 
-@pytest.fixture(scope="session")
-def forks(tmp_path_factory):
-    """`forks(request)` -> exit code: runs a recipe or command without a new import of TensorFlow, see `run_forked`."""
-    script = Path(__file__).parent / "support" / "run_forked.py"
-    pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    with (
-        open(tmp_path_factory.mktemp("forks") / "log", "w") as stderr,
-        subprocess.Popen([sys.executable, script], stderr=stderr, **pipes) as process,
-    ):
+def pytest_configure(config):
+    """Choose the address of the server of forks, which ends with the process that sets it."""
+    if fork_server.ADDRESS not in os.environ:
+        directory = tempfile.mkdtemp(prefix="tfpar_tests_")
+        os.environ[fork_server.ADDRESS] = os.path.join(directory, "forks")
+        os.environ[f"{fork_server.ADDRESS}_OWNER"] = str(os.getpid())
+        config.add_cleanup(lambda: shutil.rmtree(directory))
 
-        def run(request: dict) -> int:
-            print(json.dumps({"kill_at_epoch": 0, **request}), file=process.stdin, flush=True)
-            return int(process.stdout.readline())
 
-        yield run
-        process.kill()  # not by the end of its input, which a process that has inherited the pipe may hold open
+@pytest.fixture(scope="session", autouse=True)
+def converters_are_forks():
+    """Let TFLite converters start without a new import of TensorFlow."""
+    fork_server.fork_converters()
 
 
 @pytest.fixture(scope="session")
@@ -72,16 +70,17 @@ def of_all_processes(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def sentiment_smoke(of_all_processes, forks):
+def sentiment_smoke(of_all_processes):
     """A directory with the output of `recipes/sentiment.py --smoke`: stdout, stderr, export."""
     recipe = Path(__file__).parents[1] / "recipes" / "sentiment.py"
 
     def make(directory):
         directory.mkdir()
         flags = ["--smoke", "--noxla", "--export_dir", directory / "export", "--export", "saved_model,float32,int8"]
-        streams = {name: str(directory / name) for name in ("stdout", "stderr")}
-        request = {"program": str(recipe), "arguments": [*map(str, flags)], "cwd": str(directory), "stdin": os.devnull}
-        assert forks({**request, **streams}) == 0, (directory / "stderr").read_text()
+        done = fork_server.run_fork([recipe, *flags], cwd=directory, timeout=280)
+        for name in ("stdout", "stderr"):
+            (directory / name).write_text(getattr(done, name))
+        assert done.returncode == 0, done.stderr
 
     return of_all_processes("sentiment_smoke", make)
 

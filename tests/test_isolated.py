@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 import time
 
 import isolated
@@ -37,7 +36,7 @@ def outcomes(monkeypatch):
 
     def run(names, processes=1):
         environments = [{"INDEX": str(index)} for index in range(processes)]
-        return run_cases([sys.executable, "-c", SCRIPT], names, lambda: environments, LIMIT_S)
+        return run_cases(["-c", SCRIPT], names, lambda: environments, LIMIT_S)
 
     return run
 

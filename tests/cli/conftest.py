@@ -7,9 +7,11 @@ import os
 import resource
 import subprocess
 import sys
+import tempfile
 
 import numpy as np
 import pytest
+from fork_server import run_fork
 from PIL import Image
 
 OWN_PROCESS = ("-m", "tfpar")
@@ -45,19 +47,18 @@ FORKED = ("export", "predict", "evaluate", "verify", "seal", "unseal")
 
 
 @pytest.fixture(scope="session")
-def tfpar(tmp_path_factory, forks):
+def tfpar(tmp_path_factory):
     """`tfpar("predict", ..., stdin=b"")` -> Run, in an empty directory; with `python` in a process of its own."""
     directory = tmp_path_factory.mktemp("commands")
-    streams = {name: tmp_path_factory.mktemp("streams") / name for name in ("stdin", "stdout", "stderr")}
 
     def run(*arguments, stdin: str | bytes = b"", python=None) -> Run:
         stdin, arguments = stdin if isinstance(stdin, bytes) else stdin.encode(), [*map(os.fsdecode, arguments)]
         if python is None and arguments and arguments[0] in FORKED:
-            streams["stdin"].write_bytes(stdin)
-            request = {name: str(path) for name, path in streams.items()}
-            returncode = forks({"program": "tfpar", "arguments": arguments, "cwd": str(directory), **request})
-            stdout, stderr = (streams[name].read_bytes().decode() for name in ("stdout", "stderr"))
-            return Run(returncode, stdout, stderr, math.nan)
+            with tempfile.TemporaryFile() as file:
+                file.write(stdin)
+                file.seek(0)
+                done = run_fork(["-m", "tfpar", *arguments], stdin=file, cwd=directory, timeout=280)
+            return Run(done.returncode, done.stdout, done.stderr, math.nan)
         before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
         command = [sys.executable, *(python or OWN_PROCESS), *arguments]
         done = subprocess.run(command, input=stdin, capture_output=True, cwd=directory)

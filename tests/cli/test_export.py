@@ -1,12 +1,11 @@
 """`tfpar export`: other people's models as files for a phone."""
 
 import json
-import subprocess
-import sys
 
 import keras
 import numpy as np
 import pytest
+from fork_server import run_fork
 from safetensors.numpy import save_file
 
 from tfpar.export import TFLiteModel
@@ -72,9 +71,7 @@ def kinds(tmp_path_factory):
     directory = tmp_path_factory.mktemp("kinds")
     (directory / "mine.py").write_text(MINE)
     program = "import mine\nfor name in sys.argv[1:]: mine.save(name)"
-    done = subprocess.run(
-        [sys.executable, "-c", f"import sys; {program}", *KINDS], cwd=directory, capture_output=True, text=True
-    )
+    done = run_fork(["-c", f"import sys; {program}", *KINDS], cwd=directory, timeout=280)
     assert done.returncode == 0, done.stderr
     return directory
 
@@ -168,7 +165,7 @@ if __name__ == "__main__":
 
 def test_a_model_with_classes_of_the_users(tfpar, tmp_path):
     (tmp_path / "own_layers.py").write_text(USERS_CODE)
-    subprocess.run([sys.executable, "own_layers.py"], cwd=tmp_path, check=True, capture_output=True)
+    assert run_fork(["own_layers.py"], cwd=tmp_path, timeout=280).returncode == 0
     arguments = ["export", "--keras", str(tmp_path / "own.keras"), "--format", "float32"]
     run = tfpar(*arguments, "--export_dir", str(tmp_path / "out"))
     assert run.returncode == 2 and "its class 'Twice' is unknown. Import the module or file" in run.stderr

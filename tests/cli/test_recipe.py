@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from fork_server import run_fork
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 
@@ -44,7 +45,7 @@ print(*Calls.ends)
 
 def last_line(code: str, flags: list[str]) -> str:
     """What `code` prints last in a process with these flags."""
-    run = subprocess.run([sys.executable, "-c", CONFIG + code, *flags], capture_output=True, text=True, timeout=120)
+    run = run_fork(["-c", CONFIG + code, *flags], timeout=120)
     assert run.returncode == 0, run.stderr
     return run.stdout.splitlines()[-1]
 

@@ -1,12 +1,11 @@
 """Strategies that are made: their devices, and errors if TensorFlow has started before."""
 
 import json
-import subprocess
-import sys
 import time
 
 import pytest
 import tensorflow as tf
+from fork_server import run_fork
 from isolated import free_ports
 
 from tfpar.cluster import Machines, choose_strategy, make_strategy, tpu
@@ -38,7 +37,7 @@ print(json.dumps(answer))
 
 
 def test_mirrored_and_too_late():
-    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=100)
+    done = run_fork(["-c", PROGRAM], timeout=100)
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout.splitlines()[-1])
     assert answer == {

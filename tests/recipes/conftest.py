@@ -2,12 +2,12 @@
 
 import dataclasses
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from fork_server import run_fork
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 
@@ -37,68 +37,61 @@ class Run:
         return line
 
 
-def run_in(directory: Path, forks, flags, kill_at_epoch=0, recipe="sentiment") -> Run:
+def run_in(directory: Path, flags, kill_at_epoch=0, recipe="sentiment") -> Run:
     """Runs a recipe, or the script of a path, in `directory / "work"`."""
-    outputs = {name: directory / name for name in ("stdout", "stderr")}
-    request = {
-        "program": str(recipe if isinstance(recipe, Path) else RECIPES / f"{recipe}.py"),
-        "arguments": [str(flag) for flag in flags],
-        "stdin": os.devnull,
-        "cwd": str(directory / "work"),
-        "kill_at_epoch": kill_at_epoch,
-        **{name: str(path) for name, path in outputs.items()},
-    }
-    returncode = forks(request)
-    return Run(returncode, *(path.read_text(encoding="utf-8") for path in outputs.values()))
+    program = recipe if isinstance(recipe, Path) else RECIPES / f"{recipe}.py"
+    arguments = [program, *map(str, flags)]
+    done = run_fork(arguments, cwd=directory / "work", kill_at_epoch=kill_at_epoch, timeout=600)
+    return Run(done.returncode, done.stdout, done.stderr)
 
 
 @pytest.fixture
-def sentiment(forks, tmp_path):
+def sentiment(tmp_path):
     """`sentiment(*flags)` -> Run, in a directory of its own: `sentiment.directory`."""
     work = tmp_path / "work"
     work.mkdir()
 
     def run(*flags, kill_at_epoch: int = 0) -> Run:
-        return run_in(tmp_path, forks, flags, kill_at_epoch)
+        return run_in(tmp_path, flags, kill_at_epoch)
 
     run.directory = work
     return run
 
 
 @pytest.fixture
-def run_recipe(forks, tmp_path):
+def run_recipe(tmp_path):
     """`run_recipe(name, *flags)` -> Run, in a directory of its own: `run_recipe.directory`."""
     work = tmp_path / "work"
     work.mkdir()
 
     def run(name: str, *flags, kill_at_epoch: int = 0) -> Run:
-        return run_in(tmp_path, forks, flags, kill_at_epoch, recipe=name)
+        return run_in(tmp_path, flags, kill_at_epoch, recipe=name)
 
     run.directory = work
     return run
 
 
 @pytest.fixture
-def run_file(forks, tmp_path):
+def run_file(tmp_path):
     """`run_file(program)` -> Run, of some Python."""
 
     def run(program: str) -> Run:
         directory = tmp_path / "file"
         (directory / "work").mkdir(parents=True)
         (directory / "program.py").write_text(program)
-        return run_in(directory, forks, (), recipe=directory / "program.py")
+        return run_in(directory, (), recipe=directory / "program.py")
 
     return run
 
 
 @pytest.fixture(scope="session")
-def runner(forks, tmp_path_factory):
+def runner(tmp_path_factory):
     """Like `sentiment`, for results that several tests share."""
 
     def run(*flags) -> Run:
         directory = tmp_path_factory.mktemp("runner")
         (directory / "work").mkdir()
-        return run_in(directory, forks, flags)
+        return run_in(directory, flags)
 
     return run
 

@@ -4,9 +4,12 @@ import json
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
+
+import tfpar
 
 PREDICT = """
 import sys
@@ -18,16 +21,17 @@ assert not {"tensorflow", "keras"} & set(sys.modules)
 
 
 def predict(export, *inputs):
+    """Return the exit code and the predictions of `tfpar predict`, in a process without TensorFlow."""
     command = [sys.executable, "-c", PREDICT, export, *inputs]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    return done, json.loads(done.stdout)["predictions"][0]
+    return done.returncode, json.loads(done.stdout)["predictions"]
 
 
-def evaluate(export, *arguments):
-    command = [sys.executable, "-m", "tfpar", "evaluate", export, *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+@pytest.fixture
+def evaluate(run_recipe):
+    """`evaluate(export, *arguments)` -> the result of `tfpar evaluate`."""
+    command = Path(tfpar.__file__).with_name("__main__.py")
+    return lambda *arguments: run_recipe(command, "evaluate", *arguments).result
 
 
 def write_sines(path, steps=40, header="time,sine,cosine"):
@@ -36,9 +40,13 @@ def write_sines(path, steps=40, header="time,sine,cosine"):
     return str(path)
 
 
-def test_classification(run_recipe, tmp_path):
+def is_picture(path):
+    return path.read_bytes()[1:4] == b"PNG"
+
+
+def test_classification(run_recipe, evaluate, tmp_path):
     export = tmp_path / "export"
-    run = run_recipe("time_series", "--smoke", "--export_dir", export, "--export", "float32")
+    run = run_recipe("time_series", "--smoke", "--noxla", "--export_dir", export, "--export", "float32")
     result = run.result
     assert run.stdout == json.dumps(result) + "\n"
     assert (result["recipe"], result["task"], result["model"]) == ("time_series", "classify", "lstm_fcn")
@@ -51,56 +59,61 @@ def test_classification(run_recipe, tmp_path):
     assert names >= {"labels.txt", "card.md", "report.html", "confusion_matrix.png", "learning_curve.png"}
     report = (export / "report.html").read_text()
     assert report.count("data:image/png;base64,") == 2 and 'src="http' not in report and "Strategy: one" in report
-    done, prediction = predict(export, write_sines(tmp_path / "a.csv", steps=14), "--plot", tmp_path / "plot.png")
-    assert (tmp_path / "plot.png").read_bytes()[1:4] == b"PNG", done.stderr
-    assert done.returncode == 0 and sum(prediction["probabilities"].values()) == pytest.approx(1, abs=1e-5)
+    short, long = (write_sines(tmp_path / f"{steps}.csv", steps) for steps in (14, 17))
+    code, (prediction, refusal) = predict(export, short, long, "--plot", tmp_path / "plot.png")
+    assert is_picture(tmp_path / "plot.png") and code == 1
+    assert sum(prediction["probabilities"].values()) == pytest.approx(1, abs=1e-5)
+    assert "at most 16 steps for this model; got 17" in refusal["error"]
     x = np.random.default_rng(0).normal(size=(4, 16, 2))
     np.savez(tmp_path / "labeled.npz", x=x, y=["slow", "fast", "slow", "slow"])
     report = evaluate(export, f"npz:{tmp_path}/labeled.npz")
     assert np.sum(report["confusion_matrix"], axis=1).tolist() == [3, 1]
-    done, prediction = predict(export, write_sines(tmp_path / "b.csv", steps=17))
-    assert done.returncode == 1 and "at most 16 steps for this model; got 17" in prediction["error"]
 
 
-def test_forecasting(run_recipe, tmp_path):
-    export = tmp_path / "export"
-    flags = ("--task", "forecast", "--smoke", "--noxla", "--export_dir", export, "--export", "float32,int8")
-    result = run_recipe("time_series", *flags).result
-    int8 = result["exports"][1]  # its scaling is in float32: in 8 bits it was off by 16
-    assert int8["max_abs_error"] < 1.5 and int8["metrics"]["mse"] == pytest.approx(result["metrics"]["mse"], rel=0.05)
-    assert result["examples"]["test"] > 0 and len(result["error_by_horizon"]) == 12
+def test_forecasting(run_recipe, evaluate, tmp_path):
+    """A panel with its own delimiter, time format and id column; a file to predict for has the same."""
+    rows = [(f"{1 + n % 28:02}.{1 + n // 28:02}.2024", name, n % 7) for n in range(112) for name in ("a", "b")]
+    text = "day;shop;sold\n" + "".join(f"{day};{shop};{sold}\n" for day, shop, sold in rows if day[3:5] != "05")
+    shops, export = run_recipe.directory / "shops.csv", run_recipe.directory / "export"
+    shops.write_text(text)
+    data = "--dataset csv:shops.csv --delimiter ; --time_column day --time_format %d.%m.%Y --id_column shop"
+    flags = f"--task forecast {data} --input_length 14 --horizon 7 --scaling series --backtest_origins 1 --steps 2"
+    options = ("--noxla", "--units", 8, "--export", "float32", "--export_dir", export)
+    result = run_recipe("time_series", *flags.split(), *options).result
+    check_forecaster(result, export, horizon=7)
+    weekly, short = tmp_path / "weekly.csv", tmp_path / "short.csv"
+    weekly.write_text("day;sold\n" + "".join(f"{1 + 7 * (n % 4):02}.{1 + n // 4:02}.2024;1\n" for n in range(16)))
+    short.write_text("day;sold\n" + "".join(f"{1 + n:02}.01.2024;1\n" for n in range(13)))
+    code, (prediction, of_weeks, of_few) = predict(export, str(shops), str(weekly), str(short))
+    assert code == 1 and [series["id"] for series in prediction["series"]] == ["a", "b"]
+    steps = prediction["series"][1]["steps"]
+    assert [step["time"] for step in steps][:2] == ["2024-04-29", "2024-04-30"]
+    assert all(step["sold"]["low"] <= step["sold"]["forecast"] <= step["sold"]["high"] for step in steps)
+    assert "604800 s apart, and those of the training data 86400 s" in of_weeks["error"]
+    assert "has 13 steps; this model needs 14" in of_few["error"]
+    report = evaluate(export, f"csv:{shops}")
+    assert report["examples"] == 2 * (119 - 14 - 7 + 1) and {"mae_units", "wql", "coverage"} <= set(report["metrics"])
+
+
+def check_forecaster(result, export, horizon):
+    assert result["examples"]["test"] > 0 and len(result["error_by_horizon"]) == horizon
     assert {"mse", "mae", "mse_units", "mae_units", "mase", "smape", "wql", "coverage"} <= set(result["metrics"])
     assert [entry["name"] for entry in result["baselines"]][:3] == ["naive", "seasonal_naive", "network"]
     assert result["baselines"][2]["mse"] == pytest.approx(result["metrics"]["mse"])
+    assert result["exports"][0]["metrics"]["mse"] == pytest.approx(result["metrics"]["mse"], rel=1e-3)
     names = {path.name for path in export.iterdir()}
     assert names >= {"forecast.png", "error_by_horizon.png", "report.html"}
     assert "Backtest over rolling origins" in (export / "report.html").read_text()
-    done, prediction = predict(export, write_sines(tmp_path / "a.csv"), "--plot", tmp_path / "plot.png")
-    assert done.returncode == 0, done.stderr
-    assert (tmp_path / "plot.png").read_bytes()[1:4] == b"PNG"
-    assert [step["step"] for step in prediction["steps"]] == list(range(1, 13))
-    assert all(step["sine"]["low"] <= step["sine"]["high"] for step in prediction["steps"])
-    report = evaluate(export, f"csv:{tmp_path}/a.csv")
-    assert report["examples"] == 40 - 24 - 12 + 1 and {"mae_units", "wql", "coverage"} <= set(report["metrics"])
-    done, prediction = predict(export, write_sines(tmp_path / "b.csv", steps=20))
-    assert done.returncode == 1 and "has 20 steps; this model needs 24" in prediction["error"]
 
 
-def test_deep_ar(run_recipe):
-    flags = "--task forecast --model deepar --distribution gaussian --calendar --samples 10 --smoke --noxla --export="
-    result = run_recipe("time_series", *flags.split()).result
-    assert {"mse", "mase", "wql", "coverage"} <= set(result["metrics"]) and result["model"] == "deepar"
-    assert result["baselines"][2]["mse"] == pytest.approx(result["metrics"]["mse"])
-
-
-def test_anomaly_detection(run_recipe, tmp_path):
+def test_anomaly_detection(run_recipe, evaluate, tmp_path):
     export = tmp_path / "export"
     flags = ("--task", "anomaly", "--smoke", "--noxla", "--export_dir", export, "--export", "float32")
     result = run_recipe("time_series", *flags).result
     assert {"threshold", "average_precision", "z_score_average_precision", "range_f1"} <= set(result["metrics"])
-    done, prediction = predict(export, write_sines(tmp_path / "a.csv"))
-    assert done.returncode == 0, done.stderr
-    assert len(prediction["steps"]) == 40 and prediction["threshold"] == result["metrics"]["threshold"]
+    code, (prediction,) = predict(export, write_sines(tmp_path / "a.csv"))
+    assert code == 0 and len(prediction["steps"]) == 40
+    assert prediction["threshold"] == result["metrics"]["threshold"]
     assert sum(step["is_alarm"] for step in prediction["steps"]) == prediction["alarms"]
     lines = (tmp_path / "a.csv").read_text().splitlines()
     labeled = [f"{line},{int(row == 30)}" for row, line in enumerate(lines[1:])]
@@ -109,24 +122,25 @@ def test_anomaly_detection(run_recipe, tmp_path):
     assert report["examples"] == 40 and report["metrics"]["anomaly_rate"] == 1 / 40
 
 
-def test_forecasts_of_several_series(run_recipe, tmp_path):
-    """A panel with its own delimiter, time format and id column; a file to predict for has the same."""
-    rows = [(f"{1 + n % 28:02}.{1 + n // 28:02}.2024", name, n % 7) for n in range(112) for name in ("a", "b")]
-    text = "day;shop;sold\n" + "".join(f"{day};{shop};{sold}\n" for day, shop, sold in rows if day[3:5] != "05")
-    (run_recipe.directory / "shops.csv").write_text(text)
-    data = "--dataset csv:shops.csv --delimiter ; --time_column day --time_format %d.%m.%Y --id_column shop"
-    flags = f"--task forecast {data} --input_length 14 --horizon 7 --scaling series --steps 2 --noxla"
-    export = run_recipe.directory / "export"
-    options = ("--units", 8, "--export", "float32", "--export_dir", export)
-    result = run_recipe("time_series", *flags.split(), *options).result
-    assert result["examples"]["test"] > 0
-    done, prediction = predict(export, str(run_recipe.directory / "shops.csv"))
-    assert done.returncode == 0 and [series["id"] for series in prediction["series"]] == ["a", "b"], done.stderr
-    assert [step["time"] for step in prediction["series"][1]["steps"]][:2] == ["2024-04-29", "2024-04-30"]
-    weekly = tmp_path / "weekly.csv"
-    weekly.write_text("day;sold\n" + "".join(f"{1 + 7 * (n % 4):02}.{1 + n // 4:02}.2024;1\n" for n in range(16)))
-    done, prediction = predict(export, str(weekly))
-    assert done.returncode == 1 and "604800 s apart, and those of the training data 86400 s" in prediction["error"]
+@pytest.mark.slow
+def test_a_smoke_run_of_forecasting(run_recipe, tmp_path):
+    flags = "--task forecast --smoke --noxla --export float32,int8 --export_dir".split()
+    result = run_recipe("time_series", *flags, tmp_path / "export").result
+    check_forecaster(result, tmp_path / "export", horizon=12)
+    int8, mse = result["exports"][1], result["metrics"]["mse"]  # its scaling is in float32: in 8 bits it was off by 16
+    assert int8["max_abs_error"] < 1.5 and int8["metrics"]["mse"] == pytest.approx(mse, rel=0.05)
+    sines = write_sines(tmp_path / "sines.csv")
+    code, (prediction,) = predict(tmp_path / "export", sines, "--plot", tmp_path / "plot.png")
+    assert code == 0 and is_picture(tmp_path / "plot.png")
+    assert [step["step"] for step in prediction["steps"]] == list(range(1, 13))
+
+
+@pytest.mark.slow
+def test_deep_ar(run_recipe):
+    flags = "--task forecast --model deepar --distribution gaussian --calendar --samples 10 --smoke --noxla --export="
+    result = run_recipe("time_series", *flags.split()).result
+    assert {"mse", "mase", "wql", "coverage"} <= set(result["metrics"]) and result["model"] == "deepar"
+    assert result["baselines"][2]["mse"] == pytest.approx(result["metrics"]["mse"])
 
 
 @pytest.mark.slow
@@ -244,6 +258,7 @@ def test_what_is_refused(run_recipe, flags, content, words):
     assert {path.name for path in run_recipe.directory.iterdir()} <= {"mine.csv"}
 
 
+@pytest.mark.slow
 def test_a_constant_series_is_forecast(run_recipe):
     """Its deviation is 0, which must not become a division by zero."""
     (run_recipe.directory / "mine.csv").write_text("t,x\n" + "".join(f"{n},3\n" for n in range(200)))

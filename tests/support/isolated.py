@@ -14,6 +14,8 @@ import tempfile
 import threading
 from pathlib import Path
 
+from fork_server import Fork
+
 from tfpar.cluster.launcher.cores import CoreAllocation
 from tfpar.cluster.launcher.ports import free_ports
 
@@ -66,7 +68,8 @@ def run_cases(command: list[str], names: list[str], make_environments, timeout_s
     """Run cases in order.
 
     Args:
-        command: to which the names of the cases are appended. It prints one line of JSON, an object, for each.
+        command: arguments of Python, to which the names of the cases are appended. It prints one line of JSON, an
+            object, for each.
         names: of the cases.
         make_environments: function that returns the further environment variables of each process of a new cluster.
         timeout_s: for each case; the first one of a process has `START_S` more.
@@ -91,14 +94,12 @@ class _Process:
     def __init__(self, command, environment, stderr):
         self._stderr = stderr
         self._lines = queue.Queue()
-        self._process = subprocess.Popen(
-            command, env={**os.environ, **environment}, stdout=subprocess.PIPE, stderr=stderr, text=True
-        )
+        self._process = Fork(command, env={**os.environ, **environment}, stdout=subprocess.PIPE, stderr=stderr)
         threading.Thread(target=self._read, daemon=True).start()
 
     def _read(self):
         for line in self._process.stdout:
-            self._lines.put(line)
+            self._lines.put(line.decode())
         self._lines.put(None)
 
     def result(self, timeout_s):

@@ -5,7 +5,6 @@ others, and takes three minutes at most.
 """
 
 import concurrent.futures
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -65,7 +64,7 @@ def _run(setting, way, names):
     # Results are compared, not speed; compilation takes the time.
     fast = {"XLA_FLAGS": "--xla_backend_optimization_level=0"}
     return run_cases(
-        [sys.executable, str(SCRIPT), setting, way],
+        [str(SCRIPT), setting, way],
         names,
         lambda: [{**e, **fast} for e in environments_of(setting)],
         TIMEOUT_S,

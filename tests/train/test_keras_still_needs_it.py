@@ -61,7 +61,7 @@ def test_shards_have_the_same_weight_whatever_is_masked(stock):
 
 def test_fit_fails_on_several_workers():
     """One worker raises, or both; one may hang."""
-    command = [sys.executable, str(SCRIPT), "multiworker"]
+    command = [str(SCRIPT), "multiworker"]
     results = run_cases(command, ["fit"], functools.partial(cluster_environments, 2), timeout_s=20)["fit"]
     assert all(result.get("fit") or result.get("error") for result in results), "`fit` works on both workers"
     assert any("PerReplica" in (result.get("fit") or "") for result in results)

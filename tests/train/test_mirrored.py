@@ -2,12 +2,11 @@
 
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from fork_server import run_fork
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -16,7 +15,7 @@ SCRIPT = Path(__file__).parents[1] / "support" / "mirrored_cases.py"
 
 @pytest.fixture(scope="module")
 def results():
-    done = subprocess.run([sys.executable, SCRIPT], capture_output=True, text=True, timeout=110)
+    done = run_fork([SCRIPT], timeout=110)
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout.splitlines()[-1])
 

@@ -5,7 +5,6 @@ or hangs cannot fail others.
 """
 
 import concurrent.futures
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +28,7 @@ def outcomes(tmp_path_factory, request):
     root = str(tmp_path_factory.mktemp("workers"))
 
     def run(setting, names):
-        command = [sys.executable, str(SCRIPT), setting, root]
+        command = [str(SCRIPT), setting, root]
         return run_cases(command, names, lambda: environments_of(setting), TIMEOUT_S)
 
     items = [item for item in request.session.items if item.path == request.path and hasattr(item, "callspec")]

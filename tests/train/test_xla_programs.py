@@ -4,11 +4,10 @@ With one shape of all batches, and without lanes, both are one program.
 """
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from fork_server import run_fork
 
 SCRIPT = Path(__file__).parents[1] / "support" / "count_programs.py"
 
@@ -21,8 +20,8 @@ SCRIPT = Path(__file__).parents[1] / "support" / "count_programs.py"
 )
 def test_one_program_for_each_shape(jit_compile, lengths, lanes, shapes, updates, tmp_path):
     environment = {**os.environ, "XLA_FLAGS": f"--xla_dump_to={tmp_path} --xla_dump_hlo_as_text"}
-    command = [sys.executable, SCRIPT, *map(str, (jit_compile, lengths, lanes))]
-    subprocess.run(command, env=environment, check=True, timeout=120)
+    done = run_fork([SCRIPT, *map(str, (jit_compile, lengths, lanes))], env=environment, timeout=120)
+    assert done.returncode == 0, done.stderr
     compiled = list(tmp_path.glob("module_*.before_optimizations.txt"))
     assert len([path for path in compiled if "forward_backward" in path.name]) == shapes
     assert len(compiled) == shapes + updates, "only the update is a further program"

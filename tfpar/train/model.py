@@ -7,16 +7,14 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
-from tfpar import keras_private
 from tfpar.cluster import heartbeat, outside_scope
 from tfpar.cluster.multiworker import check_trains_together
 from tfpar.cluster.strategy import divides_time
 from tfpar.keras_private import Functional, TrainerHooks, flatten_layers
 from tfpar.train import evaluation, guarded_step, keras_signatures, step
-from tfpar.train.accumulation import add_accumulated_weight
+from tfpar.train.building import build_from_batch
 from tfpar.train.checkpoints.data_position import DataPosition
 from tfpar.train.checks import check_runs_own_step, check_scope, check_synchronized_layers
 from tfpar.train.execution import make_predict_function, make_step_function, without_autotuning
@@ -222,16 +220,7 @@ class Model(SavedByWorkers, XlaPolicy, TrainerHooks, keras.Model):
             position.attach(epoch_iterator)
 
     def _build_from_batch(self, batch):
-        """Build from the shapes of the data; Keras would run on the first batch, which fails on several workers."""
-        batch = tf.nest.map_structure(_describe_shard, batch)
-        with self.distribute_strategy.scope():
-            try:
-                keras_private.build_symbolically(self, batch)
-            except Exception:
-                if step.count_microbatches(self) > 1 or self.step_guard is not None:
-                    raise
-                return  # as in Keras, the first step builds a model that cannot be built symbolically
-            add_accumulated_weight(self.optimizer)
+        build_from_batch(self, batch)
 
 
 @keras.saving.register_keras_serializable(package="tfpar")
@@ -295,11 +284,3 @@ class Sequential(Model, keras.Sequential):
 
     def __init__(self, layers: Sequence[keras.layers.Layer] | None = None, **kwargs: Any) -> None:
         keras.Sequential.__init__(self, layers, **kwargs)
-
-
-def _describe_shard(leaf):
-    """Return an object of the shape and dtype of one replica's rows of a leaf of a batch, or of its `tf.TypeSpec`."""
-    leaf = keras_private.replica_spec(leaf)
-    if hasattr(leaf, "shape"):
-        return leaf
-    return None if leaf is None or isinstance(leaf, tf.TypeSpec) else np.asarray(leaf)

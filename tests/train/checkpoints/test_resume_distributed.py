@@ -1,6 +1,5 @@
 """Resumed training on several replicas and workers: see `tests/support/resume_cases.py`."""
 
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,7 @@ CASES = ["some_steps", "several_steps_per_execution", "loss_scaling", "skipped_s
 
 
 def run(setting, names, directory, timeout_s=120):
-    command = [sys.executable, str(SCRIPT), setting, str(directory)]
+    command = [str(SCRIPT), setting, str(directory)]
     results = run_cases(command, names, lambda: environments_of(setting), timeout_s)
     for name, processes in results.items():
         for process in processes:

@@ -21,6 +21,7 @@ from tfpar.errors import UserError
 from tfpar.export.conversion.converter_process import LOG
 from tfpar.export.conversion.subprocess_environment import subprocess_environment
 
+start_process = subprocess.Popen  # tests start it as a fork
 COMMAND = [sys.executable, "-m", "tfpar.export.conversion.converter_process"]
 _LAST_CHARACTERS = 300
 _MISSING_OPERATION = re.compile(r"'(tf\.\w+)' op is neither a custom op nor a flex op")
@@ -90,7 +91,7 @@ class _Converter:
     def __init__(self):
         self._lock = threading.Lock()
         self._log = tempfile.TemporaryFile()
-        self._process = subprocess.Popen(
+        self._process = start_process(
             COMMAND,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -146,8 +146,7 @@ class AnomalyDetection(TimeSeries):
         """Return the scores of all steps of a split, series by series."""
 
         def estimate(windows):
-            inputs = add_indicators(windows, data.has_indicators)
-            return np.asarray(model.predict(inputs, batch_size=256, verbose=0))
+            return _estimate(model, data, windows)
 
         deviation = np.array(data.scaling.deviation)
         return np.concatenate(
@@ -184,6 +183,7 @@ class AnomalyDetection(TimeSeries):
 
         windows = data.windows("test")
         chosen = np.unique(np.linspace(0, len(windows) - 1, min(len(windows), 200)).astype(int))
+        test_windows = windows.gather(chosen)
         return DetectorExport(
             model=keras.Model(model.input, model.output, name="time_series"),
             data=data,
@@ -191,7 +191,8 @@ class AnomalyDetection(TimeSeries):
             smoothing=self.config.smoothing,
             streaming=self.config.streaming,
             found=evaluation.predictions,
-            test_windows=windows.gather(chosen),
+            test_windows=test_windows,
+            test_estimates=_estimate(model, data, test_windows),
             test_labels=np.zeros(len(chosen), np.int32),
             calibration=self.make_batches(data, "train", shuffle=True),
             history=history,
@@ -207,3 +208,8 @@ class AnomalyDetection(TimeSeries):
         if config.model == "autoencoder":
             return f"Sequence autoencoder of windows of {config.input_length} steps, {cell}; its errors are the scores."
         return f"{cell} that forecasts the next step; its errors are the scores."
+
+
+def _estimate(model, data, windows):
+    """Return the model's estimates of windows (windows, steps, columns), NaN: missing."""
+    return np.asarray(model.predict(add_indicators(windows, data.has_indicators), batch_size=256, verbose=0))

@@ -187,6 +187,7 @@ class SeriesClassification(TimeSeries):
             model=self._make_predictor(model, data),
             data=data,
             test_series=self._inputs(data, data.test),
+            test_outputs=evaluation.predictions,
             test_labels=data.test.targets,
             streaming=self.config.streaming,
             class_scores=evaluation.results.get("classes", []),

@@ -35,12 +35,14 @@ class SeriesClassifierExport(MeasuredExport):
             "number".
         data: that it was trained on.
         test_series: float32 (examples, steps, columns), as the model takes them.
+        test_outputs: float (examples, classes) or (examples, 1), of the trained model.
         streaming: add a signature for steps.
         class_scores: of the trained model on the test set, see `tfpar.tasks.scores.score_classes`.
     """
 
     data: LabeledSeriesData
     test_series: np.ndarray
+    test_outputs: np.ndarray
     streaming: bool
     class_scores: list[dict]
 
@@ -81,7 +83,7 @@ class SeriesClassifierExport(MeasuredExport):
             draw_confusion_matrix(self.test_labels, predictions, names, path)
 
     def predict_with_keras(self) -> np.ndarray:
-        return self._decide(self.model.predict(self.test_series, batch_size=64, verbose=0))
+        return self._decide(self.test_outputs)
 
     def predict_with_tflite(self, path: Path, rows: np.ndarray) -> np.ndarray:
         model = TFLiteModel(path)

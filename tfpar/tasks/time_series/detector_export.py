@@ -46,6 +46,7 @@ class DetectorExport(MeasuredExport):
         streaming: add a signature for steps.
         found: "threshold", and "scores" and "labels" (or None) of the test steps.
         test_windows: float32 (windows, steps, columns), NaN: missing.
+        test_estimates: float32 (windows, steps, columns), of the trained model.
         reading: see `describe_table`.
     """
 
@@ -55,6 +56,7 @@ class DetectorExport(MeasuredExport):
     streaming: bool
     found: dict[str, Any]
     test_windows: np.ndarray
+    test_estimates: np.ndarray
     reading: dict[str, str] = dataclasses.field(default_factory=dict)
 
     def make_manifest_fields(self) -> dict[str, Any]:
@@ -87,7 +89,7 @@ class DetectorExport(MeasuredExport):
         return add_indicators(self.test_windows, self.data.has_indicators)
 
     def predict_with_keras(self) -> np.ndarray:
-        return self.model.predict(self._inputs, batch_size=64, verbose=0)
+        return self.test_estimates
 
     def predict_with_tflite(self, path: Path, rows: np.ndarray) -> np.ndarray:
         model, inputs = TFLiteModel(path), self._inputs

@@ -105,7 +105,7 @@ class ForecasterExport(MeasuredExport):
         draw_error_by_horizon(self.backtest.error_by_horizon, directory / "error_by_horizon.png")
 
     def predict_with_keras(self) -> np.ndarray:
-        return self._point(self.model.predict(self.test_series, batch_size=256, verbose=0))
+        return self.backtest.forecast
 
     def predict_with_tflite(self, path: Path, rows: np.ndarray) -> np.ndarray:
         model = TFLiteModel(path)

@@ -64,7 +64,15 @@ class TimeSeriesConfig(TableFiles):
         "residual": dict(_ANOMALY),
     }
     SMOKE: ClassVar = dict(
-        steps=2, units=8, width=8, batch_size=8, input_length=24, horizon=12, split="", scaling="global"
+        steps=2,
+        units=8,
+        width=8,
+        batch_size=8,
+        input_length=24,
+        horizon=12,
+        split="",
+        scaling="global",
+        backtest_origins=1,
     )
 
     task: str = setting("classify", "What is done with the series.", choices=tuple(SUBTASKS))

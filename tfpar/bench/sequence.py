@@ -89,7 +89,8 @@ def make_training(case: SequenceCase, strategy: Any) -> Training:
     keras.utils.set_random_seed(0)
     with strategy.scope():
         inputs = keras.Input((case.time, case.units), batch_size=case.batch)
-        hidden = find_layer(case.cell)(case.units, return_sequences=True)(inputs)
+        layer: Any = find_layer(case.cell)
+        hidden = layer(case.units, return_sequences=True)(inputs)
         model = tfpar.train.Model(inputs, keras.layers.Dense(1)(hidden))
         model.compile(keras.optimizers.SGD(_LEARNING_RATE), "mse", jit_compile=True)
     model.lanes = tfpar.cluster.cpu_lanes(strategy, case.batch)
@@ -123,8 +124,8 @@ def measure(case: SequenceCase, strategy: Any, results: Path) -> dict:
     before = resident_bytes()  # excludes the memory of the framework itself
     training = make_training(case, strategy)
     losses = [training.step() for _ in range(COMPARED_STEPS)]
-    weights = {variable.path: np.asarray(variable) for variable in training.model.weights}
-    np.savez(results, losses=np.array(losses), **{name.replace("/", "."): value for name, value in weights.items()})
+    arrays: dict[str, Any] = {str(index): value for index, value in enumerate(training.model.get_weights())}
+    np.savez(results, losses=np.array(losses), **arrays)
     collectives = getattr(strategy, "tfpar_collectives", None)
     sent_before = collectives.sent_bytes if collectives else 0
     seconds = []
@@ -149,9 +150,11 @@ def measure_worker(case: SequenceCase, directory: Path) -> None:
     """Measure this process as one of the workers; write `INDEX.npz` and `INDEX.json` into a directory."""
     from tfpar.cluster import make_strategy, read_tf_config
 
-    index = read_tf_config().index
-    result = measure(case, make_strategy("sequence"), directory / f"{index}.npz")
-    (directory / f"{index}.json").write_text(json.dumps(result))
+    config = read_tf_config()
+    if config is None:
+        sys.exit("TF_CONFIG must name the workers; run this by `tfpar launch`")
+    result = measure(case, make_strategy("sequence"), directory / f"{config.index}.npz")
+    (directory / f"{config.index}.json").write_text(json.dumps(result))
 
 
 def measure_workers(case: SequenceCase) -> dict:

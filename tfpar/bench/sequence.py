@@ -79,7 +79,7 @@ class Training(NamedTuple):
 
 
 def make_training(case: SequenceCase, strategy: Any) -> Training:
-    """Make the model of a case, and its step on one batch."""
+    """Make the model of a case, train one step, and return the model with the function of further steps."""
     import keras
     import tensorflow as tf
 
@@ -97,10 +97,10 @@ def make_training(case: SequenceCase, strategy: Any) -> Training:
     generator = np.random.default_rng(0)
     shapes = (case.batch, case.time, case.units), (case.batch, case.time, 1)
     dataset = tf.data.Dataset.from_tensors(tuple(generator.normal(size=shape).astype("float32") for shape in shapes))
-    batches = iter(dataset.repeat())
-    with tfpar.cluster.outside_scope():
-        model.make_train_function()
-    train: Any = model.train_function
+    dataset = dataset.repeat()
+    model.fit(dataset, steps_per_epoch=1, verbose=0)
+    batches = iter(dataset)
+    train: Any = model.train_function  # `fit` made it
     return Training(model, lambda: float(train(batches)["loss"]))
 
 

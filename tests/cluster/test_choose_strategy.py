@@ -35,6 +35,9 @@ TABLE = [
     (("sequence", 2, NOTHING), ("sequence", 2, "CPU", ASKED)),
     (("sequence", 0, FOUR_GPUS), ("sequence", 4, "GPU", ASKED)),
     (("sequence", 2, ALONE), ("sequence", 2, "CPU", ASKED)),
+    (("sequence", 0, NOTHING, (2, 2)), ("sequence", 4, "CPU", ASKED, (2, 2))),
+    (("sequence", 6, NOTHING, (2, 3)), ("sequence", 6, "CPU", ASKED, (2, 3))),
+    (("sequence", 0, TWO_WITH_GPUS, (4, 2)), ("sequence", 8, "GPU", ASKED, (4, 2))),
     (("auto", 0, TWO_WORKERS), ("multiworker", 2, "CPU", "TF_CONFIG names 2 workers")),
     (("auto", 8, TWO_WITH_GPUS), ("multiworker", 8, "GPU", "TF_CONFIG names 2 workers")),
     (("auto", 0, ALONE), ("one", 1, "CPU", "there is one CPU device to train on")),
@@ -101,3 +104,24 @@ def test_an_unknown_name():
     message = f"`strategy`, expected one of {names}.*strategy='ring'"
     with pytest.raises(ValueError, match=message):
         choose_strategy("ring", 0, NOTHING)
+
+
+@pytest.mark.parametrize(
+    "asked, message",
+    [
+        (("mirrored", 4, NOTHING, (2, 2)), "`mesh_shape` must be None with strategy 'mirrored'; got"),
+        (("sequence", 4, NOTHING, (2,)), r"two positive integers, \(data, sequence\); got \(2,\)"),
+        (("sequence", 4, NOTHING, (2, 0)), "two positive integers"),
+        (("sequence", 4, NOTHING, (2, 2.0)), "two positive integers"),
+        (("sequence", 3, NOTHING, (2, 2)), r"each of its 2 x 2 positions; got 3 replica\(s\). Use a mesh_shape whose"),
+        (("sequence", 0, TWO_WORKERS, (2, 2)), r"each of its 2 x 2 positions; got 2 replica\(s\)"),
+    ],
+)
+def test_a_wrong_mesh(asked, message):
+    with pytest.raises(UserError, match=message):
+        choose_strategy(*asked)
+
+
+def test_the_text_states_the_mesh():
+    choice = choose_strategy("sequence", 0, NOTHING, (2, 3))
+    assert str(choice) == "sequence, 6 x CPU as a mesh of 2 x 3, since it was requested"

@@ -54,19 +54,28 @@ def test_mirrored_and_too_late():
 
 def test_another_number_of_gpus_is_refused(monkeypatch):
     """Without GPUs only the choice can be tested."""
-    monkeypatch.setattr(strategy_module, "_made", {("mirrored", "GPU", 2): None})
+    monkeypatch.setattr(strategy_module, "_made", {("mirrored", "GPU", 2, None): None})
     with pytest.raises(UserError, match="`replicas` must stay 2 in this process.* got 4. Start a new process"):
         strategy_module._check_collisions(choose_strategy("mirrored", 4, Machines(gpus=4)))
     strategy_module._check_collisions(choose_strategy("tpu", 0, Machines(tpus=8)))
 
 
 def test_two_strategies_of_the_same_workers_are_refused(monkeypatch):
-    monkeypatch.setattr(strategy_module, "_made", {("multiworker", "CPU", 2): None})
+    monkeypatch.setattr(strategy_module, "_made", {("multiworker", "CPU", 2, None): None})
     choice = choose_strategy("sequence", 0, Machines(workers=2))
     strategy_module._check_collisions(choice)  # without TF_CONFIG
     cluster = {"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 0}}
     monkeypatch.setenv("TF_CONFIG", json.dumps(cluster))
     with pytest.raises(UserError, match="`name` must be .*; got 'sequence' after the other. Start a new process"):
+        strategy_module._check_collisions(choice)
+
+
+def test_another_mesh_of_the_same_workers_is_refused(monkeypatch):
+    monkeypatch.setattr(strategy_module, "_made", {("sequence", "CPU", 2, None): None})
+    cluster = {"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 0}}
+    monkeypatch.setenv("TF_CONFIG", json.dumps(cluster))
+    choice = choose_strategy("sequence", 0, Machines(workers=2), (1, 2))
+    with pytest.raises(UserError, match=r"`mesh_shape` must stay the same .*; got \(1, 2\) after another"):
         strategy_module._check_collisions(choice)
 
 

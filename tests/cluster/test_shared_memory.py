@@ -56,6 +56,8 @@ def test_all_get_the_arrays_of_all(workers):
                         begin += aligned_size(array.size, array.itemsize)
                     assert flat.dtype == given[0].dtype
                 assert groups[1].size == worker + 1, "nothing behind the last array"
+        given = [array for call in range(5) for group in arrays(index, call) for array in group]
+        assert collectives.sent_bytes == sum(array.nbytes for array in given)
         return "equal"
 
     assert in_threads(workers, work) == ["equal"] * workers

@@ -1,6 +1,6 @@
 """Trains each case on one device and with the time axis divided; prints a line of JSON for each: SETTING WAY CASE...
 
-SETTING is "sequence2", "sequence3" or, with TF_CONFIG, "workers2"; WAY is "eager", "graph" or "xla". A line has the
+SETTING is a key of `SETTINGS`; those of workers need TF_CONFIG. WAY is "eager", "graph" or "xla". A line has the
 results of one device and of the setting.
 """
 
@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 import tfpar
-from tfpar.train import sequence_sharding
+from tfpar.train.replica_mesh import ReplicaMesh
 
 ROWS, TIME, FEATURES, CLASSES = 8, 7, 3, 4
 RANDOM = np.random.default_rng(0)
@@ -101,6 +101,30 @@ def translator():
     return tfpar.train.Model([source, target], keras.layers.Dense(2)(hidden))
 
 
+def shared_noise():
+    """Drop features of all steps alike, and states: each replica needs the masks of one device."""
+    x = keras.Input((None, FEATURES))
+    hidden = keras.layers.SpatialDropout1D(0.3, seed=1)(keras.layers.Dense(6)(x))
+    hidden = keras.layers.Dropout(0.3, noise_shape=(None, 1, None), seed=2)(hidden)
+    last = keras.layers.Dropout(0.3, seed=3)(LAYERS.MinGRU(4)(hidden))
+    return tfpar.train.Model(x, keras.layers.Dense(CLASSES)(last))
+
+
+def time_distributed():
+    x = keras.Input((None, FEATURES))
+    hidden = keras.layers.TimeDistributed(keras.layers.Dense(4, activation="tanh"))(x)
+    return tfpar.train.Model(x, LAYERS.MinGRU(2, return_sequences=True)(hidden))
+
+
+def grouped():
+    """Tag each step, and classify the whole, with dropout; no layer reads all rows."""
+    x = keras.Input((None, FEATURES))
+    hidden = LAYERS.Dropout(0.3, seed=1)(LAYERS.MinGRU(4, return_sequences=True)(x))
+    last = LAYERS.Dropout(0.3, seed=2)(LAYERS.Bidirectional(LAYERS.LSTM(3))(hidden))
+    outputs = [keras.layers.Dense(2, name="steps")(hidden), keras.layers.Dense(CLASSES, name="last")(last)]
+    return tfpar.train.Model(x, outputs)
+
+
 def sequential():
     return tfpar.train.Sequential([LAYERS.MinGRU(4, return_sequences=True), LAYERS.GRU(3), keras.layers.Dense(CLASSES)])
 
@@ -138,7 +162,13 @@ CASES = {
         make=functools.partial(per_step, LAYERS.MinGRU), loss=keras.losses.MeanSquaredError(reduction="sum"), rate=1e-3
     ),
     "translator": dict(make=translator, data={"x": [X, X[:, ::-1]], "y": STEPS}),
+    "shared_noise": dict(make=shared_noise, data={"x": X, "y": LAST}, loss=cross_entropy()),
+    "time_distributed": dict(make=time_distributed),
+    "grouped": dict(
+        make=grouped, data={"x": X, "y": [STEPS, LAST]}, loss=["mse", cross_entropy()], metrics=[["mae"], ["accuracy"]]
+    ),
     "sequential": dict(make=sequential, data={"x": X, "y": LAST}, loss=cross_entropy(), metrics=["accuracy"]),
+    "one_row": dict(make=functools.partial(per_step, LAYERS.LSTM), data={"x": X[:1], "y": STEPS[:1]}),
     "one_step": dict(make=functools.partial(per_step, LAYERS.MinGRU), data={"x": X[:, :1], "y": STEPS[:, :1]}),
     "one_step_mlstm": dict(make=functools.partial(per_step, LAYERS.MLSTM), data={"x": X[:, :1], "y": STEPS[:, :1]}),
     "two_steps_lstm": dict(
@@ -175,7 +205,7 @@ def results(strategy, way, make, data=REGRESS, loss="mse", metrics=(), rate=0.1)
         model.compile(optimizer, loss, weighted_metrics=metrics, **how)
     initial = model.get_weights() if model.built else None
     options = {"batch_size": 3, "verbose": 0}  # batches of 3, 3 and 2 rows
-    history = model.fit(**data, epochs=1, shuffle=False, validation_data=tuple(data.values()), **options).history
+    history = model.fit(**data, epochs=1, shuffle=False, **options).history
     predictions = keras.tree.flatten(model.predict(data["x"], **options))
     return {
         "moved": max(float(abs(new - old).max()) for new, old in zip(model.get_weights(), initial, strict=True))
@@ -190,20 +220,20 @@ def results(strategy, way, make, data=REGRESS, loss="mse", metrics=(), rate=0.1)
 
 def count_exchanged(strategy):
     """Return the bytes that a replica sends within a training step, for sequences of two lengths."""
-    exchange, sent = sequence_sharding.exchange_tensors, {}
+    exchange, sent = ReplicaMesh.exchange, {}
 
-    def count(tensor):
+    def count(mesh, tensor):
         sent[steps].append(tensor.shape.num_elements() * tensor.dtype.size)
-        return exchange(tensor)
+        return exchange(mesh, tensor)
 
-    sequence_sharding.exchange_tensors = count
+    ReplicaMesh.exchange = count
     with strategy.scope():
         model = both_directions(LAYERS.MinGRU)
         model.compile("sgd", "mse", jit_compile=True)
     for steps in (1024, 16384):
         sent[steps] = []
         model.train_on_batch(np.ones((2, steps, FEATURES), "float32"), np.ones((2, steps, 2), "float32"))
-    sequence_sharding.exchange_tensors = exchange
+    ReplicaMesh.exchange = exchange
     replicas = strategy.num_replicas_in_sync
     return {str(steps): sum(sizes) / replicas for steps, sizes in sent.items()}
 
@@ -221,17 +251,50 @@ def read_different_batches(strategy, rows, steps):
         return str(error)
 
 
+def draw_noise(strategy):
+    """Return the random numbers of each slice, by the name of a layer."""
+    layers = {
+        "dropout": keras.layers.Dropout(0.5),
+        "alpha": keras.layers.AlphaDropout(0.5),
+        "gaussian": keras.layers.GaussianDropout(0.5),
+        "noise": keras.layers.GaussianNoise(1.0),
+        "spatial": keras.layers.SpatialDropout1D(0.5),
+        "shared": keras.layers.Dropout(0.5, noise_shape=(None, 1, None)),
+    }
+    x = keras.Input((None, 8))
+    with strategy.scope():
+        model = tfpar.train.Model(x, {name: layer(x) for name, layer in layers.items()})
+
+    def call(data):
+        with keras.StatelessScope():
+            return model(data, training=True)
+
+    outputs = model.distribute_strategy.run(call, args=(tf.ones((2, 6, 8)),))
+    of_replicas = {name: strategy.experimental_local_results(output) for name, output in outputs.items()}
+    return {name: [each.numpy().tolist() for each in numbers] for name, numbers in of_replicas.items()}
+
+
 # Further cases, of other results.
 FACTS = {
+    "noise": draw_noise,
     "exchanged": count_exchanged,
     "different_rows": functools.partial(read_different_batches, rows=1, steps=0),
     "different_steps": functools.partial(read_different_batches, rows=0, steps=3),
 }
 
 
+SETTINGS = {
+    "sequence2": {"replicas": 2},
+    "sequence3": {"replicas": 3},
+    "mesh2x2": {"mesh_shape": (2, 2)},
+    "workers2": {},
+    "workers4": {"mesh_shape": (2, 2)},
+}
+
+
 def main():
     setting, way, *names = sys.argv[1:]
-    strategy = tfpar.cluster.make_strategy("sequence", 0 if setting == "workers2" else int(setting[-1]))
+    strategy = tfpar.cluster.make_strategy("sequence", **SETTINGS[setting])
     for name in names:
         try:
             if name in FACTS:

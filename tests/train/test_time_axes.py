@@ -6,7 +6,13 @@ import keras
 import pytest
 
 import tfpar
-from tfpar.train.sequence_sharding import BatchCut, SequenceShard, check_runs_own_methods
+from tfpar.train.sequence_sharding import (
+    BatchCut,
+    SequenceShard,
+    check_rows_are_independent,
+    check_runs_own_methods,
+    check_slices_have_steps,
+)
 from tfpar.train.time_axes import find_time_axes
 
 L = keras.layers
@@ -46,11 +52,12 @@ def refused(model):
         (L.Bidirectional(L.GRU(4)), "Use tfpar.layers.Bidirectional"),
         (L.Cropping1D(), "Use strategy"),
         (L.ZeroPadding1D(), "Use strategy"),
-        (L.TimeDistributed(L.Dense(3)), "Use the layer itself"),
         (tfpar.layers.MeanPooling(), "Use strategy"),
         (tfpar.layers.MaxPooling(), "Use strategy"),
         (tfpar.layers.LSTM(4, return_sequences=True, go_backwards=True), "Use tfpar.layers.Bidirectional"),
         (L.Dense(4, activity_regularizer="l2"), "Use kernel_regularizer"),
+        (L.Dropout(0.5, noise_shape=(2, 16, 1)), "with None or 1 for the time axis"),
+        (L.Dropout(0.5, noise_shape=(4,)), "Use a `noise_shape` of all axes"),
         (L.Lambda(lambda x: x[:, ::-1]), "Use strategy"),
     ],
     ids=lambda value: getattr(value, "name", None),
@@ -59,6 +66,42 @@ def test_layers_that_look_across_steps_are_refused_by_name(layer, remedy):
     message = refused(model_of(L.Dense(4), layer, shape=(16, 4)))
     assert re.match(f"The layer '{layer.name}' \\({type(layer).__name__}\\) .*strategy 'sequence' divides", message)
     assert remedy in message and message.count(". ") == 1
+
+
+@pytest.mark.parametrize(
+    "layer, reason",
+    [
+        (L.BatchNormalization(), "has variables that each step of the time axis updates.*Use LayerNormalization"),
+        (L.Dropout(0.5), "draws random numbers within TimeDistributed.*Call it on the whole sequences"),
+        (tfpar.layers.LSTM(4), "runs within each step of the time axis.*Use a recurrent layer of keras.layers"),
+        (keras.Sequential([L.Dense(4, activity_regularizer="l2")]), "has an activity_regularizer"),
+    ],
+    ids=lambda value: getattr(value, "name", None),
+)
+def test_layers_within_time_distributed_that_are_refused(layer, reason):
+    model = model_of(L.TimeDistributed(layer), shape=(6, 4, 3))
+    assert re.search(reason, refused(model))
+
+
+def test_time_distributed_layers_are_allowed():
+    frames = keras.Sequential([keras.Input((8, 8, 1)), L.Conv2D(2, 3), L.Flatten(), L.Dense(4)])
+    axes = find_time_axes(model_of(L.TimeDistributed(frames, name="frames"), recurrent(), shape=(6, 8, 8, 1)))
+    assert axes.outputs and [layer.name for layer in axes.step_loops] == ["frames"]
+
+
+def test_time_distributed_needs_a_step_in_each_slice():
+    axes = find_time_axes(model_of(L.TimeDistributed(L.Dense(3), name="steps")))
+    check_slices_have_steps(BatchCut(axes, keras.ops.ones((2, 3, 4)), 2), axes)
+    with pytest.raises(ValueError, match=r"'steps' \(TimeDistributed\) needs a step on each of 2 replicas.*Pad the"):
+        check_slices_have_steps(BatchCut(axes, keras.ops.ones((2, 1, 4)), 2), axes)
+
+
+def test_layers_of_all_rows_are_refused_where_rows_are_divided():
+    model = model_of(tfpar.layers.GRU(4), L.BatchNormalization(name="norm"))
+    with pytest.raises(ValueError, match=r"'norm' \(BatchNormalization\) reads all rows.*Use LayerNormalization"):
+        check_rows_are_independent(model)
+    model.get_layer("norm").trainable = False
+    check_rows_are_independent(model)
 
 
 @pytest.mark.parametrize("operation", [lambda x: x[:, -1], lambda x: keras.ops.mean(x, axis=1), keras.ops.flip])
@@ -112,6 +155,21 @@ def test_layers_of_single_steps_are_allowed():
     assert (axes.inputs, axes.outputs) == ([True], True)
 
 
+def test_a_random_layer_of_steps_and_of_rows_is_refused():
+    x, dropout = keras.Input((None, 4)), L.Dropout(0.5)
+    message = refused(tfpar.train.Model(x, dropout(tfpar.layers.MinGRU(4)(dropout(x)))))
+    assert "(Dropout) is called with and without the time axis" in message and "Use two layers" in message
+
+
+def test_random_layers_that_draw_for_each_step_are_found():
+    nested = keras.Sequential([keras.Input((None, 4)), L.GaussianNoise(1.0, name="inner")])
+    of_rows, of_features = L.Dropout(0.5), L.Dropout(0.5, noise_shape=(None, 1, None))
+    layers = [L.Dropout(0.5, name="outer"), nested, L.SpatialDropout1D(0.5), of_features, tfpar.layers.GRU(4), of_rows]
+    random_layers = find_time_axes(model_of(*layers)).random_layers
+    assert [layer.name for layer, is_of_steps in random_layers if is_of_steps] == ["outer", "inner"]
+    assert len(random_layers) == 5
+
+
 def test_axes_of_tokens_masks_states_and_outputs():
     tokens, static, mask = keras.Input((7,), dtype="int32"), keras.Input((5,)), keras.Input((7,), dtype="bool")
     x = L.Embedding(9, 4)(tokens)
@@ -159,3 +217,12 @@ def test_targets_with_other_steps_are_refused():
         shard.cut_targets(keras.ops.ones((2, 5, 2)))
     with pytest.raises(ValueError, match=r"`y` must have .*got the shape \(2,\)"):
         shard.cut_targets(keras.ops.ones(2))
+
+
+def test_weights_of_rows_and_of_single_steps_are_told_apart():
+    axes = find_time_axes(model_of(L.Dense(2)))
+    cut, output = BatchCut(axes, keras.ops.ones((2, 3, 4)), 2), keras.ops.ones((2, 1, 2))  # slices of 2 steps and 1
+    of_steps, of_rows = keras.ops.ones((2, 3)), keras.ops.ones((2, 1))
+    for weight, is_of_rows in ((of_steps, False), (of_rows, True)):
+        shard = SequenceShard(axes, cut, 1)
+        assert shard.is_row_weight(shard.cut_sample_weight(output, weight), output) == is_of_rows

@@ -9,7 +9,12 @@ from tfpar.export.report.plots import new_figure
 from tfpar.files import written_atomically
 
 EXTRA = "bench"
-_FURTHER = {"form": "form", "bytes": "bytes", "examples_per_second": "examples a second"}
+_FURTHER = {
+    "form": "form",
+    "bytes": "bytes",
+    "examples_per_second": "examples a second",
+    "exchanged_bytes": "bytes that a worker sends",
+}
 _MACHINE = ("tensorflow", "keras", "torch", "jax", "ai-edge-litert", "onnxruntime")
 
 

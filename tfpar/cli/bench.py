@@ -6,7 +6,7 @@ import statistics
 import sys
 from pathlib import Path
 
-from tfpar.bench import export, profile, recurrent, scan, training, translation
+from tfpar.bench import export, profile, recurrent, scan, sequence, training, translation
 from tfpar.bench.lower import lower_cases
 from tfpar.bench.machine import describe_machine
 from tfpar.bench.report import EXTRA, check_has_marks, draw, put_table, read_report
@@ -22,6 +22,7 @@ SUITES = {
     "recurrent": recurrent,
     "profile": profile,
     "scan": scan,
+    "sequence": sequence,
     "export": export,
 }
 RUN_TIMEOUT_S = 600

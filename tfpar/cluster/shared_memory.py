@@ -40,10 +40,14 @@ class SharedMemoryCollectives:
 
     Raises:
         WorkerMissingError: another worker did not connect in time.
+
+    Attributes:
+        sent_bytes: total size of the arrays that this worker has handed over.
     """
 
     def __init__(self, addresses: Sequence[str], index: int, timeout_s: float):
         self._workers, self._timeout_s, self._calls = len(addresses), timeout_s, 0
+        self.sent_bytes = 0
         self._sockets = connect_workers(addresses, index, timeout_s)
         self._own = [_Buffer(), _Buffer()]
         self._of_peers = {peer: [_Buffer(), _Buffer()] for peer in self._sockets}
@@ -66,6 +70,7 @@ class SharedMemoryCollectives:
         dtypes = [group[0].dtype for group in groups]
         parity, message = self._calls % 2, np.array([self._calls, *sizes_bytes], np.int64)
         self._calls += 1
+        self.sent_bytes += sum(array.nbytes for group in groups for array in group)
         own = self._own[parity]
         opened = own.write(groups, sum(map(_space, sizes_bytes)))
         for peer in self._sockets:

@@ -25,15 +25,18 @@ class StrategyChoice:
         replicas: number of replicas, over all workers.
         device_type: "CPU", "GPU" or "TPU".
         reason: of the choice, as the end of "since ...".
+        mesh_shape: of strategy "sequence", (data, sequence): see `make_strategy`; None for all replicas in one row.
     """
 
     name: str
     replicas: int
     device_type: str
     reason: str
+    mesh_shape: tuple[int, int] | None = None
 
     def __str__(self):
-        return f"{self.name}, {self.replicas} x {self.device_type}, since {self.reason}"
+        mesh = f" as a mesh of {self.mesh_shape[0]} x {self.mesh_shape[1]}" if self.mesh_shape else ""
+        return f"{self.name}, {self.replicas} x {self.device_type}{mesh}, since {self.reason}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,18 +53,47 @@ class Machines:
     workers: int = 0
 
 
-def choose_strategy(name: str, replicas: int, machines: Machines) -> StrategyChoice:
+def choose_strategy(
+    name: str, replicas: int, machines: Machines, mesh_shape: tuple[int, int] | None = None
+) -> StrategyChoice:
     """Choose a strategy for a request and the available machines.
 
     Args:
         name: one of `STRATEGIES`.
         replicas: requested number; 0: all GPUs, or one CPU device.
         machines: devices and processes.
+        mesh_shape: see `make_strategy`.
 
     Raises:
         UserError: the request cannot be met here.
     """
     check_one_of("strategy", name, STRATEGIES)
+    if mesh_shape is None:
+        return _choose_without_mesh(name, replicas, machines)
+    mesh_shape = _check_mesh_shape(mesh_shape, name)
+    size = mesh_shape[0] * mesh_shape[1]
+    choice = _choose_without_mesh(name, replicas or (0 if machines.workers > 1 else size), machines)
+    if choice.replicas != size:
+        raise UserError(
+            f"`mesh_shape` must have one replica for each of its {mesh_shape[0]} x {mesh_shape[1]} positions; got "
+            f"{choice.replicas} replica(s). Use a mesh_shape whose product is {choice.replicas}."
+        )
+    return dataclasses.replace(choice, mesh_shape=mesh_shape)
+
+
+def _check_mesh_shape(mesh_shape, name) -> tuple[int, int]:
+    if name != "sequence":
+        raise UserError(f"`mesh_shape` must be None with strategy {name!r}; got {mesh_shape}. Use strategy 'sequence'.")
+    numbers = tuple(mesh_shape)
+    if len(numbers) != 2 or not all(isinstance(number, int) and number > 0 for number in numbers):
+        raise UserError(
+            f"`mesh_shape` must be two positive integers, (data, sequence); got {mesh_shape}. Use (1, N) for N slices "
+            "of the time axis."
+        )
+    return numbers
+
+
+def _choose_without_mesh(name, replicas, machines):
     if name == "multiworker" or machines.workers > 1:
         return _choose_multiworker(name, replicas, machines)
     if name == "tpu" or (name == "auto" and machines.tpus):
@@ -119,7 +151,9 @@ def _choose_on_one_machine(name, replicas, gpus):
     return StrategyChoice("mirrored", wanted, device_type, f"there are {wanted} {device_type} devices to train on")
 
 
-def make_strategy(name: str = "auto", replicas: int = 0, timeout_s: float = 300.0) -> "tf.distribute.Strategy":
+def make_strategy(
+    name: str = "auto", replicas: int = 0, timeout_s: float = 300.0, mesh_shape: tuple[int, int] | None = None
+) -> "tf.distribute.Strategy":
     """Make a `tf.distribute.Strategy`; without GPUs one of one process has `replicas` logical CPU devices.
 
     A later call with the same arguments returns the same strategy: TensorFlow numbers the collectives of each strategy
@@ -132,6 +166,10 @@ def make_strategy(name: str = "auto", replicas: int = 0, timeout_s: float = 300.
             batch over them instead of its rows.
         replicas: number of replicas; 0 for all GPUs, or one CPU device.
         timeout_s: longest wait for another worker, at the start and in each collective.
+        mesh_shape: shape of the mesh of replicas, (data, sequence), for strategy "sequence": the rows of a batch are
+            divided over its first axis, and the time axis over its second one. Replica r is at index
+            (r // sequence, r % sequence), as in `keras.distribution.DeviceMesh` and `jax.make_mesh`. None:
+            (1, replicas).
 
     Returns:
         A `tf.distribute.Strategy`; its `tfpar_choice` is the `StrategyChoice`, which `str` describes.
@@ -151,11 +189,11 @@ def make_strategy(name: str = "auto", replicas: int = 0, timeout_s: float = 300.
 
     gpus = len(tf.config.list_physical_devices("GPU"))
     tpus = tpu.connect() if name == "tpu" else len(tf.config.list_physical_devices("TPU"))
-    choice = choose_strategy(name, replicas, Machines(gpus, tpus, len(config.workers) if config else 0))
+    choice = choose_strategy(name, replicas, Machines(gpus, tpus, len(config.workers) if config else 0), mesh_shape)
     if choice.name == "one":
         strategy = tf.distribute.get_strategy()
     else:
-        key = (choice.name, choice.device_type, choice.replicas)
+        key = (choice.name, choice.device_type, choice.replicas, choice.mesh_shape)
         if key not in _made:
             _check_collisions(choice)
             _made[key] = _make(choice, config, timeout_s)
@@ -188,8 +226,13 @@ def _check_collisions(choice):
             "`name` must be 'multiworker' or 'sequence' in one process, since collectives of two strategies would be "
             f"mixed up; got {choice.name!r} after the other. Start a new process."
         )
+    if read_tf_config() and choice.name in {name for name, *_ in _made}:
+        raise UserError(
+            "`mesh_shape` must stay the same in this process, since collectives of two strategies would be mixed up; "
+            f"got {choice.mesh_shape} after another. Start a new process."
+        )
     one_process = ("mirrored", "sequence")
-    former = [replicas for name, device_type, replicas in _made if name in one_process and device_type == "GPU"]
+    former = [replicas for name, device_type, replicas, _ in _made if name in one_process and device_type == "GPU"]
     if former and choice.name in one_process and choice.device_type == "GPU":
         raise UserError(
             f"`replicas` must stay {former[0]} in this process, since collectives of two sets of GPUs would be mixed "
@@ -199,8 +242,15 @@ def _check_collisions(choice):
 
 def divides_time(strategy: "tf.distribute.Strategy") -> bool:
     """Return whether several replicas divide the time axis of batches instead of the rows: strategy "sequence"."""
+    return time_slice_count(strategy) > 1
+
+
+def time_slice_count(strategy: "tf.distribute.Strategy") -> int:
+    """Return the number of slices into which replicas divide the time axis of batches; 1 if they do not."""
     choice = getattr(strategy, "tfpar_choice", None)
-    return choice is not None and choice.name == "sequence" and strategy.num_replicas_in_sync > 1
+    if choice is None or choice.name != "sequence":
+        return 1
+    return choice.mesh_shape[1] if choice.mesh_shape else strategy.num_replicas_in_sync
 
 
 def usable_cores() -> int:

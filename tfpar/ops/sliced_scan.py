@@ -10,6 +10,7 @@ The gradient is the same in the other direction. Each direction has one exchange
 slice, whatever the number of steps (as LASP-2 does for linear attention, Sun et al. 2025, arXiv:2502.07563).
 """
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -48,57 +49,91 @@ def sliced_scan(
     The gradients by `initial` of all replicas add up to the whole one, as those by weights do.
     """
 
-    def masked_coefficients(*tensors):
-        a, b = coefficients(*tensors)
-        if mask is None:
-            return a, b
-        return tf.where(expand(mask, a), a, tf.ones_like(a)), tf.where(expand(mask, b), b, tf.zeros_like(b))
-
-    def scan_from_zero(*tensors):
-        a, b = masked_coefficients(*tensors)
-        return scan_with_products(a, b, False, implementation)
-
-    def scan_gradient(d_sequence, *tensors):
-        """Return db as if no slice came later, its derivative by the gradient that comes from there, and u."""
-        a, _ = masked_coefficients(*tensors)
-        u, products, (first_u, _) = scan_with_products(a, a * d_sequence, True, implementation)
-        zero = tf.zeros_like(initial)
-        db = d_sequence + shift(u, zero, True)
-        return db, shift(products, tf.ones_like(zero), True), first_u
-
-    def coefficient_gradient(db, products, later, sequence, before, *tensors):
-        db = db + products * later
-        with tf.GradientTape() as tape:
-            tape.watch(tensors)
-            outputs = masked_coefficients(*tensors)
-        output_gradients = (db * shift(sequence, before, False), db)
-        return tape.gradient(outputs, tensors, output_gradients, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+    steps = _SliceSteps(coefficients, mask, implementation)
 
     @tf.custom_gradient
     def differentiable(initial, *tensors):
-        local, products, ends = time_slice.compile(scan_from_zero)(*tensors)
+        local, products, ends = time_slice.compile(steps.scan_from_zero)(*tensors)
         maps = time_slice.gather(ends)
-        states = [initial]  # before each slice, and after the last
-        for end, product in maps:
-            states.append(product * states[-1] + end)
+        states = _compose(maps, initial)
         before = states[time_slice.index]
-        sequence = time_slice.compile(lambda local, products, before: local + products * before)(
-            local, products, before
-        )
+        sequence = time_slice.compile(_add_begin)(local, products, before)
 
         def gradient(d_sequence, d_final):
-            db, products, own_u = time_slice.compile(scan_gradient)(d_sequence, *tensors)
+            db, products, own_u = time_slice.compile(steps.scan_gradient)(d_sequence, *tensors)
             gathered = time_slice.gather([own_u, d_final])
-            later = [tf.add_n([d_final for _, d_final in gathered])]  # dL/dh after each slice, from the last one on
-            for (u, _), (_, product) in zip(reversed(gathered), reversed(maps), strict=True):
-                later.append(product * later[-1] + u)
+            backward_maps = [(u, product) for (u, _), (_, product) in zip(gathered, maps, strict=True)]
+            # dL/dh after each slice, from the last one on
+            later = _compose(backward_maps[::-1], tf.add_n([d_final for _, d_final in gathered]))
             d_initial = later[-1] if time_slice.index == 0 else tf.zeros_like(initial)
             d_end = later[time_slice.count - 1 - time_slice.index]
-            return d_initial, *time_slice.compile(coefficient_gradient)(db, products, d_end, sequence, before, *tensors)
+            differentiate = time_slice.compile(steps.coefficient_gradient)
+            return d_initial, *differentiate(db, products, d_end, sequence, before, *tensors)
 
         return (sequence, states[-1]), gradient
 
     return differentiable(initial, *tensors)
+
+
+def _compose(maps: Sequence, begin: tf.Tensor) -> list[tf.Tensor]:
+    """Return the states before each slice and after the last one, given (end from zero, product of factors) of each."""
+    states = [begin]
+    for end, product in maps:
+        states.append(product * states[-1] + end)
+    return states
+
+
+def _add_begin(local: tf.Tensor, products: tf.Tensor, begin: tf.Tensor) -> tf.Tensor:
+    return local + products * begin
+
+
+@dataclasses.dataclass(frozen=True)
+class _SliceSteps:
+    """The computations of one slice between exchanges; arguments as those of `sliced_scan`."""
+
+    coefficients: Callable[..., tuple[tf.Tensor, tf.Tensor]]
+    mask: tf.Tensor | None
+    implementation: str
+
+    def masked_coefficients(self, *tensors: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return a and b, 1 and 0 at masked steps."""
+        a, b = self.coefficients(*tensors)
+        if self.mask is None:
+            return a, b
+        is_valid = expand(self.mask, a)
+        return tf.where(is_valid, a, tf.ones_like(a)), tf.where(is_valid, b, tf.zeros_like(b))
+
+    def scan_from_zero(self, *tensors: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, Tensors]:
+        """Return s, p and their last steps."""
+        a, b = self.masked_coefficients(*tensors)
+        return scan_with_products(a, b, False, self.implementation)
+
+    def scan_gradient(self, d_sequence: tf.Tensor, *tensors: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Return dL/db as if no slice came later, its derivative by the gradient that comes from there, and u.
+
+        u is the gradient by h before the slice.
+        """
+        a, _ = self.masked_coefficients(*tensors)
+        u, products, (first_u, _) = scan_with_products(a, a * d_sequence, True, self.implementation)
+        db = d_sequence + shift(u, tf.zeros_like(first_u), True)
+        return db, shift(products, tf.ones_like(first_u), True), first_u
+
+    def coefficient_gradient(
+        self,
+        db: tf.Tensor,
+        products: tf.Tensor,
+        d_end: tf.Tensor,
+        sequence: tf.Tensor,
+        before: tf.Tensor,
+        *tensors: tf.Tensor,
+    ) -> Sequence[tf.Tensor]:
+        """Return the gradients by `tensors`."""
+        db = db + products * d_end
+        with tf.GradientTape() as tape:
+            tape.watch(tensors)
+            outputs = self.masked_coefficients(*tensors)
+        output_gradients = (db * shift(sequence, before, False), db)
+        return tape.gradient(outputs, tensors, output_gradients, unconnected_gradients=tf.UnconnectedGradients.ZERO)
 
 
 def scan_with_products(

@@ -20,6 +20,7 @@ class TimeSlice:
         exchange: tensor -> tensors of this shape from all slices, in order of time. All replicas call it alike. It has
             no gradient, and cannot be called within XLA or `tf.function`s of a replica.
         jit_compile: compile the computations between exchanges by XLA.
+        most_rows: rows of the largest batch of any replica, if replicas have batches of different numbers of rows.
     """
 
     index: int
@@ -28,6 +29,7 @@ class TimeSlice:
     steps: int | tf.Tensor
     exchange: Callable[[tf.Tensor], list[tf.Tensor]]
     jit_compile: bool = False
+    most_rows: int | None = None
 
     def reverse(self) -> "TimeSlice":
         """Return this slice of the sequence in reverse order; its `first_step` is unchanged."""

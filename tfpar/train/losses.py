@@ -152,7 +152,7 @@ def _call_and_record(records, batch, index, loss, y_true, y_pred, sample_weight=
     """Call the loss of this index, append its `_Record`, and return its term of the batch's loss."""
     arguments = LossArguments(y_true, y_pred, sample_weight, keras_private.get_mask(y_pred))
     if (shard := current_step().sequence_shard) is not None:
-        check_loss(loss, arguments, shard.has_time(y_pred))
+        check_loss(loss, arguments, shard)
     if batch is not None and batch.arguments and batch.arguments[index] is not None:
         value = batch_loss_by_own_rows(loss, arguments, batch.arguments[index], batch.microbatches)
         records.append(_Record(value, batch.rows / batch.microbatches, arguments))

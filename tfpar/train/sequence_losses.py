@@ -15,7 +15,7 @@ from tfpar.train.step_context import current_step
 _TRIED_ROWS, _TRIED_STEPS, _TRIED_SIZE = 4, 6, 3
 
 
-def check_loss(loss: Any, arguments: LossArguments, has_time: bool) -> None:
+def check_loss(loss: Any, arguments: LossArguments, shard: Any) -> None:
     """Refuse a loss unless it is a mean, or a sum, of values of single rows and steps; called while a step is traced.
 
     It is tried on random numbers: half of the rows and steps must have the values that they have among all.
@@ -23,11 +23,12 @@ def check_loss(loss: Any, arguments: LossArguments, has_time: bool) -> None:
     Args:
         loss: a Keras loss.
         arguments: of this replica.
-        has_time: whether the outputs have the time axis.
+        shard: `tfpar.train.sequence_sharding.SequenceShard` of this replica.
 
     Raises:
         ValueError: names the loss.
     """
+    has_time = shard.has_time(arguments.y_pred)
     name = getattr(loss, "name", type(loss).__name__)
     if type(loss).__call__ is not keras.losses.Loss.__call__ or not _computes_alone(loss, arguments, has_time):
         raise ValueError(
@@ -37,7 +38,7 @@ def check_loss(loss: Any, arguments: LossArguments, has_time: bool) -> None:
     weight = arguments.sample_weight
     if not has_time or weight is None or loss.reduction != "mean_with_sample_weight":
         return
-    if len(weight.shape) < 2 or weight.shape[1] == 1:
+    if shard.is_row_weight(weight, arguments.y_pred):
         raise ValueError(
             f"`sample_weight` must have the shape (batch, time) for the loss {name!r}, whose reduction is "
             f"'mean_with_sample_weight', under strategy 'sequence'; got {tuple(weight.shape)}. Repeat it for each step."

@@ -1,4 +1,6 @@
-"""Sequence sharding: the time axis of a global batch is cut into slices, one for each replica.
+"""Sequence sharding: the time axis of a global batch is cut into slices, one for each replica of a group.
+
+If there are several groups of replicas, each has a shard of the rows.
 
 Inputs, targets and sample weights with the time axis are cut along it, at the same steps. Inputs without it are whole
 on each replica, so layers behind the last output of a recurrent layer compute the same on all. Of such outputs each
@@ -14,17 +16,18 @@ import keras
 import tensorflow as tf
 
 from tfpar import keras_private
-from tfpar.cluster.gather import TensorGather
 from tfpar.layers.call_context import call_context_with
 from tfpar.ops.time_slice import TimeSlice
-from tfpar.train.sharding import DIFFERENT_BATCHES, ShardedStrategy, compute_fingerprint, row_count, slice_rows
+from tfpar.train.replica_mesh import ReplicaMesh
+from tfpar.train.sharding import ShardedStrategy, compute_fingerprint, row_count, slice_rows
+from tfpar.train.slice_noise import seeds_of_replicas
 from tfpar.train.step_context import step_context
 from tfpar.train.time_axes import TimeAxes, find_time_axes
 from tfpar.train.types import Nest
 
 
 class SequenceStrategy(ShardedStrategy):
-    """A `tf.distribute.Strategy` of several replicas that gives each its steps of a global batch.
+    """A `tf.distribute.Strategy` of several replicas that gives each its rows and steps of a global batch.
 
     Args:
         strategy: of two replicas or more.
@@ -33,10 +36,10 @@ class SequenceStrategy(ShardedStrategy):
 
     def __init__(self, strategy: tf.distribute.Strategy, model: keras.Model):
         super().__init__(strategy)
-        self._model = model
+        self._model, self._mesh = model, ReplicaMesh.of_strategy(strategy)
 
     def run(self, function: Callable, args: tuple) -> Nest:
-        """Run `function(steps)` on each replica, with the replica's steps of the batch `args[0]`.
+        """Run `function(part)` on each replica, with the replica's rows and steps of the batch `args[0]`.
 
         Raises:
             ValueError: a layer of the model looks across time steps, the model has methods or lanes of its own, or the
@@ -45,29 +48,33 @@ class SequenceStrategy(ShardedStrategy):
         (batch,) = args
         check_batch(batch)
         check_runs_own_methods(self._model)
-        axes = find_time_axes(self._model)
+        axes, mesh = find_time_axes(self._model), self._mesh
+        if mesh.groups > 1:
+            check_rows_are_independent(self._model)
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(batch)
-        cut = BatchCut(axes, x, self._strategy.num_replicas_in_sync)
-        facts = {
-            "fingerprint": compute_fingerprint(batch) if self.is_multiworker else None,
-            "global_rows": row_count(batch),
-        }
+        cut, rows = BatchCut(axes, x, mesh.slices), row_count(batch)
+        check_slices_have_steps(cut, axes)
+        facts = {"fingerprint": compute_fingerprint(batch) if self.is_multiworker else None, "global_rows": rows}
 
         def run_on_replica(x, y, sample_weight):
-            index = int(tf.get_static_value(tf.distribute.get_replica_context().replica_id_in_sync_group))
+            offset, (x, y, sample_weight) = mesh.own_rows((x, y, sample_weight))
+            index = mesh.position()[1]
             shard = SequenceShard(axes, cut, index)
             time_slice = TimeSlice(
-                index, cut.count, index * cut.size, cut.steps, exchange_tensors, self._model.jit_compile
+                index,
+                cut.count,
+                index * cut.size,
+                cut.steps,
+                mesh.exchange,
+                jit_compile=self._model.jit_compile,
+                most_rows=mesh.most_rows(rows),
             )
-            data = (
-                shard.cut_inputs(x),
-                shard.cut_targets(y),
-                shard.cut_sample_weight(y, sample_weight),
-            )
-            with call_context_with(first_row=0, time_slice=time_slice), step_context(sequence_shard=shard, **facts):
+            data = (shard.cut_inputs(x), shard.cut_targets(y), shard.cut_sample_weight(y, sample_weight))
+            context = call_context_with(first_row=offset, time_slice=time_slice)
+            with context, step_context(sequence_shard=shard, **facts):
                 return function(keras.utils.pack_x_y_sample_weight(*data))
 
-        with _any_number_of_steps(self._model):
+        with _any_number_of_steps(self._model), seeds_of_replicas(axes.random_layers, mesh):
             return self._strategy.run(run_on_replica, args=(x, y, sample_weight))
 
     def gather_outputs(self, outputs: Nest) -> Nest:
@@ -76,6 +83,8 @@ class SequenceStrategy(ShardedStrategy):
         return keras.tree.map_structure(self._gather_output, flags, outputs)
 
     def _gather_output(self, has_time, output):
+        if self._mesh.groups > 1:
+            return self._mesh.join_outputs(self._strategy, output, has_time)
         return self._strategy.gather(output, axis=1) if has_time else self.first_result(output)
 
 
@@ -98,6 +107,34 @@ def check_runs_own_methods(model: keras.Model) -> None:
         )
 
 
+def check_rows_are_independent(model: keras.Model) -> None:
+    """Refuse layers that compute a row from all rows of a batch, where groups of replicas divide the rows.
+
+    Raises:
+        ValueError: names the layer.
+    """
+    for layer in keras_private.flatten_layers(model):
+        if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable:
+            raise ValueError(
+                f"The layer {layer.name!r} (BatchNormalization) reads all rows of a batch, which the `mesh_shape` of "
+                "strategy 'sequence' divides over replicas. Use LayerNormalization, or the mesh_shape (1, replicas)."
+            )
+
+
+def check_slices_have_steps(cut: "BatchCut", axes: TimeAxes) -> None:
+    """Refuse batches of fewer steps than slices if a layer needs a step.
+
+    Raises:
+        ValueError: names the layer.
+    """
+    if axes.step_loops and isinstance(cut.steps, int) and cut.steps <= cut.size * (cut.count - 1):
+        raise ValueError(
+            f"The layer {axes.step_loops[0].name!r} (TimeDistributed) needs a step on each of {cut.count} replicas "
+            f"under strategy 'sequence', but slices of {cut.size} step(s) leave the last one of {cut.steps} steps "
+            "empty. Pad the sequences, and mask the padding."
+        )
+
+
 @contextlib.contextmanager
 def _any_number_of_steps(model) -> Iterator[None]:
     """Let functional models take sequences of other lengths than they were built for."""
@@ -110,27 +147,6 @@ def _any_number_of_steps(model) -> Iterator[None]:
     finally:
         for each, spec in zip(models, former, strict=True):
             each.input_spec = spec
-
-
-def exchange_tensors(tensor: tf.Tensor) -> list[tf.Tensor]:
-    """Return the tensors of all replicas, in their order; called in a replica, by all alike."""
-    strategy, context = tf.distribute.get_strategy(), tf.distribute.get_replica_context()
-    count = strategy.num_replicas_in_sync
-    collectives = getattr(strategy, "tfpar_collectives", None)
-    if collectives is not None:
-        gathered = TensorGather(collectives, count)(tensor)
-        sizes = [tf.size(each) for each in gathered]
-        is_same_batch = tf.debugging.assert_equal(sizes, tf.size(tensor), message=DIFFERENT_BATCHES)
-        with tf.control_dependencies([] if is_same_batch is None else [is_same_batch]):
-            return [tf.ensure_shape(tf.identity(each), tensor.shape) for each in gathered]
-    if count == len(strategy.extended.worker_devices):  # all are in this process
-
-        def merge(strategy, value):
-            return strategy.experimental_local_results(value)
-
-        # Replicas' tensors are told apart only if they were made in the replica.
-        return list(context.merge_call(merge, args=(tf.identity(tensor),)))
-    return tf.unstack(context.all_gather(tensor[None], axis=0), count)
 
 
 def check_batch(batch: Nest) -> None:
@@ -211,6 +227,7 @@ class SequenceShard:
     def __init__(self, axes: TimeAxes, cut: BatchCut, index: int):
         self._axes, self._cut, self._index = axes, cut, index
         self._with_time: list[tf.Tensor] = []
+        self._has_row_weights = False
 
     def cut_inputs(self, x: Nest) -> Nest:
         """Cut inputs with the time axis; return the others whole."""
@@ -232,6 +249,8 @@ class SequenceShard:
 
     def _cut_weight(self, has_time, weight):
         if weight is None or (has_time and (len(weight.shape) < 2 or weight.shape[1] == 1)):
+            is_one_step = isinstance(self._cut.steps, int) and self._cut.steps == 1
+            self._has_row_weights |= weight is not None and not is_one_step
             return weight  # of whole rows
         return self._cut_target(has_time, weight, "sample_weight")
 
@@ -256,6 +275,12 @@ class SequenceShard:
     def has_time(self, output: Any) -> bool:
         """Return whether a tensor that `cut_outputs` returned has the time axis."""
         return any(output is each for each in self._with_time)
+
+    def is_row_weight(self, weight: tf.Tensor, output: tf.Tensor) -> bool:
+        """Return whether a sample weight is of whole rows, given the output with the time axis that it weighs."""
+        if len(weight.shape) < 2 or weight.shape[1] != 1:
+            return len(weight.shape) < 2
+        return output.shape[1] != 1 or self._has_row_weights
 
     def fraction(self, output: tf.Tensor) -> tf.Tensor:
         """Return the fraction of the whole sequence's steps that an output has, float32 scalar."""

@@ -20,6 +20,7 @@ _OF_TOKENS = (keras.layers.Embedding, TokenDropout)
 
 _POINTWISE = (
     keras.layers.Activation,
+    keras.layers.AlphaDropout,
     keras.layers.Dropout,
     keras.layers.ELU,
     keras.layers.GaussianDropout,
@@ -66,7 +67,6 @@ _REMEDIES: dict[type, str] = {
     keras.layers.GRU: "Use tfpar.layers.GRU",
     keras.layers.SimpleRNN: "Use tfpar.layers.SimpleRNN",
     keras.layers.Bidirectional: "Use tfpar.layers.Bidirectional",
-    keras.layers.TimeDistributed: "Use the layer itself if it is a Dense layer, which maps each step",
 }
 
 
@@ -77,12 +77,16 @@ class TimeAxes(NamedTuple):
         inputs: for each input, flattened.
         outputs: nest of booleans, in the structure of the outputs.
         input_names, output_names: of the model's flattened inputs and outputs.
+        random_layers: layers of Keras with a seed, each with whether it draws numbers for each step.
+        step_loops: layers that fail without a step.
     """
 
     inputs: list[bool]
     outputs: Any
     input_names: list[str]
     output_names: list[str]
+    random_layers: list[tuple[keras.layers.Layer, bool]]
+    step_loops: list[keras.layers.Layer]
 
 
 def find_time_axes(model: keras.Model) -> TimeAxes:
@@ -109,7 +113,8 @@ def find_time_axes(model: keras.Model) -> TimeAxes:
     outputs = keras.tree.map_structure(of_tensors.has_time, structure)
     given = graph.input  # the inputs in their structure
     input_names = sorted(given) if isinstance(given, dict) else [tensor.name for tensor in graph.inputs]
-    return TimeAxes(flags, outputs, input_names, list(graph.output_names))
+    of_layers = _random_layers(of_tensors), of_tensors.step_loops
+    return TimeAxes(flags, outputs, input_names, list(graph.output_names), *of_layers)
 
 
 def _functional_graph(model):
@@ -138,10 +143,26 @@ def _tensors_with_time(graph) -> set[int]:
     return found
 
 
+def _random_layers(trace: "_Trace") -> list[tuple[keras.layers.Layer, bool]]:
+    """Return each random layer once; refuse those that draw numbers for steps and others."""
+    found: dict[int, tuple[keras.layers.Layer, bool]] = {}
+    for layer, is_of_steps in trace.random_calls:
+        if found.setdefault(id(layer), (layer, is_of_steps))[1] != is_of_steps:
+            _refuse(layer, "is called with and without the time axis", "Use two layers")
+    return list(found.values())
+
+
 class _Trace:
-    """Follows the time axis through the calls of a functional model, from its inputs on."""
+    """Follows the time axis through the calls of a functional model, from its inputs on.
+
+    Attributes:
+        random_calls: for each call of a layer of Keras with a seed, the layer, and whether it draws for each step.
+        step_loops: see `TimeAxes`.
+    """
 
     def __init__(self, graph, flags):
+        self.random_calls: list[tuple[keras.layers.Layer, bool]] = []
+        self.step_loops: list[keras.layers.Layer] = []
         self._has_time = {id(tensor): flag for tensor, flag in zip(graph.inputs, flags, strict=True)}
         for operation, node in keras_private.calls(graph):
             if id(node.output_tensors[0]) not in self._has_time:
@@ -158,16 +179,24 @@ class _Trace:
         inner = keras_private.functional_graph(operation)
         if inner is not None:
             trace = _Trace(inner, flags)
+            self.random_calls += trace.random_calls
+            self.step_loops += trace.step_loops
             return [trace.has_time(tensor) for tensor in inner.outputs]
         if isinstance(operation, (RecurrentLayer, Bidirectional)):
             return self._follow_recurrent(operation, node)
+        if type(operation).__module__.startswith("keras.") and hasattr(operation, "seed_generator"):
+            self.random_calls.append((operation, any(flags) and not _is_shared_by_steps(operation)))
         if not any(flags):
             if any(len(tensor.shape) > 2 for tensor in node.output_tensors):
                 _refuse(operation, "makes an axis that may be taken for the time axis")
             return [False] * len(node.output_tensors)
         if not all(flags):
             _refuse(operation, "combines a tensor with the time axis and one without")
-        _check_is_pointwise(operation, node)
+        if type(operation) is keras.layers.TimeDistributed:
+            _check_step_layer(operation)
+            self.step_loops.append(operation)
+        else:
+            _check_is_pointwise(operation, node)
         return [True] * len(node.output_tensors)
 
     def _follow_recurrent(self, layer, node):
@@ -184,14 +213,41 @@ class _Trace:
         return [len(tensor.shape) > 2 for tensor in node.output_tensors]
 
 
+def _check_step_layer(wrapper: keras.layers.TimeDistributed) -> None:
+    """Refuse a layer that is called for each step unless it computes each step alone."""
+    for layer in (wrapper, *keras_private.flatten_layers(wrapper.layer)):
+        _check_no_activity(layer)
+        if isinstance(layer, (RecurrentLayer, Bidirectional)):
+            _refuse(layer, "runs within each step of the time axis", "Use a recurrent layer of keras.layers there")
+        if hasattr(layer, "seed_generator"):
+            _refuse(layer, "draws random numbers within TimeDistributed", "Call it on the whole sequences")
+        if layer.trainable and layer is not wrapper and layer.non_trainable_variables and not hasattr(layer, "adapt"):
+            _refuse(layer, "has variables that each step of the time axis updates", _REMEDIES.get(type(layer)))
+
+
 def _check_is_pointwise(operation, node) -> None:
     """Refuse a call unless it computes each step alone."""
     _check_no_activity(operation)
+    _check_noise_shape(operation, node)
     kind, ranks = type(operation), {len(tensor.shape) for tensor in node.input_tensors}
     is_over_features = min(ranks) > 2 and kind in _POINTWISE + _OVER_FEATURES
     is_merge = len(ranks) == 1 and (kind in _MERGES or keras_private.operation_scope(operation) == "elements")
     if not (kind in _OF_TOKENS or is_over_features or is_merge or _is_over_other_axes(operation, node)):
         _refuse(operation, "may look across time steps")
+
+
+def _check_noise_shape(operation, node) -> None:
+    """Refuse a mask of a fixed number of steps."""
+    shape = getattr(operation, "noise_shape", None)
+    if shape is not None and (len(shape) != len(node.input_tensors[0].shape) or shape[_TIME] not in (None, 1)):
+        remedy = "Use a `noise_shape` of all axes, with None or 1 for the time axis"
+        _refuse(operation, f"has the noise_shape {shape} for a fixed time axis", remedy)
+
+
+def _is_shared_by_steps(layer) -> bool:
+    """Return whether a random layer draws the same numbers for all steps."""
+    shape = getattr(layer, "noise_shape", None)
+    return type(layer) is keras.layers.SpatialDropout1D or (shape is not None and shape[_TIME : _TIME + 1] == (1,))
 
 
 def _is_over_other_axes(operation, node) -> bool:

@@ -67,10 +67,9 @@ class ConformalInterval(keras.layers.Layer):
         width = series.shape[-1] // 2 if self.has_indicators else series.shape[-1]
         if self.scaling == "series":
             return series[:, :1, width - targets : width]
-        values, observed = series[:, : self.input_length, :targets], None
-        if self.has_indicators:
-            observed = series[:, : self.input_length, width : width + targets]
-        return find_scale(self.scaling, (values - mean) / deviation, observed) * deviation
+        window = series[:, : self.input_length]
+        observed = window[..., width : width + targets] if self.has_indicators else None
+        return find_scale(self.scaling, (window[..., :targets] - mean) / deviation, observed) * deviation
 
     def call(self, outputs: tf.Tensor, series: tf.Tensor) -> tf.Tensor:
         scale, margins = self.scale(series), ops.cast(np.array(self.margins), outputs.dtype)

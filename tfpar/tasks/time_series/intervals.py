@@ -79,5 +79,5 @@ def calibrate(predict: Callable[[np.ndarray], np.ndarray], data: ForecastData, s
         quantiles, scale = predict(inputs), without_margins.scale(tf.constant(inputs)).numpy()
         low, high = (quantiles, quantiles) if quantiles.ndim == 3 else (quantiles[..., 0], quantiles[..., -1])
         chunks.append((data.truth(rows).copy(), low, high, scale))
-    truth, low, high, scale = map(np.concatenate, zip(*chunks, strict=True))
+    truth, low, high, scale = (np.concatenate(arrays) for arrays in zip(*chunks, strict=True))
     return make(fit_margins(truth, low, high, scale, LEVELS[-1] - LEVELS[0]))

@@ -68,7 +68,7 @@ def calibrate(predict: Callable[[np.ndarray], np.ndarray], data: ForecastData, s
         shared: dict[str, Any] = dict(
             has_indicators=data.has_indicators, is_count=is_count, dtype="float32", name="intervals"
         )
-        return ConformalInterval(margins, scaling, data.input_length, mean, deviation, **shared)
+        return ConformalInterval(margins, scaling, data.input_length, mean.tolist(), deviation.tolist(), **shared)
 
     without_margins = make(np.zeros((data.horizon, data.targets, 2)))
     chosen = choose_windows(len(windows), WINDOWS_AT_MOST)

@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 ADDRESS = "TFPAR_TEST_FORK_SERVER"  # environment variable: path of the server's socket
-START_S = 120
+START_S = 300
 
 
 class Fork:

@@ -55,7 +55,9 @@ def test_mirrored_and_too_late():
 def test_another_number_of_gpus_is_refused(monkeypatch):
     """Without GPUs only the choice can be tested."""
     monkeypatch.setattr(strategy_module, "_made", {("mirrored", "GPU", 2, None): None})
-    with pytest.raises(UserError, match="`replicas` must stay 2 in this process.* got 4. Start a new process"):
+    with pytest.raises(
+        UserError, match=r"must stay \('mirrored', 2, None\) in this process.* got \('mirrored', 4, None\)"
+    ):
         strategy_module._check_collisions(choose_strategy("mirrored", 4, Machines(gpus=4)))
     strategy_module._check_collisions(choose_strategy("tpu", 0, Machines(tpus=8)))
 

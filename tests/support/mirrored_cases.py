@@ -137,11 +137,18 @@ def in_lanes():
     train(model, X[:, 0], jit_compile=False)
 
 
+def make_function_of_unbuilt():
+    model = dense(tfpar.train.Model)
+    model.compile("sgd", "mse")
+    model.make_train_function()
+
+
 results = {
     "auto": auto(lambda: dense(tfpar.train.Model)),
     "auto_synchronized": auto(synchronized),
     "stateful": refused(lambda: tfpar.layers.LSTM(3, stateful=True)(keras.Input(batch_shape=(4, 5, 4)))),
     "train_step": refused(lambda: train(dense(Own))),
+    "unbuilt": refused(make_function_of_unbuilt),
     "synchronized_xla": refused(lambda: train(synchronized(), X[:, 0], jit_compile=True)),
     "synchronized_lanes": refused(in_lanes),
     "outside": outside(),

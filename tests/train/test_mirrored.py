@@ -28,6 +28,10 @@ def test_auto_is_no_xla_with_synchronized_layers(results):
     assert results["auto_synchronized"] is False
 
 
+def test_a_step_before_any_data_is_refused(results):
+    assert "need a loss that was built from data on 2 replicas" in results["unbuilt"]
+
+
 def test_a_stateful_layer_is_refused(results):
     assert "stateful=True cannot be trained on 2 replicas" in results["stateful"]
 

@@ -232,11 +232,13 @@ def _check_collisions(choice):
             f"got {choice.mesh_shape} after another. Start a new process."
         )
     one_process = ("mirrored", "sequence")
-    former = [replicas for name, device_type, replicas, _ in _made if name in one_process and device_type == "GPU"]
+    former = [
+        (name, replicas, mesh) for name, device, replicas, mesh in _made if name in one_process and device == "GPU"
+    ]
     if former and choice.name in one_process and choice.device_type == "GPU":
         raise UserError(
-            f"`replicas` must stay {former[0]} in this process, since collectives of two sets of GPUs would be mixed "
-            f"up; got {choice.replicas}. Start a new process."
+            f"`name`, `replicas` and `mesh_shape` must stay {former[0]} in this process, since collectives of two sets "
+            f"of GPUs would be mixed up; got {(choice.name, choice.replicas, choice.mesh_shape)}. Start a new process."
         )
 
 

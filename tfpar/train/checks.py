@@ -6,7 +6,7 @@ from typing import Protocol, runtime_checkable
 import keras
 import tensorflow as tf
 
-from tfpar.keras_private import flatten_layers
+from tfpar.keras_private import compiled_loss, flatten_layers
 
 
 @runtime_checkable
@@ -63,6 +63,21 @@ def check_runs_own_step(model: keras.Model) -> None:
             f"{type(model).__name__} has its own `train_step`, which cannot run on {replicas} replicas: gradients "
             "are summed over replicas between forward_backward and apply_gradients. Override `forward_backward` "
             "instead, or use one replica."
+        )
+
+
+def check_loss_is_built(model: keras.Model) -> None:
+    """Refuse a step on several replicas whose loss would be built within the replicas, where it would be wrong.
+
+    Raises:
+        ValueError: neither `fit` nor `train_on_batch` came first.
+    """
+    loss = compiled_loss(model)
+    replicas = model.distribute_strategy.num_replicas_in_sync
+    if replicas > 1 and loss is not None and not loss.built:
+        raise ValueError(
+            f"`make_train_function` and `make_test_function` need a loss that was built from data on {replicas} "
+            "replicas; got a model that has seen none. Call `fit`, `evaluate` or `train_on_batch` instead, or before."
         )
 
 

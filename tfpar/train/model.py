@@ -16,7 +16,7 @@ from tfpar.keras_private import Functional, TrainerHooks, flatten_layers
 from tfpar.train import evaluation, guarded_step, keras_signatures, step
 from tfpar.train.building import build_from_batch
 from tfpar.train.checkpoints.data_position import DataPosition
-from tfpar.train.checks import check_runs_own_step, check_scope, check_synchronized_layers
+from tfpar.train.checks import check_loss_is_built, check_runs_own_step, check_scope, check_synchronized_layers
 from tfpar.train.execution import make_predict_function, make_step_function, without_autotuning
 from tfpar.train.fit_callbacks import prepare_callbacks, undo_callbacks
 from tfpar.train.saving import SavedByWorkers
@@ -182,6 +182,7 @@ class Model(SavedByWorkers, XlaPolicy, TrainerHooks, keras.Model):
             check_synchronized_layers(self)
             check_scope(self)
             check_trains_together(self.distribute_strategy)
+            check_loss_is_built(self)
             step_function = self.train_step if self.has_step_of_tfpar() else self._custom_train_step
             self.train_function = make_step_function(self, step_function)
 
@@ -189,6 +190,7 @@ class Model(SavedByWorkers, XlaPolicy, TrainerHooks, keras.Model):
         """Make `test_function`, if there is none or by `force`."""
         if self.test_function is None or force:
             check_scope(self)
+            check_loss_is_built(self)
             self.test_function = make_step_function(self, functools.partial(evaluation.evaluate_step, self))
 
     def make_predict_function(self, force: bool = False) -> None:

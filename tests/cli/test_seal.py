@@ -1,7 +1,6 @@
 """`tfpar seal` and `unseal`, and what `predict` and `verify` make of sealed exports."""
 
 import dataclasses
-import functools
 import hashlib
 import json
 import shutil
@@ -13,7 +12,6 @@ import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 TEXT = "a gripping film"
-OWN_PROCESS = ("-m", "tfpar")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,7 +118,6 @@ def test_a_pinned_key_refuses_others(tfpar, export_dir, signed, keys, tmp_path):
 
 def test_the_key_that_the_environment_pins(tfpar, export_dir, signed, keys, monkeypatch):
     monkeypatch.setenv("TFPAR_PUBLIC_KEY", keys.public)
-    tfpar = functools.partial(tfpar, python=OWN_PROCESS)  # forks have the environment of their parent
     assert read_json(tfpar("verify", signed))["trusted_key"] == keys.fingerprint
     assert "is not signed" in tfpar("predict", export_dir, TEXT).error
     assert read_json(tfpar("predict", export_dir, TEXT, "--allow_unsigned"))["predictions"]

@@ -98,7 +98,7 @@ def run_fork(arguments, *, timeout, **options) -> subprocess.CompletedProcess:
         texts = []
         for stream in (stdout, stderr):
             stream.seek(0)
-            texts.append(stream.read().decode(errors="replace"))
+            texts.append(stream.read().decode())
     return subprocess.CompletedProcess(process.args, process.returncode, *texts)
 
 

@@ -130,8 +130,8 @@ def check_slices_have_steps(cut: "BatchCut", axes: TimeAxes) -> None:
     if axes.step_loops and isinstance(cut.steps, int) and cut.steps <= cut.size * (cut.count - 1):
         raise ValueError(
             f"The layer {axes.step_loops[0].name!r} (TimeDistributed) needs a step on each of {cut.count} replicas "
-            f"under strategy 'sequence', but slices of {cut.size} step(s) leave the last one of {cut.steps} steps "
-            "empty. Pad the sequences, and mask the padding."
+            f"under strategy 'sequence', but of {cut.steps} steps in slices of {cut.size} the last slice has "
+            "none. Pad the sequences, and mask the padding."
         )
 
 

@@ -2,11 +2,11 @@
 
 import functools
 import math
-import re
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from compiled_depth import entry_depth
 from running import WAYS, assert_all_close
 
 from tfpar.ops import affine_scan as module
@@ -154,32 +154,20 @@ def test_without_the_sequence_the_rest_is_equal(implementation):
     assert_all_close(final_and_gradients(False), final_and_gradients(True), atol=1e-12)
 
 
-def longest_path(text):
-    """The largest number of fused operations in the compiled program that depend on each other, and its loops."""
-    entry = re.search(r"^ENTRY .*?^}", text, re.M | re.S)[0]
-    depths: dict[str, int] = {}
-    for name, operation in re.findall(r"^\s+(?:ROOT )?(%[\w.-]+) = (.*)$", entry, re.M):
-        operands = [depths.get(operand, 0) for operand in re.findall(r"%[\w.-]+", operation)]
-        is_free = re.search(r" (parameter|constant|get-tuple-element|tuple|bitcast)\(", operation)
-        depths[name] = max(operands, default=0) + (not is_free)
-    return max(depths.values()), len(re.findall(r" while\(", text))
-
-
-def test_the_compiled_associative_scan_has_logarithmic_depth():
+@pytest.mark.parametrize("steps", [16, 128, pytest.param(2048, marks=pytest.mark.slow)])
+def test_the_compiled_associative_scan_has_logarithmic_depth(steps):
     def gradients(a, b):
         with tf.GradientTape() as tape:
             tape.watch([a, b])
             loss = tf.reduce_sum(affine_scan(a, b, tf.zeros((2, 4)), implementation="associative")[0] ** 2)
         return tape.gradient(loss, [a, b])
 
-    depths = []
-    for steps in (16, 128):
-        compiled = tf.function(gradients, jit_compile=True, autograph=False)
-        specs = [tf.TensorSpec((steps, 2, 4))] * 2
-        depth, loops = longest_path(compiled.experimental_get_compiler_ir(*specs)("optimized_hlo"))
-        assert loops == 0 and depth <= 10 * math.log2(steps)
-        depths.append(depth)
-    assert depths[1] - depths[0] <= 10 * math.log2(128 / 16)
+    specs = [tf.TensorSpec((steps, 2, 4))] * 2
+    text = tf.function(gradients, jit_compile=True, autograph=False).experimental_get_compiler_ir(*specs)(
+        "optimized_hlo"
+    )
+    depth = entry_depth(text).operations
+    assert " while(" not in text and 2 * math.log2(steps) <= depth <= 10 * math.log2(steps)
 
 
 def test_the_loop_of_an_unknown_number_of_steps_has_logarithmic_depth(monkeypatch):

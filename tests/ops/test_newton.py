@@ -1,11 +1,11 @@
 """Newton's method finds the states of a loop over time, or that loop runs; its gradient is that of the loop."""
 
 import math
-import re
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from compiled_depth import body_depths, entry_depth
 from running import WAYS, assert_all_close
 
 from tfpar.ops.inference_loop import unrolled_loop
@@ -148,16 +148,24 @@ def test_the_loop_reads_one_step_per_iteration():
     assert "<=" not in compiled.experimental_get_compiler_ir(*tensors)("hlo")  # no size that varies
 
 
-@pytest.mark.slow
-def test_an_iteration_has_logarithmic_depth():
-    """Of the compiled loops one is that of the iterations, whose body has no loop, and one that of the fallback."""
-    operations = []
-    for steps in (64, 1024):
-        tensors, _ = draw(steps, dtype="float32")
-        compiled = tf.function(lambda *tensors: solve(problem_of(tensors)).states, jit_compile=True, autograph=False)
-        text = compiled.experimental_get_compiler_ir(*tensors)("optimized_hlo")
-        bodies = re.findall(r" while\(.*body=(%[\w.-]+)", text)
-        assert len(bodies) == 2
-        found = [re.search(rf"^{re.escape(body)} .*?^}}", text, re.M | re.S)[0].splitlines() for body in bodies]
-        operations.append(max(map(len, found)))
-    assert operations[1] - operations[0] < 40 * math.log2(1024 / 64) and MAX_ITERATIONS < 20
+def solver_depths(recurrence, steps):
+    """Return the depths of a compiled solver and its gradient: of the entry computation, and of all loops' bodies."""
+    tensors, _ = draw(steps, recurrence, dtype="float32")
+    compiled = tf.function(
+        lambda *tensors: outputs_and_gradients(by_newton, recurrence, tensors, None), jit_compile=True, autograph=False
+    )
+    text = compiled.experimental_get_compiler_ir(*tensors)("optimized_hlo")
+    return entry_depth(text), body_depths(text)
+
+
+@pytest.mark.parametrize(
+    "name, lengths", [("gru", (16, 64)), pytest.param("lstm", (16, 128, 1024), marks=pytest.mark.slow)]
+)
+def test_the_compiled_depth_is_iterations_times_log_steps(name, lengths):
+    """The program has two loops, over the iterations and that of the fallback; no body has a loop."""
+    for steps in lengths:
+        entry, (iteration, fallback) = solver_depths(RECURRENCES[name], steps)
+        assert entry.loops <= 2 and iteration.loops == fallback.loops == 0
+        assert 2 * math.log2(steps) <= iteration.operations <= 8 * math.log2(steps)
+        assert fallback.operations <= 12 and entry.operations <= 10 * math.log2(steps) + 20
+    assert MAX_ITERATIONS <= 16

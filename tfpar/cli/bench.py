@@ -6,7 +6,7 @@ import statistics
 import sys
 from pathlib import Path
 
-from tfpar.bench import export, profile, recurrent, scan, sequence, training, translation
+from tfpar.bench import crossovers, export, profile, recurrent, scan, sequence, training, translation
 from tfpar.bench.lower import lower_cases
 from tfpar.bench.machine import describe_machine
 from tfpar.bench.report import EXTRA, check_has_marks, draw, put_table, read_report
@@ -52,9 +52,18 @@ def main(arguments: list[str]) -> None:
         metavar="DIR",
         help="of scan: write the cases to DIR as StableHLO programs, with a script that runs them by JAX on any device",
     )
+    parser.add_argument(
+        "--store_crossovers",
+        type=Path,
+        metavar="FILE",
+        help="of scan: measure from how many steps the parallel evaluation of each cell is faster, and write the table"
+        " to FILE; --cases selects cells",
+    )
     options = parser.parse_args(arguments)
     if options.lower:
         return _lower(options)
+    if options.store_crossovers:
+        return _store_crossovers(options)
     for name in ("json", "plot"):
         if getattr(options, name):
             check_writable_file(getattr(options, name), f"--{name}")
@@ -82,6 +91,29 @@ def _lower(options):
     print(json.dumps({"programs": programs, "run": f"python {options.lower / 'run.py'}"}))
 
 
+def _store_crossovers(options):
+    if options.suite != "scan":
+        raise UserError(f"--store_crossovers is for the suite scan; got {options.suite}")
+    check_writable_file(options.store_crossovers, "--store_crossovers")
+    crossovers.read_crossovers(options.store_crossovers)
+    _check_rounds(options.rounds)
+
+    def time_cases(cases):
+        commands = {case: ["-m", scan.__name__, "tfpar", case] for case in cases}
+        runs = run_interleaved(commands, options.rounds, RUN_TIMEOUT_S)
+        print(", ".join(f"{case}: {runs[case][-1]}" for case in cases), file=sys.stderr, flush=True)
+        return runs
+
+    entry = crossovers.measure_crossovers(time_cases, options.cases)
+    crossovers.store_crossovers(entry, options.store_crossovers)
+    print(json.dumps(entry))
+
+
+def _check_rounds(rounds):
+    if rounds < 1:
+        raise UserError(f"--rounds must be 1 or more; got {rounds}")
+
+
 def _choose_cases(suite, text):
     cases = [case for case in suite.CASES if text in case]
     if not cases:
@@ -100,8 +132,7 @@ def _measure(options):
     """Yield the report after each case."""
     suite = SUITES[options.suite]
     cases = _choose_cases(suite, options.cases)
-    if options.rounds < 1:
-        raise UserError(f"--rounds must be 1 or more; got {options.rounds}")
+    _check_rounds(options.rounds)
     peers = _check_peers(suite.PEERS if options.peers is None else options.peers.split(","), suite)
     report = {"machine": describe_machine(), "rounds": options.rounds, "rows": []}
     for case in cases:

@@ -27,7 +27,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from tfpar.ops.affine_scan import BLOCKS, associative_scan, sequential_scan
+from tfpar.ops.affine_scan import BLOCKS, associative_scan, expand, sequential_scan
 from tfpar.ops.recurrence import Recurrence, RecurrentWeights, Tensors
 
 MAX_ITERATIONS = 16
@@ -172,7 +172,7 @@ def newton_scan(
             d_outputs = tf.concat([d_sequence[:, :, None], only_h], axis=2)
             # u[t] = J[t]^T (dh[t] + u[t+1]) is the gradient of the states before step t.
             transposed = tf.transpose(jacobian, [0, 1, 3, 2, 4])
-            scan = _SCANS[implementation]
+            scan = SCANS[implementation]
             u, d_initial = scan(transposed, BLOCKS.apply(transposed, d_outputs), d_final, True, BLOCKS)
             d_new = d_outputs + tf.concat([u[1:], d_final[None]], axis=0)
             d_x_proj, *d_weights = tape.gradient(new, [x_proj, *present], output_gradients=d_new)
@@ -191,9 +191,7 @@ def solve(problem: Problem, implementation: str = "associative") -> Solution:
         problem: what to solve.
         implementation: see `newton_scan`.
     """
-    zeros = tf.zeros([*_sizes(problem.x_proj)[:1], *_sizes(problem.initial)], problem.initial.dtype)
-    guess, jacobian = problem.step(zeros)
-    guess = tf.ensure_shape(guess, [problem.x_proj.shape[0], *problem.initial.shape])
+    guess, jacobian = first_guess(problem)
     exponent = lyapunov_exponent(jacobian, problem.mask)
 
     def is_unfinished(iteration, states, update):
@@ -202,7 +200,7 @@ def solve(problem: Problem, implementation: str = "associative") -> Solution:
     def iterate(iteration, states, _):
         new, jacobian = problem.step(problem.shift(states))
         no_update = tf.zeros_like(problem.initial)
-        updates, _ = _SCANS[implementation](jacobian, new - states, no_update, False, BLOCKS)
+        updates, _ = SCANS[implementation](jacobian, new - states, no_update, False, BLOCKS)
         return iteration + 1, tf.ensure_shape(states + updates, guess.shape), tf.reduce_max(tf.abs(updates))
 
     infinity = tf.constant(float("inf"), guess.dtype)
@@ -212,6 +210,13 @@ def solve(problem: Problem, implementation: str = "associative") -> Solution:
     is_converged = update <= TOLERANCE  # False for NaN
     states = tf.cond(is_converged, lambda: states, problem.run_loop)
     return Solution(states, iterations, exponent, is_converged)
+
+
+def first_guess(problem: Problem) -> tuple[tf.Tensor, tf.Tensor]:
+    """Compute each step from states of zeros; the results are those of `Problem.step`."""
+    zeros = tf.zeros([*_sizes(problem.x_proj)[:1], *_sizes(problem.initial)], problem.initial.dtype)
+    guess, jacobian = problem.step(zeros)
+    return tf.ensure_shape(guess, [problem.x_proj.shape[0], *problem.initial.shape]), jacobian
 
 
 def lyapunov_exponent(jacobian: tf.Tensor, mask: tf.Tensor | None = None) -> tf.Tensor:
@@ -226,12 +231,23 @@ def lyapunov_exponent(jacobian: tf.Tensor, mask: tf.Tensor | None = None) -> tf.
     Returns:
         float32 scalar, per step; negative: the memory is finite.
     """
-    logs = tf.math.log(tf.maximum(_spectral_radius(tf.cast(jacobian, tf.float32)), 1e-30))
+    radius = _spectral_radius(tf.cast(jacobian, tf.float32))
+    return largest_mean(tf.math.log(tf.maximum(radius, 1e-30)), mask)
+
+
+def largest_mean(logs: tf.Tensor, mask: tf.Tensor | None) -> tf.Tensor:
+    """Return the largest mean over valid steps of any row, float scalar; -1 if no step is valid.
+
+    Args:
+        logs: float (time, batch, ...).
+        mask: bool (time, batch), or None.
+    """
     if mask is None:
         return tf.reduce_max(tf.reduce_mean(logs, axis=0))
-    counts = tf.reduce_sum(tf.cast(mask, tf.float32), axis=0)[:, None]
-    sums = tf.reduce_sum(tf.where(mask[:, :, None], logs, 0.0), axis=0)
-    return tf.reduce_max(tf.where(counts > 0, sums / tf.maximum(counts, 1.0), -1.0))
+    mask = expand(mask, logs)
+    counts = tf.reduce_sum(tf.cast(mask, logs.dtype), axis=0)
+    sums = tf.reduce_sum(tf.where(mask, logs, tf.zeros_like(logs)), axis=0)
+    return tf.reduce_max(tf.where(counts > 0, sums / tf.maximum(counts, 1), -1))
 
 
 def _spectral_radius(blocks):
@@ -249,4 +265,4 @@ def _sizes(tensor):
     return [size or tf.shape(tensor)[axis] for axis, size in enumerate(tensor.shape)]
 
 
-_SCANS = {"sequential": sequential_scan, "associative": associative_scan}
+SCANS = {"sequential": sequential_scan, "associative": associative_scan}

@@ -9,6 +9,7 @@ memory-bound.
 """
 
 import dataclasses
+from collections.abc import Callable
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -27,6 +28,7 @@ def time_loop(
     bias: tf.Tensor | None = None,
     go_backwards: bool = False,
     returns_sequence: bool = True,
+    find_states: Callable[..., tf.Tensor] | None = None,
 ) -> tuple[tf.Tensor | None, Tensors]:
     """Run a recurrence through time, differentiable in `x_proj`, `initial_states`, `weights` and `bias`.
 
@@ -42,6 +44,8 @@ def time_loop(
         go_backwards: start with the last step. No tensor is reversed: index t of `x_proj` and of the result is step t
             in either direction.
         returns_sequence: False saves the backward loop a stack of zero gradients.
+        find_states: maps `x_proj + bias`, initial states, weights and mask to the states of all steps, float (time,
+            batch, states, units), in place of the forward loop; only without `dropout` and `go_backwards`.
 
     Returns:
         float (time, batch, units), h of each step, or None; and the states after the step that is processed last.
@@ -58,7 +62,11 @@ def time_loop(
             x_proj = x_proj + bias if recurrence.saves_outputs else force_materialize(x_proj + bias)
             return recurrence.step(x_proj, states, weights, dropout)
 
-        final_states, gates, stacks = _forward(recurrence, step, x_proj, initial_states, mask, order)
+        if find_states is None:
+            final_states, gates, stacks = _forward(recurrence, step, x_proj, initial_states, mask, order)
+        else:
+            states = find_states(x_proj + bias, initial_states, weights, mask)
+            final_states, gates, stacks = _step_from(recurrence, x_proj + bias, initial_states, weights, states)
 
         def gradient(*d_outputs):
             d_sequence, d_final_states = (d_outputs[0], d_outputs[1:]) if returns_sequence else (None, d_outputs)
@@ -187,6 +195,19 @@ def _forward(recurrence, step, x_proj, initial_states, mask, order):
         outputs = recurrence.recompute_h(gates, [order.rows_after(states) for states in tf.unstack(stack, axis=1)])
         recomputed = order.add_initial(initial_states[0], outputs)
     return final_states, gates, _Stacks(stack, len(initial_states[stacked]), recomputed)
+
+
+def _step_from(recurrence, x_proj, initial_states, weights, states):
+    """Compute the results of `_forward` from the states after all steps, as one step of a large batch."""
+    states = tf.concat([tf.stack(initial_states, axis=-2)[None], states], axis=0)
+    before = [tf.reshape(state, [-1, state.shape[-1]]) for state in tf.unstack(states[:-1], axis=-2)]
+    _, residuals = recurrence.step(tf.reshape(x_proj, [-1, x_proj.shape[-1]]), tuple(before), weights, None)
+    gates, *others = (
+        tf.reshape(residual, [*tf.unstack(tf.shape(x_proj)[:2]), residual.shape[-1]]) for residual in residuals
+    )
+    others = [tf.pad(residual, [[1, 0], [0, 0], [0, 0]]) for residual in others]
+    stack = tf.stack([*tf.unstack(states, axis=-2), *others], axis=1)
+    return tuple(tf.unstack(states[-1], axis=-2)), gates, _Stacks(stack, recurrence.num_states, None)
 
 
 def _backward(step_gradient, d_sequence, d_final_states, gates, mask, order):

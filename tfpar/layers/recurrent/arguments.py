@@ -38,8 +38,15 @@ def serialize_arguments(layer: "RecurrentLayer") -> dict[str, Any]:
     return config
 
 
-def convert_initial_state(layer: "RecurrentLayer", initial_state: States) -> tuple[tf.Tensor, ...] | None:
+def convert_initial_state(
+    layer: "RecurrentLayer", initial_state: States, batch: int | None
+) -> tuple[tf.Tensor, ...] | None:
     """Return the states as tensors of the layer's compute dtype, or None for zeros.
+
+    Args:
+        layer: whose states they are.
+        initial_state: see `RecurrentLayer`.
+        batch: number of rows of the input, if it is static.
 
     Raises:
         ValueError: there are too many or too few states, or one has the wrong shape.
@@ -53,10 +60,11 @@ def convert_initial_state(layer: "RecurrentLayer", initial_state: States) -> tup
             f"{type(layer).__name__}; got {len(states)}."
         )
     for state, units in zip(states, layer.state_size, strict=True):
-        if len(state.shape) != 2 or state.shape[1] not in (None, units):
+        if not tf.TensorShape((batch, units)).is_compatible_with(state.shape):
             raise ValueError(
                 f"`initial_state` of {layer.name} must hold tensors of shapes "
-                f"{', '.join(f'(batch, {size})' for size in layer.state_size)}; got {tuple(state.shape)}. "
+                f"{', '.join(f'(batch, {size})' for size in layer.state_size)}; got {tuple(state.shape)} for "
+                f"{'an unknown number of' if batch is None else batch} rows. "
                 "Pass the states that `return_state` returns."
             )
     return tuple(tf.cast(tf.convert_to_tensor(state), layer.compute_dtype) for state in states)

@@ -21,7 +21,7 @@ from tfpar.layers.dropout import dropout_mask
 from tfpar.layers.recurrent.arguments import convert_initial_state, serialize_arguments
 from tfpar.layers.recurrent.carried_states import CarriedStates
 from tfpar.layers.recurrent.cell_view import CellView
-from tfpar.layers.recurrent.kernels import Job, Result, run_job
+from tfpar.layers.recurrent.kernels import Job, Result, describe_solution, run_job
 from tfpar.layers.recurrent.policy import Choice, choose, obstacle_to_cudnn_anywhere, obstacle_to_cudnn_here
 from tfpar.layers.recurrent.streaming import state_sizes, streamed
 from tfpar.ops.recurrence import Recurrence, RecurrentWeights
@@ -162,10 +162,20 @@ class RecurrentLayer(keras.layers.RNN, abc.ABC):
         """States that a stateful layer carries from batch to batch, or None."""
         return self._carried.variables
 
-    def explain(self) -> str:
-        """Describe in one line the kernel that runs this layer here, and the reason for it."""
-        kernel, reason = self._choose_kernel(False, bool(self.recurrent_dropout), self._static_steps)
-        return f"{self.name}: {self.recurrence.name} by the {kernel} kernel, since {reason}"
+    def explain(self, sequences: Any = None) -> str:
+        """Describe in one line the kernel that runs this layer here, and the reason for it.
+
+        Args:
+            sequences: float (batch, time, features), or None. With them a layer that uses Newton's method runs it, and
+                adds whether it converges on them.
+        """
+        if sequences is None:
+            choice = self._choose_kernel(False, bool(self.recurrent_dropout), self._static_steps)
+            outcome = ""
+        else:
+            choice, job = self.prepare(tf.convert_to_tensor(sequences))
+            outcome = f"; {describe_solution(job)}" if choice.kernel in ("newton", "quasi_newton") else ""
+        return f"{self.name}: {self.recurrence.name} by the {choice.kernel} kernel, since {choice.reason}{outcome}"
 
     def build(self, sequences_shape: Shape, initial_state_shape: Any = None) -> None:
         self._static_steps = sequences_shape[1]
@@ -321,7 +331,7 @@ class RecurrentLayer(keras.layers.RNN, abc.ABC):
             bias=self._biases()[0],
             weights=self.recurrent_weights(),
             state_sizes=tuple(self.state_size),
-            initial_states=convert_initial_state(self, initial_state),
+            initial_states=convert_initial_state(self, initial_state, sequences.shape[0]),
             mask=_boolean_mask(mask),
             dropout=recurrent_dropout,
             go_backwards=self.go_backwards,

@@ -18,8 +18,12 @@ class GatedRecurrentLayer(RecurrentLayer):
         recurrent_activation: activation of the gates: a name, or a pointwise function.
         use_cudnn: "auto": use cuDNN on a GPU if it supports the layer; False: never; True: raise an error if it cannot.
             Exports never contain it.
+        evaluation: "auto" or "sequential": one loop over the steps, or cuDNN; "newton": all steps at once by a
+            quasi-Newton method, and a loop where that does not converge. On a CPU the loop takes less time.
         **kwargs: see `RecurrentLayer`.
     """
+
+    EVALUATIONS = ("auto", "sequential", "newton")
 
     def __init__(
         self, units: int, *, recurrent_activation: ActivationLike, use_cudnn: bool | str = "auto", **kwargs: Any
@@ -29,6 +33,7 @@ class GatedRecurrentLayer(RecurrentLayer):
         super().__init__(units, **kwargs)
         if use_cudnn is True:
             self._refuse_cudnn(self._obstacle_to_cudnn_anywhere(bool(self.recurrent_dropout)))
+        self._check_newton()
 
     @property
     def takes_cudnn(self) -> bool:
@@ -49,7 +54,22 @@ class GatedRecurrentLayer(RecurrentLayer):
             return "use_cudnn=False was given"
         return super()._obstacle_to_cudnn(drops_states)
 
+    def _check_newton(self) -> None:
+        """Raise ValueError if `evaluation` is "newton" and another argument needs the steps one after another."""
+        given = {
+            "unroll": self.unroll,
+            "recurrent_dropout": self.recurrent_dropout,
+            "use_cudnn": self.use_cudnn is True,
+        }
+        for name, value in given.items():
+            if value and self.evaluation == "newton":
+                raise ValueError(
+                    f"`{name}` must not be {getattr(self, name)} with evaluation='newton', which runs all steps at "
+                    f"once; got both in {self.name}. Pass evaluation='auto'."
+                )
+
     def _choose_kernel(self, has_initial_state: bool, drops_states: bool, steps: int | None = None) -> Choice:
+        self._check_newton()  # `evaluation` may have been set since
         choice = super()._choose_kernel(has_initial_state, drops_states, steps)
         if self.use_cudnn is True and choice.kernel == "training_loop":
             self._refuse_cudnn(choice.reason)

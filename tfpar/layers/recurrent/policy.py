@@ -6,6 +6,7 @@ from keras import activations
 
 from tfpar.layers.call_context import call_context
 from tfpar.layers.recurrent import placement
+from tfpar.layers.recurrent.crossovers import find_crossover
 from tfpar.ops import cudnn
 from tfpar.ops.gru import GRU
 from tfpar.ops.linear_recurrence import LinearRecurrence
@@ -13,6 +14,8 @@ from tfpar.ops.lstm import LSTM
 from tfpar.ops.mlstm import MLSTM
 from tfpar.ops.newton import DiagonalRecurrence
 from tfpar.ops.recurrence import Recurrence
+
+_UNLESS_CONVERGED = "a loop runs if Newton's iterations do not converge"
 
 
 class Choice(NamedTuple):
@@ -49,13 +52,15 @@ def choose(
         return Choice("unrolled", "unroll=True was given")
     may_be_parallel = target in (None, "saved_model") or call_context().export_form == "fused"
     if isinstance(recurrence, LinearRecurrence) and may_be_parallel:
-        return _choose_scan(steps, evaluation)
+        return _choose_scan(recurrence.name, steps, evaluation)
     if isinstance(recurrence, MLSTM) and may_be_parallel:
         return _choose_chunkwise(steps, evaluation)
     if isinstance(recurrence, DiagonalRecurrence) and target is None:
-        return _choose_newton(evaluation)
+        return _choose_newton(recurrence.name, steps, evaluation)
     if target is not None:
         return _choose_for_export(recurrence, steps, has_initial_states or returns_states)
+    if evaluation == "newton":
+        return Choice("quasi_newton", f"evaluation='newton' was given; {_UNLESS_CONVERGED}")
     if obstacle_to_cudnn is not None:
         return Choice("training_loop", obstacle_to_cudnn)
     return Choice("cudnn", "the device is a GPU; batches that are not right-padded run by the training loop")
@@ -77,7 +82,7 @@ def _choose_for_export(recurrence: Recurrence, steps: int | None, needs_states: 
     return Choice("loop", obstacle)
 
 
-def _choose_scan(steps: int | None, evaluation: str) -> Choice:
+def _choose_scan(name: str, steps: int | None, evaluation: str) -> Choice:
     """Choose the implementation of `tfpar.ops.affine_scan` for a linear recurrence."""
     target = call_context().export_target
     if evaluation == "sequential":
@@ -89,26 +94,28 @@ def _choose_scan(steps: int | None, evaluation: str) -> Choice:
             "associative_scan", "the recurrence is linear in its state, so a file needs no loop over the steps"
         )
     device = "CPU" if target == "saved_model" else placement.device_type()
+    crossover = find_crossover(name, device)
+    # The table is for programs of XLA. Without it a loop has a cost for each operation.
+    if target is None and placement.within_xla() and evaluation == "auto" and not crossover.is_reached(steps):
+        return Choice("sequential_scan", f"{crossover} of a linear recurrence under XLA")
     if device != "CPU":
         return Choice(
             "associative_scan", f"the recurrence is linear in its state, and a {device} runs all steps at once"
         )
-    if target is None and placement.within_xla() and evaluation == "auto":
-        return Choice("sequential_scan", "XLA for CPUs runs one loop over a linear recurrence in the least time")
     if steps is None or target == "saved_model":
         return Choice("chunked_scan", "the recurrence is linear in its state, so chunks of steps run side by side")
     return Choice("associative_scan", "the recurrence is linear in its state, and without XLA a loop would take longer")
 
 
-def _choose_newton(evaluation: str) -> Choice:
+def _choose_newton(name: str, steps: int | None, evaluation: str) -> Choice:
     if evaluation == "newton":
-        return Choice("newton", "evaluation='newton' was given; a loop runs if it does not converge")
+        return Choice("newton", f"evaluation='newton' was given; {_UNLESS_CONVERGED}")
     if evaluation == "sequential":
         return Choice("diagonal_loop", "evaluation='sequential' was given")
-    device = placement.device_type()
-    if device == "CPU":
-        return Choice("diagonal_loop", "on a CPU a loop over the steps takes less time than Newton's iterations")
-    return Choice("newton", f"a {device} runs all steps at once; a loop runs if the iterations do not converge")
+    crossover = find_crossover(name, placement.device_type())
+    if crossover.is_reached(steps):
+        return Choice("newton", f"{crossover}; {_UNLESS_CONVERGED}")
+    return Choice("diagonal_loop", str(crossover))
 
 
 def _choose_chunkwise(steps: int | None, evaluation: str) -> Choice:

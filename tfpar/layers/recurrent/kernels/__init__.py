@@ -11,13 +11,13 @@ from tfpar.layers.recurrent.kernels.cudnn import run_cudnn
 from tfpar.layers.recurrent.kernels.fused import run_fused
 from tfpar.layers.recurrent.kernels.job import Job, Kernel, Result
 from tfpar.layers.recurrent.kernels.loop import run_inference_loop
-from tfpar.layers.recurrent.kernels.newton import run_diagonal_loop, run_newton
+from tfpar.layers.recurrent.kernels.newton import describe_solution, run_diagonal_loop, run_newton, run_quasi_newton
 from tfpar.layers.recurrent.kernels.scan import SCANS
 from tfpar.layers.recurrent.kernels.sliced import run_on_slice
 from tfpar.layers.recurrent.kernels.training_loop import run_training_loop
 from tfpar.layers.recurrent.kernels.unrolled import run_unrolled
 
-__all__ = ["KERNELS", "Job", "Kernel", "Result", "run_job"]
+__all__ = ["KERNELS", "Job", "Kernel", "Result", "describe_solution", "run_job"]
 
 KERNELS: dict[str, Kernel] = {
     "training_loop": run_training_loop,
@@ -29,6 +29,7 @@ KERNELS: dict[str, Kernel] = {
     "chunkwise": run_chunkwise,
     "newton": run_newton,
     "diagonal_loop": run_diagonal_loop,
+    "quasi_newton": run_quasi_newton,
     **SCANS,
 }
 

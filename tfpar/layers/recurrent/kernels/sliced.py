@@ -8,7 +8,7 @@ import tensorflow as tf
 from tfpar.layers.recurrent import placement
 from tfpar.layers.recurrent.kernels.job import Job, Kernel, Result
 from tfpar.layers.recurrent.kernels.loops import initial_states, make_forward, restore_order, zero_masked_inputs
-from tfpar.layers.recurrent.kernels.newton import run_diagonal_loop, run_newton
+from tfpar.layers.recurrent.kernels.newton import run_diagonal_loop, run_newton, run_quasi_newton
 from tfpar.layers.recurrent.kernels.training_loop import run_training_loop
 from tfpar.ops.linear_recurrence import LinearRecurrence
 from tfpar.ops.mlstm import MLSTM, chunkwise_mlstm
@@ -17,7 +17,11 @@ from tfpar.ops.recurrence import Tensors, project
 from tfpar.ops.sliced_scan import sliced_scan
 from tfpar.ops.time_slice import TimeSlice
 
-_DIAGONAL: dict[str, Kernel] = {"newton": run_newton, "diagonal_loop": run_diagonal_loop}
+_KERNELS: dict[str, Kernel] = {
+    "newton": run_newton,
+    "diagonal_loop": run_diagonal_loop,
+    "quasi_newton": run_quasi_newton,
+}
 
 
 def run_on_slice(kernel: str, job: Job, time_slice: TimeSlice) -> Result:
@@ -44,7 +48,7 @@ def _run_forward(kernel: str, job: Job, time_slice: TimeSlice) -> Result:
     else:
         may_be_empty = not job.inputs.shape[1]  # unknown, or 0
         padded = _add_masked_step(job) if may_be_empty else job
-        sequence, states = _run_pipeline(_DIAGONAL.get(kernel, run_training_loop), padded, time_slice)
+        sequence, states = _run_pipeline(_KERNELS.get(kernel, run_training_loop), padded, time_slice)
         sequence = sequence[:, :-1] if may_be_empty else sequence
     return _mask_result(job, sequence, states, time_slice)
 

@@ -74,6 +74,7 @@ def test_unknown_numbers_of_rows_and_steps():
     layer = make_layer("lstm")
     function = tf.function(layer, input_signature=[tf.TensorSpec((None, None, FEATURES))], autograph=False)
     expected = make_layer("lstm", "sequential")
+    np.testing.assert_array_equal(function(draw_inputs(0)), 0)
     for steps in (1, STEPS):
         assert_all_close([function(draw_inputs(steps))], [expected(draw_inputs(steps))])
 
@@ -91,7 +92,7 @@ def test_the_choice_is_explained():
         assert "gru by the training_loop kernel" in make_layer("gru", "auto").explain()
         layer = make_layer("gru")
         assert layer.explain().endswith(
-            "quasi_newton kernel, since evaluation='newton' was given; a loop runs if it does not converge"
+            "quasi_newton kernel, since evaluation='newton' was given; a loop runs if Newton's iterations do not converge"
         )
         assert "; here it converges in " in layer.explain(draw_inputs())
         chaotic = make_layer("gru", scale=20.0).explain(draw_inputs())
@@ -127,6 +128,8 @@ def test_refusals(options, message):
         layers.LSTM(UNITS, evaluation="newton", **options)
     if "use_cudnn" not in options:
         model = keras.Sequential([keras.Input((STEPS, FEATURES)), layers.LSTM(UNITS, **options)])
-        set_evaluation(model, "newton")
+        with pytest.raises(ValueError, match=message):
+            set_evaluation(model, "newton")
+        model.layers[0].evaluation = "newton"
         with pytest.raises(ValueError, match=message):
             model.layers[0](draw_inputs())

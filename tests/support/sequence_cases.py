@@ -142,6 +142,7 @@ CASES = {
     "mlstm": dict(make=functools.partial(per_step, LAYERS.MLSTM)),
     "para_gru": dict(make=functools.partial(per_step, LAYERS.ParaGRU)),
     "newton": dict(make=functools.partial(per_step, LAYERS.ParaLSTM, evaluation="newton")),
+    "quasi_newton": dict(make=functools.partial(per_step, LAYERS.GRU, evaluation="newton")),
     "both_directions_min_gru": dict(make=functools.partial(both_directions, LAYERS.MinGRU)),
     "both_directions_mlstm": dict(make=functools.partial(both_directions, LAYERS.MLSTM)),
     "stack": dict(make=stack, data={"x": TOKENS, "y": TAGS}, loss=cross_entropy(), metrics=["accuracy"]),

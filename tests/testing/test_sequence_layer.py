@@ -19,6 +19,7 @@ LAYERS = {
     "ParaLSTM": lambda **options: layers.ParaLSTM(4, evaluation="newton", **options),
     "LSTM": lambda **options: layers.LSTM(4, **options),
     "GRU": lambda **options: layers.GRU(4, **options),
+    "quasi-Newton": lambda **options: layers.LSTM(4, evaluation="newton", **options),
     "SimpleRNN": lambda **options: layers.SimpleRNN(4, **options),
 }
 

@@ -116,7 +116,8 @@ class Problem(NamedTuple):
 
     def shift(self, states: tf.Tensor) -> tf.Tensor:
         """Return the states before each step."""
-        return tf.concat([self.initial[None], states[:-1]], axis=0)
+        before = tf.concat([self.initial[None], states[:-1]], axis=0)
+        return before if states.shape[0] else before[: tf.shape(states)[0]]  # there may be no step
 
     def run_loop(self) -> tf.Tensor:
         """Run the steps one after another."""

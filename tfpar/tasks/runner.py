@@ -56,19 +56,26 @@ def run(task: type[Task], config: Config | None = None, *, command: str | None =
         keras.config.set_dtype_policy(policy)
 
 
+@contextlib.contextmanager
+def _value_errors_as_user_errors():
+    try:
+        yield
+    except ValueError as error:
+        raise UserError(str(error)) from None
+
+
 def _run_steps(steps: Task, session: Session, command: str) -> dict[str, Any]:
     from tfpar.layers.recurrent.cells import find_layer, set_evaluation
 
     # A layer that cannot be imported, or evaluated like that, is refused before data are loaded.
     layer_class, way = find_layer(steps.config.cell), steps.config.evaluation
-    try:
+    with _value_errors_as_user_errors():
         layer_class.check_evaluation(way)
-    except ValueError as error:
-        raise UserError(str(error)) from None
     data = steps.load(session.replicas)
     with session.strategy.scope():
         model = steps.build(data)
-        set_evaluation(model, way)
+        with _value_errors_as_user_errors():
+            set_evaluation(model, way)
         history, measured = steps.fit(model, data)
         evaluation = steps.evaluate(model, data) if steps.evaluates_in_scope else None
     compilations = session.count_compilations()

@@ -147,6 +147,10 @@ class RecurrentLayer(keras.layers.RNN, abc.ABC):
             )
         return evaluation
 
+    def set_evaluation(self, evaluation: str) -> None:
+        """Set `evaluation` of a layer that has not been called; raise ValueError if the layer does not support it."""
+        self.evaluation = self.check_evaluation(evaluation)
+
     @property
     def supports_step(self) -> bool:
         """Whether `step` is supported: not by a layer that starts at the end of the sequence."""

@@ -131,7 +131,7 @@ def set_evaluation(model: keras.Model, evaluation: str) -> None:
     """
     for layer in flatten_layers(model):
         if isinstance(layer, RecurrentLayer):
-            layer.evaluation = layer.check_evaluation(evaluation)
+            layer.set_evaluation(evaluation)
 
 
 def check_layer_class(layer_class: Any, given: Any = None) -> type[RecurrentLayer]:

@@ -54,6 +54,10 @@ class GatedRecurrentLayer(RecurrentLayer):
             return "use_cudnn=False was given"
         return super()._obstacle_to_cudnn(drops_states)
 
+    def set_evaluation(self, evaluation: str) -> None:
+        super().set_evaluation(evaluation)
+        self._check_newton()
+
     def _check_newton(self) -> None:
         """Raise ValueError if `evaluation` is "newton" and another argument needs the steps one after another."""
         given = {
@@ -69,7 +73,7 @@ class GatedRecurrentLayer(RecurrentLayer):
                 )
 
     def _choose_kernel(self, has_initial_state: bool, drops_states: bool, steps: int | None = None) -> Choice:
-        self._check_newton()  # `evaluation` may have been set since
+        self._check_newton()  # the attributes are public
         choice = super()._choose_kernel(has_initial_state, drops_states, steps)
         if self.use_cudnn is True and choice.kernel == "training_loop":
             self._refuse_cudnn(choice.reason)

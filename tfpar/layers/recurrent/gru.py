@@ -49,7 +49,8 @@ class GRU(GatedRecurrentLayer):
         use_cudnn: "auto": use cuDNN on a GPU if it supports the layer; False: never; True: raise an error if it cannot.
             Exports never contain it.
         **kwargs: `zero_output_for_mask` (default False: masked steps repeat the last valid output; True: zeros),
-            `implementation` (ignored; input projections are always hoisted), and those of `keras.layers.Layer`.
+            `implementation` (ignored; input projections are always hoisted), `evaluation` ("auto", "sequential" or
+            "newton"; see `tfpar.ops.quasi_newton`), and those of `keras.layers.Layer`.
 
     Call arguments:
         sequences: float (batch, time, features).

@@ -47,7 +47,8 @@ def _run_dense(recurrence, *arguments):
     def find_states(*arguments):
         return _solve(recurrence, *arguments).states
 
-    return time_loop(recurrence, *arguments, find_states=find_states)
+    has_steps = arguments[0].shape[0] != 0
+    return time_loop(recurrence, *arguments, find_states=find_states if has_steps else None)
 
 
 def describe_solution(job: Job) -> str:

@@ -91,9 +91,8 @@ def test_the_choice_is_explained():
     with tf.device("/CPU:0"):
         assert "gru by the training_loop kernel" in make_layer("gru", "auto").explain()
         layer = make_layer("gru")
-        assert layer.explain().endswith(
-            "quasi_newton kernel, since evaluation='newton' was given; a loop runs if Newton's iterations do not converge"
-        )
+        reason = "evaluation='newton' was given; a loop runs if Newton's iterations do not converge"
+        assert layer.explain().endswith(f"quasi_newton kernel, since {reason}")
         assert "; here it converges in " in layer.explain(draw_inputs())
         chaotic = make_layer("gru", scale=20.0).explain(draw_inputs())
         assert "here a loop runs, since the largest Lyapunov exponent is about " in chaotic

@@ -141,6 +141,13 @@ def test_the_exponent():
     assert float(lyapunov_exponent(tf.constant(blocks))) == pytest.approx(math.log(max(radii)), abs=1e-5)
 
 
+def test_the_loop_reads_one_step_per_iteration():
+    """XLA gives a slice at a variable index the size of all steps, so that the time is quadratic in steps."""
+    tensors, mask = draw(32, dtype="float32")
+    compiled = tf.function(lambda *tensors: problem_of(tensors, mask).run_loop(), jit_compile=True, autograph=False)
+    assert "<=" not in compiled.experimental_get_compiler_ir(*tensors)("hlo")  # no size that varies
+
+
 @pytest.mark.slow
 def test_an_iteration_has_logarithmic_depth():
     """Of the compiled loops one is that of the iterations, whose body has no loop, and one that of the fallback."""

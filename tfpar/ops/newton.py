@@ -123,7 +123,8 @@ class Problem(NamedTuple):
         steps = tf.shape(self.x_proj)[0]
 
         def body(t, states, stack):
-            row = self._replace(x_proj=self.x_proj[t : t + 1], mask=None if self.mask is None else self.mask[t : t + 1])
+            # XLA would give a slice `t : t + 1` the size of all steps.
+            row = self._replace(x_proj=self.x_proj[t][None], mask=None if self.mask is None else self.mask[t][None])
             states = tf.ensure_shape(row.step(states[None])[0][0], states.shape)
             return t + 1, states, stack.write(t, states)
 

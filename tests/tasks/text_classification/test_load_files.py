@@ -254,7 +254,7 @@ def refused(load, words: str, *args, **kwargs):
         ("\n\n", "has no data rows"),
         ("label,text\n", "has no data rows below its header"),
         ("label,text\n,\n", r"no usable row among 1 \(empty text: 1\)"),
-        ("text,text,label\na,b,c\n", "text_column='text' is the name of 2 columns"),
+        ("text,text,label\na,b,c\n", "--text_column 'text' is the name of 2 columns"),
         ("sentiment,review\ngood,fine\n", "no column 'text'; found the columns 'sentiment', 'review'"),
         (b"\xff\xfe" + csv_lines(GOOD).encode("utf-16-le"), "not UTF-8: it looks like UTF-16"),
         (csv_lines(GOOD + BAD).encode("utf-16-le"), "not UTF-8: it looks like UTF-16"),
@@ -272,11 +272,11 @@ def test_files_that_are_refused(load, content, words):
 @pytest.mark.parametrize(
     "columns, words",
     [
-        (dict(text_column="body"), "Give text_column as a name in the header"),
+        (dict(text_column="body"), "Give --text_column as a name in the header"),
         (dict(text_column="7"), "no column '7'; found the columns 'label', 'text'"),
         (dict(text_column="0", label_column="2"), "no column '2'; found 2 columns without a header"),
         (dict(text_column="1", label_column="1"), "must differ"),
-        (dict(split_column="part"), "no column 'part'.*Give split_column"),
+        (dict(split_column="part"), "no column 'part'.*Give --split_column"),
         (dict(text_column="1", label_column="0"), "got 1 of 'label'.*if it has one, give the columns by name"),
     ],
 )

@@ -60,6 +60,20 @@ def test_label_kinds(tmp_path):
     assert numbers.train.targets.shape == (11, 1) and numbers.class_names == ()
 
 
+def test_damaged_arrays_are_refused(tmp_path):
+    np.savez(tmp_path / "a.npz", x=np.ones((2, 3)), y=np.array([0, 1]))
+    whole = (tmp_path / "a.npz").read_bytes()
+    damaged = {"half": whole[: len(whole) // 2], "empty": b"", "header": whole.replace(b"NUMPY", b"NUMPX")}
+    for name, content in damaged.items():
+        (tmp_path / f"{name}.npz").write_bytes(content)
+        with pytest.raises(UserError, match="must be an npz file with the arrays x and y") as refusal:
+            load_labeled_series(f"npz:{tmp_path}/{name}.npz")
+        assert "damaged" in str(refusal.value) or "CRC" in str(refusal.value)
+    np.savez(tmp_path / "objects.npz", x=np.ones((2, 3)), y=np.array(["a", 1], object))
+    with pytest.raises(UserError, match=r"the array y has objects of Python; .* y.astype\(str\)"):
+        load_labeled_series(f"npz:{tmp_path}/objects.npz")
+
+
 def test_arrays_beyond_float32_are_refused(tmp_path):
     np.savez(tmp_path / "a.npz", x=np.array([[1.0, 1e39], [2.0, 3.0]]), y=[0, 1])
     with pytest.raises(UserError, match="values beyond float32"):
@@ -78,6 +92,7 @@ def test_arrays_beyond_float32_are_refused(tmp_path):
         ("label,1,split\na,1,holdout\n", {}, "must be train, validation or test; got 'holdout'"),
         ("label,1\na,1\nb,2\n", {"label_kind": "number"}, "must be a finite number for --label_kind number"),
         ("label,1\n", {}, "has no data rows"),
+        ("kind,1\na,1\nb,2\n", {}, "no column 'label'; .* Give --label_column as a name in the header"),
         ("label,1\na,1\n,2\nb,3\n", {}, "the label of series 2 is empty"),
         ("label,1\na,3\nb,3\n", {}, "all values are 3 in float32"),
         ("label,1\na,1\nb,1e39\n", {}, "line 3: the value is beyond float32: 1e39"),

@@ -99,6 +99,7 @@ def test_calendar_features(tmp_path):
         ("t,x\n2020-01-01,1\n2020-01-01,2\n", "2020-01-01 occurs twice"),
         ("t,x\n2020-01-01T00:00+01:00,1\n2020-01-01T02:00,2\n", "with a time zone, as before; got"),
         ("t,x\n1,1\n2,2\n3,3\n4,4\n99999,5\n", "the times are too irregular"),
+        ("t,x\n" + "".join(f"{n * n},1\n" for n in range(99)), r"6\d% of the gaps .* 20% of the steps would be masked"),
         ("t,x\n31/12/2020,1\n", "expected a date such as .* --time_format"),
         ("t,x\n1,1\n2,many\n", "line 3, column 'x': expected a number; got 'many'"),
         ("t,x\n1,1\n2,-inf\n", "line 3, column 'x': the value is infinite"),

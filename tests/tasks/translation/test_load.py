@@ -136,9 +136,17 @@ def test_a_file_that_is_not_utf8_says_where(load, kind):
             "cannot cut test and validation out of the training pairs: .*got 2; add pairs",
         ),
         ("source,target,split\na,b,test\n", {}, "no row with the value 'train'"),
-        ("en,es\na,b\n", {}, "no column 'source'; found the columns 'en', 'es'. Give source_column as a name"),
-        ("en,es\na,b\n", dict(source_column="0", target_column="2"), "give source_column and target_column as numbers"),
-        ("en,es\na,b\n", dict(source_column="en", target_column="en"), "source_column and target_column must differ"),
+        ("en,es\na,b\n", {}, "no column 'source'; found the columns 'en', 'es'. Give --source_column as a name"),
+        (
+            "en,es\na,b\n",
+            dict(source_column="0", target_column="2"),
+            "give --source_column and --target_column as",
+        ),
+        (
+            "en,es\na,b\n",
+            dict(source_column="en", target_column="en"),
+            "--source_column and --target_column must",
+        ),
         ("en,es\na,b\n", dict(source_column="en", target_column="es", split_column="part"), "no column 'part'"),
         ('source,target\n"a,b\n', {}, "never closed"),
     ],
@@ -179,7 +187,7 @@ def test_a_tfds_set_with_two_texts_and_one_with_three(tfds, make_set, tmp_path):
     assert ("Satz 1", "sentence 1") in all_pairs(load_translation("tfds:tiny_two", cache_dir=tmp_path))
     rows = [row | {"title": "t"} for row in rows_of(40)]
     make_set("TinyThree", {"de": text, "en": text, "title": text}, {"train": rows})
-    with pytest.raises(UserError, match="tfds:tiny_three: source_column and target_column must be two of its texts"):
+    with pytest.raises(UserError, match="--source_column and --target_column must be two of its texts"):
         load_translation("tfds:tiny_three", cache_dir=tmp_path)
     data = load_translation("tfds:tiny_three", source_column="en", target_column="de", cache_dir=tmp_path)
     assert ("sentence 1", "Satz 1") in all_pairs(data)

@@ -33,7 +33,8 @@ class Columns:
         Args:
             path: the file, for messages.
             first: the cells of its first line.
-            wanted: argument name -> column; numbers from 0, all of them, mean a file without a header.
+            wanted: option of a command, without dashes -> column; numbers from 0, all of them, mean a file without a
+                header. Of an option that takes several columns: "option[0]", "option[1]".
             split: the column that says train, validation or test.
 
         Raises:
@@ -41,15 +42,16 @@ class Columns:
         """
         header = not all(map(_is_number, wanted.values()))
         names = [cell.strip() for cell in first] if header else None
-        arguments = " and ".join(wanted)
+        options = " and ".join(dict.fromkeys(map(_format_option, wanted)))
         indices = tuple(
-            _find_index(path, argument, column, first, names, arguments) for argument, column in wanted.items()
+            _find_index(path, _format_option(option), column, first, names, options)
+            for option, column in wanted.items()
         )
         if len(set(indices)) < len(indices):
-            raise UserError(f"{arguments} must differ; got {' and '.join(map(repr, wanted.values()))}")
+            raise UserError(f"{options} must differ; got {' and '.join(map(repr, wanted.values()))}")
         # Nobody asked for a column called "split", so it may be missing; any other name was asked for.
         optional = split == _DEFAULT_SPLIT and (names is None or split not in names)
-        split_index = None if optional else _find_index(path, "split_column", split, first, names, arguments)
+        split_index = None if optional else _find_index(path, "--split_column", split, first, names, options)
         return cls(indices, split=split_index, split_name=split, width=len(first), header=header)
 
 
@@ -57,19 +59,23 @@ def _is_number(column: str) -> bool:
     return column.isascii() and column.isdigit()
 
 
-def _find_index(
-    path: Path, argument: str, column: str, first: list[str], names: list[str] | None, numbered: str
-) -> int:
+def _format_option(option: str) -> str:
+    """Return an option as it is written at a command; the description of another column as it is."""
+    name = option.partition("[")[0]
+    return f"--{name}" if name.isidentifier() else name
+
+
+def _find_index(path: Path, option: str, column: str, first: list[str], names: list[str] | None, numbered: str) -> int:
     if _is_number(column) and not (names and column in names):
         if int(column) < len(first):
             return int(column)
     elif names and names.count(column) == 1:
         return names.index(column)
     elif names and column in names:
-        raise UserError(f"{path}: {argument}={column!r} is the name of {names.count(column)} columns; rename them")
+        raise UserError(f"{path}: {option} {column!r} is the name of {names.count(column)} columns; rename them")
     found = f"the columns {format_names(names)}" if names else f"{len(first)} columns without a header"
     raise UserError(
-        f"{path} has no column {column!r}; found {found}. Give {argument} as a name in the header, or give "
+        f"{path} has no column {column!r}; found {found}. Give {option} as a name in the header, or give "
         f"{numbered} as numbers from 0 for a file without one"
     )
 

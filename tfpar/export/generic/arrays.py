@@ -1,10 +1,10 @@
 """Reads rows of a model's inputs from NumPy files and from lines of numbers, without TensorFlow."""
 
-import zipfile
 from pathlib import Path
 
 import numpy as np
 
+from tfpar.data.readers.npz_files import read_npz
 from tfpar.errors import UserError
 from tfpar.files import open_file, read_file
 
@@ -41,15 +41,7 @@ def read_arrays(kind: str, path: Path | str, shapes: dict[str, tuple[int | None,
 
 
 def _read_npz(path, shapes):
-    with open_file(path) as file:
-        if not zipfile.is_zipfile(file):  # np.load accepts other files, too
-            raise ValueError("it is not an npz file")
-        file.seek(0)
-        with np.load(file) as arrays:
-            missing = [name for name in shapes if name not in arrays.files]
-            if missing:
-                raise ValueError(f"it has no array {', '.join(missing)}, but {', '.join(arrays.files) or 'none'}")
-            return {name: arrays[name] for name in shapes}
+    return read_npz(path, shapes)
 
 
 def _read_npy(path, shapes):

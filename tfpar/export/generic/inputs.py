@@ -132,7 +132,7 @@ def read_rows(
     number = 0
     with read_delimited(path, dialect, wanted=columns, split_column="split") as (found, rows):
         if split is not None and found.split is None:
-            raise UserError(f"{path} has no column 'split'. Omit `split` {split}")
+            raise UserError(f"{path} has no column 'split'. Omit --split {split}")
         for row in rows:
             number += row if isinstance(row, int) else 1
             if isinstance(row, int):
@@ -215,8 +215,8 @@ def _expand_arrays(path, source, kind):
 
 def _expand_table(path, dialect, source, kind, columns):
     if len(columns) != kind.arguments:
-        raise UserError(f"`input_column` must name {kind.arguments} column(s), separated by commas; got {columns}")
-    names = ("input_column", "other_input_column")
+        raise UserError(f"--input_column must name {kind.arguments} column(s), separated by commas; got {columns}")
+    names = ("input_column[0]", "input_column[1]")
     for number, cells, error in read_rows(path, dialect, dict(zip(names, columns, strict=False))):
         if cells is None:
             name = f"{source} row {number}"

@@ -96,7 +96,7 @@ def read_person_pairs(
         kind: of the images.
         columns: of both images and the truth value: 1, true, yes, same; or 0, false, no, different.
     """
-    wanted = dict(zip(("input_column", "other_input_column", "label_column"), columns, strict=True))
+    wanted = dict(zip(("input_column[0]", "input_column[1]", "label_column"), columns, strict=True))
     items, index, pairs = [], {}, []
     truth_values = {**dict.fromkeys(_SAME, True), **dict.fromkeys(_DIFFERENT, False)}
     for number, cells, error in read_rows(path, dialect, wanted):

@@ -11,6 +11,9 @@ from tfpar.tasks.time_series.row_buffer import ROWS, make_rows
 DAY_US = 24 * 3600 * 1_000_000
 _LEAST_MONTH_US = 27 * DAY_US
 _MOST_FILLED = 20  # steps of the grid for each row of the file, at most
+_TOLERANCE = 0.25  # in steps, between a gap and a multiple of the step
+_MOST_OFF_GRID = 0.5  # of the gaps, where steps are missing
+_MOST_MASKED_OFF_GRID = 0.1  # of the steps, where most gaps are off the grid
 _BETWEEN_SERIES = np.iinfo(np.int64).max
 
 
@@ -105,9 +108,28 @@ def find_grid(where: str, times: np.ndarray, offsets: np.ndarray, is_number: boo
     if total / step > _MOST_FILLED * (count + 10):
         raise UserError(
             f"{where}: the times are too irregular: rows are mostly {step / 1e6:g} s apart, but {count + 1:,} rows "
-            f"span {total / step:,.0f} such steps. Resample the file to a regular step"
+            f"span {total / step:,.0f} such steps, so that {1 - count / (total / step):.0%} of the steps would be "
+            "masked. Resample the file to a regular step"
         )
+    _check_regularity(where, gaps[:count], step)
     return Grid(step, is_number=is_number)
+
+
+def _check_regularity(where, gaps, step_us):
+    """Refuse gaps that are mostly no multiples of the step: a grid would move rows in time, and mask other steps."""
+    off_grid, steps = 0, 0.0
+    for start in range(0, len(gaps), ROWS):
+        ratios = gaps[start : start + ROWS] / step_us
+        nearest = np.maximum(1, np.round(ratios))
+        off_grid += int((np.abs(ratios - nearest) > _TOLERANCE).sum())
+        steps += float(nearest.sum())
+    masked = 1 - len(gaps) / steps
+    if off_grid > _MOST_OFF_GRID * len(gaps) and masked > _MOST_MASKED_OFF_GRID:
+        raise UserError(
+            f"{where}: the times are too irregular: {off_grid / len(gaps):.0%} of the gaps between rows are no "
+            f"multiple of {step_us / 1e6:g} s, the usual gap, so that {masked:.0%} of the steps would be masked. "
+            "Resample the file to a regular step"
+        )
 
 
 def _inner_gaps(times: np.ndarray, offsets: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:

@@ -6,9 +6,9 @@ import numpy as np
 
 from tfpar.data.readers.columns import Columns
 from tfpar.data.readers.delimited import Dialect, clean_cell, read_delimited, read_split
+from tfpar.data.readers.npz_files import read_npz
 from tfpar.data.readers.splits import SPLIT_NAMES
 from tfpar.errors import UserError
-from tfpar.files import open_file
 from tfpar.tasks.time_series.cells import has_too_large, parse_number
 from tfpar.tasks.time_series.labeled import CollectedSeries
 
@@ -91,9 +91,9 @@ def read_labeled_arrays(path: Path) -> CollectedSeries:
         UserError: the file cannot be read, or the arrays do not fit.
     """
     try:
-        with open_file(path) as file, np.load(file, allow_pickle=False) as arrays:
-            x, y = arrays["x"], arrays["y"].reshape(-1)
-            splits = [str(name).lower() for name in arrays["split"]] if "split" in arrays.files else ["train"] * len(y)
+        arrays = read_npz(path, ("x", "y"), ("split",))
+        x, y = arrays["x"], arrays["y"].reshape(-1)
+        splits = [str(name).lower() for name in arrays.get("split", np.full(len(y), "train"))]
     except Exception as error:  # NumPy and zipfile raise many kinds of errors for damaged files
         why = " ".join(str(error).split()) or type(error).__name__
         raise UserError(f"{path} must be an npz file with the arrays x and y, and may have split: {why}") from error

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from tfpar.data.readers.delimited import Dialect
+from tfpar.data.readers.npz_files import read_npz
 from tfpar.data.readers.specs import make_file_notice, parse_spec
 from tfpar.data.readers.tfds_sets import iterate_rows, prepare_builder, read_notice
 from tfpar.errors import UserError
-from tfpar.files import open_file
 from tfpar.tasks.time_series.cells import has_too_large
 from tfpar.tasks.time_series.panel import Panel, Rows, make_panel
 from tfpar.tasks.time_series.panel_tables import PanelColumns, read_panel
@@ -85,9 +85,8 @@ def _read_bundled(name: str, cache_dir: Path | None) -> Panel:
 
 def _read_arrays(path: Path) -> Panel:
     try:
-        with open_file(path) as file, np.load(file, allow_pickle=False) as arrays:
-            values = arrays["values"]
-            labels = arrays["is_anomaly"] if "is_anomaly" in arrays.files else None
+        arrays = read_npz(path, ("values",), ("is_anomaly",))
+        values, labels = arrays["values"], arrays.get("is_anomaly")
     except Exception as error:  # NumPy and zipfile raise many kinds of errors for damaged files
         why = " ".join(str(error).split()) or type(error).__name__
         raise UserError(f"{path} must be an npz file with the array values: {why}") from error

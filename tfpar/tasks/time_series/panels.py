@@ -56,5 +56,6 @@ def load_configured_panel(config: Any) -> Panel:
     )
     panel = load_panel(config.dataset, columns, encoding=config.encoding, delimiter=config.delimiter)
     if panel.filled:
-        log(f"{panel.filled:,} step(s) are missing in {panel.where}; they are masked")
+        fraction = panel.filled / len(panel.values)
+        log(f"{panel.filled:,} step(s) are missing in {panel.where}, {fraction:.1%} of all; they are masked")
     return panel

@@ -78,7 +78,7 @@ def source_and_target_keys(
         source, target = found
         return source, target
     raise UserError(
-        f"tfds:{name}: source_column and target_column must be two of its texts, which are {texts or 'none'}; got "
+        f"tfds:{name}: --source_column and --target_column must be two of its texts, which are {texts or 'none'}; got "
         f"{' and '.join(map(repr, found)) or 'none'}"
     )
 

@@ -127,11 +127,12 @@ class Problem(NamedTuple):
             # XLA would give a slice `t : t + 1` the size of all steps.
             row = self._replace(x_proj=self.x_proj[t][None], mask=None if self.mask is None else self.mask[t][None])
             states = tf.ensure_shape(row.step(states[None])[0][0], states.shape)
-            return t + 1, states, stack.write(t, states)
+            return t + 1, states, stack.write(t + 1, states)
 
-        stack = tf.TensorArray(self.initial.dtype, steps, element_shape=self.initial.shape)
+        # A stack without any row would need a known shape.
+        stack = tf.TensorArray(self.initial.dtype, steps + 1, element_shape=self.initial.shape).write(0, self.initial)
         _, _, stack = tf.while_loop(lambda t, *_: t < steps, body, (0, self.initial, stack), maximum_iterations=steps)
-        return tf.ensure_shape(stack.stack(), [self.x_proj.shape[0], *self.initial.shape])
+        return tf.ensure_shape(stack.stack()[1:], [self.x_proj.shape[0], *self.initial.shape])
 
 
 def newton_scan(

@@ -49,7 +49,7 @@ def test_classification(run_recipe, evaluate, tmp_path):
     run = run_recipe("time_series", "--smoke", "--noxla", "--export_dir", export, "--export", "float32")
     result = run.result
     assert run.stdout == json.dumps(result) + "\n"
-    assert (result["recipe"], result["task"], result["model"]) == ("time_series", "classify", "hydra_lstm_fcn")
+    assert (result["recipe"], result["task"], result["model"]) == ("time_series", "classify", "lstm_fcn")
     assert result["examples"] == {"train": 48, "validation": 16, "test": 16}
     assert {"accuracy", "macro_f1", "loss", "calibration_error"} <= set(result["metrics"])
     assert len(result["confusion_matrix"]) == 2 and 0 < result["padding_fraction"] < 0.5

@@ -17,7 +17,7 @@ SUBTASKS = {
     "anomaly": ("anomaly_detection", "AnomalyDetection"),
 }
 MODELS = {
-    "classify": ("hydra_lstm_fcn", "hydra", "lstm_fcn", "recurrent", "conv_recurrent"),
+    "classify": ("lstm_fcn", "hydra", "hydra_lstm_fcn", "recurrent", "conv_recurrent"),
     "forecast": ("segrnn", "seq2seq", "direct", "deepar"),
     "anomaly": ("autoencoder", "residual"),
 }
@@ -40,7 +40,7 @@ class TimeSeriesConfig(TableFiles):
 
     DEFAULTS: ClassVar = dict(batch_size=16, learning_rate=2e-3)
     BY_TASK: ClassVar[dict[str, dict[str, Any]]] = {
-        "classify": dict(dataset="japanese_vowels", export_dir="exports/series_classification", model="hydra_lstm_fcn"),
+        "classify": dict(dataset="japanese_vowels", export_dir="exports/series_classification", model="lstm_fcn"),
         "forecast": dict(dataset="airline_passengers", export_dir="exports/series_forecast", model="segrnn"),
         "anomaly": dict(dataset="ucr_internal_bleeding", export_dir="exports/series_anomaly", model="autoencoder"),
     }
@@ -78,7 +78,7 @@ class TimeSeriesConfig(TableFiles):
 
     task: str = setting("classify", "What is done with the series.", choices=tuple(SUBTASKS))
     model: str = setting(
-        "hydra_lstm_fcn",
+        "lstm_fcn",
         "Kind of network. " + "; ".join(f"{task}: {', '.join(models)}" for task, models in MODELS.items()) + ".",
         choices=_ALL_MODELS,
     )

@@ -7,6 +7,7 @@ before TensorFlow starts. Subpackages are imported when they are first used.
 import importlib
 from typing import TYPE_CHECKING
 
+from tfpar.cpu_memory import reuse_cpu_memory
 from tfpar.saved_names import register_saved_names
 
 if TYPE_CHECKING:
@@ -32,4 +33,5 @@ def __dir__() -> list[str]:
     return sorted(__all__)
 
 
+reuse_cpu_memory()
 register_saved_names()

@@ -1,0 +1,30 @@
+"""TensorFlow's tensors on CPUs are in memory that is used again."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+_PROGRAM = """
+import tfpar, tensorflow as tf
+tf.zeros(1000) + 1
+print(tf.config.experimental.get_memory_info("CPU:0")["peak"])
+"""
+
+
+def run_program(**variables):
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("TF_CPU")}
+    return subprocess.run(
+        [sys.executable, "-c", _PROGRAM], env={**environment, **variables}, capture_output=True, text=True, timeout=120
+    )
+
+
+def test_tensors_come_from_an_allocator_that_keeps_memory():
+    # Only such an allocator has statistics.
+    assert int(run_program().stdout) >= 8000
+
+
+@pytest.mark.slow
+def test_the_user_can_choose_the_other_allocator():
+    assert "Allocator stats not available" in run_program(TF_CPU_ALLOCATOR_USE_BFC="false").stderr

@@ -65,8 +65,15 @@ def make_network(case: ForecastCase) -> Any:
     """Make the Keras model."""
     from tfpar import models
 
-    sizes = dict(input_length=case.input_length, horizon=case.horizon, units=case.units, segment=case.segment)
-    return models.forecaster("segrnn", targets=COLUMNS, dropout=DROPOUT, **sizes)
+    return models.forecaster(
+        "segrnn",
+        input_length=case.input_length,
+        horizon=case.horizon,
+        targets=COLUMNS,
+        units=case.units,
+        segment=case.segment,
+        dropout=DROPOUT,
+    )
 
 
 def time_tfpar(case: ForecastCase) -> float:
@@ -189,7 +196,8 @@ def write_forecasts(case_name: str, path: Path) -> None:
     case = CASES[case_name]
     model, values = make_network(case), make_series()
     windows = np.stack([values[index : index + case.input_length] for index in range(_COMPARED_WINDOWS)])
-    np.savez(path, windows=windows, forecasts=model(windows).numpy(), **to_torch_weights(model))
+    arrays: dict[str, Any] = to_torch_weights(model)  # NumPy's hints take a name in `**` for `allow_pickle`
+    np.savez(path, windows=windows, forecasts=model(windows).numpy(), **arrays)
 
 
 def compare_torch(case_name: str, path: Path) -> float:

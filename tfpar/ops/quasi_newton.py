@@ -32,7 +32,7 @@ from tfpar.ops.recurrence import Recurrence, RecurrentWeights, Tensors
 
 MAX_ITERATIONS = 50
 MAX_ERROR = 5e-6  # of the states, Euclidean norm over the units
-POWER_ITERATIONS = 5  # steps that turn a perturbation to the direction of the largest growth
+POWER_ITERATIONS = 12  # steps that turn a perturbation to the direction of the largest growth
 DAMPING, DAMPED_EXPONENT = 0.8, -0.1  # undamped iterations take longer if the exponent is above
 
 

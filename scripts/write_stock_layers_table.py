@@ -76,23 +76,43 @@ CASES = {
     "LSTM": Case(lambda: K.LSTM(3, return_sequences=True)),
     "GRU": Case(lambda: K.GRU(3, return_sequences=True)),
     "SimpleRNN": Case(lambda: K.SimpleRNN(3, return_sequences=True)),
-    "Bidirectional(LSTM)": Case(lambda: K.Bidirectional(K.LSTM(3, return_sequences=True))),
-    "Conv1D, same": Case(lambda: K.Conv1D(3, 3, padding="same")),
-    "Conv1D, same, strides=2": Case(lambda: K.Conv1D(3, 3, 2, padding="same")),
+    "Bidirectional(LSTM)": Case(
+        lambda: K.Bidirectional(K.LSTM(3, return_sequences=True)), "one direction starts at the end"
+    ),
+    "Conv1D, same": Case(lambda: K.Conv1D(3, 3, padding="same"), "ignores the mask, so padding reaches valid steps"),
+    "Conv1D, same, strides=2": Case(
+        lambda: K.Conv1D(3, 3, 2, padding="same"),
+        "ignores the mask; its windows depend on the number of steps, padding included",
+    ),
     "Conv1D, causal": Case(lambda: K.Conv1D(3, 3, padding="causal")),
-    "Conv1D, causal, strides=2": Case(lambda: K.Conv1D(3, 3, 2, padding="causal")),
-    "MaxPooling1D": Case(lambda: K.MaxPooling1D(2)),
-    "AveragePooling1D, same": Case(lambda: K.AveragePooling1D(3, 1, padding="same")),
-    "GlobalMaxPooling1D": Case(lambda: K.GlobalMaxPooling1D()),
+    "Conv1D, causal, strides=2": Case(
+        lambda: K.Conv1D(3, 3, 2, padding="causal"), "ignores and drops the mask, so padded outputs seem valid"
+    ),
+    "MaxPooling1D": Case(lambda: K.MaxPooling1D(2), "ignores and drops the mask, so padded outputs seem valid"),
+    "AveragePooling1D, same": Case(
+        lambda: K.AveragePooling1D(3, 1, padding="same"), "ignores the mask; a window sees later steps"
+    ),
+    "GlobalMaxPooling1D": Case(lambda: K.GlobalMaxPooling1D(), "ignores the mask: padding can be the maximum"),
     "GlobalAveragePooling1D": Case(lambda: K.GlobalAveragePooling1D()),
     "LayerNormalization": Case(lambda: K.LayerNormalization()),
-    "LayerNormalization, axis=[1, 2]": Case(lambda: K.LayerNormalization(axis=[1, 2])),
-    "GroupNormalization": Case(lambda: K.GroupNormalization(2)),
+    "LayerNormalization, axis=[1, 2]": Case(
+        lambda: K.LayerNormalization(axis=[1, 2]),
+        "statistics over all steps, padding included; needs a fixed number of steps",
+    ),
+    "GroupNormalization": Case(lambda: K.GroupNormalization(2), "statistics over all steps, padding included"),
     "BatchNormalization, inference": Case(lambda: K.BatchNormalization()),
-    "BatchNormalization, training": Case(lambda: TrainingStatistics()),
-    "MultiHeadAttention": Case(lambda: SelfAttention()),
-    "MultiHeadAttention, causal mask": Case(lambda: SelfAttention(is_causal=True)),
-    "TimeDistributed(Dense)": Case(lambda: K.TimeDistributed(K.Dense(3))),
+    "BatchNormalization, training": Case(
+        lambda: TrainingStatistics(), "statistics over all valid steps of the batch; from the mask, without padding"
+    ),
+    "MultiHeadAttention": Case(
+        lambda: SelfAttention(), "an attention weight of zero does not remove NaN; each step sees all"
+    ),
+    "MultiHeadAttention, causal mask": Case(
+        lambda: SelfAttention(is_causal=True), "an attention weight of zero does not remove NaN"
+    ),
+    "TimeDistributed(Dense)": Case(
+        lambda: K.TimeDistributed(K.Dense(3)), "needs a known number of rows or steps in a graph"
+    ),
     "Dense": Case(lambda: K.Dense(3)),
 }
 

@@ -173,13 +173,20 @@ def _check_kind(model, samples, strings, streaming):
 
 def _build_streaming(builder, audio, rate_hz, model):
     """Return the state after the last frame: float (batch, units)."""
-    settings = {"normalization": "none", "padding": "causal", "name": "log_mel"}
-    if model == "lstm":
-        front_end = layers.LogMelSpectrogram(rate_hz, audio.shape[-1], hops_per_frame=1, bands=32, **settings)
-        x = builder.distorted(front_end(audio))
+    is_lstm = model == "lstm"
+    front_end = layers.LogMelSpectrogram(
+        rate_hz,
+        audio.shape[-1],
+        hops_per_frame=1 if is_lstm else 3,
+        bands=32 if is_lstm else 40,
+        normalization="none",
+        padding="causal",
+        name="log_mel",
+    )
+    x = builder.distorted(front_end(audio))
+    if is_lstm:
         x = builder.recurrent("recurrent_0")(builder.projected(x))
         return builder.recurrent("recurrent_1", return_sequences=False)(x)
-    x = builder.distorted(layers.LogMelSpectrogram(rate_hz, audio.shape[-1], **settings)(audio))
     for number, strides in enumerate(_STREAM_STRIDES):
         x = builder.causal_conv(x, number, strides)
     return builder.recurrent("recurrent", return_sequences=False)(x)

@@ -1,8 +1,8 @@
 """`fit` with the time axis divided over replicas equals that on one device.
 
 `tests/support/sequence_cases.py` has the cases. Three replicas run all of them eagerly, which needs no compilation; two
-replicas and two worker processes run some of them as graphs and with XLA, and two groups of two replicas divide rows
-and time. `tests/layers/test_time_slices.py` tests the layers alone.
+replicas and two worker processes run some of them as graphs and with XLA, and two groups of two replicas or workers
+divide rows and time. `tests/layers/test_time_slices.py` tests the layers alone.
 """
 
 from pathlib import Path
@@ -24,6 +24,7 @@ SLOW = {
     ("mesh2x2", "eager"): ("grouped", "one_row", "min_gru_right_steps"),
     ("workers2", "graph"): ("stack", "two_headed", "one_step"),
     ("workers2", "xla"): ("min_gru", "lstm"),
+    ("workers4", "graph"): ("grouped", "one_row"),
 }
 TABLE = [
     pytest.param(*row, case, id="-".join([*row, case]), marks=marks)
@@ -48,7 +49,8 @@ def results(request):
 def _run(setting, way, names):
     # Results are compared, not speed; compilation takes the time.
     fast = {"XLA_FLAGS": "--xla_backend_optimization_level=0"}
-    environments = (lambda: cluster_environments(2)) if setting == "workers2" else (lambda: [{}])
+    workers = {"workers2": 2, "workers4": 4}.get(setting)
+    environments = (lambda: cluster_environments(workers)) if workers else (lambda: [{}])
     command = [str(SCRIPT), setting, way]
     return run_cases(command, names, lambda: [{**each, **fast} for each in environments()], TIMEOUT_S)
 

@@ -20,7 +20,7 @@ class LanguageModelingConfig(Config):
     """Settings of `LanguageModeling`."""
 
     DEFAULTS: ClassVar = dict(
-        batch_size=64,
+        batch_size=32,
         learning_rate=4e-3,
         epochs=10,
         dropout=0.2,

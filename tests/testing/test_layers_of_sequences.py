@@ -17,7 +17,7 @@ OURS = {
     "CausalMaxPooling": (lambda: layers.CausalMaxPooling(3, 2), ALL),
     "CausalMeanPooling": (lambda: layers.CausalMeanPooling(3, 1), ALL),
     "CausalMeanPooling, no history": (lambda: layers.CausalMeanPooling(2), ALL - {"TFLite step"}),
-    "AttentionPooling": (lambda: layers.AttentionPooling(3), ALL),
+    "AttentionPooling": (lambda: layers.AttentionPooling(3), BASIC | {"padding"}),
     "Dropout": (lambda: layers.Dropout(0.5), BASIC | STREAM | {"padding"}),
     "GRU": (lambda: layers.GRU(3, return_sequences=True), ALL),
     "LSTM": (lambda: layers.LSTM(3), ALL),
@@ -102,9 +102,7 @@ def test_stock_layers_have_steps(name):
     assert find_step(layer, (None, None, FEATURES)).latency == latency
 
 
-@pytest.mark.parametrize(
-    "name", ["AttentionPooling", "CausalMaxPooling", "MaskedConvolution", "MeanPooling", "LogMelSpectrogram, late"]
-)
+@pytest.mark.parametrize("name", ["CausalMaxPooling", "MaskedConvolution", "MeanPooling", "LogMelSpectrogram, late"])
 def test_steps_equal_the_whole(name):
     layer = OURS[name][0]()
     laws = ("shape", "causality", "steps")

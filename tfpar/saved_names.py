@@ -16,6 +16,7 @@ _SAVED_CLASSES = {
         "Attention",
         "AttentionPooling",
         "Bidirectional",
+        "CompetingConvolutions",
         "Dropout",
         "GRU",
         "InputFeeding",

@@ -13,6 +13,7 @@ _FURTHER = {
     "form": "form",
     "bytes": "bytes",
     "examples_per_second": "examples a second",
+    "windows_per_second": "windows a second",
     "exchanged_bytes": "bytes that a worker sends",
 }
 _MACHINE = ("tensorflow", "keras", "torch", "jax", "ai-edge-litert", "onnxruntime")

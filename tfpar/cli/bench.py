@@ -6,7 +6,7 @@ import statistics
 import sys
 from pathlib import Path
 
-from tfpar.bench import export, profile, recurrent, scan, sequence, training, translation
+from tfpar.bench import export, forecasting, profile, recurrent, scan, sequence, training, translation
 from tfpar.bench.lower import lower_cases
 from tfpar.bench.machine import describe_machine
 from tfpar.bench.report import EXTRA, check_has_marks, draw, put_table, read_report
@@ -19,6 +19,7 @@ from tfpar.files import check_usable_directory, check_writable_file, written_ato
 SUITES = {
     "training": training,
     "translation": translation,
+    "forecasting": forecasting,
     "recurrent": recurrent,
     "profile": profile,
     "scan": scan,

@@ -4,6 +4,7 @@ from tfpar.layers.attention.attention import Attention
 from tfpar.layers.attention.attention_pooling import AttentionPooling
 from tfpar.layers.attention.input_feeding import InputFeeding
 from tfpar.layers.causal_pooling import CausalMaxPooling, CausalMeanPooling
+from tfpar.layers.competing_convolutions import CompetingConvolutions
 from tfpar.layers.dropout import Dropout, TokenDropout
 from tfpar.layers.log_mel import LogMelSpectrogram
 from tfpar.layers.masked_convolution import MaskedConvolution
@@ -33,6 +34,7 @@ __all__ = [
     "Bidirectional",
     "CausalMaxPooling",
     "CausalMeanPooling",
+    "CompetingConvolutions",
     "Dropout",
     "InputFeeding",
     "LogMelSpectrogram",

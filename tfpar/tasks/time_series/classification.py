@@ -219,8 +219,12 @@ class SeriesClassification(TimeSeries):
         direction = "bidirectional " if config.bidirectional else ""
         pooling = "whose last output is used" if config.streaming else "with attention pooling"
         recurrent = f"{config.layers} {direction}{cell} {pooling}"
+        hydra = "Untrained convolutions that compete (Hydra) with a linear layer"
+        lstm_fcn = f"three convolutions, {config.width} channels in the first, beside an {cell} over the columns"
         return {
-            "lstm_fcn": f"Three convolutions, {config.width} channels in the first, beside an {cell} over the columns.",
+            "hydra_lstm_fcn": f"{hydra}, and {lstm_fcn}; the mean of both.",
+            "hydra": f"{hydra}.",
+            "lstm_fcn": f"{lstm_fcn[0].upper()}{lstm_fcn[1:]}.",
             "recurrent": f"{recurrent}.",
             "conv_recurrent": f"Two convolutions, {config.width} channels in the first, below {recurrent}.",
         }[config.model]

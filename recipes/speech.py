@@ -2,7 +2,7 @@
 
     python recipes/speech.py                            # ten digits, by convolutions and an LSTM
     python recipes/speech.py --words all                # and ten commands
-    python recipes/speech.py --model lstm --streaming   # a prediction every 20 ms
+    python recipes/speech.py --model cnn_lstm --streaming   # a prediction every 40 ms
     python recipes/speech.py --task digits              # strings of digits, by CTC
     python recipes/speech.py --dataset folder:clips     # one sub-folder of WAV files for each class
     python recipes/speech.py --smoke                    # two steps on generated data

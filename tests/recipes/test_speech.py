@@ -76,17 +76,18 @@ def check_answers(left, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_stream_answers_step_by_step(run_recipe, tmp_path):
+@pytest.mark.parametrize("model", ["lstm", "cnn_lstm"])
+def test_a_stream_answers_step_by_step(run_recipe, tmp_path, model):
     from tfpar.export.conversion.interpreter import TFLiteModel
     from tfpar.tasks.speech_recognition.stream_speed import stream
 
     left = tmp_path / "left"
-    flags = ("--model", "lstm", "--streaming", "--noxla", "--export_dir", left, "--export", "float32,dynamic")
+    flags = ("--model", model, "--streaming", "--noxla", "--export_dir", left, "--export", "float32,dynamic")
     result = run_recipe("speech", "--smoke", *flags).result
     float32, dynamic = result["exports"]
     assert float32["signatures"] == ["serving_default", "step"] and float32["max_abs_error"] <= 1e-4
     assert float32["real_time_factor"] > 50 and dynamic["real_time_factor"] > 50
-    frames = tone(800, 8000, seconds=1.0).astype(np.float32).reshape(50, 160)
+    frames = tone(800, 8000, seconds=1.0).astype(np.float32).reshape(-1, 160 if model == "lstm" else 80)
     whole = TFLiteModel(left / "model.float32.tflite")(audio=frames[None])["probabilities"][0]
     np.testing.assert_allclose(stream(TFLiteModel(left / "model.float32.tflite", "step"), frames), whole, atol=1e-4)
 
@@ -160,7 +161,7 @@ def test_strings_of_digits(run_recipe, tmp_path):
 @pytest.mark.parametrize(
     "flags, words",
     [
-        ("--streaming", "--streaming needs --model lstm"),
+        ("--streaming --model cnn", "--streaming needs --model lstm"),
         ("--dataset folder:nowhere", "no such folder"),
         ("--dataset csv:a.csv", "expected espeak"),
         ("--dataset tfds:spoken_digit --task digits", "for --task digits"),

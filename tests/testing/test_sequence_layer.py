@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from tfpar import layers
-from tfpar.testing import verify_sequence_layer
+from tfpar.testing import check_sequence_layer, verify_sequence_layer
 
 SHAPE = (9, 3)
 ALL = ["shape", "graph", "XLA", "padding", "causality", "steps", "states", "file", "TFLite step"]
@@ -92,7 +92,16 @@ def test_a_broken_law_is_named(law):
 
 
 def test_a_layer_of_a_user_passes():
-    assert verify_sequence_layer(Breaker(), SHAPE) == ["shape", "graph", "XLA", "padding", "causality", "steps", "file"]
+    laws = ["shape", "graph", "XLA", "padding", "causality", "steps", "file", "TFLite step"]
+    assert verify_sequence_layer(Breaker(), SHAPE) == laws
+
+
+def test_laws_can_be_checked_without_claims():
+    assert check_sequence_layer(keras.layers.GRU(2, return_sequences=True), SHAPE, ["causality"]) == {"causality": None}
+    violation = check_sequence_layer(Breaker("causality"), SHAPE, ["causality", "shape"])
+    assert "output before a changed input" in violation["causality"] and violation["shape"] is None
+    with pytest.raises(ValueError, match="`laws`"):
+        check_sequence_layer(Breaker(), SHAPE, ["speed"])
 
 
 def test_wrong_states_are_found():
@@ -109,6 +118,15 @@ def test_wrong_states_are_found():
 def test_shapes_that_are_refused(shape):
     with pytest.raises(ValueError, match=r"`shape` must be \(steps, features\) with at least 8 steps; got"):
         verify_sequence_layer(layers.MinGRU(4), shape)
+
+
+def test_steps_of_strides_need_several_blocks():
+    with pytest.raises(ValueError, match="at least 16 steps for .* whose blocks have 2"):
+        verify_sequence_layer(layers.CausalMaxPooling(2), SHAPE)
+    layer = layers.CausalMaxPooling(2, name="pooling")
+    layer.build((None, None, 3))
+    with pytest.raises(ValueError, match="a multiple of 2 steps for pooling; got 3"):
+        layer.step(tf.zeros((1, 3, 3)), [])
 
 
 def test_a_latency_delays_the_outputs_of_steps():
@@ -130,19 +148,7 @@ def test_a_latency_delays_the_outputs_of_steps():
             before = tf.concat([states[0][:, None], x[:, :-1]], axis=1)
             return (before + x) / 2, [x[:, -1]]
 
-    layer = Delayed()
-    laws = {"steps", "causality"}
-    assert laws <= set(_verified(layer))
+    layer, laws = Delayed(), ("causality", "steps")
+    assert check_sequence_layer(layer, SHAPE, laws) == {"causality": None, "steps": None}
     layer.latency = 0
-    with pytest.raises(AssertionError, match="breaks the law of causality"):
-        _verified(layer)
-
-
-def _verified(layer):
-    """Verify a class that is defined in a function, which no file can hold, without the law of files."""
-    from tfpar.testing import sequence_layer
-
-    laws = {name: law for name, law in sequence_layer._LAWS.items() if name != "file"}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sequence_layer, "_LAWS", laws)
-        return verify_sequence_layer(layer, SHAPE)
+    assert all(check_sequence_layer(layer, SHAPE, laws).values())

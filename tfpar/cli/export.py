@@ -102,7 +102,9 @@ def _make_parser():
     parser.add_argument(
         "--padding", choices=("any", "right"), default="any", help="position of masked steps; right is cheaper"
     )
-    parser.add_argument("--streaming", action="store_true", help="add a signature for one time step")
+    parser.add_argument(
+        "--streaming", action="store_true", help="add a signature for the next time step(s), with states"
+    )
     return parser
 
 

@@ -3,6 +3,7 @@
 from tfpar.layers.attention.attention import Attention
 from tfpar.layers.attention.attention_pooling import AttentionPooling
 from tfpar.layers.attention.input_feeding import InputFeeding
+from tfpar.layers.causal_pooling import CausalMaxPooling, CausalMeanPooling
 from tfpar.layers.competing_convolutions import CompetingConvolutions
 from tfpar.layers.dropout import Dropout, TokenDropout
 from tfpar.layers.log_mel import LogMelSpectrogram
@@ -21,6 +22,7 @@ from tfpar.layers.recurrent.para_lstm import ParaLSTM
 from tfpar.layers.recurrent.rg_lru import RGLRU
 from tfpar.layers.recurrent.simple_rnn import SimpleRNN
 from tfpar.layers.standardization import Standardization, Unstandardization
+from tfpar.layers.step_layer import StepLayer
 from tfpar.ops.activations import positive_activation
 from tfpar.ops.recurrence import Recurrence
 
@@ -30,6 +32,8 @@ __all__ = [
     "Attention",
     "AttentionPooling",
     "Bidirectional",
+    "CausalMaxPooling",
+    "CausalMeanPooling",
     "CompetingConvolutions",
     "Dropout",
     "InputFeeding",
@@ -47,6 +51,7 @@ __all__ = [
     "RecurrentLayer",
     "SimpleRNN",
     "Standardization",
+    "StepLayer",
     "TokenDropout",
     "positive_activation",
     "Unstandardization",

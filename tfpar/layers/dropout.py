@@ -9,6 +9,7 @@ import tensorflow as tf
 from tfpar.checks import check_fraction
 from tfpar.layers.argument_types import Shape
 from tfpar.layers.call_context import call_context, first_row
+from tfpar.layers.step_layer import StepLayer
 from tfpar.ops.random import uniform
 
 
@@ -42,7 +43,7 @@ def dropout_mask(
 
 
 @keras.saving.register_keras_serializable(package="tfpar")
-class Dropout(keras.layers.Layer):
+class Dropout(StepLayer, keras.layers.Layer):
     """`keras.layers.Dropout` with a mask that does not depend on the number of replicas.
 
     Args:

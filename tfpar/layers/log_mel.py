@@ -10,8 +10,10 @@ from keras import ops
 from tfpar.checks import check_one_of, check_positive_integer
 from tfpar.layers.argument_types import Shape
 from tfpar.layers.call_context import is_exporting
+from tfpar.layers.step_layer import StepLayer, Tensors, append_to_history
 
 NORMALIZATIONS = ("level", "none")
+PADDINGS = ("valid", "causal")
 # Unit of amplitude, -120 and -90 dB of full scale: log(1 + power) needs no epsilon, which float16 would round to 0.
 # -120 dB is the noise of 16 bits. Without level normalization, float32 rounding beside a loud tone exceeds it.
 _AMPLITUDE_UNITS = {"level": 2.0**-20, "none": 2.0**-15}
@@ -20,7 +22,7 @@ _RESIDUE_SCALE = 2.0**10  # of a constant's rounding error in float16, which is 
 
 
 @keras.saving.register_keras_serializable(package="tfpar")
-class LogMelSpectrogram(keras.layers.Layer):
+class LogMelSpectrogram(StepLayer, keras.layers.Layer):
     """Log-mel spectrogram by matrix products with constants.
 
     Frames of several hops get a Hann window and a DFT, written as a product; triangular filters sum their powers. Bands
@@ -29,23 +31,25 @@ class LogMelSpectrogram(keras.layers.Layer):
         y[t, band] = 1 + max(log p[t, band] - max over t, band of log p, -range) / (range / 2)
 
     which is invariant to gain and lies in [-1, 1]. With "none" it is log(p + 2**-30) / 10 + 1: frames are independent,
-    as streaming requires.
+    as streams require, whose steps are hops.
 
     Args:
         rate_hz: sampling rate.
         hop: samples from one frame to the next.
-        hops_per_frame: length of a frame in hops; with 1 frames do not overlap, and a streaming step is one frame.
+        hops_per_frame: length of a frame in hops; with 1 frames do not overlap.
         bands: number of mel bands.
         low_hz, high_hz: lower edge of the lowest band and upper edge of the highest; `high_hz` None: 0.48 * rate_hz.
         normalization: one of `NORMALIZATIONS`.
         range_nepers: dynamic range below the loudest power, in natural logarithms; lower powers are clipped.
+        padding: "valid": the first frame starts with the audio; "causal": it ends with the first hop, after silence, so
+            that there is a frame for each hop and a stream has no latency.
         **kwargs: see `keras.layers.Layer`.
 
     Call arguments:
         audio: float (batch, samples), or (batch, frames, hop).
 
     Returns:
-        float32 (batch, frames, bands); frames = samples // hop - hops_per_frame + 1.
+        float32 (batch, frames, bands); frames = samples // hop - hops_per_frame + 1, or samples // hop if causal.
 
     Raises:
         ValueError: an argument is out of range.
@@ -63,6 +67,7 @@ class LogMelSpectrogram(keras.layers.Layer):
         high_hz: float | None = None,
         normalization: str = "level",
         range_nepers: float = 12.0,
+        padding: str = "valid",
         **kwargs: Any,
     ):
         super().__init__(**{"dtype": "float32", **kwargs})  # 16 bits do not cover the range of powers
@@ -76,6 +81,7 @@ class LogMelSpectrogram(keras.layers.Layer):
             )
         self.normalization = check_one_of("normalization", normalization, NORMALIZATIONS)
         self.range_nepers = float(range_nepers)
+        self.padding = check_one_of("padding", padding, PADDINGS)
         window = hop * hops_per_frame
         if window % 2:
             raise ValueError(f"`hop` * `hops_per_frame` must be even; got {hop} * {hops_per_frame}")
@@ -87,9 +93,44 @@ class LogMelSpectrogram(keras.layers.Layer):
     def _high_hz(self):
         return 0.48 * self.rate_hz if self.high_hz is None else self.high_hz
 
+    @property
+    def step_obstacle(self) -> str | None:
+        """The reason why the layer cannot process a stream, with the remedy; None if it can."""
+        if self.normalization == "none":
+            return None
+        return "its unit of level is the loudest power of the whole sequence. Use normalization='none'"
+
+    @property
+    def latency(self) -> int:
+        """Hops by which `step` is behind the whole sequence."""
+        return self.hops_per_frame - 1 if self.padding == "valid" else 0
+
+    @property
+    def state_names(self) -> tuple[str, ...]:
+        """Suffixes of the names of the states in an exported file."""
+        return ("history",) if self.hops_per_frame > 1 else ()
+
+    def state_shapes(self) -> list[tuple[int, ...]]:
+        return [(self.hops_per_frame - 1, self.hop)] if self.state_names else []
+
+    def step(self, sequences: tf.Tensor, states: Tensors, mask: tf.Tensor | None = None) -> tuple[Any, list[tf.Tensor]]:
+        """Process the next hops of a stream, float (batch, hops, hop); see `StepLayer`."""
+        del mask
+        self.check_step(sequences)
+        after = list(states)
+        if self.state_names:
+            sequences, after[0] = append_to_history(states[0], sequences)
+        return self._log_mel(sequences), after
+
     def call(self, audio: tf.Tensor) -> tf.Tensor:
         hops = audio if len(audio.shape) == 3 else self._hops(audio)
-        cosines, sines, mel = (make_exportable(matrix, audio) for matrix in (self._cosines, self._sines, self._mel))
+        if self.padding == "causal":
+            hops = ops.pad(hops, [[0, 0], [self.hops_per_frame - 1, 0], [0, 0]])
+        return self._log_mel(hops)
+
+    def _log_mel(self, hops):
+        """Return (batch, frames, bands) of hops, of which the first are part of the first frame only."""
+        cosines, sines, mel = (make_exportable(matrix, hops) for matrix in (self._cosines, self._sines, self._mel))
         # Cosines are even and sines odd about the middle of a window: folding its halves saves half the products.
         frames = self._frames(hops / (_MATRIX_SCALE * self._amplitude_unit))
         left, right = frames[..., : frames.shape[-1] // 2], ops.flip(frames[..., frames.shape[-1] // 2 :], axis=-1)
@@ -117,7 +158,8 @@ class LogMelSpectrogram(keras.layers.Layer):
 
     def compute_output_shape(self, shape: Shape) -> Shape:
         hops = shape[1] if len(shape) == 3 or shape[1] is None else shape[1] // self.hop
-        return shape[0], None if hops is None else hops - self.hops_per_frame + 1, self.bands
+        lost = self.hops_per_frame - 1 if self.padding == "valid" else 0
+        return shape[0], None if hops is None else hops - lost, self.bands
 
     def get_config(self) -> dict[str, Any]:
         names = (
@@ -129,6 +171,7 @@ class LogMelSpectrogram(keras.layers.Layer):
             "high_hz",
             "normalization",
             "range_nepers",
+            "padding",
         )
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 

@@ -6,11 +6,14 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from tfpar.contexts import attributes_set
 from tfpar.layers.argument_types import Shape
+from tfpar.layers.step_layer import StepLayer, Tensors
+from tfpar.layers.stock_steps import WindowStep
 
 
 @keras.saving.register_keras_serializable(package="tfpar")
-class MaskedConvolution(keras.layers.Layer):
+class MaskedConvolution(StepLayer, keras.layers.Layer):
     """Convolution over time, layer normalization and ReLU.
 
     Masked steps are zeros for the convolution. The normalization is over the channels of a step, so an output depends
@@ -20,7 +23,8 @@ class MaskedConvolution(keras.layers.Layer):
         filters: number of output channels.
         kernel_size: steps that an output sees.
         strides: steps between two outputs.
-        padding: "same", or "causal": no output sees later steps.
+        padding: "same", or "causal": no output sees later steps. In a stream "same" has a latency, and needs strides of
+            1.
         seed: of the initial weights.
         **kwargs: see `keras.layers.Layer`.
 
@@ -36,6 +40,7 @@ class MaskedConvolution(keras.layers.Layer):
         self, filters: int, kernel_size: int, strides: int = 1, padding: str = "same", seed: int = 0, **kwargs: Any
     ):
         super().__init__(**kwargs)
+        self._channels = 0  # of the input; known once the layer is built
         self.filters, self.kernel_size, self.strides = filters, kernel_size, strides
         self.padding, self.seed = padding, seed
         self.convolution = keras.layers.Conv1D(
@@ -50,14 +55,58 @@ class MaskedConvolution(keras.layers.Layer):
         self.normalization = keras.layers.LayerNormalization(dtype=self.dtype_policy, name="normalization")
         self.supports_masking = True
 
+    @property
+    def step_obstacle(self) -> str | None:
+        """The reason why the layer cannot process a stream, with the remedy; None if it can."""
+        return self._steps().step_obstacle
+
+    @property
+    def latency(self) -> int:
+        """Output steps by which `step` is behind the whole sequence."""
+        return self._steps().latency
+
+    @property
+    def block_size(self) -> int:
+        """Input steps for each output step."""
+        return self.strides
+
+    @property
+    def state_names(self) -> tuple[str, ...]:
+        """Suffixes of the names of the states in an exported file."""
+        return self._steps().state_names
+
+    def state_shapes(self) -> list[tuple[int, ...]]:
+        return self._steps().state_shapes()
+
+    def _steps(self) -> WindowStep:
+        return WindowStep(self.convolution, self._channels)
+
     def build(self, series_shape: Shape) -> None:
+        self._channels = series_shape[-1]
         self.convolution.build(series_shape)
         self.normalization.build(self.compute_output_shape(series_shape))
 
     def call(self, series: tf.Tensor, mask: tf.Tensor | None = None) -> tf.Tensor:
-        if mask is not None:
-            series = series * ops.cast(mask, series.dtype)[:, :, None]
-        return ops.relu(self.normalization(self.convolution(series)))
+        series = _zeros_if_masked(series, mask)
+        if self.padding == "same" and self.strides > 1:
+            return self._normalize(self._convolve_evenly(series))
+        return self._normalize(self.convolution(series))
+
+    def _convolve_evenly(self, series):
+        """Pad independently of the number of steps, as "same" does if it is a multiple of the strides."""
+        before = max(self.kernel_size - self.strides, 0) // 2
+        padded = ops.pad(series, [[0, 0], [before, self.kernel_size - 1 - before], [0, 0]])
+        with attributes_set(self.convolution, {"padding": "valid"}):
+            return self.convolution(padded)
+
+    def _normalize(self, convolved):
+        return ops.relu(self.normalization(convolved))
+
+    def step(self, sequences: tf.Tensor, states: Tensors, mask: tf.Tensor | None = None) -> tuple[Any, list[tf.Tensor]]:
+        """Process the next steps of a stream; see `StepLayer`."""
+        self.check_step(sequences)
+        convolved, after = self._steps().step(_zeros_if_masked(sequences, mask), states)
+        return self._normalize(convolved), after
 
     def compute_mask(self, series: Any, previous_mask: Any = None) -> Any:
         return None if previous_mask is None else previous_mask[:, :: self.strides]
@@ -68,3 +117,9 @@ class MaskedConvolution(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         names = ("filters", "kernel_size", "strides", "padding", "seed")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+
+
+def _zeros_if_masked(series, mask):
+    if mask is None:
+        return series
+    return ops.where(mask[:, :, None], series, ops.zeros_like(series))  # a product would be NaN where NaN is masked

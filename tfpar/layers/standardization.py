@@ -9,10 +9,11 @@ import tensorflow as tf
 from keras import ops
 
 from tfpar.layers.argument_types import Shape
+from tfpar.layers.step_layer import StepLayer
 
 
 @keras.saving.register_keras_serializable(package="tfpar")
-class Standardization(keras.layers.Layer):
+class Standardization(StepLayer, keras.layers.Layer):
     """Standardization of the columns of a series: (x - mean) / deviation.
 
     If `has_indicators`, the second half of the columns are indicators: 1 where the value is observed, 0 where it is
@@ -76,7 +77,7 @@ class Standardization(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="tfpar")
-class Unstandardization(keras.layers.Layer):
+class Unstandardization(StepLayer, keras.layers.Layer):
     """Inverse of `Standardization`, for outputs: y * deviation + mean.
 
     Args:

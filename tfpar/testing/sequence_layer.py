@@ -6,19 +6,21 @@
 | graph, XLA | all: outputs and gradients of eager execution, with unknown batch size and number of steps in a graph |
 | padding | with `supports_masking`: NaN at masked steps and further masked steps change no valid output |
 | causality | with `supports_step`: an output depends on no step that is more than `latency` steps later |
-| steps | with `supports_step`: the whole sequence equals single steps and blocks of 2 and 7, `latency` steps later |
+| steps | with `supports_step`: the whole sequence equals single blocks and 2 and 7 at once, `latency` steps later |
 | states | with `supports_step` and `return_state`: returned states equal those of the steps |
 | file | all: a `.keras` file |
-| TFLite step | recurrent layers of this package with `supports_step` |
+| TFLite step | with `supports_step` and without latency |
 
 A layer claims a law by its attributes. `supports_step = True` promises `get_initial_state(batch_size)`, which returns a
 list of tensors, and `step(sequences, states)`, which returns the outputs of the next steps and the states after them.
-The contract follows google/sequence-layers.
+`block_size`, 1 by default, is the number of input steps for each output step, and `step` takes a multiple of it;
+`latency`, 0 by default, is the number of output steps by which `step` is late. `tfpar.layers.StepLayer` is a base
+class, and `tfpar.layers.stock_steps` has the steps of stock layers. The contract follows google/sequence-layers.
 """
 
 import inspect
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,17 +28,36 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfpar.checks import check_positive_integer
+from tfpar.checks import check_one_of, check_positive_integer
+from tfpar.layers.stock_steps import find_step
 
-BLOCKS = (1, 2, 7)  # steps
+BLOCKS = (1, 2, 7)  # output steps
+_MIN_BLOCKS = 8
 
 
 class _Case(NamedTuple):
-    """A built layer, float32 (batch, time, features) inputs, and the largest difference of equal results."""
+    """A built layer and what its laws are verified with.
+
+    Attributes:
+        steps: the object with the method `step`; None without it.
+        inputs: float32 (batch, time, features); a multiple of the block size.
+        tolerance: largest difference of equal results.
+    """
 
     layer: keras.layers.Layer
+    steps: Any
     inputs: np.ndarray
     tolerance: float
+
+    @property
+    def block_size(self) -> int:
+        """Input steps for each output step."""
+        return getattr(self.steps, "block_size", 1)
+
+    @property
+    def latency(self) -> int:
+        """Output steps by which `step` is late."""
+        return getattr(self.steps, "latency", 0)
 
 
 def verify_sequence_layer(
@@ -47,7 +68,8 @@ def verify_sequence_layer(
     Args:
         layer: maps float (batch, time, features) to outputs of all steps or of the last. It is built if it is not, and
             random numbers are added to its trainable weights, since laws hold trivially for weights of zero.
-        shape: (steps, features) of the inputs; at least 8 steps, so that there are several blocks.
+        shape: (steps, features) of the inputs; at least 8 steps, or 8 times the layer's `block_size`, so that there are
+            several blocks.
         batch_size: number of rows.
         tolerance: largest difference of equal results, relative to the largest number among them.
         seed: of weights and inputs.
@@ -59,7 +81,45 @@ def verify_sequence_layer(
         AssertionError: a law is broken; the message names it.
         ValueError: `shape` is not of that form.
     """
-    if len(shape) != 2 or shape[0] < 8:
+    case = _make_case(layer, shape, batch_size, tolerance, seed)
+    claimed = [name for name in LAWS if _claims(name, case)]
+    for name in claimed:
+        violation = _find_violation(name, case)
+        if violation:
+            raise AssertionError(f"{layer.name} breaks the law of {name}: {violation}")
+    return claimed
+
+
+def check_sequence_layer(
+    layer: keras.layers.Layer,
+    shape: tuple[int, int],
+    laws: Sequence[str] | None = None,
+    *,
+    batch_size: int = 3,
+    tolerance: float = 1e-5,
+    seed: int = 0,
+) -> dict[str, str | None]:
+    """Check laws of the module without raising.
+
+    Args:
+        layer, shape, batch_size, tolerance, seed: see `verify_sequence_layer`.
+        laws: names of laws of `LAWS`, claimed or not; None: those that the layer claims.
+
+    Returns:
+        By law, what breaks it, or None if it holds.
+
+    Raises:
+        ValueError: `shape` is not of that form, or a law is unknown.
+    """
+    for name in laws or ():
+        check_one_of("laws", name, LAWS)
+    case = _make_case(layer, shape, batch_size, tolerance, seed)
+    return {name: _find_violation(name, case) for name in laws or LAWS if laws or _claims(name, case)}
+
+
+def _make_case(layer, shape, batch_size, tolerance, seed) -> _Case:
+    """Build a layer, and make its inputs."""
+    if len(shape) != 2 or shape[0] < _MIN_BLOCKS:
         raise ValueError(f"`shape` must be (steps, features) with at least 8 steps; got {shape}. Omit the batch.")
     check_positive_integer("batch_size", batch_size)
     generator = np.random.default_rng(seed)
@@ -67,34 +127,35 @@ def verify_sequence_layer(
     layer(inputs)
     for weight in layer.trainable_weights:
         weight.assign_add(generator.normal(0, 0.1, weight.shape))
-    case = _Case(layer, inputs, tolerance)
-    laws = {name: law for name, law in _LAWS.items() if _claims(name, layer)}
-    for name, law in laws.items():
-        try:
-            law(case)
-        except AssertionError as error:
-            raise AssertionError(f"{layer.name} breaks the law of {name}: {error}") from error
-        except Exception as error:
-            message = str(error).splitlines()[0] if str(error) else ""
-            raise AssertionError(f"{layer.name} breaks the law of {name}: {type(error).__name__}: {message}") from error
-    return list(laws)
+    steps = find_step(layer, inputs.shape)
+    steps = steps if getattr(steps, "supports_step", False) else None
+    block_size = getattr(steps, "block_size", 1)
+    if shape[0] < _MIN_BLOCKS * block_size:
+        raise ValueError(
+            f"`shape` must have at least {_MIN_BLOCKS * block_size} steps for {layer.name}, whose blocks have "
+            f"{block_size}; got {shape}."
+        )
+    return _Case(layer, steps, inputs[:, : shape[0] // block_size * block_size], tolerance)
 
 
-def _claims(name: str, layer: keras.layers.Layer) -> bool:
-    supports_step = getattr(layer, "supports_step", False)
+def _find_violation(name, case) -> str | None:
+    """Return what breaks a law, in a line; None if it holds."""
+    try:
+        _LAWS[name](case)
+    except Exception as error:
+        message = str(error).splitlines()[0] if str(error) else ""
+        return message if isinstance(error, AssertionError) else f"{type(error).__name__}: {message}"
+    return None
+
+
+def _claims(name: str, case: _Case) -> bool:
     if name == "padding":
-        return layer.supports_masking
+        return case.layer.supports_masking
     if name == "TFLite step":
-        return supports_step and _is_ours(layer)
+        return case.steps is not None and not case.latency and bool(case.steps.get_initial_state(1))
     if name == "states":
-        return supports_step and getattr(layer, "return_state", False)
-    return supports_step or name not in ("steps", "causality")
-
-
-def _is_ours(layer):
-    from tfpar.layers import RecurrentLayer
-
-    return isinstance(layer, RecurrentLayer)
+        return case.steps is not None and getattr(case.layer, "return_state", False)
+    return case.steps is not None or name not in ("steps", "causality")
 
 
 def _verify_shape(case: _Case) -> None:
@@ -134,10 +195,17 @@ def _verify_padding(case: _Case) -> None:
     mask = np.arange(steps) < np.array(lengths)[:, None]
     expected = _outputs(case.layer, np.where(mask[:, :, None], case.inputs, 0.0), mask)
     with_nan = np.where(mask[:, :, None], case.inputs, np.nan).astype("float32")
-    _assert_equal_where_valid(mask, _outputs(case.layer, with_nan, mask), expected, "NaN at masked steps", case)
+    valid = _output_mask(case.layer, mask)
+    _assert_equal_where_valid(valid, _outputs(case.layer, with_nan, mask), expected, "NaN at masked steps", case)
     more = np.pad(with_nan, [[0, 0], [0, 3], [0, 0]], constant_values=7.0)
     outputs = _outputs(case.layer, more, np.pad(mask, [[0, 0], [0, 3]]))
-    _assert_equal_where_valid(mask, outputs, expected, "three more masked steps", case)
+    _assert_equal_where_valid(valid, outputs, expected, "three more masked steps", case)
+
+
+def _output_mask(layer, mask):
+    """Return the mask of the outputs, which have fewer steps if the layer has strides."""
+    masks = keras.tree.flatten(layer.compute_mask(tf.zeros((*mask.shape, 1)), tf.constant(mask)))
+    return mask if not masks or masks[0] is None else np.asarray(masks[0])
 
 
 def _assert_equal_where_valid(mask, outputs, expected, change, case):
@@ -152,41 +220,43 @@ def _assert_equal_where_valid(mask, outputs, expected, change, case):
 def _verify_steps(case: _Case) -> None:
     """Compare the whole sequence with blocks of steps, whose outputs come `latency` steps later."""
     whole = _outputs(case.layer, case.inputs)[0].numpy()
-    for size in BLOCKS:
-        outputs, _ = _run_blocks(case.layer, case.inputs, size)
+    for count in BLOCKS:
+        outputs, _ = _run_blocks(case, count)
         if whole.ndim == 3:
-            latency = _latency(case.layer)
-            compared = np.concatenate(outputs, axis=1)[:, latency:], whole[:, : whole.shape[1] - latency]
+            late = np.concatenate(outputs, axis=1)
+            compared = late[:, case.latency :], whole[:, : late.shape[1] - case.latency]
         else:
             compared = outputs[-1], whole
-        _assert_equal(f"output in blocks of {size} steps", [compared[0]], [compared[1]], case.tolerance)
+        _assert_equal(
+            f"output in blocks of {count * case.block_size} steps", [compared[0]], [compared[1]], case.tolerance
+        )
 
 
-def _run_blocks(layer, inputs, size):
-    """Return the outputs of each block, and the final states."""
-    states, outputs = layer.get_initial_state(inputs.shape[0]), []
-    for start in range(0, inputs.shape[1], size):
-        output, states = layer.step(tf.constant(inputs[:, start : start + size]), states)
+def _run_blocks(case, count):
+    """Return the outputs of each `count` blocks, and the final states."""
+    states, outputs, size = case.steps.get_initial_state(len(case.inputs)), [], count * case.block_size
+    for start in range(0, case.inputs.shape[1], size):
+        output, states = case.steps.step(tf.constant(case.inputs[:, start : start + size]), states)
         outputs.append(np.asarray(output))
     return outputs, states
 
 
 def _verify_causality(case: _Case) -> None:
     """Change the second half of the inputs: outputs before it, by more than `latency` steps, do not change."""
-    half = case.inputs.shape[1] // 2
+    half = case.inputs.shape[1] // 2 // case.block_size
     changed = case.inputs.copy()
-    changed[:, half:] += 1
+    changed[:, half * case.block_size :] += 1
     whole, other = (_outputs(case.layer, x)[0].numpy() for x in (case.inputs, changed))
     if whole.ndim == 3:
-        unaffected = slice(0, half - _latency(case.layer))
+        unaffected = slice(0, half - case.latency)
         _assert_equal("output before a changed input", [other[:, unaffected]], [whole[:, unaffected]], case.tolerance)
 
 
 def _verify_states(case: _Case) -> None:
     _, *returned = _outputs(case.layer, case.inputs)
-    for size in BLOCKS:
-        _, states = _run_blocks(case.layer, case.inputs, size)
-        _assert_equal(f"state after blocks of {size} steps", states, returned, case.tolerance)
+    for count in BLOCKS:
+        _, states = _run_blocks(case, count)
+        _assert_equal(f"state after blocks of {count} steps", states, returned, case.tolerance)
 
 
 def _verify_file(case: _Case) -> None:
@@ -210,10 +280,6 @@ def _verify_tflite_step(case: _Case) -> None:
 def _model(case):
     inputs = keras.Input(case.inputs.shape[1:])
     return keras.Model(inputs, case.layer(inputs))
-
-
-def _latency(layer):
-    return getattr(layer, "latency", 0)
 
 
 def _outputs(layer, inputs, mask=None):
@@ -250,3 +316,5 @@ _LAWS: dict[str, Callable[[_Case], None]] = {
     "file": _verify_file,
     "TFLite step": _verify_tflite_step,
 }
+
+LAWS = tuple(_LAWS)

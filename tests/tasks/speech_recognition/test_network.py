@@ -1,9 +1,13 @@
 """Recognizers: shapes, what a stream sees, and what is refused."""
 
+import keras
 import numpy as np
 import pytest
 
+import tfpar
 from tfpar.tasks.speech_recognition import speech_recognizer
+from tfpar.tasks.speech_recognition.load import generate_speech
+from tfpar.tasks.speech_recognition.stream_speed import stream
 
 SMALL = dict(samples=1600, num_classes=5, width=2, units=4)
 
@@ -44,6 +48,56 @@ def test_a_stream_may_be_of_any_length():
     assert model(audio(2, 7, 160)).shape == (2, 5) and model(audio(1, 20, 160)).shape == (1, 5)
 
 
+@pytest.fixture(scope="module")
+def spotter(tmp_path_factory):
+    """A streaming recognizer whose statistics are those of sounds, its float32 file, and the sounds: (clips, 8000)."""
+    sounds = generate_speech(train=8).train.center()
+    keras.utils.set_random_seed(0)
+    options = dict(samples=8000, num_classes=4, width=2, units=6, augment=False, dropout=0.0)
+    logits = speech_recognizer(model="cnn_lstm", streaming=True, **options)
+    frames = sounds.reshape(len(sounds), -1, logits.input_shape[-1])
+    for _ in range(20):
+        logits(frames, training=True)  # moving statistics of batch normalization
+    model = keras.Model(logits.input, keras.layers.Softmax(name="probabilities")(logits.output))
+    path = tmp_path_factory.mktemp("spotter") / "model.tflite"
+    report = tfpar.export.tflite(model, path, calibration={"audio": frames}, streaming=True)
+    return model, path, report, sounds
+
+
+def test_a_keyword_spotter_streams_from_audio_to_scores(spotter):
+    model, path, report, sounds = spotter
+    assert report["signatures"] == ["serving_default", "step"] and report["max_abs_error"] < 1e-5
+    step = tfpar.export.TFLiteModel(path, "step")
+    assert set(step.inputs) == {
+        *("audio", "log_mel_history", "recurrent_h", "recurrent_c"),
+        *(f"causal_conv_{number}_history" for number in range(3)),
+    }
+    assert "WHILE" not in step.operations
+    samples = np.prod(step.inputs["audio"][0])
+    assert samples == 320  # 40 ms: a block of four frames
+    states = {name: np.zeros(shape, "float32") for name, (shape, _) in step.inputs.items() if name != "audio"}
+    scores = []
+    for block in sounds[0].reshape(-1, *step.inputs["audio"][0]):
+        results = step(audio=block, **states)
+        states = {name: results[name] for name in states}
+        scores.append(results["probabilities"])
+    assert np.ptp(scores, axis=0).max() > 1e-2  # they follow the sound
+    for count in (1, 7, 25):
+        heard = sounds[:1, : count * samples].reshape(1, -1, model.input_shape[-1])
+        np.testing.assert_allclose(scores[count - 1], model(heard), atol=1e-5)
+    np.testing.assert_allclose(stream(step, sounds[0].reshape(100, -1)), scores[-1][0], atol=1e-6)
+
+
+def test_later_sound_does_not_change_earlier_scores(spotter):
+    model, _, _, sounds = spotter
+    inputs = keras.Model(model.input, model.get_layer("causal_conv_2_relu").output)
+    frames = sounds[:1].reshape(1, 100, -1)
+    changed = np.concatenate([frames[:, :60], -3 * frames[:, 60:] + 0.1], axis=1)
+    before, after = inputs(frames), inputs(changed)
+    np.testing.assert_array_equal(before[:, :15], after[:, :15])
+    assert np.abs(before[:, 15:] - after[:, 15:]).max() > 1e-3
+
+
 def test_distortion_is_for_training_alone():
     model = speech_recognizer(dropout=0.0, **SMALL)
     still = speech_recognizer(dropout=0.0, augment=False, **SMALL)
@@ -62,6 +116,7 @@ def test_distortion_is_for_training_alone():
         ({"samples": 0, "strings": True}, "`samples`"),
         ({"model": "cnn", "streaming": True}, "what is still to come"),
         ({"model": "lstm", "streaming": True, "strings": True}, "what is still to come"),
+        ({"model": "cnn_lstm", "streaming": True, "strings": True}, "what is still to come"),
     ],
 )
 def test_bad_arguments(arguments, words):

@@ -125,6 +125,8 @@ def _convert(format_name, form, signatures, target, timeout_s):
 def _trace(signature, target_kind, form, name):
     try:
         return signature.function(target_kind, form)
+    except UserError:
+        raise
     except (ValueError, TypeError, tf.errors.OpError) as error:
         layer = find_multi_step_layer(signature.model, signature.for_model) if name == STEP else None
         if layer:

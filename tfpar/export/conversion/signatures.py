@@ -7,10 +7,10 @@ import numpy as np
 import tensorflow as tf
 
 from tfpar.errors import UserError
+from tfpar.export.conversion.model_stream import ModelStream
 from tfpar.export.conversion.samples import rows_to_compare
 from tfpar.export.conversion.serving import ServingModel, serving_model
 from tfpar.export.conversion.verify_outputs import EXAMPLE, Comparison, Row, is_comparable
-from tfpar.layers.recurrent.streaming import state_sizes, streamed
 
 DEFAULT, STEP = "serving_default", "step"
 _STREAMS_COMPARED = 4
@@ -134,14 +134,15 @@ class SequenceSignature(Signature):
 
 
 class StepSignature(Signature):
-    """Signature of a stream: one time step and all states to the outputs after it and the new states, without a loop.
+    """Signature of a stream: the next steps and all states to their outputs and the new states, without a loop.
+
+    A call takes one time step or, if the model has strides, as many as one step of its slowest layer.
 
     Args:
-        model, shapes, samples, padding: see `Signature`; the model's recurrent layers run forward, and `shapes` are
-            those of whole sequences.
+        model, shapes, samples, padding: see `Signature`; `shapes` are those of whole sequences.
 
     Raises:
-        UserError: a layer runs backward.
+        UserError: a layer cannot process a stream, or the samples have too few steps.
     """
 
     is_open = False
@@ -153,43 +154,45 @@ class StepSignature(Signature):
         samples: Inputs,
         padding: str = "any",
     ):
-        shapes = {name: (shape[0], 1, *shape[2:]) for name, shape in shapes.items()}
+        model = serving_model(model)
+        self._stream = ModelStream(model)
+        self._block = self._stream.block_size
+        steps = next(iter(samples.values())).shape[1] // self._block * self._block
+        if not steps:
+            raise UserError(
+                f"{model.name} takes {self._block} steps at a time in a stream, more than `calibration` has. Give "
+                "longer sequences"
+            )
+        samples = {name: array[:, :steps] for name, array in samples.items()}
+        shapes = {name: (shape[0], self._block, *shape[2:]) for name, shape in shapes.items()}
         super().__init__(model, shapes, samples, padding)
-        layers = self.model.recurrent_layers
-        try:
-            self._states = {name: units for layer in layers for name, units in state_sizes(layer).items()}
-        except ValueError as error:
-            raise UserError(str(error)) from error
 
     @property
     def output_names(self) -> list[str]:
         """The model's outputs, in order, and the new states."""
-        return [*self.model.output_names, *self._states]
+        return [*self.model.output_names, *self._stream.state_shapes]
 
     def function(self, target: str, form: str) -> Callable:
         """Trace the concrete function to convert; `form` makes no difference to one step."""
-        specs = [tf.TensorSpec((self._batch, units), tf.float32, name) for name, units in self._states.items()]
+        specs = [tf.TensorSpec(shape, tf.float32, name) for name, shape in self._state_shapes().items()]
         return self.model.function(
-            self._weights(), target, "unrolled", self.padding, self._shapes, specs, self._call_step
+            self._weights(), target, "unrolled", self.padding, self._shapes, specs, self._stream.call
         )
 
-    @staticmethod
-    def _call_step(call, states):
-        with streamed(states) as streams:
-            outputs = call()
-        return {**outputs, **streams.final}
+    def _state_shapes(self):
+        return {name: (self._batch, *shape) for name, shape in self._stream.state_shapes.items()}
 
     def rows(self) -> list[Inputs]:
         """List inputs of the first step, with states of zero, and of later steps, with small random ones."""
         generator = np.random.default_rng(0)
         rows = []
         for first in range(0, _row_count(self._samples), self._batch):
-            for t in {0, self._length() // 2}:
+            for number in {0, self._blocks() // 2}:
                 states = {
-                    name: np.tanh(generator.normal(size=(self._batch, units)) * bool(t)).astype(np.float32)
-                    for name, units in self._states.items()
+                    name: np.tanh(generator.normal(size=shape) * bool(number)).astype(np.float32)
+                    for name, shape in self._state_shapes().items()
                 }
-                rows.append({**self._step_at(_batch_at(self._samples, first, self._batch), t), **states})
+                rows.append({**self._block_at(_batch_at(self._samples, first, self._batch), number), **states})
         return rows
 
     def rows_to_compare(self) -> list[Row]:
@@ -203,20 +206,22 @@ class StepSignature(Signature):
         """Make the signature of another model with the same inputs."""
         return StepSignature(model, self._shapes, self._samples, self.padding)
 
-    def _length(self):
-        return next(iter(self._samples.values())).shape[1]
+    def _blocks(self):
+        return next(iter(self._samples.values())).shape[1] // self._block
 
-    @staticmethod
-    def _step_at(inputs, t):
-        return {name: array[:, t : t + 1] for name, array in inputs.items()}
+    def _block_at(self, inputs, number):
+        return {name: array[:, number * self._block : (number + 1) * self._block] for name, array in inputs.items()}
 
     def _run(self, file, inputs, expected):
         """Run all steps; compare the outputs after the last one."""
-        states = {name: np.zeros((self._batch, units), np.float32) for name, units in self._states.items()}
-        for t in range(self._length()):
-            found = file(**self._step_at(inputs, t), **states)
+        states = {name: np.zeros(shape, np.float32) for name, shape in self._state_shapes().items()}
+        for number in range(self._blocks()):
+            found = file(**self._block_at(inputs, number), **states)
             states = {name: found[name] for name in states}
-        last = {name: output[:, -1:] if found[name].ndim == 3 else output for name, output in expected.items()}
+        last = {
+            name: output[:, -found[name].shape[1] :] if found[name].ndim == 3 else output
+            for name, output in expected.items()
+        }
         return found, last
 
 

@@ -78,8 +78,9 @@ def tflite(
             chooses the fastest on this machine; "micro" chooses the first that TFLite Micro runs, and the inputs and
             outputs of its int8 files are 8-bit integers.
         batch_size: rows of each call; a stateful model has its own.
-        streaming: add a signature "step": a time step and the states "LAYER_h", "LAYER_c" to the outputs and the new
-            states. A stateful model needs it.
+        streaming: add a signature "step": a time step, or as many as the strides of convolutions and poolings, and the
+            states "LAYER_h", "LAYER_c", "LAYER_history", ... to the outputs and the new states. Convolutions need
+            padding="causal". A stateful model needs it.
         tolerance: the largest absolute difference of an output from Keras'; None: that of the format, relative to the
             output's largest value, see `FORMATS`.
         timeout_s: time limit of the converter, for each form, in seconds.
@@ -205,9 +206,11 @@ def _make_signatures(serving, batch_size, lengths, samples, calibration, streami
         shapes = choose_input_shapes(serving, batch_size, length, None)
         signatures[f"length_{length}"] = SequenceSignature(serving, shapes, samples, padding)
     if streaming:
-        if not serving.recurrent_layers:
-            raise UserError(f"{serving.name} has no recurrent layer, so there is no state to carry between steps")
-        signatures[STEP] = StepSignature(serving, longest, samples, padding)
+        signatures[STEP] = steps = StepSignature(serving, longest, samples, padding)
+        if steps.output_names == serving.output_names:
+            raise UserError(
+                f"{serving.name} has no layer with a state to carry between steps. Export it without streaming"
+            )
     return signatures
 
 

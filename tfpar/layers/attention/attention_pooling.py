@@ -7,6 +7,7 @@ import tensorflow as tf
 from keras import ops
 
 from tfpar.layers.argument_types import Shape
+from tfpar.layers.pooling import zeros_if_masked
 
 
 @keras.saving.register_keras_serializable(package="tfpar")
@@ -46,10 +47,11 @@ class AttentionPooling(keras.layers.Layer):
         self.score.build((*sequences_shape[:-1], self.units))
 
     def call(self, sequences: tf.Tensor, mask: tf.Tensor | None = None) -> tf.Tensor:
-        scores = self.score(self.hidden(sequences))
         if mask is None:
-            return ops.sum(ops.softmax(scores, axis=1) * sequences, axis=1)
+            return ops.sum(ops.softmax(self.score(self.hidden(sequences)), axis=1) * sequences, axis=1)
         valid = mask[:, :, None]
+        sequences = zeros_if_masked(sequences, valid)  # a weight of zero would not remove NaN
+        scores = self.score(self.hidden(sequences))
         # exp(-20) vanishes in float32; a larger offset would waste the 8-bit range.
         lowest = ops.stop_gradient(ops.min(scores, axis=1, keepdims=True))
         weights = ops.softmax(ops.where(valid, scores, lowest - 20), axis=1) * ops.cast(valid, scores.dtype)

@@ -15,7 +15,13 @@ MODELS = ("cnn", "lstm", "cnn_lstm")
 
 # Moving statistics of a few dozen batches: they have to follow weights that move fast, and are averaged themselves.
 _MOMENTUM = 0.97
-_STREAM_HOP_S = 0.02
+_STREAM_HOP_S = {"lstm": 0.02, "cnn_lstm": 0.01}  # samples of a frame, which do not overlap, in seconds
+_STREAM_STRIDES = (2, 1, 2)  # of the convolutions of a stream
+
+
+def stream_frame_samples(model: str, rate_hz: int) -> int:
+    """Return the samples of each frame that a streaming recognizer takes."""
+    return round(_STREAM_HOP_S[model] * rate_hz)
 
 
 @dataclasses.dataclass
@@ -52,6 +58,12 @@ class _Builder:
 
     def conv(self, x, number, filters, strides, kernel=3):
         layer = keras.layers.Conv2D(filters, kernel, strides, "same", **self.weights(), name=f"conv_{number}")
+        return self.normalize_and_activate(layer, x)
+
+    def causal_conv(self, x, number, strides):
+        layer = keras.layers.Conv1D(
+            4 * self.width, 3, strides, "causal", **self.weights(), name=f"causal_conv_{number}"
+        )
         return self.normalize_and_activate(layer, x)
 
     def conv_in_time(self, x, filters, kernel):
@@ -101,8 +113,9 @@ def speech_recognizer(
 
     A word's frames are pooled, by maximum and mean. A string keeps its steps, of 20 or 40 ms, for CTC.
 
-    With `streaming` it is two recurrent layers that run forward, on frames of 20 ms that do not overlap; the output
-    is the one after the last frame. Export it with `tfpar.export.tflite(streaming=True)`.
+    With `streaming` all layers are causal, and the output is the one after the last frame: "lstm" is two recurrent
+    layers on frames of 20 ms that do not overlap, "cnn_lstm" convolutions over time below one, on frames of 30 ms each
+    10 ms, of which a step takes four. Export it with `tfpar.export.tflite(streaming=True)`.
 
     Args:
         samples: of each clip; None: any number, the same in a batch, for strings. A multiple of 20 ms for "lstm".
@@ -120,7 +133,7 @@ def speech_recognizer(
         seed: of initial weights, dropout and distortions.
 
     Returns:
-        float32 "audio" (batch, samples), streaming (batch, frames, 0.02 * rate_hz) -> float32 "logits" (batch,
+        float32 "audio" (batch, samples), streaming (batch, frames, `stream_frame_samples`) -> float32 "logits" (batch,
         num_classes), of strings (batch, steps, num_classes + 1); class 0 is then the blank.
 
     Raises:
@@ -130,13 +143,12 @@ def speech_recognizer(
         check_positive_integer(name, value)
     _check_kind(model, samples, strings, streaming)
     builder = _Builder(find_layer(cell), width, units, augment, strings, seed)
-    hop = round(_STREAM_HOP_S * rate_hz)
-    audio = keras.Input((None, hop) if streaming else (samples,), dtype="float32", name="audio")
-    x = (
-        _build_streaming(builder, audio, rate_hz, hop)
-        if streaming
-        else _build_whole(builder, audio, rate_hz, model, strings)
-    )
+    if streaming:
+        audio = keras.Input((None, stream_frame_samples(model, rate_hz)), dtype="float32", name="audio")
+        x = _build_streaming(builder, audio, rate_hz, model)
+    else:
+        audio = keras.Input((samples,), dtype="float32", name="audio")
+        x = _build_whole(builder, audio, rate_hz, model, strings)
     return keras.Model(audio, _add_logits(builder, x, num_classes + strings, dropout), name="speech")
 
 
@@ -152,19 +164,32 @@ def _check_kind(model, samples, strings, streaming):
         check_positive_integer("samples", samples)
     elif not strings:
         raise ValueError("`samples` must be given unless `strings`; got None")
-    if streaming and (model != "lstm" or strings):
+    if streaming and (model not in _STREAM_HOP_S or strings):
         raise ValueError(
-            f"`streaming` takes model='lstm' and single words; got model={model!r}, strings={strings}: convolutions "
-            "and backward layers see what is still to come"
+            f"`streaming` takes single words and model='lstm' or 'cnn_lstm'; got strings={strings}, model={model!r}: "
+            "the others see what is still to come"
         )
 
 
-def _build_streaming(builder, audio, rate_hz, hop):
+def _build_streaming(builder, audio, rate_hz, model):
     """Return the state after the last frame: float (batch, units)."""
-    front_end = layers.LogMelSpectrogram(rate_hz, hop, hops_per_frame=1, bands=32, normalization="none", name="log_mel")
+    is_lstm = model == "lstm"
+    front_end = layers.LogMelSpectrogram(
+        rate_hz,
+        audio.shape[-1],
+        hops_per_frame=1 if is_lstm else 3,
+        bands=32 if is_lstm else 40,
+        normalization="none",
+        padding="causal",
+        name="log_mel",
+    )
     x = builder.distorted(front_end(audio))
-    x = builder.recurrent("recurrent_0")(builder.projected(x))
-    return builder.recurrent("recurrent_1", return_sequences=False)(x)
+    if is_lstm:
+        x = builder.recurrent("recurrent_0")(builder.projected(x))
+        return builder.recurrent("recurrent_1", return_sequences=False)(x)
+    for number, strides in enumerate(_STREAM_STRIDES):
+        x = builder.causal_conv(x, number, strides)
+    return builder.recurrent("recurrent", return_sequences=False)(x)
 
 
 def _build_whole(builder, audio, rate_hz, model, strings):

@@ -35,7 +35,7 @@ class SpeechRecognitionConfig(FileGroups):
     )
     words: str = setting("digits", "Which words of the bundled voices.", choices=("digits", "commands", "all"))
     model: str = setting("cnn_lstm", "Kind of network.", choices=("cnn", "lstm", "cnn_lstm"))
-    streaming: bool = setting(False, "lstm: take frames of 20 ms one by one.")
+    streaming: bool = setting(False, "lstm, cnn_lstm: take frames one by one.")
     augment: bool = setting(True, "Distort clips and spectrograms in training.")
     width: int = setting(16, "Channels of the first convolutions.", 1)
     buckets: int = setting(4, "digits: lengths that strings are padded to; XLA compiles each once.", 1)
@@ -56,15 +56,13 @@ class SpeechRecognitionConfig(FileGroups):
         return defaults
 
     def check(self) -> None:
-        if self.model == "lstm" and self.task == "word":
-            return
         got = f"got --model {self.model} --task {self.task}"
-        if self.streaming:
+        if self.streaming and (self.model == "cnn" or self.task != "word"):
             raise UserError(
-                f"--streaming needs --model lstm and --task word; {got}: "
-                "convolutions and backward layers see what is still to come"
+                f"--streaming needs --model lstm or cnn_lstm and --task word; {got}: the others see what is still to "
+                "come"
             )
-        if self.target == "micro":
+        if self.target == "micro" and (self.model != "lstm" or self.task != "word"):
             raise UserError(f"--target micro needs --model lstm and --task word; {got}")
 
 
@@ -165,11 +163,15 @@ class SpeechRecognition(Task[SpeechRecognitionConfig]):
         return raw.map(lambda audio, labels, weights: (self._as_input(audio, speech), labels + shift, weights))
 
     def _as_input(self, audio, speech):
-        """Return audio (batch, samples) as the network's input: for streaming, cut into frames of 20 ms."""
+        """Return audio (batch, samples) as the network's input: for streaming, cut into frames."""
         import tensorflow as tf
 
-        frame = speech.rate_hz // 50
-        return tf.reshape(audio, (-1, speech.samples // frame, frame)) if self.config.streaming else audio
+        from tfpar.tasks.speech_recognition.network import stream_frame_samples
+
+        if not self.config.streaming:
+            return audio
+        frame = stream_frame_samples(self.config.model, speech.rate_hz)
+        return tf.reshape(audio, (-1, speech.samples // frame, frame))
 
     def fit(self, model: Any, data: Any) -> tuple[dict[str, list[float]], dict[str, float]]:
         config = self.config
@@ -242,7 +244,11 @@ class SpeechRecognition(Task[SpeechRecognitionConfig]):
         network = {
             "cnn": f"convolutions, {config.width} channels at first",
             "lstm": f"{units}, " + ("two, forward" if config.streaming else "both ways"),
-            "cnn_lstm": f"convolutions below {units}, both ways",
+            "cnn_lstm": (
+                f"causal convolutions below {units}, forward"
+                if config.streaming
+                else f"convolutions below {units}, both ways"
+            ),
         }[config.model]
         output = "a string of digits, by CTC" if config.has_strings else "one word"
         return f"Log-mel spectrogram, then {network}; outputs {output}."

@@ -12,7 +12,7 @@ _REPEATS = 5
 
 
 def real_time_factor(path: Path, frames: np.ndarray, rate_hz: int) -> float:
-    """Return the seconds of sound per second of computation, frame by frame with explicit states.
+    """Return the seconds of sound per second of computation, step by step with explicit states.
 
     Args:
         path: of a TFLite file with the signature "step".
@@ -29,9 +29,15 @@ def real_time_factor(path: Path, frames: np.ndarray, rate_hz: int) -> float:
 
 
 def stream(model: TFLiteModel, frames: np.ndarray) -> np.ndarray:
-    """Return the probabilities after the last frame, float (classes,)."""
+    """Return the probabilities after the last step, float (classes,).
+
+    Args:
+        model: the signature "step" of a file; a step takes one frame or several.
+        frames: float32 (frames, samples of a frame); frames after the last full step are not used.
+    """
     states = {name: np.zeros(shape, dtype) for name, (shape, dtype) in model.inputs.items() if name != "audio"}
-    for frame in frames:
-        outputs = model(audio=frame[None, None], **states)
+    block = model.inputs["audio"][0][1]
+    for start in range(0, len(frames) - block + 1, block):
+        outputs = model(audio=frames[None, start : start + block], **states)
         states = {name: outputs[name] for name in states}
     return outputs["probabilities"][0]

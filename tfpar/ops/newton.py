@@ -23,7 +23,7 @@ References:
 """
 
 import abc
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
@@ -83,14 +83,14 @@ class Problem(NamedTuple):
     """A recurrence, and all that it reads.
 
     Attributes:
-        recurrence: one step, with its Jacobian.
+        recurrence: one step, with its Jacobian; a `DiagonalRecurrence`, or what has its methods.
         x_proj: float (time, batch, gates * units), x[t] W + b for all t.
         initial: float (batch, states, units), before the first step.
         weights: the recurrent weights.
         mask: bool (time, batch), or None. Where it is False the states do not change.
     """
 
-    recurrence: DiagonalRecurrence
+    recurrence: Any
     x_proj: tf.Tensor
     initial: tf.Tensor
     weights: RecurrentWeights

@@ -28,6 +28,7 @@ def time_loop(
     bias: tf.Tensor | None = None,
     go_backwards: bool = False,
     returns_sequence: bool = True,
+    *,
     find_states: Callable[..., tf.Tensor] | None = None,
 ) -> tuple[tf.Tensor | None, Tensors]:
     """Run a recurrence through time, differentiable in `x_proj`, `initial_states`, `weights` and `bias`.

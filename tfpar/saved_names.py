@@ -16,6 +16,8 @@ _SAVED_CLASSES = {
         "Attention",
         "AttentionPooling",
         "Bidirectional",
+        "CausalMaxPooling",
+        "CausalMeanPooling",
         "CompetingConvolutions",
         "Dropout",
         "GRU",

@@ -9,7 +9,6 @@ from tfpar.bench.machine import describe_machine
 from tfpar.bench.scan import ScanCase
 from tfpar.errors import UserError
 from tfpar.files import written_atomically
-from tfpar.layers.recurrent import placement
 from tfpar.layers.recurrent.crossovers import TABLE
 
 PARALLEL = {  # the evaluation that is compared with "sequential"
@@ -84,6 +83,8 @@ def store_crossovers(entry: dict, path: Path) -> dict:
     Raises:
         UserError: the file exists, but is no table.
     """
+    from tfpar.layers.recurrent import placement  # TensorFlow
+
     table = read_crossovers(path)
     device = placement.device_type()
     before = table[device]

@@ -9,7 +9,6 @@ from tfpar.bench.machine import describe_machine
 from tfpar.bench.scan import ScanCase
 from tfpar.errors import UserError
 from tfpar.files import written_atomically
-from tfpar.layers.recurrent.crossovers import TABLE
 
 PARALLEL = {  # the evaluation that is compared with "sequential"
     "min_gru": "scan",
@@ -104,6 +103,8 @@ def read_crossovers(path: Path) -> dict:
     Raises:
         UserError: the file is no table, or cannot be read.
     """
+    from tfpar.layers.recurrent.crossovers import TABLE  # TensorFlow
+
     try:
         table = json.loads((path if path.exists() else TABLE).read_text())
         if all("other" in table[device]["steps"] for device in ("CPU", "GPU", "TPU")):

@@ -123,7 +123,7 @@ def test_no_result_is_wrong_at_any_scale(cell):
 def test_the_compiled_depth_is_iterations_times_log_steps():
     """The program has two loops, over the iterations and that of the fallback; no body has a loop."""
     for steps in (16, 64, 512):
-        compiled = tf.function(solve_dense, jit_compile=True, autograph=False)
+        compiled = tf.function(lambda problem: solve_dense(problem), jit_compile=True, autograph=False)
         text = compiled.experimental_get_compiler_ir(make_problem("lstm", steps))("optimized_hlo")
         iteration, fallback = body_depths(text)
         assert iteration.loops == fallback.loops == 0

@@ -31,7 +31,7 @@ def _run(run: Callable[..., tuple[tf.Tensor | None, Tensors]], job: Job) -> Resu
     *arguments, mask = loop_arguments(job, job.bias)
     dtype = job.inputs.dtype
     if dtype.size < 4:
-        arguments = tf.nest.map_structure(lambda tensor: tf.cast(tensor, tf.float32), arguments)
+        arguments = tf.nest.map_structure(lambda t: None if t is None else tf.cast(t, tf.float32), arguments)
     sequence, final = run(job.recurrence, *arguments, mask)
     sequence, final = tf.nest.map_structure(lambda tensor: tf.cast(tensor, dtype), (sequence, final))
     return make_loop_result(job, sequence, final, mask)

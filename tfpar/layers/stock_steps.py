@@ -21,9 +21,9 @@ from tfpar.contexts import attributes_set
 from tfpar.layers.pooling import MaxPooling, MeanPooling
 from tfpar.layers.step_layer import StepLayer, Tensors, append_to_history
 
-_POINTWISE = (
+# Layers that compute each number of their input by itself, but for the random numbers of training.
+POINTWISE = (
     keras.layers.Activation,
-    keras.layers.Dense,
     keras.layers.Dropout,
     keras.layers.ELU,
     keras.layers.GaussianDropout,
@@ -190,7 +190,7 @@ def find_step(layer: keras.layers.Layer, input_shape: Sequence[int | None]) -> A
 
 
 _KINDS: dict[type, type[StockStep]] = {
-    **dict.fromkeys(_POINTWISE, StockStep),
+    **dict.fromkeys((*POINTWISE, keras.layers.Dense), StockStep),
     **dict.fromkeys(_NORMALIZATIONS, NormalizationStep),
     **dict.fromkeys((*_CONVOLUTIONS, *_POOLINGS), WindowStep),
     **dict.fromkeys(_GLOBAL_POOLINGS, GlobalPoolingStep),

@@ -12,26 +12,14 @@ from tfpar import keras_private
 from tfpar.layers.dropout import Dropout, TokenDropout
 from tfpar.layers.recurrent.base import RecurrentLayer
 from tfpar.layers.recurrent.bidirectional import Bidirectional
+from tfpar.layers.stock_steps import POINTWISE
 
 _TIME = 1  # the axis
 
 # Layers that map tokens (batch, time) step by step; their inputs have the time axis whatever the rank.
 _OF_TOKENS = (keras.layers.Embedding, TokenDropout)
 
-_POINTWISE = (
-    keras.layers.Activation,
-    keras.layers.AlphaDropout,
-    keras.layers.Dropout,
-    keras.layers.ELU,
-    keras.layers.GaussianDropout,
-    keras.layers.GaussianNoise,
-    keras.layers.Identity,
-    keras.layers.LeakyReLU,
-    keras.layers.ReLU,
-    keras.layers.Rescaling,
-    keras.layers.SpatialDropout1D,
-    Dropout,
-)
+_POINTWISE = (*POINTWISE, keras.layers.AlphaDropout, Dropout)
 
 # Layers that read the last axis of each step.
 _OVER_FEATURES = (keras.layers.Dense, keras.layers.Masking)

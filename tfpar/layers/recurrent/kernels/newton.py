@@ -47,8 +47,7 @@ def _run_dense(recurrence, *arguments):
     def find_states(*arguments):
         return _solve(recurrence, *arguments).states
 
-    has_steps = arguments[0].shape[0] != 0
-    return time_loop(recurrence, *arguments, find_states=find_states if has_steps else None)
+    return time_loop(recurrence, *arguments, find_states=find_states)
 
 
 def describe_solution(job: Job) -> str:

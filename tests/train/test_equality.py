@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from equality_cases import SYNCHRONIZED
 from isolated import TWO_WORKERS, case_names, environments_of, run_cases
 
 SCRIPT = Path(__file__).parents[1] / "support" / "equality_cases.py"
@@ -80,7 +81,7 @@ def test_equals_one_device(results, setting, way, case):
     assert len(processes) == (2 if setting in TWO_WORKERS else 1)
     for result in processes:
         assert "error" not in result, result["error"]
-        assert result["xla"] == (way == "xla" and case != "batch_statistics")
+        assert result["xla"] == (way == "xla" and case not in SYNCHRONIZED)
         for name in ("weights", "slots", "history", "batch_logs", "predictions"):
             _assert_equal(result[name], expected[name], name)
         assert result["history"] == processes[0]["history"], "workers saw different histories"

@@ -3,6 +3,7 @@
 from tfpar.layers.attention.attention import Attention
 from tfpar.layers.attention.attention_pooling import AttentionPooling
 from tfpar.layers.attention.input_feeding import InputFeeding
+from tfpar.layers.batch_normalization import BatchNormalization
 from tfpar.layers.causal_pooling import CausalMaxPooling, CausalMeanPooling
 from tfpar.layers.competing_convolutions import CompetingConvolutions
 from tfpar.layers.dropout import Dropout, TokenDropout
@@ -31,6 +32,7 @@ __all__ = [
     "LSTM",
     "Attention",
     "AttentionPooling",
+    "BatchNormalization",
     "Bidirectional",
     "CausalMaxPooling",
     "CausalMeanPooling",

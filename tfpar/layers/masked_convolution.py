@@ -6,18 +6,21 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from tfpar.checks import check_one_of
 from tfpar.contexts import attributes_set
 from tfpar.layers.argument_types import Shape
+from tfpar.layers.batch_normalization import BatchNormalization
 from tfpar.layers.step_layer import StepLayer, Tensors
 from tfpar.layers.stock_steps import WindowStep
+
+NORMALIZATIONS = {"layer": keras.layers.LayerNormalization, "batch": BatchNormalization}
 
 
 @keras.saving.register_keras_serializable(package="tfpar")
 class MaskedConvolution(StepLayer, keras.layers.Layer):
-    """Convolution over time, layer normalization and ReLU.
+    """Convolution over time, normalization and ReLU.
 
-    Masked steps are zeros for the convolution. The normalization is over the channels of a step, so an output depends
-    neither on padding nor on the other rows of a batch, and training is equal on one replica and on several.
+    Masked steps are zeros for the convolution, and no part of the normalization's statistics.
 
     Args:
         filters: number of output channels.
@@ -25,6 +28,8 @@ class MaskedConvolution(StepLayer, keras.layers.Layer):
         strides: steps between two outputs.
         padding: "same", or "causal": no output sees later steps. In a stream "same" has a latency, and needs strides of
             1.
+        normalization: "layer": over the channels of each step; or "batch": of each channel, over the valid steps of the
+            batches, see `tfpar.layers.BatchNormalization`.
         seed: of the initial weights.
         **kwargs: see `keras.layers.Layer`.
 
@@ -33,13 +38,25 @@ class MaskedConvolution(StepLayer, keras.layers.Layer):
         mask: bool (batch, time), or None. With strides, an output is masked if its first step is.
 
     References:
-        Wang et al. 2017, Time series classification from scratch with deep neural networks (with batch normalization).
+        Wang et al. 2017, Time series classification from scratch with deep neural networks: a strong baseline,
+        arXiv:1611.06455 (with batch normalization).
+
+    Raises:
+        ValueError: `normalization` is another one.
     """
 
     def __init__(
-        self, filters: int, kernel_size: int, strides: int = 1, padding: str = "same", seed: int = 0, **kwargs: Any
+        self,
+        filters: int,
+        kernel_size: int,
+        strides: int = 1,
+        padding: str = "same",
+        normalization: str = "layer",
+        seed: int = 0,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
+        check_one_of("normalization", normalization, tuple(NORMALIZATIONS))
         self._channels = 0  # of the input; known once the layer is built
         self.filters, self.kernel_size, self.strides = filters, kernel_size, strides
         self.padding, self.seed = padding, seed
@@ -52,7 +69,8 @@ class MaskedConvolution(StepLayer, keras.layers.Layer):
             dtype=self.dtype_policy,
             name="convolution",
         )
-        self.normalization = keras.layers.LayerNormalization(dtype=self.dtype_policy, name="normalization")
+        self.normalization = normalization
+        self.normalize = NORMALIZATIONS[normalization](dtype=self.dtype_policy, name="normalization")
         self.supports_masking = True
 
     @property
@@ -84,13 +102,16 @@ class MaskedConvolution(StepLayer, keras.layers.Layer):
     def build(self, series_shape: Shape) -> None:
         self._channels = series_shape[-1]
         self.convolution.build(series_shape)
-        self.normalization.build(self.compute_output_shape(series_shape))
+        self.normalize.build(self.compute_output_shape(series_shape))
 
-    def call(self, series: tf.Tensor, mask: tf.Tensor | None = None) -> tf.Tensor:
+    def call(self, series: tf.Tensor, mask: tf.Tensor | None = None, training: bool | None = None) -> tf.Tensor:
         series = _zeros_if_masked(series, mask)
-        if self.padding == "same" and self.strides > 1:
-            return self._normalize(self._convolve_evenly(series))
-        return self._normalize(self.convolution(series))
+        is_uneven = self.padding == "same" and self.strides > 1
+        convolved = self._convolve_evenly(series) if is_uneven else self.convolution(series)
+        options = (
+            {"training": training, "mask": self.compute_mask(series, mask)} if self.normalization == "batch" else {}
+        )
+        return ops.relu(self.normalize(convolved, **options))
 
     def _convolve_evenly(self, series):
         """Pad independently of the number of steps, as "same" does if it is a multiple of the strides."""
@@ -99,14 +120,11 @@ class MaskedConvolution(StepLayer, keras.layers.Layer):
         with attributes_set(self.convolution, {"padding": "valid"}):
             return self.convolution(padded)
 
-    def _normalize(self, convolved):
-        return ops.relu(self.normalization(convolved))
-
     def step(self, sequences: tf.Tensor, states: Tensors, mask: tf.Tensor | None = None) -> tuple[Any, list[tf.Tensor]]:
         """Process the next steps of a stream; see `StepLayer`."""
         self.check_step(sequences)
         convolved, after = self._steps().step(_zeros_if_masked(sequences, mask), states)
-        return self._normalize(convolved), after
+        return ops.relu(self.normalize(convolved)), after
 
     def compute_mask(self, series: Any, previous_mask: Any = None) -> Any:
         return None if previous_mask is None else previous_mask[:, :: self.strides]
@@ -115,7 +133,7 @@ class MaskedConvolution(StepLayer, keras.layers.Layer):
         return self.convolution.compute_output_shape(series_shape)
 
     def get_config(self) -> dict[str, Any]:
-        names = ("filters", "kernel_size", "strides", "padding", "seed")
+        names = ("filters", "kernel_size", "strides", "padding", "normalization", "seed")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
 

@@ -1,8 +1,7 @@
 """Classifiers of time series, of five kinds.
 
 - "lstm_fcn": three convolutions with mean pooling, beside a recurrent layer that reads one column after the other, each
-  with all of its steps (Karim et al. 2018, LSTM fully convolutional networks, arXiv:1709.05206, but with batch
-  normalization in place of layer normalization);
+  with all of its steps (Karim et al. 2018, LSTM fully convolutional networks, arXiv:1709.05206);
 - "hydra": a linear layer over untrained convolutions that compete (Dempster et al. 2023, arXiv:2203.13652);
 - "hydra_lstm_fcn": both of these, each trained by itself; the logits are the means of theirs;
 - "recurrent": recurrent layers over the steps with attention pooling;
@@ -113,9 +112,9 @@ def _hydra(x, columns, dropout, seed):
 def _lstm_fcn(x, cell, units, width, dropout, seed):
     convolved = x
     for index, (filters, size) in enumerate(zip((width, 2 * width, width), KERNEL_SIZES, strict=True)):
-        convolved = layers.MaskedConvolution(filters, size, seed=seed + 100 + index, name=f"convolution_{index}")(
-            convolved
-        )
+        convolved = layers.MaskedConvolution(
+            filters, size, normalization="batch", seed=seed + 100 + index, name=f"convolution_{index}"
+        )(convolved)
     pooled = layers.MeanPooling(name="mean_pooling")(convolved)
     by_column = ops.transpose(x, (0, 2, 1))
     read = recurrent(cell, units, "recurrent", seed + 10, return_sequences=False)(by_column)

@@ -43,7 +43,14 @@ def first_epoch(config: Config) -> int:
 
 
 def count_lanes(config: Config, model: Any) -> int:
-    """Return the number of lanes of a batch, one for each core: faster than operations that share all cores."""
+    """Return the number of lanes of a batch, one for each core: faster than operations that share all cores.
+
+    It is 1 if a layer has the statistics of whole batches, which lanes do not share.
+    """
+    from tfpar.train.checks import list_synchronized_layers
+
+    if list_synchronized_layers(model):
+        return 1
     return cluster.cpu_lanes(model.distribute_strategy, config.batch_size)
 
 

@@ -83,8 +83,11 @@ def check_loss_is_built(model: keras.Model) -> None:
 
 def find_synchronized_layers(model: keras.Model) -> list[str]:
     """List the names of layers that synchronize replicas within the forward pass; none on one replica."""
-    if model.distribute_strategy.num_replicas_in_sync == 1:
-        return []
+    return list_synchronized_layers(model) if model.distribute_strategy.num_replicas_in_sync > 1 else []
+
+
+def list_synchronized_layers(model: keras.Model) -> list[str]:
+    """List the names of layers that synchronize replicas within the forward pass, or would if there were several."""
     return [layer.name for layer in flatten_layers(model) if _is_synchronized(layer)]
 
 

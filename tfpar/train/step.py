@@ -11,6 +11,7 @@ from tfpar import keras_private
 from tfpar.train import row_gradients
 from tfpar.train.accumulation import accepts_rows, apply_sums
 from tfpar.train.all_reduce import all_reduce_sum
+from tfpar.train.checks import find_synchronized_layers
 from tfpar.train.evaluation import metrics_result
 from tfpar.train.loss_weights import compute_batch_loss_weights
 from tfpar.train.losses import compute_model_loss
@@ -56,8 +57,9 @@ def forward_backward(model: keras.Model, data: Nest) -> tuple[list[Gradient | No
         loss, y_pred = compute_model_loss(model, x, y, sample_weight, training=True)
         scaled_loss = model.optimizer.scale_loss(loss.value) if model.optimizer else loss.value
         weight = loss.weight
-        if current_step().sequence_shard is not None:
-            # States carry gradients to other replicas, so they must have the weight of the loss that they come from.
+        if current_step().sequence_shard is not None or find_synchronized_layers(model):
+            # States and statistics carry gradients to other replicas, so they must have the weight of the loss that
+            # they come from.
             scaled_loss, weight = scaled_loss * tf.cast(tf.stop_gradient(weight), scaled_loss.dtype), tf.constant(1.0)
     gradients = tape.gradient(scaled_loss, [v.value for v in model.trainable_variables])
     pairs = zip(gradients, model.trainable_variables, strict=True)

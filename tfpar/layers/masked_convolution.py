@@ -65,6 +65,7 @@ class MaskedConvolution(StepLayer, keras.layers.Layer):
             kernel_size,
             strides=strides,
             padding=padding,
+            use_bias=normalization == "layer",
             kernel_initializer=keras.initializers.HeUniform(seed),
             dtype=self.dtype_policy,
             name="convolution",

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from tfpar import layers, models
+from tfpar import layers
 
 
 @pytest.fixture
@@ -57,14 +57,3 @@ def test_kernels_are_saved(series, tmp_path):
     np.testing.assert_array_equal(keras.models.load_model(tmp_path / "m.keras")(series), model(series))
     with pytest.raises(ValueError, match="`series` must have a static number of steps"):
         layers.CompetingConvolutions()(keras.Input((None, 2)))
-
-
-def test_each_example_trains_one_branch(series):
-    network = models.time_series_classifier("hydra_lstm_fcn", columns=2, steps=40, num_outputs=3, dropout=0.0, width=4)
-    branches = keras.Model(network.input, [network.get_layer(f"logits_{index}").output for index in range(2)])
-    rows = np.tile(series, (20, 1, 1))
-    first, second = (logits.numpy() for logits in branches(rows))
-    np.testing.assert_allclose(network(rows), (first + second) / 2, atol=1e-5)
-    training = network(rows, training=True).numpy()
-    is_first, is_second = (np.isclose(training, one, atol=1e-5).all(axis=1) for one in (first, second))
-    assert (is_first ^ is_second).all() and 10 < is_first.sum() < 50

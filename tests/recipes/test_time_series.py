@@ -232,6 +232,7 @@ FORECAST = "--task forecast --dataset csv:mine.csv --time_column t --input_lengt
         ("--dataset folder:here", "", "expected japanese_vowels, osu_leaf"),
         ("--task forecast --model lstm_fcn", "", "--model must be one of segrnn, seq2seq, direct"),
         ("--streaming --model lstm_fcn", "", "--streaming needs --task anomaly --model residual"),
+        ("--smoke --xla --strategy mirrored --replicas 2", "", "--xla must be off for --model lstm_fcn"),
         ("--streaming --bidirectional", "", "--nobidirectional; got --bidirectional"),
         ("--task plan", "", "--task"),
         (FORECAST, GOOD + "5,5\n", "times must ascend"),

@@ -1,9 +1,8 @@
-"""Classifiers of time series, of five kinds.
+"""Classifiers of time series, of four kinds.
 
 - "lstm_fcn": three convolutions with mean pooling, beside a recurrent layer that reads one column after the other, each
   with all of its steps (Karim et al. 2018, LSTM fully convolutional networks, arXiv:1709.05206);
 - "hydra": a linear layer over untrained convolutions that compete (Dempster et al. 2023, arXiv:2203.13652);
-- "hydra_lstm_fcn": both of these, each trained by itself; the logits are the means of theirs;
 - "recurrent": recurrent layers over the steps with attention pooling;
 - "conv_recurrent": convolutions that quarter the number of steps, below these layers.
 
@@ -21,8 +20,8 @@ from tfpar.layers.recurrent.base import RecurrentLayer
 from tfpar.models.image_layers import dense
 from tfpar.models.series_layers import SeriesInput, recurrent
 
-KINDS = ("lstm_fcn", "hydra", "hydra_lstm_fcn", "recurrent", "conv_recurrent")
-_FIXED_LENGTH = ("lstm_fcn", "hydra", "hydra_lstm_fcn")
+KINDS = ("lstm_fcn", "hydra", "recurrent", "conv_recurrent")
+_FIXED_LENGTH = ("lstm_fcn", "hydra")
 KERNEL_SIZES = (8, 5, 3)
 POOLINGS = ("attention", "last")
 
@@ -77,31 +76,15 @@ def time_series_classifier(
     if kind in _FIXED_LENGTH and steps is None:
         raise ValueError(f"`steps` must be given for kind={kind!r}, which reads all steps at once.")
     series, x = SeriesInput(columns, steps, mean, deviation, has_indicators).make()
-    if kind in _FIXED_LENGTH:
-        features = []
-        if "hydra" in kind:
-            features.append(_hydra(x, columns, dropout, seed))
-        if "lstm_fcn" in kind:
-            features.append(_lstm_fcn(x, cell, units, width, dropout, seed))
-        logits = _mean_logits(features, num_outputs, seed)
-        return keras.Model(series, logits, name="time_series_classifier")
-    x = _quartering_convolutions(x, width, seed) if kind == "conv_recurrent" else x
-    x = _pooled_stack(x, cell, units, recurrent_layers, bidirectional, pooling, dropout, seed)
+    if kind == "lstm_fcn":
+        x = _lstm_fcn(x, cell, units, width, dropout, seed)
+    elif kind == "hydra":
+        x = _hydra(x, columns, dropout, seed)
+    else:
+        x = _quartering_convolutions(x, width, seed) if kind == "conv_recurrent" else x
+        x = _pooled_stack(x, cell, units, recurrent_layers, bidirectional, pooling, dropout, seed)
     logits = dense(num_outputs, "logits", seed + 2, dtype="float32")(x)
     return keras.Model(series, logits, name="time_series_classifier")
-
-
-def _mean_logits(features, num_outputs, seed):
-    """Return the logits of one branch, or the means of those of two, of which each example trains one."""
-    if len(features) == 1:
-        return dense(num_outputs, "logits", seed + 2, dtype="float32")(features[0])
-    first, second = (
-        dense(num_outputs, f"logits_{index}", seed + 2 + 200 * index, dtype="float32")(one)
-        for index, one in enumerate(features)
-    )
-    # The branch that learns faster would otherwise hide the errors of the other. In training the weight is 0 or 2.
-    weight = layers.Dropout(0.5, seed=seed + 3, name="chosen_branch")(ops.ones_like(first[:, :1]))
-    return (first * weight + second * (2.0 - weight)) * 0.5
 
 
 def _hydra(x, columns, dropout, seed):

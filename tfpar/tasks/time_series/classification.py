@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from tfpar.errors import UserError
 from tfpar.tasks import training
 from tfpar.tasks.base import SPLITS, Evaluation
 from tfpar.tasks.console import log
@@ -21,6 +22,11 @@ class SeriesClassification(TimeSeries):
     def load(self, replicas: int) -> LabeledSeriesData:
         self._replicas = replicas
         config = self.config
+        if config.xla and replicas > 1 and config.model == "lstm_fcn":
+            raise UserError(
+                f"--xla must be off for --model lstm_fcn on several replicas, whose batch normalization meets in "
+                f"the middle of a step; got --xla with {replicas} replicas; use --noxla"
+            )
         if config.smoke:
             from tfpar.tasks.time_series.synthetic import generate_labeled_series
 
@@ -219,12 +225,9 @@ class SeriesClassification(TimeSeries):
         direction = "bidirectional " if config.bidirectional else ""
         pooling = "whose last output is used" if config.streaming else "with attention pooling"
         recurrent = f"{config.layers} {direction}{cell} {pooling}"
-        hydra = "Untrained convolutions that compete (Hydra) with a linear layer"
-        lstm_fcn = f"three convolutions, {config.width} channels in the first, beside an {cell} over the columns"
         return {
-            "hydra_lstm_fcn": f"{hydra}, and {lstm_fcn}; the mean of both.",
-            "hydra": f"{hydra}.",
-            "lstm_fcn": f"{lstm_fcn[0].upper()}{lstm_fcn[1:]}.",
+            "hydra": "Untrained convolutions that compete (Hydra) with a linear layer.",
+            "lstm_fcn": f"Three convolutions, {config.width} channels in the first, beside an {cell} over the columns.",
             "recurrent": f"{recurrent}.",
             "conv_recurrent": f"Two convolutions, {config.width} channels in the first, below {recurrent}.",
         }[config.model]

@@ -17,7 +17,7 @@ SUBTASKS = {
     "anomaly": ("anomaly_detection", "AnomalyDetection"),
 }
 MODELS = {
-    "classify": ("lstm_fcn", "hydra", "hydra_lstm_fcn", "recurrent", "conv_recurrent"),
+    "classify": ("lstm_fcn", "hydra", "recurrent", "conv_recurrent"),
     "forecast": ("segrnn", "seq2seq", "direct", "deepar"),
     "anomaly": ("autoencoder", "residual"),
 }
@@ -54,7 +54,8 @@ class TimeSeriesConfig(TableFiles):
     }
     BY_MODEL: ClassVar[dict[str, dict[str, Any]]] = {
         # XLA's convolutions on a CPU are slower than oneDNN's; its recurrences are faster.
-        **{name: _CONVOLUTIONAL for name in ("hydra_lstm_fcn", "hydra", "lstm_fcn")},
+        "lstm_fcn": dict(_CONVOLUTIONAL, width=128, steps=1500),
+        "hydra": _CONVOLUTIONAL,
         "recurrent": dict(steps=1500, dropout=0.3),
         "conv_recurrent": dict(steps=1500, xla=False, dropout=0.3),
         "segrnn": {"cell": "gru", **_FORECAST},

@@ -122,8 +122,8 @@ class _SliceSteps:
         with tf.GradientTape() as tape:
             tape.watch(tensors)
             a, _ = outputs = self.masked_coefficients(*tensors)
-        u, _ = self._scan(a, a * d_sequence, d_end, go_backwards=True)
-        db = d_sequence + shift(u, d_end, True)
+        # dL/db[t] = dL/dh[t] + a[t+1] dL/db[t+1]: one tensor less than by the gradients before each step.
+        db, _ = self._scan(shift(a, tf.ones_like(d_end), True), d_sequence, d_end, go_backwards=True)
         output_gradients = (db * shift(sequence, before, False), db)
         return tape.gradient(outputs, tensors, output_gradients, unconnected_gradients=tf.UnconnectedGradients.ZERO)
 

@@ -7,7 +7,13 @@ import tensorflow as tf
 
 from tfpar.layers.recurrent import placement
 from tfpar.layers.recurrent.kernels.job import Job, Kernel, Result
-from tfpar.layers.recurrent.kernels.loops import initial_states, make_forward, restore_order, zero_masked_inputs
+from tfpar.layers.recurrent.kernels.loops import (
+    initial_states,
+    loop_arguments,
+    make_forward,
+    restore_order,
+    zero_masked_inputs,
+)
 from tfpar.layers.recurrent.kernels.newton import run_diagonal_loop, run_newton, run_quasi_newton
 from tfpar.layers.recurrent.kernels.training_loop import run_training_loop
 from tfpar.ops.linear_recurrence import LinearRecurrence
@@ -63,20 +69,21 @@ def _add_masked_step(job: Job) -> Job:
 def _run_scan(job: Job, time_slice: TimeSlice) -> tuple[tf.Tensor, Tensors]:
     """Scan in float32 or wider; one exchange forward and one backward."""
     recurrence = cast(LinearRecurrence, job.recurrence)
-    x_proj, (initial,) = project(job.inputs, job.kernel, job.bias), initial_states(job)
+    # Projections of transposed inputs take less memory than transposed projections, whose gradients are copied.
+    x_proj, (initial,), weights, mask = loop_arguments(job, job.bias)
     dtype = x_proj.dtype
     if dtype.size < 4:
         x_proj, initial = tf.cast(x_proj, tf.float32), tf.cast(initial, tf.float32)
 
     def coefficients(x_proj, *weights):
-        return recurrence.coefficients(tf.transpose(x_proj, [1, 0, 2]), _pack(job.weights, weights))
+        return recurrence.coefficients(x_proj, _pack(job.weights, weights))
 
     sequence, final = sliced_scan(
         coefficients,
-        [x_proj, *_flatten(job.weights)],
+        [x_proj, *_flatten(weights)],
         initial,
         time_slice,
-        mask=None if job.mask is None else tf.transpose(job.mask),
+        mask=mask,
         implementation=_choose_implementation(time_slice),
     )
     return tf.transpose(tf.cast(sequence, dtype), [1, 0, 2]), (tf.cast(final, dtype),)

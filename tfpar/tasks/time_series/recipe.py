@@ -2,7 +2,6 @@
 
 import dataclasses
 import importlib
-from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from tfpar.errors import UserError
@@ -132,8 +131,6 @@ class TimeSeriesConfig(TableFiles):
 
     def dependent_defaults(self) -> dict[str, Any]:
         of_task = dict(self.BY_TASK[self.task])
-        if self._is_for_micro:
-            of_task["model"] = "recurrent"
         if self.streaming:
             of_task |= _STREAMED.get(self.task, {})
         model = self.model if self.is_given("model") else of_task["model"]
@@ -141,16 +138,6 @@ class TimeSeriesConfig(TableFiles):
         of_model, of_dataset = self.BY_MODEL.get(model, {}), self.BY_DATASET.get(dataset, {})
         one_limit = {"steps": 0} if self.is_given("epochs") else {}
         return {**of_task, **of_model, **of_dataset, **self.micro_defaults(), **one_limit}
-
-    @property
-    def _is_for_micro(self) -> bool:
-        """Whether a classifier is to run on a microcontroller: there normalization layers lose accuracy in 8 bits."""
-        return self.target == "micro" and self.task == "classify"
-
-    def notes(self) -> Iterator[str]:
-        yield from super().notes()
-        if self._is_for_micro and not self.is_given("model"):
-            yield "--target micro: --model recurrent"
 
     def check(self) -> None:
         if self.model not in MODELS[self.task]:

@@ -74,7 +74,8 @@ def first_faster(seconds: dict[str, list[float]]) -> int | None:
 def store_crossovers(entry: dict, path: Path) -> dict:
     """Put an entry into a table, and write it.
 
-    Cells that were not measured, and other devices, are those of the file, or of the package if there is no file.
+    Cells that were not measured, and other devices, are those of the file; if there is no file they have the steps of
+    the package's table, without the seconds of the machine that those were measured on.
 
     Returns:
         The table.
@@ -87,10 +88,11 @@ def store_crossovers(entry: dict, path: Path) -> dict:
     table = read_crossovers(path)
     device = placement.device_type()
     before = table[device]
+    seconds = before.get("seconds", {}) if path.exists() else {}
     table[device] = {
         **entry,
         "steps": {**before["steps"], **entry["steps"]},
-        "seconds": {**before.get("seconds", {}), **entry["seconds"]},
+        "seconds": {**seconds, **entry["seconds"]},
     }
     with written_atomically(path) as temporary:
         temporary.write_text(json.dumps(table, indent=2) + "\n")

@@ -15,6 +15,7 @@ _SAVED_CLASSES = {
     "tfpar.layers": (
         "Attention",
         "AttentionPooling",
+        "BatchNormalization",
         "Bidirectional",
         "CausalMaxPooling",
         "CausalMeanPooling",

@@ -18,6 +18,7 @@ import keras
 import tensorflow as tf
 
 from tfpar.contexts import attributes_set
+from tfpar.layers.batch_normalization import BatchNormalization
 from tfpar.layers.pooling import MaxPooling, MeanPooling
 from tfpar.layers.step_layer import StepLayer, Tensors, append_to_history
 
@@ -35,6 +36,7 @@ POINTWISE = (
     keras.layers.SpatialDropout1D,
 )
 _NORMALIZATIONS = (
+    BatchNormalization,
     keras.layers.BatchNormalization,
     keras.layers.LayerNormalization,
     keras.layers.Softmax,

@@ -48,6 +48,12 @@ def test_it_is_frozen_as_the_layer_of_keras_is(trainable):
     assert (np.abs(layer.moving_mean).max() > 0.1) == trainable
 
 
+@pytest.mark.parametrize("options", [{"axis": 1}, {"renorm": True}])
+def test_what_it_does_not_compute_is_refused(options):
+    with pytest.raises(ValueError, match="`axis` must be -1 and `renorm` False; got"):
+        layers.BatchNormalization(**options)
+
+
 def test_a_config_restores_it():
     layer = layers.BatchNormalization(0.8, epsilon=1e-2, name="norm")
     config = layers.BatchNormalization.from_config(layer.get_config()).get_config()

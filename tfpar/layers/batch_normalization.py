@@ -17,12 +17,15 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
     Args:
         momentum: of the moving statistics.
-        **kwargs: see `keras.layers.BatchNormalization`, but `axis` is the last one.
+        **kwargs: see `keras.layers.BatchNormalization`; `axis` must be -1, and `renorm` False.
 
     Call arguments:
         inputs: float (batch, ..., channels).
         training: whether to normalize by the batch, and to update the moving statistics.
         mask: bool (batch, ...), or None.
+
+    Raises:
+        ValueError: `axis` or `renorm` is another one.
 
     References:
         Ioffe & Szegedy 2015, Batch normalization, arXiv:1502.03167.
@@ -38,6 +41,11 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
     def __init__(self, momentum: float = 0.9, **kwargs: Any):
         super().__init__(momentum=momentum, **{**kwargs, "synchronized": True})
+        if self.axis != -1 or self.renorm:
+            raise ValueError(
+                "tfpar.layers.BatchNormalization has the statistics of the last axis alone: `axis` must be -1 "
+                f"and `renorm` False; got axis={self.axis}, renorm={self.renorm}. Use keras.layers.BatchNormalization."
+            )
 
     def call(self, inputs: tf.Tensor, training: bool | None = None, mask: tf.Tensor | None = None) -> tf.Tensor:
         if not (training and self.trainable):

@@ -24,7 +24,7 @@ class SeriesClassification(TimeSeries):
         config = self.config
         if config.xla and replicas > 1 and config.model == "lstm_fcn":
             raise UserError(
-                f"--xla must be off for --model lstm_fcn on several replicas, whose batch normalization meets in "
+                "--xla must be off for --model lstm_fcn on several replicas, whose batch normalization meets in "
                 f"the middle of a step; got --xla with {replicas} replicas; use --noxla"
             )
         if config.smoke:

@@ -19,7 +19,6 @@ _SAVED_CLASSES = {
         "Bidirectional",
         "CausalMaxPooling",
         "CausalMeanPooling",
-        "CompetingConvolutions",
         "Dropout",
         "GRU",
         "InputFeeding",

@@ -18,7 +18,9 @@ begin = int(path.read_text()) if path.exists() else 0
 count = begin
 for count in range(begin + 1, 7):
     time.sleep(0.02)
-    path.write_text(str(count))
+    part = path.with_suffix(".part")
+    part.write_text(str(count))
+    part.replace(path)
     if index == 1 and count == 3 and restarts == 0:
         FAULT
 print(json.dumps([begin, count, restarts]))

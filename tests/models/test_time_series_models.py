@@ -21,7 +21,7 @@ def values():
     return np.random.default_rng(0).normal(size=(3, 9, 2)).astype("float32")
 
 
-@pytest.mark.parametrize("kind", ["lstm_fcn", "hydra", "recurrent", "conv_recurrent"])
+@pytest.mark.parametrize("kind", ["lstm_fcn", "recurrent", "conv_recurrent"])
 def test_missing_values_have_no_effect(kind, values):
     classifier = models.time_series_classifier(kind, **CLASSIFIER)
     missing = np.zeros((1, 9, 1), bool)

@@ -43,7 +43,6 @@ OURS = {
 }  # fmt: skip
 OTHERS = {  # of which the checker knows no inputs
     "Attention": "two sequences",
-    "CompetingConvolutions": "features of a whole series",
     "InputFeeding": "two sequences",
     "RecurrentLayer": "abstract",
     "StepLayer": "abstract",

@@ -1,8 +1,7 @@
-"""Classifiers of time series, of four kinds.
+"""Classifiers of time series, of three kinds.
 
 - "lstm_fcn": three convolutions with mean pooling, beside a recurrent layer that reads one column after the other, each
   with all of its steps (Karim et al. 2018, LSTM fully convolutional networks, arXiv:1709.05206);
-- "hydra": a linear layer over untrained convolutions that compete (Dempster et al. 2023, arXiv:2203.13652);
 - "recurrent": recurrent layers over the steps with attention pooling;
 - "conv_recurrent": convolutions that quarter the number of steps, below these layers.
 
@@ -20,8 +19,7 @@ from tfpar.layers.recurrent.base import RecurrentLayer
 from tfpar.models.image_layers import dense
 from tfpar.models.series_layers import SeriesInput, recurrent
 
-KINDS = ("lstm_fcn", "hydra", "recurrent", "conv_recurrent")
-_FIXED_LENGTH = ("lstm_fcn", "hydra")
+KINDS = ("lstm_fcn", "recurrent", "conv_recurrent")
 KERNEL_SIZES = (8, 5, 3)
 POOLINGS = ("attention", "last")
 
@@ -48,8 +46,8 @@ def time_series_classifier(
 
     Args:
         kind: one of `KINDS`, see the module.
-        columns, steps, mean, deviation, has_indicators: see `tfpar.models.series_layers.SeriesInput`. The kinds with
-            "lstm_fcn" or "hydra" need `steps`.
+        columns, steps, mean, deviation, has_indicators: see `tfpar.models.series_layers.SeriesInput`. "lstm_fcn"
+            needs `steps`.
         num_outputs: number of classes or of target values.
         cell, units: of each recurrent layer and direction; `cell` is one of `tfpar.models.CELLS`, "module:Class" or a
             subclass of `tfpar.layers.RecurrentLayer`.
@@ -58,7 +56,7 @@ def time_series_classifier(
         pooling: "recurrent", "conv_recurrent": "attention", or "last": the last output of the recurrent layers, which
             in one direction can be streamed.
         width: channels of the first convolution.
-        dropout: of the pooled features of the recurrent layers, and of those of "hydra".
+        dropout: of the pooled features of the recurrent layers.
         seed: of the initial weights and the dropout.
 
     Returns:
@@ -73,23 +71,16 @@ def time_series_classifier(
     for name, value in sizes.items():
         check_positive_integer(name, value)
     check_fraction("dropout", dropout)
-    if kind in _FIXED_LENGTH and steps is None:
+    if kind == "lstm_fcn" and steps is None:
         raise ValueError(f"`steps` must be given for kind={kind!r}, which reads all steps at once.")
     series, x = SeriesInput(columns, steps, mean, deviation, has_indicators).make()
     if kind == "lstm_fcn":
         x = _lstm_fcn(x, cell, units, width, dropout, seed)
-    elif kind == "hydra":
-        x = _hydra(x, columns, dropout, seed)
     else:
         x = _quartering_convolutions(x, width, seed) if kind == "conv_recurrent" else x
         x = _pooled_stack(x, cell, units, recurrent_layers, bidirectional, pooling, dropout, seed)
     logits = dense(num_outputs, "logits", seed + 2, dtype="float32")(x)
     return keras.Model(series, logits, name="time_series_classifier")
-
-
-def _hydra(x, columns, dropout, seed):
-    features = layers.CompetingConvolutions(channels=columns, seed=seed, dtype="float32", name="hydra")(x)
-    return layers.Dropout(dropout, seed=seed + 4, name="hydra_dropout")(features)
 
 
 def _lstm_fcn(x, cell, units, width, dropout, seed):

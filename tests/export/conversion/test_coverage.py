@@ -64,7 +64,7 @@ def detector(kind):
 
 
 MODELS_OF_SERIES = {
-    **{kind: functools.partial(classifier, kind) for kind in ("lstm_fcn", "hydra", "recurrent", "conv_recurrent")},
+    **{kind: functools.partial(classifier, kind) for kind in ("lstm_fcn", "recurrent", "conv_recurrent")},
     **{kind: functools.partial(forecaster, kind) for kind in ("segrnn", "seq2seq", "direct", "deepar")},
     **{f"detector_{kind}": functools.partial(detector, kind) for kind in ("autoencoder", "residual")},
 }

@@ -226,7 +226,6 @@ class SeriesClassification(TimeSeries):
         pooling = "whose last output is used" if config.streaming else "with attention pooling"
         recurrent = f"{config.layers} {direction}{cell} {pooling}"
         return {
-            "hydra": "Untrained convolutions that compete (Hydra) with a linear layer.",
             "lstm_fcn": f"Three convolutions, {config.width} channels in the first, beside an {cell} over the columns.",
             "recurrent": f"{recurrent}.",
             "conv_recurrent": f"Two convolutions, {config.width} channels in the first, below {recurrent}.",

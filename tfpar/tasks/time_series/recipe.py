@@ -16,7 +16,7 @@ SUBTASKS = {
     "anomaly": ("anomaly_detection", "AnomalyDetection"),
 }
 MODELS = {
-    "classify": ("lstm_fcn", "hydra", "recurrent", "conv_recurrent"),
+    "classify": ("lstm_fcn", "recurrent", "conv_recurrent"),
     "forecast": ("segrnn", "seq2seq", "direct", "deepar"),
     "anomaly": ("autoencoder", "residual"),
 }
@@ -24,7 +24,6 @@ OUTPUTS = ("point", "quantiles")
 DISTRIBUTIONS = ("student_t", "gaussian", "negative_binomial")
 _ALL_MODELS = tuple(dict.fromkeys(model for models in MODELS.values() for model in models))
 
-_CONVOLUTIONAL = dict(steps=2000, xla=False, dropout=0.8, units=8, weight_decay=0.01)
 _FORECAST = dict(batch_size=256, learning_rate=1e-3, epochs=15, units=256, dropout=0.5, patience=5, ema=0.0)
 _STREAMED: dict[str, dict[str, Any]] = {
     "classify": {"model": "recurrent", "bidirectional": False},
@@ -53,8 +52,7 @@ class TimeSeriesConfig(TableFiles):
     }
     BY_MODEL: ClassVar[dict[str, dict[str, Any]]] = {
         # XLA's convolutions on a CPU are slower than oneDNN's; its recurrences are faster.
-        "lstm_fcn": dict(_CONVOLUTIONAL, width=128, steps=1500),
-        "hydra": _CONVOLUTIONAL,
+        "lstm_fcn": dict(steps=1500, xla=False, dropout=0.8, units=8, weight_decay=0.01, width=128),
         "recurrent": dict(steps=1500, dropout=0.3),
         "conv_recurrent": dict(steps=1500, xla=False, dropout=0.3),
         "segrnn": {"cell": "gru", **_FORECAST},

@@ -47,6 +47,34 @@ def test_no_step_one_step_and_masked_steps(cell, evaluation, way):
     np.testing.assert_array_equal(sequence, 0)  # as in Keras: there is no valid output to repeat
 
 
+@pytest.mark.parametrize("compiled", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("is_masked", [False, True])
+@pytest.mark.parametrize("cell", CELLS)
+def test_no_step_of_a_number_that_the_graph_does_not_know(cell, is_masked, compiled):
+    layer = make_layer(cell, "auto")
+    states = draw_states(layer)
+
+    @tf.function(
+        input_signature=[tf.TensorSpec((None, None, FEATURES)), tf.TensorSpec((None, None), "bool")],
+        jit_compile=compiled,
+    )
+    def forward_and_gradient(inputs, mask):
+        with tf.GradientTape() as tape:
+            sequence, *final = layer(inputs, initial_state=states, mask=mask if is_masked else None)
+            loss = tf.reduce_sum(sequence) + sum(map(tf.reduce_sum, final))
+        return sequence, final, tape.gradient(loss, layer.trainable_variables[0])
+
+    sequence, final, gradient = forward_and_gradient(tf.ones((BATCH, 0, FEATURES)), tf.ones((BATCH, 0), bool))
+    assert sequence.shape == (BATCH, 0, UNITS)
+    assert_all_close(final, states, atol=0)
+    np.testing.assert_array_equal(gradient, 0)
+
+    inputs = tf.ones((BATCH, 2, FEATURES))
+    sequence, final, _ = forward_and_gradient(inputs, tf.ones((BATCH, 2), bool))
+    expected, *expected_final = layer(inputs, initial_state=states)
+    assert_all_close([sequence, *final], [expected, *expected_final], atol=1e-5)
+
+
 @pytest.mark.parametrize("cell, evaluation", CASES)
 def test_states_of_wrong_shapes_are_refused(cell, evaluation):
     layer = make_layer(cell, evaluation)

@@ -55,7 +55,7 @@ _SAVED_CLASSES = {
     "tfpar.tasks.speech_recognition": ("SpectrogramAugmentation",),
     "tfpar.tasks.text_classification": ("BagOfNgrams", "EnsembleAccuracy", "EnsembleCrossentropy"),
     "tfpar.models.conformal_interval": ("ConformalInterval",),
-    "tfpar.models.forecast_network": ("SegmentQueries",),
+    "tfpar.models.forecast_network": ("SegmentQueries", "SegmentRecurrence"),
     "tfpar.models.window_scaling": ("WindowRescaling", "WindowScaling"),
     "tfpar.models.text_classifier": ("_ScoredEmbedding",),
 }

@@ -123,13 +123,14 @@ def test_segrnn_decodes_each_segment_from_the_state_of_the_encoder():
     weight = {layer.name: layer.get_weights() for layer in forecaster.layers}
     gru = keras.layers.GRU(6)
     gru.build((None, None, 6))
-    gru.set_weights(weight["recurrent"])
+    recurrence = forecaster.get_layer("recurrence")
+    gru.set_weights(recurrence.recurrent.get_weights())
     for target in range(2):
         centered = series[0, :, target] - series[0, -1, target]
         segments = np.maximum(centered.reshape(3, 4) @ weight["segments"][0] + weight["segments"][1], 0)
         state = gru(segments[None])
         for segment in range(2):
-            positions, names = weight["queries"]
+            positions, names = recurrence.queries.get_weights()
             query = np.concatenate([positions[segment], names[target]])
             hidden = gru(query[None, None], initial_state=state)
             values = hidden @ weight["output"][0] + weight["output"][1] + series[0, -1, target]

@@ -93,7 +93,7 @@ def time_tfpar(case: ForecastCase) -> float:
     size = case.input_length + case.horizon
     windows = Windows(values, np.array([0]), np.array([case.windows]), np.array([STEPS]), size)
 
-    def make_rows(indices):
+    def make_rows(indices, _):
         rows = windows.gather(indices)
         return rows[:, : case.input_length], rows[:, case.input_length :]
 
@@ -177,8 +177,9 @@ def to_torch_weights(model: Any) -> dict[str, np.ndarray]:
         gates = np.split(array, len(order), axis=-1)
         return np.concatenate([gates[index] for index in order], axis=-1)
 
-    positions, names = (weight.numpy() for weight in model.get_layer("queries").weights)
-    kernel, recurrent_kernel, bias = (reorder(weight.numpy()) for weight in model.get_layer("recurrent").weights)
+    recurrence = model.get_layer("recurrence")
+    positions, names = (weight.numpy() for weight in recurrence.queries.weights)
+    kernel, recurrent_kernel, bias = (reorder(weight.numpy()) for weight in recurrence.recurrent.weights)
     return {
         **transpose("segments", "segments"),
         **transpose("output", "output"),

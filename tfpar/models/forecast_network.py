@@ -10,6 +10,7 @@ from keras import ops
 from tfpar import layers
 from tfpar.layers.argument_types import Shape
 from tfpar.layers.recurrent.base import RecurrentLayer
+from tfpar.layers.recurrent.branches import step_from_each
 from tfpar.models.image_layers import dense
 from tfpar.models.series_layers import recurrent
 
@@ -60,15 +61,13 @@ class ForecastNetwork:
         shape = (-1, self.input_length // self.segment, self.segment)
         by_target = ops.reshape(ops.transpose(centered, (0, 2, 1)), shape)
         embedded = dense(self.units, "segments", self.seed, activation="relu")(by_target)
-        queries = SegmentQueries(self.targets, count, self.units, self.seed + 1, name="queries")(centered)
+        known_ahead = []
         if self.known:
             embedded = embedded + self._embed_known(before, "known_before", self.seed + 4)
-            queries = queries + self._embed_known(ahead, "known_ahead", self.seed + 5)
+            known_ahead = [self._embed_known(ahead, "known_ahead", self.seed + 5)]
         layer = recurrent(self.cell, self.units, "recurrent", self.seed + 10, return_sequences=False, return_state=True)
-        _, *states = layer(embedded)
-        # Each output segment is one step from the same state, so all are computed as rows of one batch.
-        states = [ops.reshape(ops.tile(one[:, None], (1, count, 1)), (-1, self.units)) for one in states]
-        decoded, *_ = layer(ops.reshape(queries, (-1, 1, self.units)), initial_state=states)
+        queries = SegmentQueries(self.targets, count, self.units, self.seed + 1, name="queries")
+        decoded = SegmentRecurrence(layer, queries, name="recurrence")(embedded, *known_ahead)
         decoded = layers.Dropout(self.dropout, seed=self.seed + 2, name="dropout")(decoded)
         values = dense(self.segment * self.outputs, "output", self.seed + 3, dtype="float32")(decoded)
         values = ops.reshape(values, (-1, self.targets, self.horizon, self.outputs))
@@ -139,12 +138,15 @@ class SegmentQueries(keras.layers.Layer):
             initializer = keras.initializers.RandomNormal(stddev=1.0, seed=seed)
             setattr(self, name, self.add_weight(name=name, shape=(rows, size), initializer=initializer))
 
-    def call(self, values: tf.Tensor) -> tf.Tensor:
+    def table(self) -> tf.Tensor:
+        """Return the queries of one row: float (targets, segments, units)."""
         positions, names = (ops.cast(weight, self.compute_dtype) for weight in (self.positions, self.names))
         positions = ops.tile(positions[None], (self.targets, 1, 1))
         names = ops.tile(names[:, None], (1, self.segments, 1))
-        table = ops.concatenate([positions, names], axis=-1)[None]
-        rows = ops.tile(table, (ops.shape(values)[0], 1, 1, 1))
+        return ops.concatenate([positions, names], axis=-1)
+
+    def call(self, values: tf.Tensor) -> tf.Tensor:
+        rows = ops.tile(self.table()[None], (ops.shape(values)[0], 1, 1, 1))
         return ops.reshape(rows, (-1, self.segments, self.units))
 
     def compute_output_shape(self, values_shape: Shape) -> Shape:
@@ -153,3 +155,55 @@ class SegmentQueries(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         names = ("targets", "segments", "units", "seed")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+
+
+@keras.saving.register_keras_serializable(package="tfpar")
+class SegmentRecurrence(keras.layers.Layer):
+    """Reads the segments of each target, and takes a step from its last state by the query of each output segment.
+
+    Args:
+        recurrent: reads the segments; it returns its last output and its states.
+        queries: the inputs of the steps.
+        **kwargs: see `keras.layers.Layer`.
+
+    Call arguments:
+        segments: float (batch * targets, segments, features).
+        known: float (batch * targets, output_segments, features), added to the queries; or None.
+
+    Returns:
+        float (batch * targets, output_segments, units).
+
+    References:
+        Lin et al. 2023, SegRNN, arXiv:2308.11200, section 3.3.
+    """
+
+    def __init__(self, recurrent: RecurrentLayer, queries: SegmentQueries, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.recurrent, self.queries = recurrent, queries
+
+    def build(self, segments_shape: Shape, known_shape: Shape | None = None) -> None:
+        self.recurrent.build(segments_shape)
+        self.queries.build(segments_shape)
+
+    def call(self, segments: tf.Tensor, known: tf.Tensor | None = None) -> tf.Tensor:
+        _, *states = self.recurrent(segments)
+        queries = self.queries.table()
+        if known is not None:
+            shape = (-1, *queries.shape)
+            queries = ops.reshape(ops.reshape(known, shape) + queries, (-1, *shape[2:]))
+        return step_from_each(self.recurrent, queries, tuple(states))
+
+    def compute_output_shape(self, segments_shape: Shape, known_shape: Shape | None = None) -> Shape:
+        return segments_shape[0], self.queries.segments, self.recurrent.units
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "recurrent": keras.saving.serialize_keras_object(self.recurrent),
+            "queries": keras.saving.serialize_keras_object(self.queries),
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "SegmentRecurrence":
+        parts = {name: keras.saving.deserialize_keras_object(config[name]) for name in ("recurrent", "queries")}
+        return cls(**{**config, **parts})

@@ -29,6 +29,36 @@ class RecurrentWeights(NamedTuple):
         return product if self.bias is None else product + self.bias[columns]
 
 
+class SharedStateWeights(NamedTuple):
+    """Recurrent weights where consecutive rows have one state, which is projected once for all of them.
+
+    Attributes:
+        weights: the weights.
+        state: float (batch, units), h of each group of rows.
+        repeated: float (batch * copies, units), h of each row; only this tensor is projected by groups.
+        copies: rows of a group.
+    """
+
+    weights: RecurrentWeights
+    state: tf.Tensor
+    repeated: tf.Tensor
+    copies: int
+
+    @property
+    def kernel(self) -> tf.Tensor | None:
+        return self.weights.kernel
+
+    @property
+    def bias(self) -> tf.Tensor | None:
+        return self.weights.bias
+
+    def project(self, h: tf.Tensor, columns: slice = slice(None)) -> tf.Tensor:
+        """Return h U + b: float (batch * copies, gates * units)."""
+        if h is not self.repeated:
+            return self.weights.project(h, columns)
+        return repeat_rows(self.weights.project(self.state, columns), self.copies)
+
+
 class PairedWeights(NamedTuple):
     """Recurrent weights of two networks whose states are concatenated along the batch axis."""
 
@@ -159,6 +189,11 @@ def project(inputs: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor | None) -> tf.
     """Compute x[t] W + b of all steps in one matmul: (time, batch, gates * units) from (time, batch, features)."""
     x_proj = tf.tensordot(inputs, kernel, axes=1)
     return x_proj if bias is None else x_proj + bias
+
+
+def repeat_rows(tensor: tf.Tensor, copies: int) -> tf.Tensor:
+    """Repeat each row: (batch * copies, features) from (batch, features)."""
+    return tf.reshape(tf.tile(tensor[:, None], [1, copies, 1]), [-1, tensor.shape[-1]])
 
 
 def apply_dropout(h: tf.Tensor, dropout: tf.Tensor | None) -> tf.Tensor:

@@ -127,7 +127,7 @@ def test_a_large_panel_takes_little_memory():
 def test_batches():
     windows = Windows(np.arange(9, dtype=np.float32)[:, None], np.array([0]), np.array([7]), np.array([9]), size=3)
 
-    def make_rows(indices):
+    def make_rows(indices, _):
         rows = windows.gather(indices)
         return rows, rows[:, -1]
 

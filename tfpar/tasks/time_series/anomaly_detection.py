@@ -78,7 +78,7 @@ class AnomalyDetection(TimeSeries):
         """Make a `tf.data.Dataset` of (series, values to be estimated, weights)."""
         windows = data.windows(split)
 
-        def make_rows(indices):
+        def make_rows(indices, _):
             rows = windows.gather(indices)
             truth = np.full_like(rows, np.nan)
             truth[:, : rows.shape[1] - self.shift] = rows[:, self.shift :]

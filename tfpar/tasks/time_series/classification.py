@@ -8,6 +8,7 @@ from tfpar.errors import UserError
 from tfpar.tasks import training
 from tfpar.tasks.base import SPLITS, Evaluation
 from tfpar.tasks.console import log
+from tfpar.tasks.time_series.augmentation import Augmentation
 from tfpar.tasks.time_series.labeled import CLASSES, MULTI_LABEL, NUMBER, LabeledSeries, LabeledSeriesData
 from tfpar.tasks.time_series.recipe import TimeSeries
 from tfpar.tasks.time_series.scaling import fit_scaling
@@ -81,15 +82,22 @@ class SeriesClassification(TimeSeries):
         )
         return train.Model(classifier.input, classifier.output, name="time_series")
 
-    def make_batches(self, data: LabeledSeriesData, split: LabeledSeries, shuffle: bool, first_epoch: int = 0) -> Any:
+    def make_batches(
+        self,
+        data: LabeledSeriesData,
+        split: LabeledSeries,
+        shuffle: bool,
+        first_epoch: int = 0,
+        augmentation: Augmentation | None = None,
+    ) -> Any:
         """Make a `tf.data.Dataset` of (series, targets, weights)."""
         windows = whole_series(split.values, split.offsets, data.steps)
         mean, deviation = self._target_scale(data) if self._is_number else (0, 1)
 
-        def make_rows(indices):
-            return add_indicators(windows.gather(indices), data.has_indicators), (
-                split.targets[indices] - mean
-            ) / deviation
+        def make_rows(indices, batch):
+            seed = [self.config.seed, batch]
+            series = augmentation.gather(split, data.steps, indices, seed) if augmentation else windows.gather(indices)
+            return add_indicators(series, data.has_indicators), (split.targets[indices] - mean) / deviation
 
         columns = len(data.channels) * (2 if data.has_indicators else 1)
         return window_batches(
@@ -116,7 +124,9 @@ class SeriesClassification(TimeSeries):
 
     def fit(self, model: Any, data: LabeledSeriesData) -> tuple[dict[str, list[float]], dict[str, float]]:
         config = self.config
-        batches = self.make_batches(data, data.train, shuffle=True, first_epoch=training.first_epoch(config))
+        augmentation = Augmentation(config.mixup, config.time_warp, config.jitter)
+        first_epoch = training.first_epoch(config)
+        batches = self.make_batches(data, data.train, True, first_epoch, augmentation)
         loss, metrics = self._make_loss()
         model.compile(
             training.make_optimizer(config, training.count_steps(config, batches)),

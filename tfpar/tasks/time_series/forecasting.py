@@ -112,7 +112,7 @@ class SeriesForecasting(TimeSeries):
         windows = data.windows(split)
         is_whole = self._is_autoregressive and for_training
 
-        def make_rows(indices):
+        def make_rows(indices, _):
             rows = windows.gather(indices)
             if is_whole:
                 return data.encode_whole(rows), rows[:, 1:, : data.targets]

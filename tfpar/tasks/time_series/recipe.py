@@ -46,8 +46,10 @@ class TimeSeriesConfig(TableFiles):
         "airline_passengers": dict(
             input_length=36, horizon=12, split="96,24,24", scaling="window", units=64, batch_size=16
         ),
+        "arrow_head": dict(mixup=0.5, time_warp=0.25),
         "daphnet": dict(input_length=64),
         "ecg_diff_count": dict(input_length=64, split="8000,2000,10000"),
+        "italy_power_demand": dict(mixup=0.5, jitter=0.25),
         "ucr_internal_bleeding": dict(input_length=64, split="1000,200,6301"),
     }
     BY_MODEL: ClassVar[dict[str, dict[str, Any]]] = {
@@ -122,6 +124,9 @@ class TimeSeriesConfig(TableFiles):
         False, "anomaly residual, classify recurrent: export a signature that takes one step at a time."
     )
     false_alarm_rate: float = setting(0.01, "anomaly: of normal steps, by which the threshold is set.", 1e-6, 0.5)
+    mixup: float = setting(0.0, "classify: beta parameter, of mixing a series with another of its class; 0: none.", 0)
+    time_warp: float = setting(0.0, "classify: deviation of the logarithm of a series' speed; 0: none.", 0, 1)
+    jitter: float = setting(0.0, "classify: noise in units of the changes from step to step; 0: none.", 0)
     width: int = setting(64, "Channels of the first convolution.", 1)
     units: int = setting(64, "Units of each recurrent layer and direction.", 1)
     layers: int = setting(1, "Stacked recurrent layers.", 1)

@@ -82,7 +82,7 @@ def add_indicators(windows: np.ndarray, has_indicators: bool) -> np.ndarray:
 
 def window_batches(
     windows: Windows,
-    make_rows: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]],
+    make_rows: Callable[[np.ndarray, int], tuple[np.ndarray, np.ndarray]],
     shapes: tuple[tuple[int, ...], tuple[int, ...]],
     *,
     batch_size: int,
@@ -101,7 +101,7 @@ def window_batches(
 
     Args:
         windows: the windows; one at least.
-        make_rows: from int64 indices (rows,) to inputs and targets (rows, ...).
+        make_rows: from int64 indices (rows,), and the number of batches before, to inputs and targets (rows, ...).
         shapes: of one row of inputs and of targets.
         batch_size: rows per batch over all replicas.
         shuffle: order the windows anew in each epoch.
@@ -133,7 +133,8 @@ def window_batches(
         for number in range(epoch * passes, (epoch + 1) * passes):
             order = shuffle_windows(len(windows), rows, [seed, number]) if shuffle else np.arange(rows)
             plan += [(0, order[begin : begin + batch_size]) for begin in range(0, rows, batch_size)]
-        return np.zeros(batches, np.int32), make_row_table(plan, batch_size)
+        numbers = epoch * batches + np.arange(batches, dtype=np.int32)
+        return numbers, make_row_table(plan, batch_size)
 
     return as_dataset(next_plan, _make_batch_function(make_rows, shapes, batch_size, target_dtype), batches, batch_size)
 
@@ -141,12 +142,12 @@ def window_batches(
 def _make_batch_function(make_rows, shapes, batch_size, target_dtype):
     import tensorflow as tf
 
-    def gather(rows):
-        inputs, targets = make_rows(np.maximum(rows, 0))
+    def gather(number, rows):
+        inputs, targets = make_rows(np.maximum(rows, 0), int(number))
         return inputs.astype(np.float32), targets.astype(target_dtype), (rows >= 0).astype(np.float32)
 
-    def make(_, rows):
-        inputs, targets, weights = tf.numpy_function(gather, [rows], ("float32", target_dtype, "float32"))
+    def make(number, rows):
+        inputs, targets, weights = tf.numpy_function(gather, [number, rows], ("float32", target_dtype, "float32"))
         return (
             tf.ensure_shape(inputs, (batch_size, *shapes[0])),
             tf.ensure_shape(targets, (batch_size, *shapes[1])),

@@ -9,8 +9,8 @@
     tfpar launch --workers 2 -- python recipes/time_series.py --task forecast
     python recipes/time_series.py --smoke                               # two steps on generated data
 
-Results of airline passengers, seed 0, the last 24 months held out: MASE 0.71 by SegRNN, whose 80 % intervals cover
-81 %, and 0.48 and 78 % by DeepAR; seasonal naive 1.76, exponential smoothing 0.64. Machine and time: two CPU cores,
+Results of airline passengers, seed 0, the last 24 months held out: MASE 0.75 by SegRNN, whose 80 % intervals cover
+83 %, and 0.48 and 78 % by DeepAR; seasonal naive 1.76, exponential smoothing 0.64. Machine and time: two CPU cores,
 half a minute. --task classify reports accuracy, --task anomaly average precision beside a rolling z-score.
 
 Needs: pip install '.[recipes,time_series]'. The last line on stdout is one JSON object with all results.

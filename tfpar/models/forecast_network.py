@@ -193,6 +193,10 @@ class SegmentRecurrence(keras.layers.Layer):
             queries = ops.reshape(ops.reshape(known, shape) + queries, (-1, *shape[2:]))
         return step_from_each(self.recurrent, queries, tuple(states))
 
+    def explain(self) -> str:
+        """Return which kernel reads the segments, and why."""
+        return self.recurrent.explain()
+
     def compute_output_shape(self, segments_shape: Shape, known_shape: Shape | None = None) -> Shape:
         return segments_shape[0], self.queries.segments, self.recurrent.units
 

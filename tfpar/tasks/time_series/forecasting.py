@@ -144,14 +144,14 @@ class SeriesForecasting(TimeSeries):
 
     def make_loss(self, data: ForecastData) -> Any:
         """Make the loss of training."""
-        from tfpar.tasks.time_series.losses import LikelihoodLoss, PinballLoss, SquaredError
+        from tfpar.tasks.time_series.losses import AbsoluteError, LikelihoodLoss, PinballLoss
 
         mean, deviation = data.scaling.mean[: data.targets], data.scaling.deviation[: data.targets]
         if self._has_counts:
             return LikelihoodLoss(self.config.distribution, [0] * data.targets, [1] * data.targets)
         if self._is_autoregressive:
             return LikelihoodLoss(self.config.distribution, mean, deviation)
-        return PinballLoss(deviation, LEVELS) if self.config.output == "quantiles" else SquaredError(deviation)
+        return PinballLoss(deviation, LEVELS) if self.config.output == "quantiles" else AbsoluteError(deviation)
 
     def fit(self, model: Any, data: ForecastData) -> tuple[dict[str, list[float]], dict[str, float]]:
         config = self.config

@@ -50,6 +50,16 @@ class SquaredError(_MaskedLoss):
         return ops.square(self.scale(y_true - y_pred))
 
 
+class AbsoluteError(_MaskedLoss):
+    """Absolute error of standardized values; predictions are float (batch, steps, targets)."""
+
+    def __init__(self, deviation: Sequence[float]):
+        super().__init__(deviation, "absolute_error")
+
+    def losses_of(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
+        return ops.abs(self.scale(y_true - y_pred))
+
+
 class PinballLoss(_MaskedLoss):
     """Pinball loss of quantiles, summed over the levels; predictions are float (batch, steps, targets, levels).
 

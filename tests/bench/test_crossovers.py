@@ -37,7 +37,7 @@ def test_the_table_of_the_package():
 
 @pytest.mark.parametrize("crossover, expected", [(0, 64), (1024, 1024), (4097, None)])
 def test_the_crossover_is_the_first_length_from_which_all_are_faster(crossover, expected):
-    entry = measure_crossovers(time_by_length(crossover), "para_gru")
+    (entry,) = measure_crossovers(time_by_length(crossover), "para_gru")
     assert entry["steps"] == {"para_gru": expected} and entry["machine"]["processor"]
     assert list(entry["seconds"]["para_gru"]) == [str(time) for time in LENGTHS]
     assert first_faster({"64": [1.0, 0.5], "256": [1.0, 2.0]}) is None
@@ -46,8 +46,8 @@ def test_the_crossover_is_the_first_length_from_which_all_are_faster(crossover, 
 def test_a_stored_table_replaces_what_was_measured(tmp_path):
     path = tmp_path / "table.json"
     with tf.device("/CPU:0"):
-        store_crossovers(measure_crossovers(time_by_length(256), "para_gru"), path)
-        table = store_crossovers(measure_crossovers(time_by_length(64), "min_gru"), path)
+        store_crossovers(next(measure_crossovers(time_by_length(256), "para_gru")), path)
+        table = store_crossovers(next(measure_crossovers(time_by_length(64), "min_gru")), path)
     assert table == json.loads(path.read_text())
     assert table["CPU"]["steps"] == {**json.loads(TABLE.read_text())["CPU"]["steps"], "para_gru": 256, "min_gru": 64}
     assert set(table["CPU"]["seconds"]) == {"para_gru", "min_gru"}
@@ -56,7 +56,25 @@ def test_a_stored_table_replaces_what_was_measured(tmp_path):
 
 def test_a_layer_that_differs_from_its_equations_is_not_measured():
     with pytest.raises(UserError, match="para_gru .* cannot be timed, since the output differs"):
-        measure_crossovers(lambda cases: {case: [{"refused": "the output differs"}] for case in cases}, "para_gru")
+        next(
+            measure_crossovers(lambda cases: {case: [{"refused": "the output differs"}] for case in cases}, "para_gru")
+        )
+
+
+def test_each_cell_is_written_when_it_is_measured(tmp_path, monkeypatch):
+    from tfpar.cli import bench
+
+    def fail_at_the_second_cell(commands, rounds, timeout_s):
+        if any("min_lstm" in case for case in commands):
+            raise UserError("this cell is too slow")
+        return {case: [{"seconds": 1.0}] for case in commands}
+
+    monkeypatch.setattr(bench, "run_interleaved", fail_at_the_second_cell)
+    path = tmp_path / "table.json"
+    with pytest.raises(UserError, match="too slow"):
+        bench.main(["scan", "--rounds", "1", "--cases", "min_", "--store_crossovers", str(path)])
+    device = max(json.loads(path.read_text()).items(), key=lambda item: len(item[1].get("seconds", ())))[1]
+    assert set(device["seconds"]) == {"min_gru"}
 
 
 def test_the_command_refuses_other_suites_cells_and_files(tmp_path):

@@ -2,7 +2,7 @@
 
 import json
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tfpar.bench.machine import describe_machine
@@ -23,15 +23,16 @@ LENGTHS = (64, 256, 1024, 4096)
 BATCH, UNITS = 8, 64
 
 
-def measure_crossovers(time_cases: Callable[[list[str]], dict[str, list[dict]]], text: str = "") -> dict:
-    """Measure the entry of this machine's device.
+def measure_crossovers(time_cases: Callable[[list[str]], dict[str, list[dict]]], text: str = "") -> Iterator[dict]:
+    """Measure the entry of this machine's device, cell by cell.
 
     Args:
         time_cases: maps names of cases to results of several rounds, each {"seconds"} or {"refused"}.
         text: only cells whose names contain it are measured.
 
-    Returns:
-        An entry of the table, with "machine" and, by cell, the median "seconds" of [loop, parallel] by length.
+    Yields:
+        After each cell, an entry of the table for the cells so far, with "machine" and, by cell, the median "seconds"
+        of [loop, parallel] by length.
 
     Raises:
         UserError: no cell's name contains the text, or a layer differs from its equations.
@@ -39,8 +40,9 @@ def measure_crossovers(time_cases: Callable[[list[str]], dict[str, list[dict]]],
     cells = [cell for cell in PARALLEL if text in cell]
     if not cells:
         raise UserError(f"--cases must be contained in one of {', '.join(PARALLEL)}; got {text!r}")
-    seconds: dict[str, dict[str, list[float]]] = {cell: {} for cell in cells}
+    seconds: dict[str, dict[str, list[float]]] = {}
     for cell in cells:
+        seconds[cell] = {}
         for time in LENGTHS:
             cases = [str(ScanCase(cell, way, BATCH, time, UNITS)) for way in ("sequential", PARALLEL[cell])]
             runs = time_cases(cases)
@@ -48,12 +50,12 @@ def measure_crossovers(time_cases: Callable[[list[str]], dict[str, list[dict]]],
                 if refusals := [run["refused"] for run in runs[case] if "refused" in run]:
                     raise UserError(f"{case} cannot be timed, since {refusals[0]}")
             seconds[cell][str(time)] = [statistics.median(run["seconds"] for run in runs[case]) for case in cases]
-    return {
-        "origin": f"tfpar bench scan: training steps under XLA, batch {BATCH}, {UNITS} units",
-        "machine": describe_machine(),
-        "steps": {cell: first_faster(of_cell) for cell, of_cell in seconds.items()},
-        "seconds": seconds,
-    }
+        yield {
+            "origin": f"tfpar bench scan: training steps under XLA, batch {BATCH}, {UNITS} units",
+            "machine": describe_machine(),
+            "steps": {cell: first_faster(of_cell) for cell, of_cell in seconds.items()},
+            "seconds": seconds,
+        }
 
 
 def first_faster(seconds: dict[str, list[float]]) -> int | None:

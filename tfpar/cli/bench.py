@@ -105,8 +105,8 @@ def _store_crossovers(options):
         print(", ".join(f"{case}: {runs[case][-1]}" for case in cases), file=sys.stderr, flush=True)
         return runs
 
-    entry = crossovers.measure_crossovers(time_cases, options.cases)
-    crossovers.store_crossovers(entry, options.store_crossovers)
+    for entry in crossovers.measure_crossovers(time_cases, options.cases):
+        crossovers.store_crossovers(entry, options.store_crossovers)
     print(json.dumps(entry))
 
 

@@ -1,5 +1,7 @@
 """Several next steps from one state, none of which sees another, as a decoder without feedback takes them."""
 
+from typing import cast
+
 import tensorflow as tf
 
 from tfpar.layers.call_context import is_exporting_file
@@ -32,6 +34,6 @@ def step_from_each(layer: RecurrentLayer, inputs: tf.Tensor, states: Tensors) ->
     x_proj = tf.reshape(x_proj, [-1, x_proj.shape[-1]])
     weights, repeated = job.weights, tuple(repeat_rows(state, branches) for state in states)
     if type(weights) is RecurrentWeights:  # a cell with weights of its own looks them up by name
-        weights = SharedStateWeights(weights, states[0], repeated[0], branches)
+        weights = cast(RecurrentWeights, SharedStateWeights(weights, states[0], repeated[0], branches))
     (outputs, *_), _ = recurrence.step(x_proj, repeated, weights, None)
     return tf.reshape(outputs, [-1, branches, outputs.shape[-1]])

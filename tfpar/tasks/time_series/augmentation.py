@@ -1,6 +1,7 @@
 """Random variants of labeled series for training: mixed with another of their class, warped in time, with noise."""
 
 import dataclasses
+import functools
 
 import numpy as np
 
@@ -10,11 +11,13 @@ from tfpar.tasks.time_series.windows import whole_series
 _SPEEDS = 4  # points in time between which the speed of a warped series is interpolated
 
 
-@dataclasses.dataclass(frozen=True)
-class Augmentation:
-    """Draws a variant of each series of a batch.
+@dataclasses.dataclass(frozen=True, eq=False)
+class AugmentedSeries:
+    """Random variants of the series of a split.
 
     Attributes:
+        split: the series.
+        steps: of the longest series.
         mixup: parameter of the symmetric beta distribution of the weight of a series beside another one of its class,
             or of the same targets, which is stretched to its length; 0: no mixing.
         time_warp: standard deviation of the logarithm of a series' speed; 0: no warping.
@@ -26,41 +29,54 @@ class Augmentation:
         Um et al. 2017, Data augmentation of wearable sensor data (warping, jitter), arXiv:1706.00527.
     """
 
+    split: LabeledSeries
+    steps: int
     mixup: float = 0.0
     time_warp: float = 0.0
     jitter: float = 0.0
 
-    def __bool__(self) -> bool:
-        return any(dataclasses.astuple(self))
+    @functools.cached_property
+    def _windows(self):
+        return whole_series(self.split.values, self.split.offsets, self.steps)
 
-    def gather(self, split: LabeledSeries, steps: int, indices: np.ndarray, seed: list[int]) -> np.ndarray:
+    @functools.cached_property
+    def _groups(self):
+        """The group of each series by its targets; series ordered by group; where each group begins; its size."""
+        _, groups, counts = np.unique(self.split.targets, axis=0, return_inverse=True, return_counts=True)
+        groups = groups.ravel()
+        return groups, np.argsort(groups, kind="stable"), np.cumsum(counts) - counts, counts
+
+    def gather(self, indices: np.ndarray, seed: list[int]) -> np.ndarray:
         """Copy variants of series: float32 (rows, steps, channels); shorter ones end in NaN.
 
         Args:
-            split: the series.
-            steps: of the longest series.
             indices: int64 (rows,), of the series.
             seed: of the random numbers.
         """
         generator = np.random.default_rng(seed)
-        windows = whole_series(split.values, split.offsets, steps)
-        lengths = split.lengths[indices]
-        series = windows.gather(indices)
+        lengths = self.split.lengths[indices]
+        series = self._windows.gather(indices)
         if self.mixup:
-            partners = _draw_partners(split.targets, indices, generator)
-            scale = np.maximum(split.lengths[partners] - 1, 0) / np.maximum(lengths - 1, 1)
-            positions = np.arange(steps) * scale[:, None]
-            others = _interpolate(windows.gather(partners), positions, split.lengths[partners])
+            partners = self._draw_partners(indices, generator)
+            of_partners = self.split.lengths[partners]
+            scale = np.maximum(of_partners - 1, 0) / np.maximum(lengths - 1, 1)
+            others = _interpolate(self._windows.gather(partners), np.arange(self.steps) * scale[:, None], of_partners)
             weight = generator.beta(self.mixup, self.mixup, (len(indices), 1, 1)).astype(np.float32)
             series = weight * series + (1 - weight) * others
         if self.time_warp:
-            positions = _draw_positions(len(indices), steps, lengths, self.time_warp, generator)
+            positions = _draw_positions(self.steps, lengths, self.time_warp, generator)
             series = _interpolate(series, positions, lengths)
         if self.jitter:
             noise = generator.normal(0, self.jitter, series.shape).astype(np.float32)
             series = series + noise * _mean_change(series)
-        series[np.arange(steps) >= lengths[:, None]] = np.nan
+        series[np.arange(self.steps) >= lengths[:, None]] = np.nan
         return series
+
+    def _draw_partners(self, indices, generator):
+        """Draw a series of the same targets for each index, possibly itself: int64 (rows,)."""
+        groups, order, begins, counts = self._groups
+        chosen = groups[indices]
+        return order[begins[chosen] + generator.integers(counts[chosen])]
 
 
 def _mean_change(series):
@@ -70,17 +86,9 @@ def _mean_change(series):
     return np.sqrt(np.nansum(squares, axis=1, keepdims=True) / count).astype(np.float32)
 
 
-def _draw_partners(targets, indices, generator):
-    """Draw a series of the same targets for each index, possibly itself: int64 (rows,)."""
-    _, groups, counts = np.unique(targets, axis=0, return_inverse=True, return_counts=True)
-    groups = groups.ravel()
-    order, begins = np.argsort(groups, kind="stable"), np.cumsum(counts) - counts
-    chosen = groups[indices]
-    return order[begins[chosen] + generator.integers(counts[chosen])]
-
-
-def _draw_positions(rows, steps, lengths, deviation, generator):
+def _draw_positions(steps, lengths, deviation, generator):
     """Draw increasing positions from a series' first step to its last one: float (rows, steps)."""
+    rows = len(lengths)
     speeds = np.exp(generator.normal(0, deviation, (rows, _SPEEDS)))
     time = np.arange(steps) / np.maximum(lengths - 1, 1)[:, None] * (_SPEEDS - 1)
     speeds = _interpolate(speeds[..., None], time, np.full(rows, _SPEEDS))[..., 0]

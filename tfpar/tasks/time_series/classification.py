@@ -8,7 +8,7 @@ from tfpar.errors import UserError
 from tfpar.tasks import training
 from tfpar.tasks.base import SPLITS, Evaluation
 from tfpar.tasks.console import log
-from tfpar.tasks.time_series.augmentation import Augmentation
+from tfpar.tasks.time_series.augmentation import AugmentedSeries
 from tfpar.tasks.time_series.labeled import CLASSES, MULTI_LABEL, NUMBER, LabeledSeries, LabeledSeriesData
 from tfpar.tasks.time_series.recipe import TimeSeries
 from tfpar.tasks.time_series.scaling import fit_scaling
@@ -88,15 +88,16 @@ class SeriesClassification(TimeSeries):
         split: LabeledSeries,
         shuffle: bool,
         first_epoch: int = 0,
-        augmentation: Augmentation | None = None,
+        is_augmented: bool = False,
     ) -> Any:
         """Make a `tf.data.Dataset` of (series, targets, weights)."""
+        config = self.config
         windows = whole_series(split.values, split.offsets, data.steps)
+        variants = AugmentedSeries(split, data.steps, config.mixup, config.time_warp, config.jitter)
         mean, deviation = self._target_scale(data) if self._is_number else (0, 1)
 
         def make_rows(indices, batch):
-            seed = [self.config.seed, batch]
-            series = augmentation.gather(split, data.steps, indices, seed) if augmentation else windows.gather(indices)
+            series = variants.gather(indices, [config.seed, batch]) if is_augmented else windows.gather(indices)
             return add_indicators(series, data.has_indicators), (split.targets[indices] - mean) / deviation
 
         columns = len(data.channels) * (2 if data.has_indicators else 1)
@@ -104,12 +105,12 @@ class SeriesClassification(TimeSeries):
             windows,
             make_rows,
             ((data.steps, columns), split.targets.shape[1:]),
-            batch_size=self.config.batch_size,
+            batch_size=config.batch_size,
             shuffle=shuffle,
-            seed=self.config.seed,
+            seed=config.seed,
             replicas=self._replicas,
             first_epoch=first_epoch,
-            target_dtype="int32" if self.config.label_kind == CLASSES else "float32",
+            target_dtype="int32" if config.label_kind == CLASSES else "float32",
         )
 
     @property
@@ -124,9 +125,8 @@ class SeriesClassification(TimeSeries):
 
     def fit(self, model: Any, data: LabeledSeriesData) -> tuple[dict[str, list[float]], dict[str, float]]:
         config = self.config
-        augmentation = Augmentation(config.mixup, config.time_warp, config.jitter)
-        first_epoch = training.first_epoch(config)
-        batches = self.make_batches(data, data.train, True, first_epoch, augmentation)
+        is_augmented = bool(config.mixup or config.time_warp or config.jitter)
+        batches = self.make_batches(data, data.train, True, training.first_epoch(config), is_augmented)
         loss, metrics = self._make_loss()
         model.compile(
             training.make_optimizer(config, training.count_steps(config, batches)),

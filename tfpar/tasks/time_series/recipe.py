@@ -46,7 +46,7 @@ class TimeSeriesConfig(TableFiles):
         "airline_passengers": dict(
             input_length=36, horizon=12, split="96,24,24", scaling="window", units=64, batch_size=16
         ),
-        "arrow_head": dict(mixup=0.5, time_warp=0.25),
+        "arrow_head": dict(units=128, mixup=0.5, time_warp=0.25),
         "daphnet": dict(input_length=64),
         "ecg_diff_count": dict(input_length=64, split="8000,2000,10000"),
         "italy_power_demand": dict(mixup=0.5, jitter=0.25),

@@ -138,6 +138,20 @@ def test_segrnn_decodes_each_segment_from_the_state_of_the_encoder():
             np.testing.assert_allclose(forecast, values[0], atol=1e-5)
 
 
+@pytest.mark.parametrize("known", [0, 1])
+@pytest.mark.parametrize("kind", ["segrnn", "seq2seq", "direct"])
+def test_forecasters_are_saved_and_cloned(kind, known, tmp_path):
+    sizes = FORECASTER | {"known": known}
+    series = np.random.default_rng(0).normal(size=(3, 12 + 8 * bool(known), 2 + known)).astype("float32")
+    forecaster = models.forecaster(kind, **sizes)
+    expected = forecaster(series).numpy()
+    forecaster.save(tmp_path / "forecaster.keras")
+    np.testing.assert_array_equal(keras.models.load_model(tmp_path / "forecaster.keras")(series), expected)
+    clone = keras.models.clone_model(forecaster)
+    clone.set_weights(forecaster.get_weights())
+    np.testing.assert_array_equal(clone(series), expected)
+
+
 @pytest.mark.parametrize("kind", ["autoencoder", "residual"])
 def test_anomaly_models(kind):
     model = models.anomaly_autoencoder(kind, columns=2, steps=9, units=4, has_indicators=True)

@@ -182,8 +182,9 @@ class SegmentRecurrence(keras.layers.Layer):
         self.recurrent, self.queries = recurrent, queries
 
     def build(self, segments_shape: Shape, known_shape: Shape | None = None) -> None:
-        self.recurrent.build(segments_shape)
-        self.queries.build(segments_shape)
+        for layer in (self.recurrent, self.queries):
+            if not layer.built:  # a layer from a file is
+                layer.build(segments_shape)
 
     def call(self, segments: tf.Tensor, known: tf.Tensor | None = None) -> tf.Tensor:
         _, *states = self.recurrent(segments)

@@ -1,6 +1,7 @@
 """`tfpar bench sequence`: no time is printed of workers that differ from one process."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -63,3 +64,14 @@ def test_two_workers_are_compared_and_timed():
     assert result["seconds"] > 0 and result["largest_difference"] < sequence.TOLERANCE
     states = 2 * 2 * SMALL.batch * SMALL.units * 4  # two states of each row, forward and backward, float32
     assert states < result["exchanged_bytes"] < 4000
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_one_worker_has_the_cores_of_one():
+    code = (
+        "import os; from tfpar.bench import sequence; sequence._use_cores_of_one_worker();"
+        "import tensorflow as tf; print(len(os.sched_getaffinity(0)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=200, check=True)
+    assert int(done.stdout) == max(1, len(os.sched_getaffinity(0)) // 2)

@@ -1,11 +1,13 @@
 """Times a training step with the time axis divided over workers: `python -m tfpar.bench.sequence COMPETITOR CASE`.
 
 A step is forward, backward and SGD of a recurrent layer that returns all steps and of a dense layer, in float32.
-"tfpar" is strategy "sequence" with two workers, each of which has half of the cores; its peer is one process with all
-of them. Losses and weights of the first steps must equal those of one process.
+"tfpar" is strategy "sequence" with two workers, each of which has half of the cores. Its peers are one process with all
+of them, "one_process", and one with those of a worker, "one_worker": what a second worker adds. Losses and weights of
+the first steps must equal those of one process.
 """
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -61,8 +63,8 @@ class SequenceCase(NamedTuple):
 CELLS = ("min_gru", "rg_lru", "mlstm", "lstm", "gru")
 LENGTHS = (1024, 4096, 16384, 65536)
 CASES = tuple(str(SequenceCase(cell, batch, time, 64)) for cell in CELLS for batch in (1, 8) for time in LENGTHS)
-PEERS = ("one_process",)
-PACKAGES: dict[str, tuple[str, ...]] = {"one_process": ()}
+PEERS = ("one_process", "one_worker")
+PACKAGES: dict[str, tuple[str, ...]] = dict.fromkeys(PEERS, ())
 REFERENCES = ()
 
 
@@ -140,7 +142,7 @@ def measure(case: SequenceCase, strategy: Any, results: Path) -> dict:
 
 
 def measure_one_process(case: SequenceCase, results: Path) -> dict:
-    """Measure one process with all cores."""
+    """Measure one process with all cores that it may use."""
     from tfpar.cluster import make_strategy
 
     return measure(case, make_strategy("one"), results)
@@ -196,6 +198,14 @@ def _run_python(*arguments, workers: int = 0) -> None:
         sys.exit(lines[-1] if lines else f"{command} failed")
 
 
+def _use_cores_of_one_worker():
+    """Bind this process to the cores that the launcher gives a worker; TensorFlow is not imported yet."""
+    if not hasattr(os, "sched_setaffinity"):
+        sys.exit("one_worker needs Linux, which binds a process to cores")
+    cores = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, cores[: max(1, len(cores) // WORKERS)])
+
+
 def row(case: str, seconds: dict[str, float]) -> dict:
     """Make the row of a case from the median seconds of each competitor."""
     return {"case": case, "microseconds_per_step": 1e6 * seconds["tfpar"] / SequenceCase.parse(case).time}
@@ -205,7 +215,9 @@ def main(competitor: str, case: SequenceCase, path: str = "") -> None:
     """Run a competitor, "reference" or "worker"; a competitor's results are printed as JSON."""
     if competitor == "tfpar":
         print(json.dumps(measure_workers(case)))
-    elif competitor == "one_process":
+    elif competitor in PEERS:
+        if competitor == "one_worker":
+            _use_cores_of_one_worker()
         with tempfile.TemporaryDirectory() as directory:
             print(json.dumps(measure_one_process(case, Path(directory) / "weights.npz")))
     elif competitor == "reference":

@@ -210,5 +210,5 @@ class SegmentRecurrence(keras.layers.Layer):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "SegmentRecurrence":
-        parts = {name: keras.saving.deserialize_keras_object(config[name]) for name in ("recurrent", "queries")}
-        return cls(**{**config, **parts})
+        inner = {name: keras.saving.deserialize_keras_object(config[name]) for name in ("recurrent", "queries")}
+        return cls(**{**config, **inner})

@@ -17,7 +17,7 @@ print(tf.config.experimental.get_memory_info("CPU:0")["peak"])
 
 
 def run_program(**variables):
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("TF_CPU")}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("TF_CP")}  # CPU, CPP
     return subprocess.run(
         [sys.executable, "-c", _PROGRAM], env={**environment, **variables}, capture_output=True, text=True, timeout=120
     )

@@ -31,4 +31,5 @@ def test_tensors_come_from_an_allocator_that_keeps_memory():
 @pytest.mark.slow
 def test_tfpar_chooses_it_unless_the_user_chooses_another():
     assert int(run_program().stdout) >= 8000
-    assert "Allocator stats not available" in run_program(TF_CPU_ALLOCATOR_USE_BFC="false").stderr
+    other = run_program(TF_CPU_ALLOCATOR_USE_BFC="false")  # no statistics, or zeros, depending on the processor
+    assert int(other.stdout) == 0 if other.returncode == 0 else "Allocator stats not available" in other.stderr

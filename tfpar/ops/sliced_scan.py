@@ -53,7 +53,9 @@ def sliced_scan(
     def differentiable(initial, *tensors):
         maps = time_slice.gather(time_slice.compile(steps.compose)(*tensors))
         states = _compose(maps, initial)
-        before = states[time_slice.index]
+        # The first slice knows its state, but scans after the exchange, for which the others wait.
+        with tf.control_dependencies(tf.nest.flatten(maps)):
+            before = tf.identity(states[time_slice.index])
         sequence = time_slice.compile(steps.scan)(before, *tensors)
 
         def gradient(d_sequence, d_final):

@@ -98,6 +98,7 @@ def test_the_choice_is_explained():
         assert "here a loop runs, since the largest Lyapunov exponent is about " in chaotic
         assert chaotic.endswith(" per step, which is not negative")
         assert "converges" not in make_layer("gru", "sequential").explain(draw_inputs())
+        assert "; here it converges in " in layers.GRU(3, evaluation="newton").explain(draw_inputs())  # not built yet
 
 
 def test_it_is_stored_in_files(tmp_path):

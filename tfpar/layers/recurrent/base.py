@@ -177,7 +177,10 @@ class RecurrentLayer(keras.layers.RNN, abc.ABC):
             choice = self._choose_kernel(False, bool(self.recurrent_dropout), self._static_steps)
             outcome = ""
         else:
-            choice, job = self.prepare(tf.convert_to_tensor(sequences))
+            sequences = tf.convert_to_tensor(sequences)
+            if not self.built:
+                self.build((None, None, sequences.shape[-1]))
+            choice, job = self.prepare(sequences)
             outcome = f"; {describe_solution(job)}" if choice.kernel in ("newton", "quasi_newton") else ""
         return f"{self.name}: {self.recurrence.name} by the {choice.kernel} kernel, since {choice.reason}{outcome}"
 

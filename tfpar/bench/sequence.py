@@ -199,11 +199,13 @@ def _run_python(*arguments, workers: int = 0) -> None:
 
 
 def _use_cores_of_one_worker():
-    """Bind this process to the cores that the launcher gives a worker; TensorFlow is not imported yet."""
-    if not hasattr(os, "sched_setaffinity"):
-        sys.exit("one_worker needs Linux, which binds a process to cores")
-    cores = sorted(os.sched_getaffinity(0))
-    os.sched_setaffinity(0, cores[: max(1, len(cores) // WORKERS)])
+    """Use the cores and threads that the launcher gives a worker; TensorFlow is not imported yet."""
+    from tfpar.cluster.launcher.cores import core_numbers, divide_cores
+
+    allocation = divide_cores(WORKERS, None, core_numbers(), bind=hasattr(os, "sched_setaffinity"))[0]
+    os.environ.update(allocation.environment)
+    if allocation.cores:
+        os.sched_setaffinity(0, allocation.cores)
 
 
 def row(case: str, seconds: dict[str, float]) -> dict:

@@ -73,6 +73,24 @@ def test_without_xla_an_operation_keeps_to_one_thread(flags, threads):
     assert last_line(THREADS, flags) == threads
 
 
+NOTEBOOK = """
+import contextlib, io, sys
+import tensorflow as tf
+
+tf.constant(1)
+from tfpar.tasks.startup import start
+
+with contextlib.redirect_stderr(io.StringIO()) as messages:
+    session = start(config)
+print(type(session).__name__, messages.getvalue().count("TensorFlow has started before"))
+"""
+
+
+@pytest.mark.parametrize("flags, notes", [(["--noxla"], 1), ([], 0)])
+def test_a_run_after_tensorflow_has_started_says_that_it_is_slower(flags, notes):
+    assert last_line(NOTEBOOK, flags) == f"Session {notes}"
+
+
 def start_recipe(name, *flags, before=""):
     """Runs a recipe as a command, after some Python."""
     code = f"{before}\nimport runpy, sys\nsys.argv = sys.argv[1:]\nrunpy.run_path(sys.argv[0], run_name='__main__')"

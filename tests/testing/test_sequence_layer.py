@@ -96,6 +96,16 @@ def test_a_layer_of_a_user_passes():
     assert verify_sequence_layer(Breaker(), SHAPE) == laws
 
 
+def test_a_layer_needs_no_shape_of_its_outputs():
+    """Keras traces the call of a layer without `compute_output_shape`."""
+
+    class Halves(keras.layers.Layer):
+        def call(self, x):
+            return x[..., :1], x[..., 1:]
+
+    assert check_sequence_layer(Halves(), SHAPE, ["shape"]) == {"shape": None}
+
+
 def test_laws_can_be_checked_without_claims():
     assert check_sequence_layer(keras.layers.GRU(2, return_sequences=True), SHAPE, ["causality"]) == {"causality": None}
     violation = check_sequence_layer(Breaker("causality"), SHAPE, ["causality", "shape"])

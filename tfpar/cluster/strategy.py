@@ -286,20 +286,25 @@ def cpu_lanes(strategy: "tf.distribute.Strategy", global_batch_size: int) -> int
     return max(lanes for lanes in range(1, cores + 1) if rows % lanes == 0)
 
 
-def keep_operations_on_one_thread() -> None:
+def keep_operations_on_one_thread() -> bool:
     """Run each of TensorFlow's own operations on one thread, so that lanes and replicas have a core each.
 
     Convolutions of several lanes wait for each other if each uses all cores: a network for images trained on 1,070
-    images a second, and on 1,420 with this. XLA's programs use threads of the same pool, and are slower with this. Call
-    it before TensorFlow starts its devices. With a GPU it does nothing.
+    images a second, and on 1,420 with this. XLA's programs use threads of the same pool, and are slower with this. With
+    a GPU it does nothing.
 
-    Raises:
-        RuntimeError: TensorFlow has started.
+    Returns:
+        False if TensorFlow has started with more threads, which cannot be changed then, else True.
     """
     import tensorflow as tf
 
-    if not tf.config.list_physical_devices("GPU"):
+    if tf.config.list_physical_devices("GPU"):
+        return True
+    try:
         tf.config.threading.set_intra_op_parallelism_threads(1)
+    except RuntimeError:
+        return False
+    return True
 
 
 def _split_cpu(tf, count: int):

@@ -57,8 +57,8 @@ def start(config: Config, *packages: Package) -> Session:
         check_usable_directory(Path(config.model_dir), "--model_dir")
     compilations = count_compilations()
     start_tensorflow()
-    if not config.xla:
-        cluster.keep_operations_on_one_thread()
+    if not config.xla and not cluster.keep_operations_on_one_thread():
+        log("TensorFlow has started before: each of its operations uses all cores, which is slower without XLA")
     strategy = cluster.make_strategy(config.strategy, config.replicas, timeout_s=config.worker_timeout_s)
     log(f"strategy: {strategy.tfpar_choice}; XLA {'on' if config.xla else 'off'}; {config.precision}")
     import keras

@@ -160,8 +160,9 @@ def _claims(name: str, case: _Case) -> bool:
 
 def _verify_shape(case: _Case) -> None:
     shapes = [tuple(output.shape) for output in _outputs(case.layer, case.inputs)]
-    computed = case.layer.compute_output_shape(case.inputs.shape)
-    computed = [computed] if isinstance(computed[0], int) else [tuple(shape) for shape in computed]
+    # Of `compute_output_shape`, or by a trace of the call if the layer has none, as for a functional model.
+    specs = case.layer.compute_output_spec(keras.KerasTensor(case.inputs.shape))
+    computed = [tuple(spec.shape) for spec in tf.nest.flatten(specs)]
     assert computed == shapes, f"`compute_output_shape` returns {computed}, and the outputs have {shapes}"
 
 

@@ -19,6 +19,7 @@ _SAVED_CLASSES = {
         "Bidirectional",
         "CausalMaxPooling",
         "CausalMeanPooling",
+        "Differences",
         "Dropout",
         "GRU",
         "InputFeeding",

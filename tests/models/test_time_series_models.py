@@ -21,9 +21,10 @@ def values():
     return np.random.default_rng(0).normal(size=(3, 9, 2)).astype("float32")
 
 
+@pytest.mark.parametrize("differences", [None, (0.5, 2.0)])
 @pytest.mark.parametrize("kind", ["lstm_fcn", "recurrent", "conv_recurrent"])
-def test_missing_values_have_no_effect(kind, values):
-    classifier = models.time_series_classifier(kind, **CLASSIFIER)
+def test_missing_values_have_no_effect(kind, differences, values):
+    classifier = models.time_series_classifier(kind, difference_deviation=differences, **CLASSIFIER)
     missing = np.zeros((1, 9, 1), bool)
     missing[:, [3, 7, 8]] = True
     other = np.where(missing, 99.0, values)
@@ -53,6 +54,40 @@ def test_standardization_and_its_inverse(values):
     np.testing.assert_allclose(layers.Unstandardization(mean, deviation)(scaled), values, rtol=1e-5, atol=1e-6)
     with pytest.raises(ValueError, match="deviations above zero"):
         layers.Standardization([0.0], [0.0])
+
+
+def test_differences_are_those_of_numpy(values):
+    observed = np.ones_like(values)
+    observed[0, 4, 1] = 0
+    appended = layers.Differences([0.5, 4.0], has_indicators=True)(np.concatenate([values, observed], axis=-1))
+    expected = np.diff(values, axis=1, prepend=values[:, :1]) / [0.5, 4.0]
+    expected[0, 4:6, 1] = 0
+    np.testing.assert_allclose(appended, np.concatenate([values, observed, expected], axis=-1), atol=1e-6)
+
+
+def test_a_convolution_sees_as_many_steps_as_its_kernel_has(values):
+    """The features at a step depend on the steps that the three kernels reach, and on no others."""
+    sizes = dict(CLASSIFIER, kind="lstm_fcn", has_indicators=False, kernel_sizes=(3, 1, 3))
+    classifier = models.time_series_classifier(**sizes)
+    convolved = keras.Model(classifier.input, classifier.get_layer("convolution_2").output)
+    changed = values.copy()
+    changed[:, 4] += 1
+    is_other = np.abs(convolved(values) - convolved(changed)).max(axis=(0, 2)) > 1e-7
+    assert is_other.tolist() == [False] * 2 + [True] * 5 + [False] * 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"kernel_sizes": (8, 5)}, "`kernel_sizes` must be 3 numbers; got"),
+        ({"kernel_sizes": (8, 5, 0)}, "`kernel_sizes`, expected a positive integer. Received: kernel_sizes=0"),
+        ({"difference_deviation": (1.0,)}, "`difference_deviation` must have one number for each of the 2 columns"),
+        ({"difference_deviation": (1.0, 0.0)}, "`deviation` must have one number above zero for each column"),
+    ],
+)
+def test_refused_arguments_of_a_classifier(changes, words):
+    with pytest.raises(ValueError, match=words):
+        models.time_series_classifier(**CLASSIFIER | changes)
 
 
 @pytest.mark.parametrize("kind", ["segrnn", "seq2seq", "direct"])

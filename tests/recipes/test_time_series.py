@@ -171,6 +171,7 @@ def test_a_killed_run_ends_like_one_that_was_not(run_recipe, task):
     [
         "--task classify --model recurrent --cell gru",
         "--task classify --model conv_recurrent --nobidirectional",
+        "--task classify --model lstm_fcn --differences --kernel_sizes 9,5,3 --mixup 0.5",
         "--task forecast --model seq2seq --output quantiles --calendar",
         "--task forecast --model direct --scaling window --cell lstm",
         "--task forecast --output quantiles --calendar --segment 4",
@@ -208,7 +209,8 @@ def test_a_stream_gives_the_classes_of_the_whole_series(run_recipe, tmp_path):
     from tfpar.export.conversion.interpreter import TFLiteModel
 
     export = tmp_path / "export"
-    run_recipe("time_series", *"--streaming --smoke --noxla --export float32 --export_dir".split(), export)
+    flags = "--streaming --differences --smoke --noxla --export float32 --export_dir"
+    run_recipe("time_series", *flags.split(), export)
     path = export / "model.float32.tflite"
     whole, step = TFLiteModel(path), TFLiteModel(path, "step")
     series = np.random.default_rng(0).normal(size=whole.inputs["series"][0]).astype(np.float32)
@@ -235,6 +237,7 @@ FORECAST = "--task forecast --dataset csv:mine.csv --time_column t --input_lengt
         ("--smoke --xla --strategy mirrored --replicas 2", "", "--xla must be off for --model lstm_fcn"),
         ("--streaming --bidirectional", "", "--nobidirectional; got --bidirectional"),
         ("--task plan", "", "--task"),
+        ("--kernel_sizes 8,5", "", "--kernel_sizes must be three positive integers, such as 8,5,3; got 8,5"),
         (FORECAST, GOOD + "5,5\n", "times must ascend"),
         (FORECAST, GOOD + "199,5\n", "the time 199.0 occurs twice"),
         (FORECAST, GOOD.replace("50,1", "50,one"), "line 52, column 'x': expected a number; got 'one'"),

@@ -19,6 +19,8 @@ OURS = {
     "CausalMeanPooling, no history": (lambda: layers.CausalMeanPooling(2), ALL - {"TFLite step"}),
     "AttentionPooling": (lambda: layers.AttentionPooling(3), BASIC | {"padding"}),
     "BatchNormalization": (lambda: layers.BatchNormalization(), BASIC | STREAM | {"padding"}),
+    "Differences": (lambda: layers.Differences([2] * FEATURES), ALL),
+    "Differences, indicators": (lambda: layers.Differences([2] * (FEATURES // 2), True), ALL),
     "Dropout": (lambda: layers.Dropout(0.5), BASIC | STREAM | {"padding"}),
     "GRU": (lambda: layers.GRU(3, return_sequences=True), ALL),
     "LSTM": (lambda: layers.LSTM(3), ALL),

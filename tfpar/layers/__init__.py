@@ -5,6 +5,7 @@ from tfpar.layers.attention.attention_pooling import AttentionPooling
 from tfpar.layers.attention.input_feeding import InputFeeding
 from tfpar.layers.batch_normalization import BatchNormalization
 from tfpar.layers.causal_pooling import CausalMaxPooling, CausalMeanPooling
+from tfpar.layers.differences import Differences
 from tfpar.layers.dropout import Dropout, TokenDropout
 from tfpar.layers.log_mel import LogMelSpectrogram
 from tfpar.layers.masked_convolution import MaskedConvolution
@@ -35,6 +36,7 @@ __all__ = [
     "Bidirectional",
     "CausalMaxPooling",
     "CausalMeanPooling",
+    "Differences",
     "Dropout",
     "InputFeeding",
     "LogMelSpectrogram",

@@ -10,6 +10,8 @@
 (4, 2)
 """
 
+from collections.abc import Sequence
+
 import keras
 from keras import ops
 
@@ -20,7 +22,7 @@ from tfpar.models.image_layers import dense
 from tfpar.models.series_layers import SeriesInput, recurrent
 
 KINDS = ("lstm_fcn", "recurrent", "conv_recurrent")
-KERNEL_SIZES = (8, 5, 3)
+KERNEL_SIZES = (8, 5, 3)  # as in the paper
 POOLINGS = ("attention", "last")
 
 
@@ -33,12 +35,14 @@ def time_series_classifier(
     mean: tuple[float, ...] | None = None,
     deviation: tuple[float, ...] | None = None,
     has_indicators: bool = False,
+    difference_deviation: Sequence[float] | None = None,
     cell: str | type[RecurrentLayer] = "lstm",
     units: int = 64,
     recurrent_layers: int = 1,
     bidirectional: bool = True,
     pooling: str = "attention",
     width: int = 64,
+    kernel_sizes: Sequence[int] = KERNEL_SIZES,
     dropout: float = 0.5,
     seed: int = 0,
 ) -> keras.Model:
@@ -49,6 +53,8 @@ def time_series_classifier(
         columns, steps, mean, deviation, has_indicators: see `tfpar.models.series_layers.SeriesInput`. "lstm_fcn"
             needs `steps`.
         num_outputs: number of classes or of target values.
+        difference_deviation: deviation of the change of each standardized column from step to step. The network reads
+            the changes, too, see `tfpar.layers.Differences`. None: it does not.
         cell, units: of each recurrent layer and direction; `cell` is one of `tfpar.models.CELLS`, "module:Class" or a
             subclass of `tfpar.layers.RecurrentLayer`.
         recurrent_layers: number of stacked recurrent layers; "lstm_fcn" has one.
@@ -56,6 +62,7 @@ def time_series_classifier(
         pooling: "recurrent", "conv_recurrent": "attention", or "last": the last output of the recurrent layers, which
             in one direction can be streamed.
         width: channels of the first convolution.
+        kernel_sizes: steps that each of the three convolutions of "lstm_fcn" sees.
         dropout: of the pooled features of the recurrent layers.
         seed: of the initial weights and the dropout.
 
@@ -70,12 +77,23 @@ def time_series_classifier(
     sizes = {"num_outputs": num_outputs, "units": units, "width": width, "recurrent_layers": recurrent_layers}
     for name, value in sizes.items():
         check_positive_integer(name, value)
+    if len(kernel_sizes) != len(KERNEL_SIZES):
+        raise ValueError(f"`kernel_sizes` must be {len(KERNEL_SIZES)} numbers; got {kernel_sizes!r}.")
+    for size in kernel_sizes:
+        check_positive_integer("kernel_sizes", size)
     check_fraction("dropout", dropout)
     if kind == "lstm_fcn" and steps is None:
         raise ValueError(f"`steps` must be given for kind={kind!r}, which reads all steps at once.")
     series, x = SeriesInput(columns, steps, mean, deviation, has_indicators).make()
+    if difference_deviation is not None:
+        if len(difference_deviation) != columns:
+            raise ValueError(
+                f"`difference_deviation` must have one number for each of the {columns} columns; got "
+                f"{difference_deviation!r}."
+            )
+        x = layers.Differences(difference_deviation, has_indicators, dtype="float32", name="differences")(x)
     if kind == "lstm_fcn":
-        x = _lstm_fcn(x, cell, units, width, dropout, seed)
+        x = _lstm_fcn(x, cell, units, width, kernel_sizes, dropout, seed)
     else:
         x = _quartering_convolutions(x, width, seed) if kind == "conv_recurrent" else x
         x = _pooled_stack(x, cell, units, recurrent_layers, bidirectional, pooling, dropout, seed)
@@ -83,9 +101,9 @@ def time_series_classifier(
     return keras.Model(series, logits, name="time_series_classifier")
 
 
-def _lstm_fcn(x, cell, units, width, dropout, seed):
+def _lstm_fcn(x, cell, units, width, kernel_sizes, dropout, seed):
     convolved = x
-    for index, (filters, size) in enumerate(zip((width, 2 * width, width), KERNEL_SIZES, strict=True)):
+    for index, (filters, size) in enumerate(zip((width, 2 * width, width), kernel_sizes, strict=True)):
         convolved = layers.MaskedConvolution(
             filters, size, normalization="batch", seed=seed + 100 + index, name=f"convolution_{index}"
         )(convolved)

@@ -8,7 +8,7 @@ import pytest
 
 from tfpar.errors import UserError
 from tfpar.tasks.time_series.forecast_data import add_series_statistics, split_panel
-from tfpar.tasks.time_series.scaling import fit_scaling
+from tfpar.tasks.time_series.scaling import fit_difference_deviation, fit_scaling
 from tfpar.tasks.time_series.synthetic import generate_panel
 from tfpar.tasks.time_series.windows import Windows, add_indicators, shuffle_windows, whole_series, window_batches
 
@@ -46,6 +46,18 @@ def test_scaling_is_of_the_training_steps():
     np.testing.assert_allclose(data.scaling.mean, np.nanmean(steps, axis=0), rtol=1e-5)
     np.testing.assert_allclose(data.scaling.deviation, np.nanstd(steps, axis=0), rtol=1e-5)
     assert fit_scaling(np.full((5, 1), 7.0)).deviation == (1.0,)
+
+
+def test_differences_are_not_taken_between_series(monkeypatch):
+    values = np.random.default_rng(0).normal(size=(20, 2))
+    values[3, 0] = np.nan
+    values[:, 1] = 5
+    offsets = np.array([0, 1, 7, 7, 20])
+    series = [values[begin:end, 0] for begin, end in zip(offsets, offsets[1:], strict=False)]
+    expected = np.sqrt(np.nanmean(np.concatenate([np.square(np.diff(each)) for each in series])))
+    for rows in (1, 6, 100):
+        monkeypatch.setattr("tfpar.tasks.time_series.scaling.ROWS", rows)
+        np.testing.assert_allclose(fit_difference_deviation(values, offsets), [expected, 1.0])
 
 
 def test_series_are_dealt_out_as_whole_ones():

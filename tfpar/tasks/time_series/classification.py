@@ -11,7 +11,7 @@ from tfpar.tasks.console import log
 from tfpar.tasks.time_series.augmentation import AugmentedSeries
 from tfpar.tasks.time_series.labeled import CLASSES, MULTI_LABEL, NUMBER, LabeledSeries, LabeledSeriesData
 from tfpar.tasks.time_series.recipe import TimeSeries
-from tfpar.tasks.time_series.scaling import fit_scaling
+from tfpar.tasks.time_series.scaling import fit_difference_deviation, fit_scaling
 from tfpar.tasks.time_series.windows import add_indicators, whole_series, window_batches
 
 METRICS = {CLASSES: "accuracy", MULTI_LABEL: "accuracy", NUMBER: "mae"}
@@ -63,6 +63,7 @@ class SeriesClassification(TimeSeries):
         config = self.config
         scaling = fit_scaling(data.train.values)
         num_outputs = len(data.class_names) or 1
+        changes = fit_difference_deviation(data.train.values, data.train.offsets) if config.differences else None
         classifier = models.time_series_classifier(
             config.model,
             columns=len(data.channels),
@@ -71,12 +72,14 @@ class SeriesClassification(TimeSeries):
             mean=scaling.mean,
             deviation=scaling.deviation,
             has_indicators=data.has_indicators,
+            difference_deviation=changes and np.divide(changes, scaling.deviation).tolist(),
             cell=config.cell,
             units=config.units,
             recurrent_layers=config.layers,
             bidirectional=config.bidirectional,
             pooling="last" if config.streaming else "attention",
             width=config.width,
+            kernel_sizes=config.parse_kernel_sizes(),
             dropout=config.dropout,
             seed=config.seed,
         )

@@ -2,11 +2,12 @@
 
 import dataclasses
 import importlib
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from tfpar.errors import UserError
 from tfpar.tasks.base import Task
-from tfpar.tasks.config import setting
+from tfpar.tasks.config import setting, settings_of
 from tfpar.tasks.table_files import TableFiles
 from tfpar.tasks.time_series.labeled import LABEL_KINDS
 
@@ -46,7 +47,7 @@ class TimeSeriesConfig(TableFiles):
         "airline_passengers": dict(
             input_length=36, horizon=12, split="96,24,24", scaling="window", units=64, batch_size=16
         ),
-        "arrow_head": dict(units=128, mixup=0.5, time_warp=0.25),
+        "arrow_head": dict(units=128, mixup=0.5, time_warp=0.25, differences=True, kernel_sizes="20,11,5"),
         "daphnet": dict(input_length=64),
         "ecg_diff_count": dict(input_length=64, split="8000,2000,10000"),
         "italy_power_demand": dict(mixup=0.5, jitter=0.25),
@@ -127,6 +128,8 @@ class TimeSeriesConfig(TableFiles):
     mixup: float = setting(0.0, "classify: beta parameter, of mixing a series with another of its class; 0: none.", 0)
     time_warp: float = setting(0.0, "classify: deviation of the logarithm of a series' speed; 0: none.", 0, 1)
     jitter: float = setting(0.0, "classify: noise in units of the changes from step to step; 0: none.", 0)
+    differences: bool = setting(False, "classify: read the change of each channel from step to step, too.")
+    kernel_sizes: str = setting("8,5,3", "lstm_fcn: steps that each of the three convolutions sees.")
     width: int = setting(64, "Channels of the first convolution.", 1)
     units: int = setting(64, "Units of each recurrent layer and direction.", 1)
     layers: int = setting(1, "Stacked recurrent layers.", 1)
@@ -142,7 +145,26 @@ class TimeSeriesConfig(TableFiles):
         one_limit = {"steps": 0} if self.is_given("epochs") else {}
         return {**of_task, **of_model, **of_dataset, **self.micro_defaults(), **one_limit}
 
+    def notes(self) -> Iterator[str]:
+        yield from super().notes()
+        for name in self.given():
+            owners = set(settings_of(type(self))[name].help.partition(":")[0].split(", "))  # as in "forecast, anomaly:"
+            if owners <= {*SUBTASKS, *_ALL_MODELS} and not owners & {self.task, self.model}:
+                yield f"--{name} has no effect with --task {self.task} --model {self.model}"
+
+    def parse_kernel_sizes(self) -> tuple[int, ...]:
+        """Return the steps that each convolution of "lstm_fcn" sees.
+
+        Raises:
+            UserError: they are not three positive integers.
+        """
+        words = self.kernel_sizes.split(",")
+        if len(words) != 3 or not all(word.strip().isdecimal() and int(word) for word in words):
+            raise UserError(f"--kernel_sizes must be three positive integers, such as 8,5,3; got {self.kernel_sizes}")
+        return tuple(map(int, words))
+
     def check(self) -> None:
+        self.parse_kernel_sizes()
         if self.model not in MODELS[self.task]:
             raise UserError(
                 f"--model must be one of {', '.join(MODELS[self.task])} for --task {self.task}; got {self.model}"

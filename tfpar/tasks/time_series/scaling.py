@@ -21,6 +21,25 @@ class Scaling:
     constant: tuple[int, ...] = ()
 
 
+def fit_difference_deviation(values: np.ndarray, offsets: np.ndarray) -> tuple[float, ...]:
+    """Compute the root mean square of each column's changes from step to step, without missing values; 1 if it is 0.
+
+    Args:
+        values: float (steps of all series, columns); NaN: missing.
+        offsets: int64 (series + 1,), the first row of each series, and the end.
+    """
+    begins = np.zeros(len(values) + 1, bool)
+    begins[offsets] = True
+    total, count = np.zeros(values.shape[1]), np.zeros(values.shape[1])
+    for start in range(1, len(values), ROWS):
+        rows = values[start - 1 : start + ROWS].astype(np.float64)
+        changes = np.diff(rows, axis=0)[~begins[start : start + len(rows) - 1]]
+        total += np.nansum(np.square(changes), axis=0)
+        count += (~np.isnan(changes)).sum(axis=0)
+    deviation = np.sqrt(total / np.maximum(count, 1))
+    return tuple(np.where(deviation > 0, deviation, 1.0).tolist())
+
+
 def fit_scaling(values: np.ndarray, end: int | None = None) -> Scaling:
     """Compute mean and deviation of each column without its missing values.
 

@@ -5,6 +5,7 @@ import pytest
 
 from tfpar.tasks.time_series.augmentation import AugmentedSeries
 from tfpar.tasks.time_series.labeled import LabeledSeries
+from tfpar.tasks.time_series.windows import whole_series
 
 LENGTHS = (6, 9, 1, 8)
 STEPS = 10
@@ -20,7 +21,8 @@ def make_split(values=None):
 
 def draw(split, seed=0, rows=4000, **flags):
     indices = np.arange(rows) % len(split)
-    return AugmentedSeries(split, STEPS, **flags).gather(indices, [seed, 1]), indices
+    windows = whole_series(split.values, split.offsets, STEPS)
+    return AugmentedSeries(split, windows, **flags).gather(indices, [seed, 1]), indices
 
 
 @pytest.mark.parametrize("flags", [{"mixup": 0.5}, {"time_warp": 0.3}, {"jitter": 0.1}])

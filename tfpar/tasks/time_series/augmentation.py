@@ -6,7 +6,7 @@ import functools
 import numpy as np
 
 from tfpar.tasks.time_series.labeled import LabeledSeries
-from tfpar.tasks.time_series.windows import whole_series
+from tfpar.tasks.time_series.windows import Windows
 
 _SPEEDS = 4  # points in time between which the speed of a warped series is interpolated
 
@@ -17,7 +17,7 @@ class AugmentedSeries:
 
     Attributes:
         split: the series.
-        steps: of the longest series.
+        windows: a window for each series, as long as the longest one.
         mixup: parameter of the symmetric beta distribution of the weight of a series beside another one of its class,
             or of the same targets, which is stretched to its length; 0: no mixing.
         time_warp: standard deviation of the logarithm of a series' speed; 0: no warping.
@@ -30,14 +30,10 @@ class AugmentedSeries:
     """
 
     split: LabeledSeries
-    steps: int
+    windows: Windows
     mixup: float = 0.0
     time_warp: float = 0.0
     jitter: float = 0.0
-
-    @functools.cached_property
-    def _windows(self):
-        return whole_series(self.split.values, self.split.offsets, self.steps)
 
     @functools.cached_property
     def _groups(self):
@@ -54,22 +50,22 @@ class AugmentedSeries:
             seed: of the random numbers.
         """
         generator = np.random.default_rng(seed)
-        lengths = self.split.lengths[indices]
-        series = self._windows.gather(indices)
+        lengths, steps = self.split.lengths[indices], self.windows.size
+        series = self.windows.gather(indices)
         if self.mixup:
             partners = self._draw_partners(indices, generator)
             of_partners = self.split.lengths[partners]
             scale = np.maximum(of_partners - 1, 0) / np.maximum(lengths - 1, 1)
-            others = _interpolate(self._windows.gather(partners), np.arange(self.steps) * scale[:, None], of_partners)
+            others = _interpolate(self.windows.gather(partners), np.arange(steps) * scale[:, None], of_partners)
             weight = generator.beta(self.mixup, self.mixup, (len(indices), 1, 1)).astype(np.float32)
             series = weight * series + (1 - weight) * others
         if self.time_warp:
-            positions = _draw_positions(self.steps, lengths, self.time_warp, generator)
+            positions = _draw_positions(steps, lengths, self.time_warp, generator)
             series = _interpolate(series, positions, lengths)
         if self.jitter:
             noise = generator.normal(0, self.jitter, series.shape).astype(np.float32)
             series = series + noise * _mean_change(series)
-        series[np.arange(self.steps) >= lengths[:, None]] = np.nan
+        series[np.arange(steps) >= lengths[:, None]] = np.nan
         return series
 
     def _draw_partners(self, indices, generator):

@@ -96,7 +96,7 @@ class SeriesClassification(TimeSeries):
         """Make a `tf.data.Dataset` of (series, targets, weights)."""
         config = self.config
         windows = whole_series(split.values, split.offsets, data.steps)
-        variants = AugmentedSeries(split, data.steps, config.mixup, config.time_warp, config.jitter)
+        variants = AugmentedSeries(split, windows, config.mixup, config.time_warp, config.jitter)
         mean, deviation = self._target_scale(data) if self._is_number else (0, 1)
 
         def make_rows(indices, batch):

@@ -51,12 +51,13 @@ def sliced_scan(
 
     @tf.custom_gradient
     def differentiable(initial, *tensors):
-        maps = time_slice.gather(time_slice.compile(steps.compose)(*tensors))
+        own_map, a, b = time_slice.compile(steps.compose)(*tensors)
+        maps = time_slice.gather(own_map)
         states = _compose(maps, initial)
         # The first slice knows its state, but scans after the exchange, for which the others wait.
         with tf.control_dependencies(tf.nest.flatten(maps)):
             before = tf.identity(states[time_slice.index])
-        sequence = time_slice.compile(steps.scan)(before, *tensors)
+        sequence = time_slice.compile(steps.scan)(before, a, b)
 
         def gradient(d_sequence, d_final):
             own_u = time_slice.compile(steps.compose_gradient)(d_sequence, *tensors)
@@ -98,14 +99,14 @@ class _SliceSteps:
         is_valid = expand(self.mask, a)
         return tf.where(is_valid, a, tf.ones_like(a)), tf.where(is_valid, b, tf.zeros_like(b))
 
-    def compose(self, *tensors: tf.Tensor) -> list[tf.Tensor]:
-        """Return B and A."""
+    def compose(self, *tensors: tf.Tensor) -> tuple[list[tf.Tensor], tf.Tensor, tf.Tensor]:
+        """Return [B, A], and the coefficients of the steps."""
         a, b = self.masked_coefficients(*tensors)
-        return [self._scan(a, b, _zeros_of_step(a))[1], tf.reduce_prod(a, axis=0)]
+        return [self._scan(a, b, _zeros_of_step(a))[1], tf.reduce_prod(a, axis=0)], a, b
 
-    def scan(self, before: tf.Tensor, *tensors: tf.Tensor) -> tf.Tensor:
+    def scan(self, before: tf.Tensor, a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
         """Return h[t] of this slice, given h before it."""
-        return self._scan(*self.masked_coefficients(*tensors), before)[0]
+        return self._scan(a, b, before)[0]
 
     def compose_gradient(self, d_sequence: tf.Tensor, *tensors: tf.Tensor) -> tf.Tensor:
         """Return the gradient by h before the slice, as if no slice came later."""

@@ -6,6 +6,7 @@ import pytest
 
 from tfpar import layers, models
 from tfpar.models.conformal_interval import ConformalInterval
+from tfpar.models.window_scaling import WindowScaling
 
 CLASSIFIER = dict(columns=2, num_outputs=3, has_indicators=True, units=4, width=4, steps=9, seed=1)
 FORECASTER = dict(input_length=12, horizon=8, targets=2, units=6, segment=4, dropout=0.0, seed=1)
@@ -88,6 +89,12 @@ def test_a_convolution_sees_as_many_steps_as_its_kernel_has(values):
 def test_refused_arguments_of_a_classifier(changes, words):
     with pytest.raises(ValueError, match=words):
         models.time_series_classifier(**CLASSIFIER | changes)
+
+
+def test_the_scale_of_a_window_is_a_number_for_any_weights():
+    values = np.random.default_rng(0).normal(size=(50, 9, 2)).astype("float32")
+    for outputs in WindowScaling("window")(values, np.flip(values, axis=0)):
+        assert np.isfinite(outputs).all()
 
 
 @pytest.mark.parametrize("kind", ["segrnn", "seq2seq", "direct"])

@@ -252,6 +252,24 @@ FORECAST = "--task forecast --dataset csv:mine.csv --time_column t --input_lengt
             "needs counts, whole numbers from 0; got 1.5 in the column 'x'",
         ),
         (FORECAST, GOOD.replace("50,1", "50,inf"), "line 52, column 'x': the value is infinite"),
+        (f"{FORECAST} --split inf,1,1", GOOD, "--split must be three numbers of steps"),
+        (f"{FORECAST} --model deepar --input_length 1", GOOD, "--input_length must be at least 2 for --model deepar"),
+        ("--task anomaly --model residual --input_length 1 --smoke", "", "must be at least 2 for --model residual"),
+        (
+            f"{FORECAST} --static_columns y",
+            GOOD.replace("\n", ",1\n").replace("t,x,1", "t,x,y").replace("50,1,1", "50,1,2"),
+            "the column 'y' of --static_columns changes within the series; give it by --known_columns",
+        ),
+        (
+            "--task forecast --dataset csv:mine.csv --time_column t --calendar --known_columns sin_year",
+            "t,x,sin_year\n" + "".join(f"{n // 12}-{n % 12 + 1:02},1,2\n" for n in range(24_000, 24_240)),
+            "--calendar adds a column 'sin_year'; rename the one in the file",
+        ),
+        (
+            "--task forecast --dataset csv:mine.csv --time_column t",
+            "t,x\n" + "".join(f"202401{day:02},{day}\n" for day in range(1, 32)),
+            "the numbers in the column 't' look like dates; give --time_format %Y%m%d",
+        ),
         (f"{FORECAST} --target_columns y", GOOD, "has no column 'y'; it has 't', 'x'"),
     ],
 )

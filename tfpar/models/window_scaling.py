@@ -134,4 +134,4 @@ def _mean(values, observed):
 def _deviation(values, observed):
     """Return the deviation of each target within the window: (batch, 1, targets)."""
     variance = _mean(ops.square(values - _mean(values, observed)), observed)
-    return ops.sqrt(variance + _SMALLEST_SCALE**2)
+    return ops.sqrt(ops.maximum(variance, 0.0) + _SMALLEST_SCALE**2)  # below 0 by rounding errors

@@ -40,6 +40,30 @@ def test_known_columns_and_calendar_go_on(tmp_path):
     np.testing.assert_allclose(history.values[:, 2], np.sin(2 * np.pi * weekday / 7), atol=1e-6)
 
 
+def test_static_columns_go_on_by_themselves(tmp_path):
+    path = write(tmp_path, "id,t,x,size\n" + days(columns=2).replace(",5,5", ",5,8"))
+    (history,) = HistoryReader(DAILY, 1, ("x", "size"), 1, ["sin_weekday"], 4, 2, static=1).read_ends(path)
+    np.testing.assert_array_equal(history.values[:, 0], [2, 3, 4, 5, np.nan, np.nan])
+    assert history.values[4:, 1].tolist() == [8, 8] and history.times == ["2024-01-07", "2024-01-08"]
+    assert np.isfinite(history.values[:, 2]).all()
+
+
+def test_rows_that_are_forecast_again_are_named(tmp_path, capsys):
+    text = "id,t,x,price\n" + days(count=8, columns=2)
+    read(write(tmp_path, text), ("x", "price"), known=1)
+    assert "the last 2 rows of series 'a' have values of the target" in capsys.readouterr().err
+    for day in (6, 7):
+        text = text.replace(f",{day},{day}", f",,{day}")
+    read(write(tmp_path, text), ("x", "price"), known=1)
+    assert capsys.readouterr().err == ""
+
+
+def test_times_of_another_kind_are_refused(tmp_path):
+    path = write(tmp_path, "id,t,x\n" + "".join(f"a,{n},1\n" for n in range(8)))
+    with pytest.raises(UserError, match="the times are numbers, and those of the training data dates"):
+        read(path)
+
+
 def test_statistics_are_those_of_training_or_of_the_file(tmp_path):
     path = write(tmp_path, "id,t,x\n" + days("a") + days("b"))
     known, new = read(path, statistics={"a": [7.0, 3.0]})

@@ -44,6 +44,37 @@ def test_a_table_with_a_row_for_each_step(tmp_path):
     assert not data.has_indicators
 
 
+def test_rows_are_sorted_by_time(tmp_path):
+    text = "id,t,x,label,split\n" + "".join(
+        f"{series},2024-01-0{9 - step},{step + series},{series % 2},{'test' if series > 3 else 'train'}\n"
+        for step in range(3)
+        for series in range(6)
+    )
+    options = dict(id_column="id", channels=("x",), time_column="t")
+    ordered = load(tmp_path, "a.csv", text, **options)
+    given = load(tmp_path, "a.csv", text, **options | {"time_column": ""})
+    one, two = (np.concatenate([data.train.values, data.test.values]) for data in (ordered, given))
+    np.testing.assert_array_equal(one.reshape(6, 3), two.reshape(6, 3)[:, ::-1])
+    with pytest.raises(UserError, match="a time occurs twice in series '0'"):
+        load(tmp_path, "a.csv", text + "0,2024-01-09,5,0,train\n", **options)
+    with pytest.raises(UserError, match="--time_column needs --id_column"):
+        load(tmp_path, "a.csv", text, time_column="t")
+
+
+def test_chosen_columns_are_the_steps(tmp_path):
+    text = "subject,b,a,label\n" + "".join(f"7,{n},{-n},{n % 2}\n" for n in range(12))
+    data = load(tmp_path, "a.csv", text, channels=("a", "b"))
+    assert data.steps == 2 and (data.train.values[::2] == -data.train.values[1::2]).all() and data.train.values[2] < 0
+
+
+def test_labels_of_arrays(tmp_path):
+    x = np.arange(24.0).reshape(8, 3)
+    for labels in ([b"a", b"b"] * 4, [1.0, 2.0] * 4):
+        np.savez(tmp_path / "a.npz", x=x, y=labels)
+        names = load_labeled_series(f"npz:{tmp_path}/a.npz").class_names
+        assert names == (("a", "b") if labels[0] == b"a" else ("1", "2"))
+
+
 def test_arrays(tmp_path):
     x = np.arange(24.0).reshape(4, 3, 2)
     x[0, 2] = np.nan

@@ -7,6 +7,7 @@ from tfpar.data.readers.delimited import Dialect
 from tfpar.errors import UserError
 from tfpar.tasks.time_series import grids
 from tfpar.tasks.time_series import panel as panel_module
+from tfpar.tasks.time_series.load_panel import load_panel
 from tfpar.tasks.time_series.panel_tables import PanelColumns, read_panel
 from tfpar.tasks.time_series.row_buffer import RowBuffer
 from tfpar.tasks.time_series.times import calendar_features, calendar_names
@@ -58,6 +59,45 @@ def test_a_panel_does_not_depend_on_the_rows_in_memory(tmp_path, monkeypatch, ro
         read(tmp_path, text + "b,8,1\n", series="id")
 
 
+@pytest.mark.parametrize(
+    ("times", "following"),
+    [
+        (["2023-01-30", "2023-02-28", "2023-03-30"], ["2023-04-30", "2023-05-30"]),
+        (["2024-03-31", "2024-04-28", "2024-05-31"], ["2024-06-30", "2024-07-31"]),
+        (
+            ["2024-02-01T00:00+01:00", "2024-03-01T00:00+01:00", "2024-04-01T00:00+02:00", "2024-05-01T00:00+02:00"],
+            ["2024-05-31T22:00:00Z", "2024-06-30T22:00:00Z"],
+        ),
+        (["2024-01-01", "2024-01-29", "2024-02-26", "2024-03-25"], ["2024-04-22", "2024-05-20"]),  # 28 days
+    ],
+    ids=["the 30th", "about the last day", "local months", "four weeks"],
+)
+def test_months_of_other_days(tmp_path, times, following):
+    panel = read(tmp_path, "t,x\n" + "".join(f"{time},{row}\n" for row, time in enumerate(times)))
+    assert panel.filled == 0
+    assert [panel.grid.format(time) for time in panel.grid.extend(panel.times[-1], 2)] == following
+
+
+def test_names_of_digits_are_names(tmp_path):
+    one = read(tmp_path, "t,0,1\n1,10,20\n2,11,21\n", targets=("1", "0"))
+    two = read(tmp_path, "1,0\n20,10\n21,11\n", time="", targets=("1", "0"))
+    for panel in (one, two):
+        np.testing.assert_array_equal(panel.values, [[20, 10], [21, 11]])
+
+
+def test_anomalies_of_arrays(tmp_path):
+    path, values = tmp_path / "a.npz", np.arange(4.0)[:, None]
+    np.savez(path, values=values, is_anomaly=[0, 1, np.nan, 1])
+    assert load_panel(f"npz:{path}", PanelColumns()).labels.tolist() == [0, 1, -1, 1]
+    for labels in ([0, 1, 2, 1], ["0", "1", "0", "0"], [0, -1, 0, 1]):
+        np.savez(path, values=values, is_anomaly=labels)
+        with pytest.raises(UserError, match="is_anomaly must be 0 .normal., 1 .anomaly. or NaN"):
+            load_panel(f"npz:{path}", PanelColumns())
+    np.savez(path, values=2.0**25 + values)
+    with pytest.raises(UserError, match="column 0, is between 33554432 and 33554435, where float32 has steps of 4"):
+        load_panel(f"npz:{path}", PanelColumns())
+
+
 def test_series_of_interleaved_rows(tmp_path):
     panel = read(tmp_path, "id,t,x\na,1,1\nb,7,2\na,2,3\nb,9,4\na,3,5\nb,8,6\n".replace("b,9,4\n", ""), series="id")
     assert panel.ids == ("a", "b") and list(panel.offsets) == [0, 3, 5]
@@ -66,7 +106,7 @@ def test_series_of_interleaved_rows(tmp_path):
 
 def test_time_zones_are_converted_to_utc(tmp_path):
     panel = read(tmp_path, "t,x\n2024-03-31T01:30:00+01:00,1\n2024-03-31T03:30:00+02:00,2\n")
-    assert panel.filled == 0 and panel.grid.format(panel.times[0]) == "2024-03-31T00:30:00"
+    assert panel.filled == 0 and panel.grid.format(panel.times[0]) == "2024-03-31T00:30:00Z"
 
 
 def test_roles_of_columns(tmp_path):

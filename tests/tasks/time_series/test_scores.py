@@ -94,6 +94,19 @@ def test_range_scores_count_no_step_that_has_no_alarm():
     assert anomaly_scores.range_scores(labels, np.zeros(10, bool))["range_f1"] == 0
 
 
+def test_a_range_ends_where_nothing_is_known_and_with_its_series():
+    """One range is found whole and one missed, whether unknown steps or another series are between them."""
+    labels, is_alarm = np.array([0, 1, -1, -1, 1, 1, 1]), np.array([0, 1, 1, 1, 0, 0, 0], bool)
+    assert anomaly_scores.range_scores(labels, is_alarm) == pytest.approx(
+        {"range_precision": 1.0, "range_recall": 0.5, "range_f1": 2 / 3}
+    )
+    known = labels >= 0
+    of_two = anomaly_scores.range_scores(labels[known], is_alarm[known], begins=[0, 2])
+    assert of_two["range_recall"] == 0.5 and anomaly_scores.range_scores(labels[known], is_alarm[known], [0])[
+        "range_recall"
+    ] == pytest.approx(0.25)
+
+
 @pytest.mark.parametrize("shift", [0, 1])
 def test_each_step_has_the_score_of_its_own_error(shift):
     values = np.zeros((23, 2))

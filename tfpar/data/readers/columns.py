@@ -27,7 +27,9 @@ class Columns:
     header: bool
 
     @classmethod
-    def find(cls, path: Path, first: list[str], wanted: dict[str, str], split: str) -> "Columns":
+    def find(
+        cls, path: Path, first: list[str], wanted: dict[str, str], split: str, has_header: bool = False
+    ) -> "Columns":
         """Find the columns in the file's first line.
 
         Args:
@@ -36,11 +38,12 @@ class Columns:
             wanted: option of a command, without dashes -> column; numbers from 0, all of them, mean a file without a
                 header. Of an option that takes several columns: "option[0]", "option[1]".
             split: the column that says train, validation or test.
+            has_header: the first line names the columns, also if all of `wanted` are numbers.
 
         Raises:
             UserError: a column is missing or named twice, or two of `wanted` are the same column.
         """
-        header = not all(map(_is_number, wanted.values()))
+        header = has_header or not all(map(_is_number, wanted.values()))
         names = [cell.strip() for cell in first] if header else None
         options = " and ".join(dict.fromkeys(map(_format_option, wanted)))
         indices = tuple(

@@ -52,14 +52,20 @@ class Dialect:
 
 @contextlib.contextmanager
 def read_delimited(
-    path: Path, dialect: Dialect, *, wanted: dict[str, str], split_column: str, strict: bool = False
+    path: Path,
+    dialect: Dialect,
+    *,
+    wanted: dict[str, str],
+    split_column: str,
+    strict: bool = False,
+    has_header: bool = False,
 ) -> Iterator[tuple[Columns, Iterator[list[str] | int]]]:
     """Open the file and find its columns.
 
     Args:
         path: the file.
         dialect: how its rows are written.
-        wanted: argument name -> column; see `Columns.find`.
+        wanted, has_header: see `Columns.find`; `wanted` by the names of arguments.
         split_column: may be missing if it is called "split".
         strict: refuse a file with a line that is not UTF-8; else such bytes come as lone surrogates.
 
@@ -75,18 +81,18 @@ def read_delimited(
         lines = itertools.chain([start] if start else [], file)
         rows = _filled(_csv_rows(path, lines, dialect) if dialect.quoted else _tsv_rows(lines, dialect))
         columns, rows = _split_off_header(
-            path, rows, wanted, split_column, suggest_delimiter(start, dialect, len(wanted))
+            path, rows, wanted, split_column, has_header, suggest_delimiter(start, dialect, len(wanted))
         )
         yield columns, rows
 
 
-def _split_off_header(path, rows, wanted, split_column, hint):
+def _split_off_header(path, rows, wanted, split_column, has_header, hint):
     """Return the columns, and the rows without the header; `hint` ends the message if there is none."""
     first = next((row for row in rows if isinstance(row, list)), None)
     if first is None:
         raise UserError(f"{path} has no data rows; expected a line per example{hint}")
     try:
-        columns = Columns.find(path, first, wanted, split_column)
+        columns = Columns.find(path, first, wanted, split_column, has_header)
     except UserError as error:
         raise UserError(f"{error}{hint}") from error
     return columns, rows if columns.header else itertools.chain([first], rows)

@@ -127,6 +127,8 @@ class AnomalyDetection(TimeSeries):
 
     def _measure(self, data, labels, scores, threshold):
         """Return metrics of known steps; {} if the test split has no anomaly, or nothing else."""
+        lengths = [b - a for a, b in self._ranges(data, "test")]
+        ranges = range_scores(labels, scores > threshold, np.cumsum([0, *lengths[:-1]]).tolist())
         known = labels >= 0
         labels, scores = labels[known], scores[known]
         if len(np.unique(labels)) < 2:
@@ -139,7 +141,7 @@ class AnomalyDetection(TimeSeries):
             "z_score_average_precision": average_precision(labels, baseline),
             "anomaly_rate": float(labels.mean()),
             "false_alarm_rate": float((scores[labels == 0] > threshold).mean()),
-            **range_scores(labels, scores > threshold),
+            **ranges,
         }
 
     def _score(self, model, data, split):

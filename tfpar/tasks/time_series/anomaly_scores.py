@@ -1,6 +1,6 @@
 """Anomaly scores of the steps of a series, and their evaluation without point adjustment; NumPy only."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -91,7 +91,7 @@ def average_precision(labels: np.ndarray, scores: np.ndarray) -> float:
     return float((precision * labels[order]).sum() / max(1, labels.sum()))
 
 
-def range_scores(labels: np.ndarray, is_alarm: np.ndarray) -> dict[str, float]:
+def range_scores(labels: np.ndarray, is_alarm: np.ndarray, begins: Sequence[int] = ()) -> dict[str, float]:
     """Compute range-based precision, recall and F1.
 
     Recall is the mean over true ranges of the fraction of the range that has an alarm; precision the mean over alarms,
@@ -100,8 +100,9 @@ def range_scores(labels: np.ndarray, is_alarm: np.ndarray) -> dict[str, float]:
     and without a penalty for fragments.
 
     Args:
-        labels: int (steps,), 1: anomaly.
+        labels: int (steps,), 1: anomaly, 0: normal, -1: unknown, where a range ends.
         is_alarm: bool (steps,).
+        begins: the first step of each series, where a range ends, too.
 
     References:
         Tatbul et al. 2018, Precision and recall for time series, arXiv:1803.03639.
@@ -109,7 +110,8 @@ def range_scores(labels: np.ndarray, is_alarm: np.ndarray) -> dict[str, float]:
     >>> range_scores(np.array([0, 1, 1, 0]), np.array([False, True, False, False]))["range_recall"]
     0.5
     """
-    truth = labels > 0
+    labels, is_alarm = np.insert(labels, list(begins), -1), np.insert(is_alarm, list(begins), False)
+    truth, is_alarm = labels > 0, is_alarm & (labels >= 0)
     recall = [float(is_alarm[a:b].mean()) for a, b in find_ranges(truth)]
     precision = [float(truth[a:b].mean()) for a, b in find_ranges(is_alarm)]
     p, r = float(np.mean(precision)) if precision else 0.0, float(np.mean(recall)) if recall else 0.0

@@ -8,6 +8,7 @@ import numpy as np
 from tfpar.errors import UserError
 
 LARGEST = float(np.finfo(np.float32).max)
+_LEAST_SPACINGS = 100  # of float32, between the smallest and the largest value of a column
 MISSING = frozenset(("", "nan", "NaN", "NAN", "na", "NA", "N/A", "null", "NULL", "None", "?"))
 
 
@@ -22,7 +23,7 @@ def parse_number(path: Path, line: int, cell: str, column: str = "") -> float:
         UserError: it is neither a number that float32 holds nor missing.
     """
     try:
-        value = float(cell)
+        value = float(cell.replace("_", " "))  # Python reads 1_000 as 1000
     except ValueError:
         if cell.strip() in MISSING:
             return math.nan
@@ -37,6 +38,37 @@ def parse_number(path: Path, line: int, cell: str, column: str = "") -> float:
             "empty where it is missing"
         )
     return value
+
+
+def check_precision(what: str, least: float, most: float) -> None:
+    """Refuse numbers of which float32 rounds the differences away, such as a counter that starts high.
+
+    Args:
+        what: they are, for the error.
+        least, most: the smallest and the largest of them, in float64.
+    """
+    if least >= most:
+        return
+    spacing = np.spacing(np.float32(max(abs(least), abs(most))))
+    if most - least < _LEAST_SPACINGS * spacing:
+        raise UserError(
+            f"{what} is between {least:.12g} and {most:.12g}, where float32 has steps of {spacing:g}; subtract a "
+            "constant from it"
+        )
+
+
+def check_array(what: str, values: np.ndarray) -> None:
+    """Refuse an array of which float32 rounds the differences away; see `check_precision`.
+
+    Args:
+        what: for the error, as "PATH: x".
+        values: numbers (..., columns), with a NaN where one is missing.
+    """
+    for index in range(values.shape[-1]):
+        column = values[..., index]
+        known = column[~np.isnan(column)]
+        if known.size:
+            check_precision(f"{what}, column {index},", float(known.min()), float(known.max()))
 
 
 def has_too_large(values: np.ndarray) -> bool:

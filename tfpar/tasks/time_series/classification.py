@@ -42,6 +42,8 @@ class SeriesClassification(TimeSeries):
                 id_column=config.id_column,
                 channels=() if config.target_columns == ("all",) else config.target_columns,
                 split_column=config.split_column,
+                time_column=config.time_column,
+                time_format=config.time_format,
                 encoding=config.encoding,
                 delimiter=config.delimiter,
             )

@@ -56,7 +56,8 @@ def evaluate_detector(detector: AnomalyDetector, path: Path, label_column: str) 
     Raises:
         UserError: the file cannot be read, or has not both normal steps and anomalies.
     """
-    labels, scores = detector.score_labeled(str(path), label_column)
+    labels, scores, begins = detector.score_labeled(str(path), label_column)
+    ranges = range_scores(labels, scores > detector.threshold, begins)
     labels, scores = labels[labels >= 0], scores[labels >= 0]
     if len(np.unique(labels)) < 2:
         raise UserError(f"{path}: the column {label_column!r} must have steps of 0 and of 1")
@@ -65,6 +66,6 @@ def evaluate_detector(detector: AnomalyDetector, path: Path, label_column: str) 
         "average_precision": average_precision(labels, scores),
         "anomaly_rate": float(labels.mean()),
         "false_alarm_rate": float(is_alarm[labels == 0].mean()),
-        **range_scores(labels, is_alarm),
+        **ranges,
     }
     return {"examples": len(labels), "metrics": metrics}

@@ -114,15 +114,21 @@ class ForecastData:
 
 
 def add_calendar(panel: Panel) -> Panel:
-    """Return a panel with calendar features as columns that are known ahead."""
+    """Return a panel with calendar features as columns that are known ahead; the same panel if it has no dates.
+
+    Raises:
+        UserError: a column has the name of a calendar feature.
+    """
     names = calendar_names(panel.grid)
+    if twice := set(names) & set(panel.columns):
+        raise UserError(f"{panel.where}: --calendar adds a column {min(twice)!r}; rename the one in the file")
     if not names:
         return panel
     values = make_rows(len(panel.values), panel.values.shape[1] + len(names))
     for start in range(0, len(values), ROWS):
         rows = slice(start, start + ROWS)
         values[rows] = np.concatenate([panel.values[rows], calendar_features(panel.times[rows], names)], axis=1)
-    return dataclasses.replace(panel, values=values, columns=(*panel.columns, *names))
+    return dataclasses.replace(panel, values=values, columns=(*panel.columns, *names), calendar=names)
 
 
 def add_series_statistics(data: ForecastData) -> ForecastData:
@@ -187,7 +193,7 @@ def _parse(split: str) -> list[float]:
     except ValueError:
         sizes = []
     is_fraction = all(0 <= size <= 1 for size in sizes) and abs(sum(sizes) - 1) < 1e-6
-    is_rows = all(size >= 0 and size == int(size) for size in sizes)
+    is_rows = all(0 <= size < 2**53 and size == int(size) for size in sizes)
     if len(sizes) != len(SPLITS) or not (is_fraction or is_rows) or not sizes[0] or not sizes[2]:
         raise UserError(
             "--split must be three numbers of steps, such as 8640,2880,2880 for training, validation and test, or "

@@ -29,7 +29,8 @@ _INPUT = (
 _USE = """    tfpar predict . series.csv --plot forecast.png
 
 A csv file has a header, a row for each step, a column for each name above, and the column of times, if training had
-one; the forecast starts after its last row. Columns that are known ahead go on for the steps of the forecast."""
+one; the forecast starts after its last row. Columns that are known ahead go on for the steps of the forecast,
+in rows whose other columns are empty."""
 _LIMITS = (
     "A forecast continues what the training data show. It does not know of events, and its intervals hold only if the "
     "future is like the validation split."
@@ -62,6 +63,8 @@ class ForecasterExport(MeasuredExport):
             "targets": list(panel.columns[: panel.targets]),
             "past": list(panel.columns[panel.targets : panel.targets + panel.past]),
             "known": list(panel.columns[panel.targets + panel.past :][: data.known]),
+            "static": panel.static,
+            "calendar": list(panel.calendar),
             "statistics": self._list_statistics(),
             "has_indicators": data.has_indicators,
             "levels": list(LEVELS),

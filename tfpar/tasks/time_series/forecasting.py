@@ -27,6 +27,8 @@ class SeriesForecasting(TimeSeries):
         panel = load_configured_panel(config)
         if config.calendar:
             panel = add_calendar(panel)
+            if not panel.calendar:
+                log("--calendar has no effect: the times are no dates, or more than a month apart")
         data = split_panel(panel, config.input_length, config.horizon, config.split, config.split_by == "series")
         if config.scaling == "series":
             data = add_series_statistics(data)

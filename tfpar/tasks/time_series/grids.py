@@ -26,12 +26,14 @@ class Grid:
         months: months between two steps; 0: the step is a duration.
         is_number: whether times are numbers, in seconds of `step_us`.
         is_month_end: each time is the last day of a month, so that its day differs from month to month.
+        is_utc: times had an offset from UTC, and were converted.
     """
 
     step_us: int
     months: int = 0
     is_number: bool = False
     is_month_end: bool = False
+    is_utc: bool = False
 
     @property
     def _lead_us(self) -> int:
@@ -57,7 +59,12 @@ class Grid:
         dates = (times + self._lead_us).astype("datetime64[us]")
         months = dates.astype("datetime64[M]")
         offset = dates - months.astype("datetime64[us]")
-        return ((months + self.months * steps).astype("datetime64[us]") + offset).astype(np.int64) - self._lead_us
+        after = months + self.months * steps
+        # No later than on the last day of a month, which may have fewer days.
+        latest = (after + 1).astype("datetime64[us]") - after.astype("datetime64[us]") - np.timedelta64(DAY_US, "us")
+        time_of_day = offset % np.timedelta64(DAY_US, "us")
+        offset = np.minimum(offset - time_of_day, latest) + time_of_day
+        return (after.astype("datetime64[us]") + offset).astype(np.int64) - self._lead_us
 
     def season(self) -> int:
         """Return the number of steps of the usual season: a day, a week or a year; 1 if there is none."""
@@ -75,6 +82,8 @@ class Grid:
         if self.is_number:
             return time / 1e6
         text = str(np.datetime64(int(time), "us"))
+        if self.is_utc:
+            return text.removesuffix(".000000") + "Z"
         return text[:10] if text.endswith("T00:00:00.000000") else text.removesuffix(".000000")
 
 
@@ -152,13 +161,22 @@ def _refuse_order(where, times, offsets, is_number, row):
 
 
 def _find_months(times: np.ndarray, offsets: np.ndarray, step_us: int) -> Grid | None:
-    """Return a grid of whole months if all times are the same day of a month, or all are the last one."""
+    """Return a grid of whole months if all times are the same day of a month, or all are the last one.
+
+    So are times in different months whose gaps differ, such as the first days of local months in UTC.
+    """
     for is_month_end in (False, True):
         months = _months_of(times + DAY_US * is_month_end)
         days = times + DAY_US * is_month_end - months.astype("datetime64[M]").astype("datetime64[us]").astype(np.int64)
         gaps = np.delete(np.diff(months), offsets[1:-1] - 1)
-        if len(np.unique(days)) == 1 and (not is_month_end or days[0] < DAY_US) and gaps.min() > 0:
+        is_such = days.max() < DAY_US if is_month_end else len(np.unique(days)) == 1
+        if is_such and gaps.min() > 0:
             return Grid(step_us, int(np.sort(gaps)[(len(gaps) - 1) // 2]), is_month_end=is_month_end)
+    months = _months_of(times)
+    gaps, durations = (np.delete(np.diff(each), offsets[1:-1] - 1) for each in (months, times))
+    usual = int(np.sort(gaps)[(len(gaps) - 1) // 2])
+    if usual and gaps.min() > 0 and (gaps % usual == 0).all() and (durations % step_us).any():
+        return Grid(step_us, usual)
     return None
 
 

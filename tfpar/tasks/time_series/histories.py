@@ -9,6 +9,7 @@ import numpy as np
 
 from tfpar.data.readers.delimited import Dialect
 from tfpar.errors import UserError
+from tfpar.tasks.console import log
 from tfpar.tasks.time_series.grids import Grid
 from tfpar.tasks.time_series.panel import Panel
 from tfpar.tasks.time_series.panel_tables import PanelColumns, read_header, read_panel
@@ -68,8 +69,11 @@ class TableFormat:
         return panel
 
     def _check_step(self, path, grid):
-        if self.grid is None or self.grid.is_number != grid.is_number:
+        if self.grid is None:
             return
+        if self.grid.is_number != grid.is_number:
+            own, others = ("numbers", "dates") if grid.is_number else ("dates", "numbers")
+            raise UserError(f"{path}: the times are {own}, and those of the training data {others}")
         if self.grid.months != grid.months or abs(grid.step_us - self.grid.step_us) > _JITTER * self.grid.step_us:
             raise UserError(
                 f"{path}: rows are {grid.step_us / 1e6:g} s apart, and those of the training data "
@@ -105,6 +109,7 @@ class HistoryReader:
         input_length, horizon: of the model.
         statistics: means and deviations of the targets by series, which follow; those of other series are of their
             rows. None: there are no such columns.
+        static: number of the known columns that are constant for a series, the last ones.
     """
 
     table: TableFormat
@@ -115,6 +120,7 @@ class HistoryReader:
     input_length: int
     horizon: int
     statistics: Mapping[str, Sequence[float]] | None = None
+    static: int = 0
 
     def read_ends(self, path: Path) -> list[History]:
         """Read the end of each series of a table; columns that are known ahead go on for `horizon` more rows.
@@ -123,9 +129,20 @@ class HistoryReader:
             UserError: the file cannot be read, lacks a column, or a series has too few rows.
         """
         panel = self._read(path)
-        ahead = self.horizon if self.known else 0
-        found = panel.list_series(least=self.input_length + ahead)
-        return [self._make(panel, name, first, end - ahead) for name, first, end in found]
+        found = panel.list_series(least=self.input_length + self._rows_ahead)
+        for name, _, end in found:
+            if not np.isnan(panel.values[end - self._rows_ahead : end, : self.targets]).all():
+                of = f" of series {name!r}" if name else ""
+                log(
+                    f"{path}: the last {self._rows_ahead} rows{of} have values of the target, and are forecast all the "
+                    "same: for steps after them, add rows with the columns that are known ahead"
+                )
+        return [self._make(panel, name, first, end - self._rows_ahead) for name, first, end in found]
+
+    @property
+    def _rows_ahead(self) -> int:
+        """Rows of a table after the last step with values: those of columns that change and are known ahead."""
+        return self.horizon if self.known > self.static else 0
 
     def read_origins(self, path: Path, at_most: int) -> Iterator[tuple[History, np.ndarray]]:
         """Yield histories with the values after them, float32 (horizon, targets), evenly spread over all origins.
@@ -157,14 +174,16 @@ class HistoryReader:
 
     def _make(self, panel, name, first, origin) -> History:
         """Make the history before a row of the panel, in the series that begins at `first`."""
-        begin, end = origin - self.input_length, origin + (self.horizon if self.known else 0)
+        begin, end = origin - self.input_length, origin + self._rows_ahead
         grid = self.table.grid or panel.grid
         ahead = grid.extend(int(panel.times[origin - 1]), self.horizon)
         values = np.array(panel.values[begin:end], np.float32)
+        if (self.static or self.calendar) and not self._rows_ahead:
+            empty = np.full((self.horizon, values.shape[1]), np.nan, np.float32)
+            values = np.concatenate([values, empty])
+        if self.static:
+            values[self.input_length :, -self.static :] = values[self.input_length - 1, -self.static :]
         if self.calendar:
-            if not self.known:
-                empty = np.full((self.horizon, values.shape[1]), np.nan, np.float32)
-                values = np.concatenate([values, empty])
             times = np.concatenate([panel.times[begin:origin], ahead])
             values = np.concatenate([values, calendar_features(times, self.calendar)], axis=1)
         if self.statistics is not None:

@@ -10,6 +10,7 @@ import numpy as np
 from tfpar.data.readers.class_checks import check_training_classes, format_class_counts
 from tfpar.data.readers.splits import SPLITS, check_cut, check_groups, cut_missing, describe_cut, join_rules
 from tfpar.errors import UserError
+from tfpar.tasks.time_series.cells import LARGEST, check_precision
 
 CLASSES, MULTI_LABEL, NUMBER = LABEL_KINDS = ("classes", "multi_label", "number")
 SEPARATOR = ";"  # between the classes of one series
@@ -107,6 +108,10 @@ def assemble(name: str, collected: CollectedSeries, notice: str, label_kind: str
             a class without a training example.
     """
     _check_series(collected)
+    if "train" not in collected.splits:
+        raise UserError(
+            f"{collected.where} has no series for training; {', '.join(sorted(set(collected.splits)))} only"
+        )
     class_names, targets = _encode_labels(collected, label_kind)
     classes = targets if label_kind == CLASSES else np.zeros(len(targets), np.int32)
     keys = collected.groups or [hashlib.md5(one.tobytes()).hexdigest() for one in collected.series]
@@ -158,13 +163,16 @@ def _encode_labels(collected: CollectedSeries, kind: str) -> tuple[tuple[str, ..
     """Return class names and targets."""
     where, labels = collected.where, collected.labels
     if kind == NUMBER:
-        return (), np.array([[_number(where, row, label)] for row, label in enumerate(labels, start=1)], np.float32)
+        numbers = np.array([[_number(where, row, label)] for row, label in enumerate(labels, start=1)])
+        check_precision(f"{where}: the label", numbers.min(), numbers.max())
+        return (), numbers.astype(np.float32)
     words = [label.split(SEPARATOR) if kind == MULTI_LABEL else [label] for label in labels]
     words = [[word.strip() for word in of if word.strip()] for of in words]
     names = sort_names({word for of in words for word in of})
+    if not names:
+        raise UserError(f"{where}: no series has a label; check the label column")
     if kind == CLASSES and len(names) < 2:
-        only = names[0] if names else "none"
-        raise UserError(f"{where}: expected at least two classes, got one: {only!r}; check the label column")
+        raise UserError(f"{where}: expected at least two classes, got one: {names[0]!r}; check the label column")
     index = {name: position for position, name in enumerate(names)}
     if kind == CLASSES and "" in labels:
         raise UserError(f"{where}: the label of series {labels.index('') + 1} is empty; remove the series or label it")
@@ -193,9 +201,10 @@ def _number(where, row, label) -> float:
         value = float(label)
     except ValueError:
         value = np.nan
-    if not np.isfinite(value):
+    if not abs(value) <= LARGEST:
         raise UserError(
-            f"{where}: the label of series {row} must be a finite number for --label_kind number; got {label!r}"
+            f"{where}: the label of series {row} must be a finite number for --label_kind number, which float32 holds; "
+            f"got {label!r}"
         )
     return value
 

@@ -38,6 +38,8 @@ def load_labeled_series(
     id_column: str = "",
     channels: tuple[str, ...] = (),
     split_column: str = "split",
+    time_column: str = "",
+    time_format: str = "",
     encoding: str = "utf-8",
     delimiter: str = "",
     cache_dir: Path | None = None,
@@ -52,8 +54,10 @@ def load_labeled_series(
         label_column: csv, tsv: by name, or by number from 0 in a file without a header; "": "label", or 0 for tsv.
         label_kind: see `tfpar.tasks.time_series.labeled`.
         id_column: csv, tsv: equal cells belong to one series; "": each row is a series.
-        channels: csv, tsv with `id_column`: the columns of values.
+        channels: csv, tsv: the columns of values: those of the channels with `id_column`, else those of the steps; (),
+            without `id_column`: all others.
         split_column: csv, tsv: of train, validation, test.
+        time_column, time_format: csv, tsv with `id_column`: by which rows are sorted, see `TimeParser`.
         encoding, delimiter: csv, tsv: see `Dialect`.
         cache_dir: where to fetch and prepare; None: tfpar's cache directory.
 
@@ -68,7 +72,14 @@ def load_labeled_series(
     path = Path(rest).expanduser()
     dialect = Dialect(kind != "tsv", delimiter, encoding)
     read = functools.partial(
-        _read_file, kind, dialect=dialect, label=label_column, series=id_column, channels=channels, split=split_column
+        _read_file,
+        kind,
+        dialect=dialect,
+        label=label_column,
+        series=id_column,
+        channels=channels,
+        split=split_column,
+        time=(time_column, time_format),
     )
     collected = read(path)
     if (other := _test_file(path)) is not None:
@@ -95,7 +106,7 @@ def read_labeled_file(source: str, label_column: str = "", encoding: str = "utf-
     return _read_file(kind, path, dialect, label_column, series="", channels=(), split="split")
 
 
-def _read_file(kind, path, dialect, label, series, channels, split) -> CollectedSeries:
+def _read_file(kind, path, dialect, label, series, channels, split, time=("", "")) -> CollectedSeries:
     if kind == "ts":
         rows = list(read_ts(path))
         return CollectedSeries(str(path), (), [row[0] for row in rows], [row[1] for row in rows], ["train"] * len(rows))
@@ -104,8 +115,10 @@ def _read_file(kind, path, dialect, label, series, channels, split) -> Collected
     if series:
         if not channels:
             raise UserError("--target_columns must name the columns of values where --id_column is given")
-        return read_long_table(path, dialect, series, label or "label", channels, split)
-    return read_wide_table(path, dialect, label or ("label" if kind == "csv" else FIRST), split)
+        return read_long_table(path, dialect, series, label or "label", channels, split, *time)
+    if time[0]:
+        raise UserError("--time_column needs --id_column for --task classify; without it each row is a whole series")
+    return read_wide_table(path, dialect, label or ("label" if kind == "csv" else FIRST), split, channels)
 
 
 def _test_file(path: Path) -> Path | None:

@@ -10,7 +10,7 @@ from tfpar.data.readers.npz_files import read_npz
 from tfpar.data.readers.specs import make_file_notice, parse_spec
 from tfpar.data.readers.tfds_sets import iterate_rows, prepare_builder, read_notice
 from tfpar.errors import UserError
-from tfpar.tasks.time_series.cells import has_too_large
+from tfpar.tasks.time_series.cells import check_array, has_too_large
 from tfpar.tasks.time_series.panel import Panel, Rows, make_panel
 from tfpar.tasks.time_series.panel_tables import PanelColumns, read_panel
 from tfpar.tasks.time_series.times import TimeParser
@@ -83,6 +83,16 @@ def _read_bundled(name: str, cache_dir: Path | None) -> Panel:
     )
 
 
+def _read_marks(path: Path, labels: np.ndarray) -> np.ndarray:
+    """Return 1, 0 or, where it is NaN, -1 for each step."""
+    if labels.dtype.kind not in "bfiu" or not (np.isnan(labels) | (labels == 0) | (labels == 1)).all():
+        raise UserError(
+            f"{path}: is_anomaly must be 0 (normal), 1 (anomaly) or NaN (unknown); got {labels.dtype} with "
+            f"{', '.join(map(str, np.unique(labels)[:3]))}"
+        )
+    return np.where(np.isnan(labels), -1, labels).astype(np.int8)
+
+
 def _read_arrays(path: Path) -> Panel:
     try:
         arrays = read_npz(path, ("values",), ("is_anomaly",))
@@ -91,17 +101,18 @@ def _read_arrays(path: Path) -> Panel:
         why = " ".join(str(error).split()) or type(error).__name__
         raise UserError(f"{path} must be an npz file with the array values: {why}") from error
     values = values[None] if values.ndim == 2 else values
-    if values.ndim != 3 or values.dtype.kind not in "fiu" or has_too_large(values):
+    if values.ndim != 3 or not values.shape[2] or values.dtype.kind not in "fiu" or has_too_large(values):
         raise UserError(
             f"{path}: values must be finite numbers (steps, columns) or (series, steps, columns), NaN where missing; "
             f"got {values.dtype} {values.shape}"
         )
+    check_array(f"{path}: values", values)
     series, steps, columns = values.shape
     marks = np.full((series * steps, 2), -1, np.int8)
     if labels is not None:
         if labels.size != series * steps:
             raise UserError(f"{path}: is_anomaly must have one number for each step; got {labels.shape}")
-        marks[:, 1] = labels.reshape(-1) != 0
+        marks[:, 1] = _read_marks(path, labels.reshape(-1))
     return make_panel(
         Rows(
             values.reshape(-1, columns).astype(np.float32),

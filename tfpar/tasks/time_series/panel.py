@@ -22,6 +22,8 @@ class Panel:
         ids: name of each series.
         columns: name of each column; targets, then covariates of the past, then covariates that are known ahead.
         targets, past: number of columns of the first two kinds.
+        static: number of columns that are constant for a series, the last ones that are known ahead in the source.
+        calendar: names of the calendar features, columns that follow these.
         statistics: number of columns at the end, mean and deviation of each target in the training steps of the series.
         times: int64 (steps,), microseconds since 1970.
         grid: of the times.
@@ -41,6 +43,8 @@ class Panel:
     past: int
     times: np.ndarray
     grid: Grid
+    static: int = 0
+    calendar: tuple[str, ...] = ()
     statistics: int = 0
     splits: np.ndarray | None = None
     labels: np.ndarray | None = None

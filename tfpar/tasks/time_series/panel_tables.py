@@ -3,8 +3,7 @@
 import csv
 import dataclasses
 from pathlib import Path
-
-import numpy as np
+from typing import Any
 
 from tfpar.checks import did_you_mean
 from tfpar.data.readers.columns import format_names
@@ -12,13 +11,12 @@ from tfpar.data.readers.delimited import Dialect, read_delimited, suggest_delimi
 from tfpar.data.readers.splits import SPLIT_NAMES, SPLITS
 from tfpar.data.readers.text_files import open_text
 from tfpar.errors import UserError
-from tfpar.tasks.time_series.cells import parse_number
+from tfpar.tasks.time_series.cells import check_precision, parse_number
 from tfpar.tasks.time_series.panel import Panel, Rows, make_panel
 from tfpar.tasks.time_series.row_buffer import RowBuffer
 from tfpar.tasks.time_series.times import TimeParser
 
 ALL = ("all",)
-_LEAST_SPACINGS = 100  # of float32, between the smallest and the largest value of a column
 _TRUTH = {"0": 0, "1": 1, "false": 0, "true": 1, "": -1, "0.0": 0, "1.0": 1}
 
 
@@ -30,7 +28,8 @@ class PanelColumns:
         time: of times; "": rows are one step apart, in the order of the file.
         targets: of values to forecast; `ALL`: all other columns.
         past: covariates that are known up to now.
-        known: covariates that are known ahead, or constant for a series.
+        known: covariates that are known ahead.
+        static: covariates that are constant for a series.
         series: rows that are equal here belong to one series; "": there is one series.
         label: of anomalies, 0 or 1; "": no such column.
         split: of train, validation, test; may be missing if it is "split".
@@ -41,6 +40,7 @@ class PanelColumns:
     targets: tuple[str, ...] = ALL
     past: tuple[str, ...] = ()
     known: tuple[str, ...] = ()
+    static: tuple[str, ...] = ()
     series: str = ""
     label: str = ""
     split: str = "split"
@@ -54,7 +54,7 @@ class PanelColumns:
                 f"{path}: column {names.index('') + 1} has no name; name it, or name the columns of values by "
                 "--target_columns"
             )
-        others = [*self.past, *self.known, *filter(None, (self.time, self.series, self.label))]
+        others = [*self.past, *self.known, *self.static, *filter(None, (self.time, self.series, self.label))]
         targets = self.targets
         if targets == ALL:
             targets = tuple(name for name in names if name not in (*others, self.split))
@@ -92,7 +92,8 @@ def read_panel(path: Path, dialect: Dialect, columns: PanelColumns) -> Panel:
     """
     columns = columns.resolve(path, dialect)
     reader = _Reader(path, columns)
-    with read_delimited(path, dialect, wanted=reader.wanted, split_column=columns.split, strict=True) as (found, rows):
+    options: dict[str, Any] = dict(split_column=columns.split, strict=True, has_header=True)
+    with read_delimited(path, dialect, wanted=reader.wanted, **options) as (found, rows):
         for number, row in enumerate(rows, start=2):
             if isinstance(row, int) or len(row) != found.width:
                 got = "malformed quoting" if isinstance(row, int) else f"{len(row)} fields"
@@ -106,7 +107,7 @@ class _Reader:
 
     def __init__(self, path: Path, columns: PanelColumns):
         self._path, self._columns = path, columns
-        self._values_of = (*columns.targets, *columns.past, *columns.known)
+        self._values_of = (*columns.targets, *columns.past, *columns.known, *columns.static)
         roles = {"time_column": columns.time, "id_column": columns.series, "label_column": columns.label}
         self._roles = {role: name for role, name in roles.items() if name}
         self.wanted = {f"column {name}": name for name in self._values_of} | self._roles
@@ -155,9 +156,11 @@ class _Reader:
     def finish(self, has_splits: bool) -> Panel:
         keys = self._keys.finish()
         rows = Rows(self._values.finish(), keys[:, 0], keys[:, 1], self._marks.finish())
-        self._check_precision()
+        for name, least, most in zip(self._values_of, self._values.smallest, self._values.largest, strict=True):
+            check_precision(f"{self._path}: the column {name!r}", least, most)
+        self._times.check_kind()
         columns = self._columns
-        return make_panel(
+        panel = make_panel(
             rows,
             is_number=not columns.time or bool(self._times.is_number),
             has_splits=has_splits,
@@ -167,17 +170,8 @@ class _Reader:
             columns=self._values_of,
             targets=len(columns.targets),
             past=len(columns.past),
+            static=len(columns.static),
             time_column=columns.time,
             id_column=columns.series,
         )
-
-    def _check_precision(self):
-        """Refuse a column of which float32 rounds the differences away, such as a counter that starts high."""
-        low, high = self._values.smallest, self._values.largest
-        for name, least, most in zip(self._values_of, low, high, strict=True):
-            spacing = np.spacing(np.float32(max(abs(least), abs(most))))
-            if least < most and most - least < _LEAST_SPACINGS * spacing:
-                raise UserError(
-                    f"{self._path}: the column {name!r} is between {least:.12g} and {most:.12g}, where float32 has "
-                    f"steps of {spacing:g}; subtract a constant from it"
-                )
+        return dataclasses.replace(panel, grid=dataclasses.replace(panel.grid, is_utc=bool(self._times.has_zone)))

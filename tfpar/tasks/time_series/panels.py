@@ -4,6 +4,9 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
+from tfpar.errors import UserError
 from tfpar.tasks.console import log
 from tfpar.tasks.time_series.panel import Panel
 from tfpar.tasks.time_series.scaling import Scaling
@@ -31,6 +34,21 @@ def reading_of(config: Any) -> dict[str, str]:
     return {"time_format": config.time_format, "delimiter": config.delimiter}
 
 
+def _check_static(panel: Panel) -> None:
+    """Refuse a static column that changes within a series."""
+    first = len(panel.columns) - panel.static
+    for index in range(first, len(panel.columns)):
+        values, begins = panel.values[:, index], panel.offsets[:-1]
+        changes = np.fmin.reduceat(values, begins) < np.fmax.reduceat(values, begins)
+        if changes.any():
+            name = panel.ids[int(np.argmax(changes))]
+            within = f"series {name!r}" if name else "the series"
+            raise UserError(
+                f"{panel.where}: the column {panel.columns[index]!r} of --static_columns changes within {within}; give "
+                "it by --known_columns if it is known ahead, else by --past_columns"
+            )
+
+
 def load_configured_panel(config: Any) -> Panel:
     """Load the panel of a `TimeSeriesConfig`, or generate one for a smoke run.
 
@@ -48,13 +66,15 @@ def load_configured_panel(config: Any) -> Panel:
         time=config.time_column,
         targets=config.target_columns,
         past=config.past_columns,
-        known=(*config.known_columns, *config.static_columns),
+        known=config.known_columns,
+        static=config.static_columns,
         series=config.id_column,
         label=config.label_column,
         split=config.split_column,
         time_format=config.time_format,
     )
     panel = load_panel(config.dataset, columns, encoding=config.encoding, delimiter=config.delimiter)
+    _check_static(panel)
     if panel.filled:
         fraction = panel.filled / len(panel.values)
         log(f"{panel.filled:,} step(s) are missing in {panel.where}, {fraction:.1%} of all; they are masked")

@@ -149,13 +149,14 @@ class SeriesForecaster:
         self._targets, self._past = list(series["targets"]), list(series["past"])
         self.levels = list(series["levels"])
         self._has_indicators = bool(series["has_indicators"])
-        calendar = [name for name in series["known"] if name.startswith(("sin_", "cos_"))]
-        known = [name for name in series["known"] if name not in calendar]
+        calendar = list(series["calendar"])
+        known = list(series["known"])[: len(series["known"]) - len(calendar)]
         self.reader = HistoryReader(
             TableFormat.from_manifest(series),
             targets=len(self._targets),
             columns=(*self._targets, *self._past, *known),
             known=len(known),
+            static=int(series["static"]),
             calendar=calendar,
             input_length=self._input_length,
             horizon=self._horizon,
@@ -199,7 +200,8 @@ class SeriesForecaster:
         Returns:
             float (horizon, targets), and float (horizon, targets, levels) or None.
         """
-        if np.isnan(history[: self._input_length]).any() and not self._has_indicators:
+        ahead = history[self._input_length :, len(self._targets) + len(self._past) :]
+        if not self._has_indicators and (np.isnan(history[: self._input_length]).any() or np.isnan(ahead).any()):
             raise UserError("the series has missing values, and this model was trained without any; fill them")
         if np.isnan(history[: self._input_length, : len(self._targets)]).all():
             raise UserError(f"all values of the last {self._input_length} steps are missing")

@@ -68,12 +68,15 @@ class AnomalyDetector:
         """Return name, scores, float64 (steps,), and times, [] if the file has none, of each series."""
         return self._score_panel(source, self._table.read(Path(source), self._columns))
 
-    def score_labeled(self, source: str, label_column: str) -> tuple[np.ndarray, np.ndarray]:
-        """Return labels, int8 (steps,), and scores, float64 (steps,), of all series of a file, one after the other."""
+    def score_labeled(self, source: str, label_column: str) -> tuple[np.ndarray, np.ndarray, list[int]]:
+        """Return labels, int8 (steps,), and scores, float64 (steps,), of all series of a file, one after the other.
+
+        The third result has the first step of each series.
+        """
         panel = self._table.read(Path(source), self._columns, label_column)
         found = self._score_panel(source, panel)
         assert panel.labels is not None
-        return np.array(panel.labels), np.concatenate([scores for _, scores, _ in found])
+        return np.array(panel.labels), np.concatenate([scores for _, scores, _ in found]), panel.offsets[:-1].tolist()
 
     def _score_panel(self, source, panel):
         if panel.has_missing and not self._has_indicators:

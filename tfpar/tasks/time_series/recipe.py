@@ -174,6 +174,11 @@ class TimeSeriesConfig(TableFiles):
         is_count = self.model == "deepar" and self.distribution == "negative_binomial"
         if is_count and self.is_given("scaling") and self.scaling != "window":
             raise UserError(f"--scaling must be window for --distribution negative_binomial; got {self.scaling}")
+        if self.model in ("residual", "deepar") and self.input_length < 2:
+            raise UserError(
+                f"--input_length must be at least 2 for --model {self.model}, which estimates a step from those "
+                f"before; got {self.input_length}"
+            )
         can_stream = self.model == "residual" or (self.model == "recurrent" and not self.bidirectional)
         if self.streaming and not can_stream:
             got = "--bidirectional" if self.model == "recurrent" else f"--model {self.model}"

@@ -59,6 +59,6 @@ def fit_scaling(values: np.ndarray, end: int | None = None) -> Scaling:
     for start in range(0, len(values), ROWS):
         squares += np.nansum(np.square(values[start : start + ROWS].astype(np.float64) - mean), axis=0)
     deviation = np.sqrt(squares / np.maximum(count, 1))
-    is_constant = deviation <= 1e-6 * np.maximum(np.abs(mean), 1e-6)
+    is_constant = deviation <= np.maximum(1e-6 * np.abs(mean), np.finfo(np.float32).tiny)
     scaled = np.where(is_constant, 1.0, deviation)
     return Scaling(tuple(mean.tolist()), tuple(scaled.tolist()), tuple(np.flatnonzero(is_constant).tolist()))

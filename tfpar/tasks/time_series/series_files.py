@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -9,6 +10,7 @@ from tfpar.data.readers.delimited import Dialect, read_delimited
 from tfpar.errors import UserError
 from tfpar.export.generic.arrays import read_arrays
 from tfpar.tasks.time_series.cells import has_too_large, is_number, parse_number
+from tfpar.tasks.time_series.panel_tables import read_header
 from tfpar.tasks.time_series.ts_files import read_ts
 
 
@@ -18,7 +20,8 @@ def read_series(path: Path, channels: Sequence[str]) -> list[np.ndarray]:
     Args:
         path: of a csv or tsv file with a header, a row for each step and these columns; of a ts file; or of an npz file
             with "series" (steps, channels) or (series, steps, channels). An empty cell or NaN is missing.
-        channels: names of the columns; names that are numbers mean any columns, in the order of the file.
+        channels: names of the columns; names that are numbers, and are not in the header, mean any columns, in the
+            order of the file.
 
     Returns:
         float32 (steps, channels) each.
@@ -48,10 +51,13 @@ def _last_step(series: np.ndarray) -> int:
 
 
 def _read_table(path: Path, dialect: Dialect, channels: Sequence[str]) -> np.ndarray:
-    is_named = not all(name.isdigit() for name in channels)
+    header = read_header(path, dialect)
+    # Numbers are names if the header has them; the one channel "0" of an array has none.
+    is_named = not all(name.isdigit() for name in channels) or (set(channels) <= set(header) and channels != ["0"])
     wanted = {f"channel {name}": name for name in channels} if is_named else {"first column": "0"}
     rows = []
-    with read_delimited(path, dialect, wanted=wanted, split_column="split", strict=True) as (columns, cells):
+    options: dict[str, Any] = dict(split_column="split", strict=True, has_header=is_named)
+    with read_delimited(path, dialect, wanted=wanted, **options) as (columns, cells):
         indices = columns.fields if is_named else range(len(channels))
         for number, row in enumerate(cells, start=2 if columns.header else 1):
             if isinstance(row, int) or len(row) != columns.width:

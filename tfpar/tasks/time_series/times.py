@@ -1,6 +1,7 @@
 """Times of steps: parsing, and calendar features."""
 
 import datetime
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from tfpar.tasks.time_series.grids import DAY_US, Grid
 _EPOCH = datetime.datetime(1970, 1, 1)
 _US = datetime.timedelta(microseconds=1)
 _LATEST_US = 2**62  # times and their differences are int64
+_COMPACT_DATE = re.compile(r"(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])?")  # 20240131, 202401
 
 
 class TimeParser:
@@ -32,6 +34,7 @@ class TimeParser:
         self._path, self._column, self._format = path, column, time_format
         self.is_number: bool | None = None
         self.has_zone: bool | None = None
+        self._longest_compact = 0  # cell, if all are like compact dates
 
     def parse(self, line: int, cell: str) -> int:
         """Return microseconds since 1970; a number counts as seconds.
@@ -41,6 +44,10 @@ class TimeParser:
         """
         if self.is_number is None:
             self.is_number = not self._format and is_number(cell)
+            self._longest_compact = 1
+        if self._longest_compact:
+            is_compact = self.is_number and _COMPACT_DATE.fullmatch(cell)
+            self._longest_compact = max(self._longest_compact, len(cell)) if is_compact else 0
         try:
             return _check_range(round(float(cell) * 1e6)) if self.is_number else self._parse_date(line, cell)
         except (ValueError, OverflowError):
@@ -55,6 +62,15 @@ class TimeParser:
                 f"{self._path}, line {line}, column {self._column!r}: expected {kind}; got {cell[:40]!r}. Other "
                 "formats are given by --time_format, such as %d/%m/%Y"
             ) from None
+
+    def check_kind(self) -> None:
+        """Raise UserError if all cells, as numbers, look like dates without separators."""
+        if self._longest_compact:
+            time_format = "%Y%m%d" if self._longest_compact > 6 else "%Y%m"
+            raise UserError(
+                f"{self._path}: the numbers in the column {self._column!r} look like dates; give --time_format "
+                f"{time_format}, or subtract a constant if they are seconds"
+            )
 
     def _parse_date(self, line, cell):
         text = f"{cell}-01" if not self._format and len(cell) == 7 and cell[4:5] == "-" else cell

@@ -22,7 +22,7 @@ def read_ts(path: Path) -> Iterator[tuple[np.ndarray, str]]:
     with open_text(path, strict=True) as file:
         lines = enumerate(file, start=1)
         header = _read_header(path, lines)
-        has_label = header.get("classlabel", header.get("targetlabel", "false")).split()[0].lower() == "true"
+        has_label = header.get("classlabel", header.get("targetlabel", "")).lower().startswith("true")
         has_times = header.get("timestamps", "false").lower() == "true"
         for number, line in lines:
             if line.strip() and line[0] not in "#%":

@@ -148,9 +148,12 @@ class TimeSeriesConfig(TableFiles):
     def notes(self) -> Iterator[str]:
         yield from super().notes()
         for name in self.given():
-            owners = set(settings_of(type(self))[name].help.partition(":")[0].split(", "))  # as in "forecast, anomaly:"
+            prefix = settings_of(type(self))[name].help.partition(": ")[0]  # "forecast, anomaly" or "csv:, tsv"
+            owners = {word.removesuffix(":") for word in prefix.split(", ")}
             if owners <= {*SUBTASKS, *_ALL_MODELS} and not owners & {self.task, self.model}:
                 yield f"--{name} has no effect with --task {self.task} --model {self.model}"
+            if owners <= {"csv", "tsv"} and self.dataset.partition(":")[0] not in owners:
+                yield f"--{name} has no effect with --dataset {self.dataset}"
 
     def parse_kernel_sizes(self) -> tuple[int, ...]:
         """Return the steps that each convolution of "lstm_fcn" sees.

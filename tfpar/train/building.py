@@ -19,6 +19,7 @@ def build_from_batch(model, batch) -> None:
                 raise
             return  # as in Keras, the first step builds a model that cannot be built symbolically
         add_accumulated_weight(model.optimizer)
+        model.has_seen_data = True
 
 
 def _describe_shard(leaf):

@@ -74,7 +74,9 @@ def check_loss_is_built(model: keras.Model) -> None:
     """
     loss = compiled_loss(model)
     replicas = model.distribute_strategy.num_replicas_in_sync
-    if replicas > 1 and loss is not None and not loss.built:
+    # A model with a `compute_loss` of its own need not use the loss that it is compiled with.
+    is_unused = model.has_seen_data and type(model).compute_loss is not keras.Model.compute_loss
+    if replicas > 1 and loss is not None and not loss.built and not is_unused:
         raise ValueError(
             f"`make_train_function` and `make_test_function` need a loss that was built from data on {replicas} "
             "replicas; got a model that has seen none. Call `fit`, `evaluate` or `train_on_batch` instead, or before."

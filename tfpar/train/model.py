@@ -64,6 +64,7 @@ class Model(SavedByWorkers, XlaPolicy, TrainerHooks, keras.Model):
     """
 
     lanes = 1
+    has_seen_data = False  # set once it is built from a batch
     data_position: DataPosition | None = None
     step_guard: StepGuard | None = None
 

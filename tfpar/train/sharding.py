@@ -5,6 +5,7 @@ example once whatever the number of replicas, batches are those of one device, a
 batch, on which dropout depends, is known.
 """
 
+import contextlib
 from collections.abc import Callable
 
 import tensorflow as tf
@@ -12,6 +13,7 @@ import tensorflow as tf
 from tfpar.cluster.multiworker import is_multiworker
 from tfpar.layers.call_context import rows_begin_at
 from tfpar.ops.random import hash_bits
+from tfpar.train.empty_shards import operations_of_no_rows
 from tfpar.train.step_context import current_step, step_context
 from tfpar.train.types import Nest
 
@@ -71,7 +73,9 @@ class ShardedStrategy:
             with rows_begin_at(offset), step_context(**facts):
                 return function(rows)
 
-        return self._strategy.run(run_on_replica, args=(batch,))
+        may_be_empty = not facts["has_even_shards"] and "CPU" in self._strategy.extended.worker_devices[0]
+        with operations_of_no_rows() if may_be_empty else contextlib.nullcontext():
+            return self._strategy.run(run_on_replica, args=(batch,))
 
     def run_without_batch(self, function: Callable) -> Nest:
         """Run `function()` on each replica."""

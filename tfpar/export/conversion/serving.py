@@ -11,6 +11,7 @@ import tensorflow as tf
 from tfpar.contexts import attributes_set
 from tfpar.errors import UserError
 from tfpar.export.conversion.counterparts import counterpart, using_counterparts
+from tfpar.export.conversion.stable_operations import stable_operations
 from tfpar.keras_private import (
     Functional,
     build_shapes,
@@ -160,6 +161,7 @@ class ServingModel:
 
             with (
                 exporting(target, form, padding),
+                contextlib.nullcontext() if target == "saved_model" else stable_operations(),
                 using_counterparts(self._counterparts),
                 keras.StatelessScope(state_mapping=[(v, tf.convert_to_tensor(w)) for v, w in pairs]),
             ):

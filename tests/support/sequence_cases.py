@@ -53,6 +53,12 @@ def both_directions(cell):
     return tfpar.train.Model(x, keras.layers.Dense(2)(hidden))
 
 
+def last_of_both():
+    """The exchanges of its two directions have the same shapes, and the tape visits them in any order."""
+    x = keras.Input((None, FEATURES))
+    return tfpar.train.Model(x, keras.layers.Dense(2)(LAYERS.Bidirectional(LAYERS.MLSTM(4))(x)))
+
+
 def stack():
     """Tag tokens by a stack of layers of all kinds, with dropout and a residual connection."""
     tokens = keras.Input((TIME,), dtype="int32")
@@ -145,6 +151,7 @@ CASES = {
     "quasi_newton": dict(make=functools.partial(per_step, LAYERS.GRU, evaluation="newton")),
     "both_directions_min_gru": dict(make=functools.partial(both_directions, LAYERS.MinGRU)),
     "both_directions_mlstm": dict(make=functools.partial(both_directions, LAYERS.MLSTM)),
+    "last_of_both_directions_mlstm": dict(make=last_of_both, data={"x": X, "y": STATIC[:, :2]}),
     "stack": dict(make=stack, data={"x": TOKENS, "y": TAGS}, loss=cross_entropy(), metrics=["accuracy"]),
     "two_headed": dict(
         make=two_headed,

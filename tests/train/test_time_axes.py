@@ -3,6 +3,7 @@
 import re
 
 import keras
+import numpy as np
 import pytest
 
 import tfpar
@@ -108,6 +109,27 @@ def test_layers_of_all_rows_are_refused_where_rows_are_divided():
 def test_operations_that_look_across_steps_are_refused(operation):
     x = keras.Input((None, 4))
     assert "divides over replicas" in refused(tfpar.train.Model(x, operation(recurrent()(x))))
+
+
+@pytest.mark.parametrize("shape", [(1, 7, 4), (2, 7, 1), (7, 4)])
+def test_constants_with_a_time_axis_are_refused(shape):
+    x = keras.Input((7, 4))
+    message = refused(tfpar.train.Model(x, recurrent()(x) + np.ones(shape, "float32")))
+    assert f"takes a constant {shape} with a time axis" in message
+
+
+def test_constants_of_the_features_are_allowed():
+    x = keras.Input((7, 4))
+    assert find_time_axes(tfpar.train.Model(x, recurrent()(x) + np.ones((1, 4), "float32"))).outputs is True
+
+
+@pytest.mark.parametrize("make", [L.Activation, lambda function: L.Dense(3, activation=function)])
+def test_activations_of_a_user(make):
+    def over_time(x):
+        return keras.ops.softmax(x, axis=1)
+
+    assert "applies 'over_time' across the time axis" in refused(model_of(recurrent(), make(over_time)))
+    assert find_time_axes(model_of(recurrent(), make(lambda x: x * keras.ops.sigmoid(x)))).outputs is True
 
 
 def test_attention_is_refused():

@@ -44,7 +44,7 @@ def run_pipeline(
     plan = _Plan(inputs, initial_states, time_slice)
     forward, backward = time_slice.compile(run), time_slice.compile(_make_gradient(run))
 
-    @tf.custom_gradient
+    @time_slice.differentiable
     def differentiable(inputs, *tensors):
         initial, weights = tensors[: len(initial_states)], list(tensors[len(initial_states) :])
         rows = [plan.cut_all([inputs, *constants], m) for m in range(plan.microbatches)]

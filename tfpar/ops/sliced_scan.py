@@ -49,7 +49,7 @@ def sliced_scan(
 
     steps = _SliceSteps(coefficients, mask, implementation)
 
-    @tf.custom_gradient
+    @time_slice.differentiable
     def differentiable(initial, *tensors):
         own_map, a, b = time_slice.compile(steps.compose)(*tensors)
         maps = time_slice.gather(own_map)

@@ -6,6 +6,27 @@ from collections.abc import Callable, Sequence
 import tensorflow as tf
 
 
+class _Order:
+    """The order of the exchanges of a replica: a token that passes through the functions that have exchanges.
+
+    A gradient tape visits operations in an order that differs from replica to replica, except that it visits an
+    operation after those that take its outputs. Without a token exchanges of parallel branches could meet others.
+    """
+
+    def __init__(self):
+        self._token: tf.Tensor | None = None
+
+    def take(self) -> tf.Tensor:
+        """Return the token of the last function of this graph, or a new one."""
+        token = self._token
+        is_here = token is not None and (tf.executing_eagerly() or token.graph is tf.compat.v1.get_default_graph())
+        return token if is_here else tf.zeros([])
+
+    def put(self, token: tf.Tensor) -> None:
+        """Keep the token for the next function."""
+        self._token = token
+
+
 @dataclasses.dataclass(frozen=True)
 class TimeSlice:
     """Consecutive steps of all sequences of a batch; the slices of all replicas are the whole sequences.
@@ -21,6 +42,7 @@ class TimeSlice:
             no gradient, and cannot be called within XLA or `tf.function`s of a replica.
         jit_compile: compile the computations between exchanges by XLA.
         most_rows: rows of the largest batch of any replica, if replicas have batches of different numbers of rows.
+        order: of the exchanges.
     """
 
     index: int
@@ -30,6 +52,7 @@ class TimeSlice:
     exchange: Callable[[tf.Tensor], list[tf.Tensor]]
     jit_compile: bool = False
     most_rows: int | None = None
+    order: _Order = dataclasses.field(default_factory=_Order, compare=False)
 
     def reverse(self) -> "TimeSlice":
         """Return this slice of the sequence in reverse order; its `first_step` is unchanged."""
@@ -51,6 +74,32 @@ class TimeSlice:
             return [tf.ensure_shape(tf.reshape(each, tf.shape(own)), own.shape) for each, own in pairs]
 
         return [unpack(gathered) for gathered in self.exchange(flat)]
+
+    def differentiable(self, function: Callable) -> Callable:
+        """Do what `tf.custom_gradient` does, for a function whose gradient has exchanges.
+
+        Gradients run in the reverse order of the calls, on all replicas alike.
+
+        Args:
+            function: of tensors, without variables; it returns a tuple of tensors, and the function of their gradients.
+        """
+
+        @tf.custom_gradient
+        def with_token(token, *tensors):
+            outputs, gradient = function(*tensors)
+
+            def gradient_with_token(*d_outputs):
+                *own, d_token = d_outputs
+                return d_token, *gradient(*own)
+
+            return (*outputs, tf.identity(token)), gradient_with_token
+
+        def call(*tensors):
+            *outputs, token = with_token(self.order.take(), *tensors)
+            self.order.put(token)
+            return tuple(outputs)
+
+        return call
 
     def compile(self, function: Callable) -> Callable:
         """Make one XLA program of a function of tensors, if `jit_compile` is set."""

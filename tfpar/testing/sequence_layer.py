@@ -178,11 +178,11 @@ def _verify_way(case: _Case, **options: Any) -> None:
         _assert_equal("output of 5 steps", function(shorter)[0], _outputs(case.layer, shorter), case.tolerance)
 
 
-def _with_gradients(layer):
+def _with_gradients(layer, mask=None):
     def function(x):
         with tf.GradientTape() as tape:
             tape.watch(x)
-            outputs = _outputs(layer, x)
+            outputs = _outputs(layer, x, mask)
             loss = sum(tf.reduce_sum(tf.sin(tf.cast(output, tf.float32))) for output in outputs)
         return outputs, tape.gradient(loss, [x, *(weight.value for weight in layer.trainable_weights)])
 
@@ -194,10 +194,13 @@ def _verify_padding(case: _Case) -> None:
     batch, steps = case.inputs.shape[:2]
     lengths = [steps, *(max(1, steps - 2 - 3 * row) for row in range(batch - 1))]
     mask = np.arange(steps) < np.array(lengths)[:, None]
-    expected = _outputs(case.layer, np.where(mask[:, :, None], case.inputs, 0.0), mask)
+    zeros = np.where(mask[:, :, None], case.inputs, 0.0).astype("float32")
+    expected = _outputs(case.layer, zeros, mask)
     with_nan = np.where(mask[:, :, None], case.inputs, np.nan).astype("float32")
     valid = _output_mask(case.layer, mask)
     _assert_equal_where_valid(valid, _outputs(case.layer, with_nan, mask), expected, "NaN at masked steps", case)
+    of_zeros, of_nan = (_with_gradients(case.layer, mask)(tf.constant(x))[1] for x in (zeros, with_nan))
+    _assert_equal("gradient with NaN at masked steps", of_nan[1:], of_zeros[1:], case.tolerance)
     more = np.pad(with_nan, [[0, 0], [0, 3], [0, 0]], constant_values=7.0)
     outputs = _outputs(case.layer, more, np.pad(mask, [[0, 0], [0, 3]]))
     _assert_equal_where_valid(valid, outputs, expected, "three more masked steps", case)

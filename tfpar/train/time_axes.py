@@ -7,6 +7,7 @@ recurrent layer of this package. Layers are allowed by their exact class: a subc
 from typing import Any, NamedTuple
 
 import keras
+import numpy as np
 
 from tfpar import keras_private
 from tfpar.layers.dropout import Dropout, TokenDropout
@@ -217,6 +218,8 @@ def _check_is_pointwise(operation, node) -> None:
     """Refuse a call unless it computes each step alone."""
     _check_no_activity(operation)
     _check_noise_shape(operation, node)
+    _check_constants(operation, node)
+    _check_activation(operation, node)
     kind, ranks = type(operation), {len(tensor.shape) for tensor in node.input_tensors}
     is_over_features = min(ranks) > 2 and kind in _POINTWISE + _OVER_FEATURES
     is_merge = len(ranks) == 1 and (kind in _MERGES or keras_private.operation_scope(operation) == "elements")
@@ -230,6 +233,34 @@ def _check_noise_shape(operation, node) -> None:
     if shape is not None and (len(shape) != len(node.input_tensors[0].shape) or shape[_TIME] not in (None, 1)):
         remedy = "Use a `noise_shape` of all axes, with None or 1 for the time axis"
         _refuse(operation, f"has the noise_shape {shape} for a fixed time axis", remedy)
+
+
+def _check_constants(operation, node) -> None:
+    """Refuse arrays with a time axis, of which a replica would need its slice."""
+    rank = max(len(tensor.shape) for tensor in node.output_tensors)
+    for leaf in keras.tree.flatten([node.arguments.args, node.arguments.kwargs]):
+        shape = () if isinstance(leaf, keras.KerasTensor) else getattr(leaf, "shape", ())
+        time = _TIME - (rank - len(shape))  # arrays are broadcast from the last axis on
+        if 0 <= time < len(shape) and shape[time] != 1:
+            remedy = "Make it an input of the model, with the time axis of the sequences"
+            _refuse(operation, f"takes a constant {tuple(shape)} with a time axis", remedy)
+
+
+def _check_activation(operation, node) -> None:
+    """Refuse a function of a user as an activation unless it computes each step alone, on random numbers."""
+    activation = getattr(operation, "activation", None)
+    if activation is None or getattr(activation, "__module__", "").startswith("keras."):
+        return
+    features = node.output_tensors[0].shape[-1] or 4
+    values = np.random.default_rng(0).normal(size=(2, 5, features)).astype("float32")
+    try:
+        whole = np.asarray(activation(values))
+        steps = [np.asarray(activation(values[:, step : step + 1])) for step in range(values.shape[_TIME])]
+        is_alone = np.allclose(whole, np.concatenate(steps, axis=_TIME), rtol=1e-4, atol=1e-6)
+    except Exception:
+        is_alone = False
+    if not is_alone:
+        _refuse(operation, f"applies {getattr(activation, '__name__', activation)!r} across the time axis")
 
 
 def _is_shared_by_steps(layer) -> bool:

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from tfpar.layers.recurrent import placement
 from tfpar.layers.recurrent.kernels.job import Job, Result
-from tfpar.layers.recurrent.kernels.loops import run_loop
+from tfpar.layers.recurrent.kernels.loops import run_loop, zero_masked_inputs
 from tfpar.ops.autodiff_loop import autodiff_loop
 from tfpar.ops.time_loop import time_loop
 
@@ -16,7 +16,7 @@ def run_training_loop(job: Job) -> Result:
 
     On a GPU outside XLA it is compiled as its own XLA program, since a step that contains cuDNN cannot be compiled.
     """
-
+    job = zero_masked_inputs(job)
     loop = functools.partial(
         time_loop if job.recurrence.has_gradient else autodiff_loop,
         dropout=job.dropout,

@@ -102,5 +102,5 @@ def _assert_equal(result, expected, name):
         result, expected = ([values[key] for key in expected] for values in (result, expected))
     assert len(result) == len(expected)
     for actual, reference in zip(result, expected, strict=True):
-        tolerance = max(3e-7, 2e-6 * np.abs(np.asarray(reference, "float64")).max(initial=0))
+        tolerance = max(1e-6, 2e-6 * np.abs(np.asarray(reference, "float64")).max(initial=0))
         np.testing.assert_allclose(actual, reference, rtol=0, atol=tolerance, err_msg=name)

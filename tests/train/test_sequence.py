@@ -19,7 +19,15 @@ pytestmark = pytest.mark.timeout(1800)  # the first test waits for all cases; ea
 FAST = {("sequence2", "graph"): ("min_gru",), ("sequence2", "eager"): ("lstm",)}
 SLOW = {
     ("sequence3", "eager"): tuple(case_names(SCRIPT)),
-    ("sequence2", "graph"): ("last_of_both_directions_mlstm", "lstm", "two_headed", "stack", "translator", "sequential", "summed"),
+    ("sequence2", "graph"): (
+        "last_of_both_directions_mlstm",
+        "lstm",
+        "two_headed",
+        "stack",
+        "translator",
+        "sequential",
+        "summed",
+    ),
     ("sequence2", "xla"): ("min_gru", "lstm", "mlstm", "stack", "one_step_gru"),
     ("mesh2x2", "eager"): ("grouped", "one_row", "min_gru_right_steps"),
     ("workers2", "graph"): ("stack", "two_headed", "one_step"),

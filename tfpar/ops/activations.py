@@ -128,3 +128,8 @@ class GateActivations:
         factor = self._constant_per_gate(residual, divided, 0.0, 1.0)
         offset = self._constant_per_gate(residual, divided | ~np.array(self.sigmoids), 1.0, 0.0)
         return (residual * factor + offset) * (1 - residual)
+
+
+def inference_softplus(x: tf.Tensor) -> tf.Tensor:
+    """Compute log(1 + exp(x)) by operations that TFLite has, without overflow; its gradient would be wrong at zero."""
+    return tf.nn.relu(x) + tf.math.log(1 + tf.exp(-tf.abs(x)))

@@ -15,7 +15,7 @@ References:
 
 import tensorflow as tf
 
-from tfpar.ops.activations import Activation
+from tfpar.ops.activations import Activation, inference_softplus
 from tfpar.ops.linear_recurrence import LinearRecurrence
 from tfpar.ops.recurrence import RecurrentWeights
 
@@ -67,6 +67,4 @@ class MinLSTM(LinearRecurrence):
 class _InferenceMinLSTM(MinLSTM):
     """The recurrence of operations that TFLite has; its gradient would be wrong at zero."""
 
-    @staticmethod
-    def softplus(x: tf.Tensor) -> tf.Tensor:
-        return tf.nn.relu(x) + tf.math.log(1 + tf.exp(-tf.abs(x)))
+    softplus = staticmethod(inference_softplus)

@@ -28,6 +28,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from tfpar.ops.activations import inference_softplus
 from tfpar.ops.affine_scan import affine_scan
 from tfpar.ops.recurrence import Recurrence, RecurrentWeights, Tensors
 
@@ -123,9 +124,7 @@ class MLSTM(Recurrence):
 class _InferenceMLSTM(MLSTM):
     """The recurrence of operations that TFLite has; its gradient would be wrong at zero."""
 
-    @staticmethod
-    def softplus(x: tf.Tensor) -> tf.Tensor:
-        return tf.nn.relu(x) + tf.math.log(1 + tf.exp(-tf.abs(x)))
+    softplus = staticmethod(inference_softplus)
 
 
 def chunkwise_mlstm(

@@ -9,11 +9,12 @@ from collections.abc import Iterator
 import tensorflow as tf
 
 from tfpar.contexts import attributes_set
+from tfpar.ops.activations import inference_softplus
 
 
 def softplus(features: tf.Tensor, name: str | None = None) -> tf.Tensor:
-    """Compute log(1 + exp(x)) as max(x, 0) + log(1 + exp(-|x|)); its gradient would be wrong at zero."""
-    return tf.add(tf.nn.relu(features), tf.math.log(1 + tf.exp(-tf.abs(features))), name=name)
+    """Compute log(1 + exp(x)), with the arguments of TensorFlow's."""
+    return tf.identity(inference_softplus(features), name=name)
 
 
 def log_sigmoid(x: tf.Tensor, name: str | None = None) -> tf.Tensor:
